@@ -27,6 +27,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/apidocs"
 	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
+	"github.com/songspy/songspy/songspy-api/internal/embeds"
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 	"github.com/songspy/songspy/songspy-api/internal/people"
@@ -205,8 +206,8 @@ func (a *service) buildHandler(s settings) error {
 	}
 	a.handler, err = httpapi.New(httpapi.Options{
 		Contract: contract, Auth: authService, Linking: newLinking(s, users, apps, a.spotify, authorizations), TrackIDs: ids, Board: a.board,
-		People: people.New(a.db, a.board, time.Now),
-		Users:  ownAdapter{users}, Links: users, History: ownAdapter{users}, Mailboxes: a.db, Site: site, Assets: docs,
+		People: people.New(a.db, a.board, time.Now), Embeds: embeds.New(a.db, a.board), Art: newArt(s),
+		Users: ownAdapter{users}, Links: users, History: ownAdapter{users}, Mailboxes: a.db, Site: site, Assets: docs,
 		ReadinessChecks: []httpapi.ReadinessCheck{
 			{Name: "database", Run: a.db.Ready},
 			{Name: "board", Run: func(context.Context) error { return a.board.Ready() }},
@@ -245,6 +246,15 @@ func newSpotify(s settings, apps []config.App, breakers spotify.BreakerStore, re
 		AuthorizeURL: s.Spotify.AuthorizeURL, AccountsURL: s.Spotify.AccountsURL, APIURL: s.Spotify.APIURL,
 		RedirectURL: s.Spotify.RedirectURL, Logger: log, Breakers: breakers, DailyCalls: s.Spotify.DailyCalls, Observe: telemetry.CallObserver(registry),
 	}, all...)
+}
+
+// newArt returns the album art of embeds. The images of a simulated Spotify are at the
+// address that browsers use, and this process reaches them where it reaches Spotify.
+func newArt(s settings) *embeds.Art {
+	if s.Spotify.Mode() == config.Simulated {
+		return embeds.NewArt(nil, s.Spotify.AuthorizeURL, s.Spotify.AccountsURL, time.Now)
+	}
+	return embeds.NewArt(nil, "", "", time.Now)
 }
 
 func newLinking(s settings, users *store.Store, apps []config.App, all *spotify.Apps, keys [][]byte) *linking.Service {

@@ -144,6 +144,24 @@ func (e DoneAnswerData) Valid() bool {
 	}
 }
 
+// Defines values for EmbedPurpose.
+const (
+	EmbedPurposeEmbed   EmbedPurpose = "embed"
+	EmbedPurposeOverlay EmbedPurpose = "overlay"
+)
+
+// Valid indicates whether the value is a known member of the EmbedPurpose enum.
+func (e EmbedPurpose) Valid() bool {
+	switch e {
+	case EmbedPurposeEmbed:
+		return true
+	case EmbedPurposeOverlay:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FaultCode.
 const (
 	AUTHORIZATIONDENIED    FaultCode = "AUTHORIZATION_DENIED"
@@ -771,6 +789,42 @@ func (e PreviewAs) Valid() bool {
 	}
 }
 
+// Defines values for GetEmbedParamsTheme.
+const (
+	Dark  GetEmbedParamsTheme = "dark"
+	Light GetEmbedParamsTheme = "light"
+)
+
+// Valid indicates whether the value is a known member of the GetEmbedParamsTheme enum.
+func (e GetEmbedParamsTheme) Valid() bool {
+	switch e {
+	case Dark:
+		return true
+	case Light:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetEmbedParamsLang.
+const (
+	En GetEmbedParamsLang = "en"
+	Ko GetEmbedParamsLang = "ko"
+)
+
+// Valid indicates whether the value is a known member of the GetEmbedParamsLang enum.
+func (e GetEmbedParamsLang) Valid() bool {
+	switch e {
+	case En:
+		return true
+	case Ko:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListListeningParamsAudience.
 const (
 	ListListeningParamsAudienceEveryone  ListListeningParamsAudience = "everyone"
@@ -999,6 +1053,24 @@ type Check struct {
 	Ok      bool   `json:"ok"`
 }
 
+// CreatedEmbed defines model for CreatedEmbed.
+type CreatedEmbed struct {
+	Embed MyEmbed `json:"embed"`
+
+	// Token The secret part of the address.
+	Token string `json:"token"`
+
+	// Url The address of the image or of the overlay.
+	Url string `json:"url"`
+}
+
+// CreatedEmbedAnswer defines model for CreatedEmbedAnswer.
+type CreatedEmbedAnswer struct {
+	Data   CreatedEmbed `json:"data"`
+	Error  *Fault       `json:"error"`
+	Result Result       `json:"result"`
+}
+
 // DoneAnswer defines model for DoneAnswer.
 type DoneAnswer struct {
 	Data   DoneAnswerData `json:"data"`
@@ -1020,6 +1092,29 @@ type EditedAnswer struct {
 	Data   Edited `json:"data"`
 	Error  *Fault `json:"error"`
 	Result Result `json:"result"`
+}
+
+// Embed defines model for Embed.
+type Embed struct {
+	// NowPlaying Null if the user is not listening or hidden, and if the token is unknown or revoked.
+	NowPlaying *NowPlaying `json:"nowPlaying"`
+}
+
+// EmbedAnswer defines model for EmbedAnswer.
+type EmbedAnswer struct {
+	Data   Embed  `json:"data"`
+	Error  *Fault `json:"error"`
+	Result Result `json:"result"`
+}
+
+// EmbedPurpose `embed`: an image or its data on another page. `overlay`: the page for streaming programs.
+type EmbedPurpose string
+
+// EmbedsAnswer defines model for EmbedsAnswer.
+type EmbedsAnswer struct {
+	Data   []MyEmbed `json:"data"`
+	Error  *Fault    `json:"error"`
+	Result Result    `json:"result"`
 }
 
 // Erased defines model for Erased.
@@ -1266,6 +1361,19 @@ type MeAnswer struct {
 	Result Result `json:"result"`
 }
 
+// MyEmbed defines model for MyEmbed.
+type MyEmbed struct {
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	CreatedAt Timestamp `json:"createdAt"`
+	Id        int64     `json:"id"`
+
+	// Label The user's name for it; empty if it has none.
+	Label string `json:"label"`
+
+	// Purpose `embed`: an image or its data on another page. `overlay`: the page for streaming programs.
+	Purpose EmbedPurpose `json:"purpose"`
+}
+
 // MyGap defines model for MyGap.
 type MyGap struct {
 	// From RFC 3339 in UTC with milliseconds.
@@ -1359,6 +1467,14 @@ type MySession struct {
 
 // MySessionKind `bearer`: the client has tokens. `cookie`: a browser has a cookie.
 type MySessionKind string
+
+// NewEmbed defines model for NewEmbed.
+type NewEmbed struct {
+	Label *string `json:"label,omitempty"`
+
+	// Purpose `embed`: an image or its data on another page. `overlay`: the page for streaming programs.
+	Purpose EmbedPurpose `json:"purpose"`
+}
 
 // NowPlaying defines model for NowPlaying.
 type NowPlaying struct {
@@ -1918,6 +2034,24 @@ type Unprocessable = FaultAnswer
 // UnsupportedMediaType defines model for UnsupportedMediaType.
 type UnsupportedMediaType = FaultAnswer
 
+// GetEmbedParams defines parameters for GetEmbed.
+type GetEmbedParams struct {
+	// Theme The colours of the image.
+	Theme *GetEmbedParamsTheme `form:"theme,omitempty" json:"theme,omitempty"`
+
+	// Lang The language of the image.
+	Lang *GetEmbedParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+
+	// IfNoneMatch The ETag of an earlier answer; 304 if it is still current.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// GetEmbedParamsTheme defines parameters for GetEmbed.
+type GetEmbedParamsTheme string
+
+// GetEmbedParamsLang defines parameters for GetEmbed.
+type GetEmbedParamsLang string
+
 // BeginSignInParams defines parameters for BeginSignIn.
 type BeginSignInParams struct {
 	// Return The path at this origin to which the browser goes in the end. It begins with a slash. Anything else,
@@ -2127,6 +2261,9 @@ type BeginSignInWithInviteJSONRequestBody = SignInStart
 // SignInWithGoogleJSONRequestBody defines body for SignInWithGoogle for application/json ContentType.
 type SignInWithGoogleJSONRequestBody = GoogleSignIn
 
+// CreateEmbedJSONRequestBody defines body for CreateEmbed for application/json ContentType.
+type CreateEmbedJSONRequestBody = NewEmbed
+
 // SetMyNoticesJSONRequestBody defines body for SetMyNotices for application/json ContentType.
 type SetMyNoticesJSONRequestBody = MyNoticesChange
 
@@ -2215,6 +2352,9 @@ func (t *SharingPreview_Profile) UnmarshalJSON(b []byte) error {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// GetEmbed What the owner of an embed is listening to, as an image or as JSON.
+	// (GET /embed/{file})
+	GetEmbed(c *gin.Context, file string, params GetEmbedParams)
 	// GetHealth The process is running.
 	// (GET /healthz)
 	GetHealth(c *gin.Context)
@@ -2257,6 +2397,15 @@ type ServerInterface interface {
 	// ListMyBlocks The users that the user blocks; the newest first.
 	// (GET /v1/songspy/me/blocks)
 	ListMyBlocks(c *gin.Context, params ListMyBlocksParams)
+	// ListMyEmbeds The user's embeds and overlays; newest first.
+	// (GET /v1/songspy/me/embeds)
+	ListMyEmbeds(c *gin.Context)
+	// CreateEmbed Create an embed or an overlay.
+	// (POST /v1/songspy/me/embeds)
+	CreateEmbed(c *gin.Context)
+	// DeleteEmbed Revoke an embed or an overlay. Its address shows nothing from now on.
+	// (DELETE /v1/songspy/me/embeds/{id})
+	DeleteEmbed(c *gin.Context, id int64)
 	// ListMyFollowers The users who follow the user or have asked to; the newest first.
 	// (GET /v1/songspy/me/followers)
 	ListMyFollowers(c *gin.Context, params ListMyFollowersParams)
@@ -2390,6 +2539,71 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(c *gin.Context)
+
+// GetEmbed operation middleware
+func (siw *ServerInterfaceWrapper) GetEmbed(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "file" -------------
+	var file string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "file", c.Param("file"), &file, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter file: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetEmbedParams
+
+	// ------------- Optional query parameter "theme" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "theme", c.Request.URL.Query(), &params.Theme, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter theme: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "lang" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lang", c.Request.URL.Query(), &params.Lang, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter lang: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetEmbed(c, file, params)
+}
 
 // GetHealth operation middleware
 func (siw *ServerInterfaceWrapper) GetHealth(c *gin.Context) {
@@ -2858,6 +3072,57 @@ func (siw *ServerInterfaceWrapper) ListMyBlocks(c *gin.Context) {
 	}
 
 	siw.Handler.ListMyBlocks(c, params)
+}
+
+// ListMyEmbeds operation middleware
+func (siw *ServerInterfaceWrapper) ListMyEmbeds(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMyEmbeds(c)
+}
+
+// CreateEmbed operation middleware
+func (siw *ServerInterfaceWrapper) CreateEmbed(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateEmbed(c)
+}
+
+// DeleteEmbed operation middleware
+func (siw *ServerInterfaceWrapper) DeleteEmbed(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteEmbed(c, id)
 }
 
 // ListMyFollowers operation middleware
@@ -3896,6 +4161,10 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/songspy/me/sharing/preview", wrapper.PreviewMySharing)
 	router.DELETE(options.BaseURL+"/v1/songspy/me/sharing/link", wrapper.DeleteShareLink)
 	router.POST(options.BaseURL+"/v1/songspy/me/sharing/link", wrapper.CreateShareLink)
+	router.GET(options.BaseURL+"/v1/songspy/me/embeds", wrapper.ListMyEmbeds)
+	router.POST(options.BaseURL+"/v1/songspy/me/embeds", wrapper.CreateEmbed)
+	router.DELETE(options.BaseURL+"/v1/songspy/me/embeds/:id", wrapper.DeleteEmbed)
+	router.GET(options.BaseURL+"/embed/:file", wrapper.GetEmbed)
 	router.GET(options.BaseURL+"/v1/songspy/me/hidden", wrapper.ListMyHiddenItems)
 	router.DELETE(options.BaseURL+"/v1/songspy/me/hidden/:uri", wrapper.UnhideItem)
 	router.GET(options.BaseURL+"/v1/songspy/me/hidden/:uri", wrapper.GetMyHiddenItem)
@@ -3969,6 +4238,142 @@ type UnavailableJSONResponse struct {
 type UnprocessableJSONResponse FaultAnswer
 
 type UnsupportedMediaTypeJSONResponse FaultAnswer
+
+type GetEmbedRequestObject struct {
+	File   string `json:"file"`
+	Params GetEmbedParams
+}
+
+type GetEmbedResponseObject interface {
+	VisitGetEmbedResponse(w http.ResponseWriter) error
+}
+
+type GetEmbed200ResponseHeaders struct {
+	ETag *string
+}
+
+type GetEmbed200JSONResponse struct {
+	Body    EmbedAnswer
+	Headers GetEmbed200ResponseHeaders
+}
+
+func (response GetEmbed200JSONResponse) VisitGetEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEmbed200ImagesvgXmlResponse struct {
+	Body          io.Reader
+	Headers       GetEmbed200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetEmbed200ImagesvgXmlResponse) VisitGetEmbedResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "image/svg+xml")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetEmbed304Response struct {
+}
+
+func (response GetEmbed304Response) VisitGetEmbedResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetEmbed400JSONResponse struct{ InvalidJSONResponse }
+
+func (response GetEmbed400JSONResponse) VisitGetEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEmbed404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetEmbed404JSONResponse) VisitGetEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEmbed431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response GetEmbed431JSONResponse) VisitGetEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEmbed500JSONResponse struct{ InternalJSONResponse }
+
+func (response GetEmbed500JSONResponse) VisitGetEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEmbed503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetEmbed503JSONResponse) VisitGetEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type GetHealthRequestObject struct {
 }
@@ -5069,6 +5474,386 @@ func (response ListMyBlocks500JSONResponse) VisitListMyBlocksResponse(w http.Res
 type ListMyBlocks503JSONResponse struct{ UnavailableJSONResponse }
 
 func (response ListMyBlocks503JSONResponse) VisitListMyBlocksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyEmbedsRequestObject struct {
+}
+
+type ListMyEmbedsResponseObject interface {
+	VisitListMyEmbedsResponse(w http.ResponseWriter) error
+}
+
+type ListMyEmbeds200JSONResponse EmbedsAnswer
+
+func (response ListMyEmbeds200JSONResponse) VisitListMyEmbedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyEmbeds401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListMyEmbeds401JSONResponse) VisitListMyEmbedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyEmbeds431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response ListMyEmbeds431JSONResponse) VisitListMyEmbedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyEmbeds500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListMyEmbeds500JSONResponse) VisitListMyEmbedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyEmbeds503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListMyEmbeds503JSONResponse) VisitListMyEmbedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEmbedRequestObject struct {
+	Body *CreateEmbedJSONRequestBody
+}
+
+type CreateEmbedResponseObject interface {
+	VisitCreateEmbedResponse(w http.ResponseWriter) error
+}
+
+type CreateEmbed200JSONResponse CreatedEmbedAnswer
+
+func (response CreateEmbed200JSONResponse) VisitCreateEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEmbed400JSONResponse struct{ InvalidJSONResponse }
+
+func (response CreateEmbed400JSONResponse) VisitCreateEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEmbed401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateEmbed401JSONResponse) VisitCreateEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEmbed403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateEmbed403JSONResponse) VisitCreateEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEmbed413JSONResponse struct{ BodyTooLargeJSONResponse }
+
+func (response CreateEmbed413JSONResponse) VisitCreateEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEmbed415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateEmbed415JSONResponse) VisitCreateEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEmbed422JSONResponse struct{ UnprocessableJSONResponse }
+
+func (response CreateEmbed422JSONResponse) VisitCreateEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEmbed429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response CreateEmbed429JSONResponse) VisitCreateEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEmbed431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response CreateEmbed431JSONResponse) VisitCreateEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEmbed500JSONResponse struct{ InternalJSONResponse }
+
+func (response CreateEmbed500JSONResponse) VisitCreateEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEmbed503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response CreateEmbed503JSONResponse) VisitCreateEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEmbedRequestObject struct {
+	Id int64 `json:"id"`
+}
+
+type DeleteEmbedResponseObject interface {
+	VisitDeleteEmbedResponse(w http.ResponseWriter) error
+}
+
+type DeleteEmbed200JSONResponse DoneAnswer
+
+func (response DeleteEmbed200JSONResponse) VisitDeleteEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEmbed400JSONResponse struct{ InvalidJSONResponse }
+
+func (response DeleteEmbed400JSONResponse) VisitDeleteEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEmbed401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteEmbed401JSONResponse) VisitDeleteEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEmbed403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteEmbed403JSONResponse) VisitDeleteEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEmbed404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DeleteEmbed404JSONResponse) VisitDeleteEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEmbed429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response DeleteEmbed429JSONResponse) VisitDeleteEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEmbed431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response DeleteEmbed431JSONResponse) VisitDeleteEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEmbed500JSONResponse struct{ InternalJSONResponse }
+
+func (response DeleteEmbed500JSONResponse) VisitDeleteEmbedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEmbed503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response DeleteEmbed503JSONResponse) VisitDeleteEmbedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -9826,6 +10611,9 @@ func (response EditUser503JSONResponse) VisitEditUserResponse(w http.ResponseWri
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// GetEmbed What the owner of an embed is listening to, as an image or as JSON.
+	// (GET /embed/{file})
+	GetEmbed(ctx context.Context, request GetEmbedRequestObject) (GetEmbedResponseObject, error)
 	// GetHealth The process is running.
 	// (GET /healthz)
 	GetHealth(ctx context.Context, request GetHealthRequestObject) (GetHealthResponseObject, error)
@@ -9868,6 +10656,15 @@ type StrictServerInterface interface {
 	// ListMyBlocks The users that the user blocks; the newest first.
 	// (GET /v1/songspy/me/blocks)
 	ListMyBlocks(ctx context.Context, request ListMyBlocksRequestObject) (ListMyBlocksResponseObject, error)
+	// ListMyEmbeds The user's embeds and overlays; newest first.
+	// (GET /v1/songspy/me/embeds)
+	ListMyEmbeds(ctx context.Context, request ListMyEmbedsRequestObject) (ListMyEmbedsResponseObject, error)
+	// CreateEmbed Create an embed or an overlay.
+	// (POST /v1/songspy/me/embeds)
+	CreateEmbed(ctx context.Context, request CreateEmbedRequestObject) (CreateEmbedResponseObject, error)
+	// DeleteEmbed Revoke an embed or an overlay. Its address shows nothing from now on.
+	// (DELETE /v1/songspy/me/embeds/{id})
+	DeleteEmbed(ctx context.Context, request DeleteEmbedRequestObject) (DeleteEmbedResponseObject, error)
 	// ListMyFollowers The users who follow the user or have asked to; the newest first.
 	// (GET /v1/songspy/me/followers)
 	ListMyFollowers(ctx context.Context, request ListMyFollowersRequestObject) (ListMyFollowersResponseObject, error)
@@ -10004,6 +10801,19 @@ type strictHandler struct {
 // newStrictHandler returns a handler of ssi; fail answers every error.
 func newStrictHandler(ssi StrictServerInterface, fail func(*gin.Context, error)) ServerInterface {
 	return &strictHandler{ssi: ssi, fail: fail}
+}
+
+func (sh *strictHandler) GetEmbed(c *gin.Context, file string, params GetEmbedParams) {
+	var request GetEmbedRequestObject
+	request.File = file
+	request.Params = params
+	response, err := sh.ssi.GetEmbed(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitGetEmbedResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
 }
 
 func (sh *strictHandler) GetHealth(c *gin.Context) {
@@ -10179,6 +10989,48 @@ func (sh *strictHandler) ListMyBlocks(c *gin.Context, params ListMyBlocksParams)
 	response, err := sh.ssi.ListMyBlocks(c.Request.Context(), request)
 	if err == nil {
 		err = response.VisitListMyBlocksResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) ListMyEmbeds(c *gin.Context) {
+	var request ListMyEmbedsRequestObject
+	response, err := sh.ssi.ListMyEmbeds(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitListMyEmbedsResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) CreateEmbed(c *gin.Context) {
+	var request CreateEmbedRequestObject
+	var body CreateEmbedJSONRequestBody
+	switch sent, err := decodeBody(c.Request, &body); {
+	case err != nil:
+		sh.fail(c, err)
+		return
+	case sent:
+		request.Body = &body
+	}
+	response, err := sh.ssi.CreateEmbed(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitCreateEmbedResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) DeleteEmbed(c *gin.Context, id int64) {
+	var request DeleteEmbedRequestObject
+	request.Id = id
+	response, err := sh.ssi.DeleteEmbed(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitDeleteEmbedResponse(c.Writer)
 	}
 	if err != nil {
 		sh.fail(c, err)

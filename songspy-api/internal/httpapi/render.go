@@ -91,13 +91,22 @@ func profile(p people.Profile) Profile {
 	case p.Follow != "":
 		answer.Follow = ProfileFollow(p.Follow)
 	}
-	if p.Playing != nil {
-		playing := p.Playing.Value()
-		answer.NowPlaying = &NowPlaying{
-			Track: personTrack(playing.Track), StartedAt: Time(playing.Playing.StartedAt), EndsAt: timeOrNull(playing.Playing.EndsAt),
-		}
-	}
+	answer.NowPlaying = nowPlaying(p.Playing)
 	return answer
+}
+
+// nowPlaying returns nil for nil.
+func nowPlaying(seen *visibility.Seen[songspy.BoardEntry]) *NowPlaying {
+	if seen == nil {
+		return nil
+	}
+	p := seen.Value()
+	return &NowPlaying{Track: personTrack(p.Track), StartedAt: Time(p.Playing.StartedAt), EndsAt: timeOrNull(p.Playing.EndsAt)}
+}
+
+// embed returns what the holder of an embed token sees; nil: nothing.
+func embed(playing *visibility.Seen[songspy.BoardEntry]) Embed {
+	return Embed{NowPlaying: nowPlaying(playing)}
 }
 
 func personPlay(seen visibility.Seen[songspy.PlayWithTrack]) PersonPlay {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
+	"github.com/songspy/songspy/songspy-api/internal/embeds"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 	"github.com/songspy/songspy/songspy-api/internal/people"
 	"github.com/songspy/songspy/songspy-api/internal/web"
@@ -81,6 +82,8 @@ type Options struct {
 	Linking         *linking.Service
 	Board           *board.Board
 	People          *people.Service
+	Embeds          *embeds.Service
+	Art             *embeds.Art
 	Users           Users
 	Links           Links
 	History         PlayHistory

@@ -333,7 +333,7 @@ func eight() Person { return render() }
 func TestStructure_HandlersGetAndGiveRevealedValuesOnly(t *testing.T) {
 	s := newStructure(nil)
 	for path, answers := range map[string]bool{
-		"songspy-api/internal/httpapi": false, "songspy-api/internal/web": false, "songspy-api/internal/people": true, "songspy-api/internal/board": true,
+		"songspy-api/internal/httpapi": false, "songspy-api/internal/web": false, "songspy-api/internal/people": true, "songspy-api/internal/board": true, "songspy-api/internal/embeds": false,
 	} {
 		found, err := rawSignatures(s, workspace+path, answers)
 		if err != nil || len(found) > 0 {
@@ -345,7 +345,7 @@ func TestStructure_HandlersGetAndGiveRevealedValuesOnly(t *testing.T) {
 func TestRender_AloneBuildsPeopleAndTracks(t *testing.T) {
 	names := []string{
 		"BoardEntry", "BoardTrack", "BoardUser", "Person", "PersonTrack", "PersonPlay", "PlayedTrack", "MyPlay", "Profile", "NowPlaying",
-		"ListeningEntry", "TrackPage", "Follow", "Block", "Artist", "Album",
+		"ListeningEntry", "TrackPage", "Follow", "Block", "Artist", "Album", "Embed",
 	}
 	if found, err := builtElsewhere(newStructure(nil), ".", "render.go", names); err != nil || len(found) > 0 {
 		t.Errorf("%v, error %v", found, err)

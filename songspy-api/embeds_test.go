@@ -1,0 +1,250 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/songspy/songspy/songspy-api/internal/contracttest"
+)
+
+// newEmbed creates an embed or an overlay and returns its token and its id.
+func (w *testAPI) newEmbed(t *testing.T, user signedIn, purpose string) (token string, id string) {
+	t.Helper()
+	a := w.Call("POST", prefix+"/me/embeds", map[string]string{"purpose": purpose, "label": "my page"}, user.bearer()...)
+	w.wantStatus(t, a, 200, "")
+	var created struct {
+		Embed struct{ ID jsonNumber }
+		Token string
+		URL   string
+	}
+	a.DecodeData(t, &created)
+	w.secrets = append(w.secrets, created.Token)
+	if !strings.Contains(created.URL, created.Token) {
+		t.Errorf("the address %q lacks the token", created.URL)
+	}
+	return created.Token, string(created.Embed.ID)
+}
+
+// jsonNumber is a number of any size as text.
+type jsonNumber string
+
+func (n *jsonNumber) UnmarshalJSON(b []byte) error { *n = jsonNumber(b); return nil }
+
+// checkEmbeds calls every route about embeds. Ann is playing a song.
+func (w *testAPI) checkEmbeds(t *testing.T, ann signedIn) {
+	t.Helper()
+	token, id := w.newEmbed(t, ann, "embed")
+	for _, file := range []string{".svg", ".svg?theme=dark&lang=en", ".json"} {
+		if a := w.Call("GET", "/embed/"+token+file, nil); a.Status != 200 || !bytes.Contains(a.Body, []byte("A song")) {
+			t.Errorf("the embed %s answers %d %s", file, a.Status, a.Body)
+		}
+	}
+	if a := w.Call("GET", prefix+"/me/embeds", nil, ann.bearer()...); !bytes.Contains(a.Data, []byte("my page")) || bytes.Contains(a.Data, []byte(token)) {
+		t.Errorf("the embeds are %s", a.Data)
+	}
+	w.wantStatus(t, w.Call("DELETE", prefix+"/me/embeds/"+id, nil, ann.bearer()...), 200, "")
+}
+
+// embedFiles are the forms of an embed.
+var embedFiles = []string{".svg", ".svg?theme=dark", ".svg?lang=en", ".json"}
+
+// emptyEmbed are the answers of a token that nobody has.
+func (w *testAPI) emptyEmbed(t *testing.T) map[string]contracttest.Response {
+	t.Helper()
+	empty := map[string]contracttest.Response{}
+	for _, file := range embedFiles {
+		empty[file] = w.Call("GET", "/embed/UNKNOWNUNKNOWNUNKNOWNUNKNO"+file, nil)
+		w.wantStatus(t, empty[file], 200, "")
+	}
+	return empty
+}
+
+// wantEmpty fails unless the embed answers as an unknown one does, to the byte.
+func (w *testAPI) wantEmpty(t *testing.T, why, token string) {
+	t.Helper()
+	for file, want := range w.emptyEmbed(t) {
+		if a := w.Call("GET", "/embed/"+token+file, nil); !sameAnswer(a, want) {
+			t.Errorf("%s, the embed %s answers %d %v %s, want the empty answer", why, file, a.Status, a.Header, a.Body)
+		}
+	}
+}
+
+// untilShown waits until the embed shows the title.
+func (w *testAPI) untilShown(t *testing.T, token, title string) {
+	t.Helper()
+	w.eventually(t, title+" in the embed", func() bool {
+		return bytes.Contains(w.Call("GET", "/embed/"+token+".json", nil).Body, []byte(title))
+	})
+}
+
+// untilEmpty waits until the embed shows nothing.
+func (w *testAPI) untilEmpty(t *testing.T, token string) {
+	t.Helper()
+	w.eventually(t, "an empty embed", func() bool {
+		return bytes.Contains(w.Call("GET", "/embed/"+token+".json", nil).Body, []byte(`"nowPlaying":null`))
+	})
+}
+
+func TestDetails_AnEmbedOfAHiddenUserEqualsOneThatPlaysNothing(t *testing.T) {
+	w, ann, _, _ := newPeople(t)
+	token, _ := w.newEmbed(t, ann, "embed")
+	w.wantEmpty(t, "before anything played", token)
+	w.play(t, ann, "A song")
+	w.untilShown(t, token, "A song")
+	for _, hide := range []map[string]any{
+		{"hiddenUntil": "9999-12-31T00:00:00.000Z"}, {"hiddenUntil": nil, "now": "nobody"}, {"now": "followers"},
+	} {
+		w.share(t, ann, hide)
+		w.untilEmpty(t, token)
+		w.wantEmpty(t, "hidden", token)
+	}
+	// Widening does not show what began while it was hidden. The next song is shown to the
+	// holder of a token as to the holder of a link.
+	w.share(t, ann, map[string]any{"now": "link"})
+	w.wantEmpty(t, "shown again", token)
+	w.play(t, ann, "B song")
+	w.untilShown(t, token, "B song")
+}
+
+func TestDetails_ARevokedEmbedEqualsAnUnknownOne(t *testing.T) {
+	w, ann, bob, _ := newPeople(t)
+	token, id := w.newEmbed(t, ann, "embed")
+	w.play(t, ann, "A song")
+	w.untilShown(t, token, "A song")
+	w.wantStatus(t, w.Call("DELETE", prefix+"/me/embeds/"+id, nil, bob.bearer()...), 404, "NOT_FOUND")
+	w.untilShown(t, token, "A song")
+	w.wantStatus(t, w.Call("DELETE", prefix+"/me/embeds/"+id, nil, ann.bearer()...), 200, "")
+	w.wantEmpty(t, "revoked", token)
+	w.wantStatus(t, w.Call("DELETE", prefix+"/me/embeds/"+id, nil, ann.bearer()...), 404, "NOT_FOUND")
+}
+
+func TestDetails_ATokenServesOnePurpose(t *testing.T) {
+	w, ann, _, _ := newPeople(t)
+	w.play(t, ann, "A song")
+	overlay, _ := w.newEmbed(t, ann, "overlay")
+	w.wantEmpty(t, "with the token of an overlay", overlay)
+	a := w.Call("POST", prefix+"/me/sharing/link", nil, ann.bearer()...)
+	var link struct{ Link string }
+	a.DecodeData(t, &link)
+	w.wantEmpty(t, "with the secret of a share link", link.Link)
+	embed, _ := w.newEmbed(t, ann, "embed")
+	w.share(t, ann, map[string]any{"now": "link"})
+	w.eventually(t, "a profile for link holders only", func() bool {
+		return w.Call("GET", prefix+"/people/"+ann.handle(), nil).Status == 404 || !bytes.Contains(w.Call("GET", prefix+"/people/"+ann.handle(), nil).Data, []byte("A song"))
+	})
+	if a := w.Call("GET", prefix+"/people/"+ann.handle()+"?link="+embed, nil); bytes.Contains(a.Body, []byte("A song")) {
+		t.Errorf("the token of an embed opens the profile: %s", a.Body)
+	}
+}
+
+func TestEmbed_OtherPagesMayShowItAndCachesAsk(t *testing.T) {
+	w, ann, _, _ := newPeople(t)
+	token, _ := w.newEmbed(t, ann, "embed")
+	for _, file := range []string{".svg", ".json"} {
+		a := w.Call("GET", "/embed/"+token+file, nil, "Origin", "https://page.example")
+		for name, want := range map[string]string{
+			"Cache-Control": "no-cache", "Cross-Origin-Resource-Policy": "cross-origin", "Access-Control-Allow-Origin": "*",
+			"Content-Security-Policy": "default-src 'none'; img-src data:; frame-ancestors 'none'", "X-Content-Type-Options": "nosniff",
+			"Content-Type": map[string]string{".svg": "image/svg+xml", ".json": "application/json"}[file],
+		} {
+			if got := a.Header.Get(name); got != want {
+				t.Errorf("%s: %s is %q, want %q", file, name, got, want)
+			}
+		}
+		again := w.Call("GET", "/embed/"+token+file, nil, "If-None-Match", a.Header.Get("ETag"))
+		if again.Status != 304 || len(again.Body) > 0 || again.Header.Get("ETag") != a.Header.Get("ETag") {
+			t.Errorf("%s: asked again, the answer is %d with %d bytes", file, again.Status, len(again.Body))
+		}
+	}
+	w.wantStatus(t, w.Call("GET", "/embed/"+token+".png", nil), 404, "NOT_FOUND")
+	if strings.Contains(w.log.String(), "page.example") {
+		t.Error("the log warns of a page that shows an embed")
+	}
+}
+
+// cachingProxy stores answers, as image proxies do, and asks before it uses them again.
+type cachingProxy struct {
+	origin *httputil.ReverseProxy
+	mu     sync.Mutex
+	stored map[string]*httptest.ResponseRecorder
+	reused int
+}
+
+func (p *cachingProxy) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stored := p.stored[r.URL.String()]
+	ask := r.Clone(r.Context())
+	ask.Header = http.Header{}
+	if stored != nil {
+		ask.Header.Set("If-None-Match", stored.Header().Get("ETag"))
+	}
+	got := httptest.NewRecorder()
+	p.origin.ServeHTTP(got, ask)
+	if got.Code == http.StatusNotModified {
+		got, p.reused = stored, p.reused+1
+	} else if !strings.Contains(got.Header().Get("Cache-Control"), "no-store") {
+		p.stored[r.URL.String()] = got
+	}
+	rw.Header().Set("Content-Type", got.Header().Get("Content-Type"))
+	rw.WriteHeader(got.Code)
+	_, _ = rw.Write(got.Body.Bytes())
+}
+
+func TestEmbed_ThroughACachingProxyARevokedTokenShowsNothing(t *testing.T) {
+	w, ann, _, _ := newPeople(t)
+	token, id := w.newEmbed(t, ann, "embed")
+	w.play(t, ann, "A song")
+	w.untilShown(t, token, "A song")
+	origin, err := url.Parse("http://" + w.publicListener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &cachingProxy{origin: httputil.NewSingleHostReverseProxy(origin), stored: map[string]*httptest.ResponseRecorder{}}
+	server := httptest.NewServer(proxy)
+	defer server.Close()
+	get := func() string {
+		resp, err := http.Get(server.URL + "/embed/" + token + ".svg")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body)
+		return string(body)
+	}
+	for range 3 {
+		if !strings.Contains(get(), "A song") {
+			t.Fatal("the proxy does not show the song")
+		}
+	}
+	if proxy.reused != 2 {
+		t.Errorf("the proxy reused its copy %d times, want 2", proxy.reused)
+	}
+	w.wantStatus(t, w.Call("DELETE", prefix+"/me/embeds/"+id, nil, ann.bearer()...), 200, "")
+	if got, want := get(), string(w.emptyEmbed(t)[".svg"].Body); got != want {
+		t.Errorf("after the revocation the proxy answers %s", got)
+	}
+}
+
+func TestEmbed_IsAnsweredWithoutACallToAProvider(t *testing.T) {
+	w, ann, _, _ := newPeople(t)
+	token, _ := w.newEmbed(t, ann, "embed")
+	w.play(t, ann, "A song")
+	w.untilShown(t, token, "A song")
+	calls := fmt.Sprint(w.sim.Stats().Requests)
+	for range 20 {
+		w.Call("GET", "/embed/"+token+".svg", nil)
+		w.Call("GET", "/embed/"+token+".json", nil)
+	}
+	if now := fmt.Sprint(w.sim.Stats().Requests); now != calls {
+		t.Errorf("after 40 views the providers have counted %s, want %s", now, calls)
+	}
+}

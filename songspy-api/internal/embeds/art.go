@@ -1,0 +1,192 @@
+package embeds
+
+import (
+	"context"
+	"encoding/base64"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+const (
+	// artLifetime is how long an image is kept: Spotify allows 24 hours.
+	artLifetime = 24 * time.Hour
+	// artRetryAfter is how long a failure is remembered.
+	artRetryAfter = time.Minute
+	// artBytesMax limits one image: covers of 300 pixels have at most 100 KB.
+	artBytesMax = 256 << 10
+	// artCacheBytes and artCacheEntries limit the cache.
+	artCacheBytes, artCacheEntries = 32 << 20, 4096
+	// artFetchTimeout limits one fetch, artWait how long an answer waits for it.
+	artFetchTimeout, artWait = 5 * time.Second, 2 * time.Second
+	// artFetchesMax limits the fetches at the same time.
+	artFetchesMax = 8
+)
+
+// artDomains are the domains of Spotify's images.
+var artDomains = []string{"scdn.co", "spotifycdn.com"}
+
+// artTypes are the types of images that are inlined, as http.DetectContentType names
+// them.
+var artTypes = map[string]bool{"image/jpeg": true, "image/png": true, "image/webp": true}
+
+// Art fetches album art from Spotify and keeps it for a day. It fetches from Spotify's
+// image hosts only, by https, and follows no redirect: an address that is stored with a
+// track cannot make it call another host, because no other host has the certificate.
+type Art struct {
+	client *http.Client
+	now    func() time.Time
+	// simulated is the origin of a simulated Spotify as browsers know it, and at the
+	// address where this process reaches it; nil if Spotify is real.
+	simulated, reachedAt *url.URL
+	fetches              chan struct{}
+
+	mu    sync.Mutex
+	cache *simplelru.LRU[string, *artEntry]
+	bytes int
+}
+
+// artEntry is an image, or a failure, or a fetch under way. Its fields may be read once
+// done is closed.
+type artEntry struct {
+	done  chan struct{}
+	uri   string // empty after a failure
+	until time.Time
+}
+
+// NewArt returns an Art. via makes the calls; nil: the network. A simulated Spotify has
+// its images at the origin simulated, which this process reaches at reachedAt; both are
+// empty if Spotify is real.
+func NewArt(via http.RoundTripper, simulated, reachedAt string, now func() time.Time) *Art {
+	a := &Art{
+		client: &http.Client{Transport: via, Timeout: artFetchTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		now:    now, fetches: make(chan struct{}, artFetchesMax),
+	}
+	if u, err := url.Parse(simulated); err == nil && u.Host != "" {
+		a.simulated = u
+		if a.reachedAt, err = url.Parse(reachedAt); err != nil {
+			a.reachedAt = u
+		}
+	}
+	a.cache, _ = simplelru.NewLRU(artCacheEntries, func(_ string, e *artEntry) { a.bytes -= len(e.uri) }) // only a size of 0 is an error
+	return a
+}
+
+// DataURI returns the image as a data URI; empty if it cannot be had, or not in time.
+// Callers that want the same image share one fetch.
+func (a *Art) DataURI(ctx context.Context, address string) string {
+	u, ok := a.allowed(address)
+	if !ok {
+		return ""
+	}
+	e := a.entry(u)
+	if e == nil {
+		return ""
+	}
+	wait := time.NewTimer(artWait)
+	defer wait.Stop()
+	select {
+	case <-e.done:
+		return e.uri
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+	return ""
+}
+
+// allowed returns the URL to fetch for an address, if it may be fetched.
+func (a *Art) allowed(address string) (*url.URL, bool) {
+	u, err := url.Parse(address)
+	if err != nil || u.User != nil || u.Host == "" {
+		return nil, false
+	}
+	if a.isSimulated(u) {
+		u.Scheme, u.Host = a.reachedAt.Scheme, a.reachedAt.Host
+		return u, true
+	}
+	if u.Scheme != "https" || u.Port() != "" {
+		return nil, false
+	}
+	for _, domain := range artDomains {
+		if u.Host == domain || strings.HasSuffix(u.Host, "."+domain) {
+			return u, true
+		}
+	}
+	return nil, false
+}
+
+func (a *Art) isSimulated(u *url.URL) bool {
+	return a.simulated != nil && u.Scheme == a.simulated.Scheme && u.Host == a.simulated.Host
+}
+
+// entry returns the entry of the image, and begins to fetch it if it is not known. It
+// returns nil while too many are being fetched.
+func (a *Art) entry(u *url.URL) *artEntry {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if e, ok := a.cache.Get(u.String()); ok && a.now().Before(e.until) {
+		return e
+	}
+	select {
+	case a.fetches <- struct{}{}:
+	default:
+		return nil
+	}
+	e := &artEntry{done: make(chan struct{}), until: a.now().Add(artRetryAfter)}
+	a.cache.Remove(u.String())
+	a.cache.Add(u.String(), e)
+	go func() {
+		defer func() { <-a.fetches }()
+		a.keep(u, e, a.fetch(u))
+	}()
+	return e
+}
+
+// keep stores the result of a fetch; an empty uri is a failure.
+func (a *Art) keep(u *url.URL, fetched *artEntry, uri string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	defer close(fetched.done)
+	fetched.uri = uri
+	if e, ok := a.cache.Peek(u.String()); !ok || e != fetched || uri == "" {
+		return
+	}
+	fetched.until = a.now().Add(artLifetime)
+	for a.bytes += len(uri); a.bytes > artCacheBytes; {
+		a.cache.RemoveOldest()
+	}
+}
+
+// fetch returns the image as a data URI; empty if it cannot be had. It does not end with
+// the request that began it: others may wait for the image too.
+func (a *Art) fetch(u *url.URL) string {
+	req, err := http.NewRequest(http.MethodGet, u.String(), http.NoBody)
+	if err != nil {
+		return ""
+	}
+	req.Header.Set("Accept", "image/*")
+	resp, err := a.client.Do(req)
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, artBytesMax+1))
+	if err != nil || resp.StatusCode != http.StatusOK || len(body) > artBytesMax {
+		return ""
+	}
+	kind := http.DetectContentType(body)
+	// The simulator draws its covers. An image inside an image runs no script and loads
+	// nothing.
+	if a.reachedAt != nil && u.Host == a.reachedAt.Host && strings.HasPrefix(resp.Header.Get("Content-Type"), "image/svg+xml") {
+		kind = "image/svg+xml"
+	}
+	if kind != "image/svg+xml" && !artTypes[kind] {
+		return ""
+	}
+	return "data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(body)
+}

@@ -1,0 +1,7 @@
+// Package embeds shows what a user is listening to on other pages. The user creates
+// tokens for it. A token serves one purpose and can be revoked.
+//
+// The holder of a token sees what the holder of the user's share link sees. There is one
+// empty answer: an unknown token, a revoked one, a user who is hidden and one who plays
+// nothing look alike, to the byte.
+package embeds

@@ -1,0 +1,111 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/sanitize"
+
+	"github.com/songspy/songspy/songspy-api/internal/board"
+	"github.com/songspy/songspy/songspy-api/internal/embeds"
+)
+
+func (s *server) ListMyEmbeds(ctx context.Context, _ ListMyEmbedsRequestObject) (ListMyEmbedsResponseObject, error) {
+	tokens, err := s.opts.Embeds.List(ctx, callerFrom(ctx).Self())
+	if err != nil {
+		return nil, err
+	}
+	return ListMyEmbeds200JSONResponse{Result: SUCCESS, Data: each(tokens, myEmbed)}, nil
+}
+
+func myEmbed(t songspy.EmbedToken) MyEmbed {
+	return MyEmbed{Id: int64(t.ID), Purpose: EmbedPurpose(t.Purpose), Label: t.Label, CreatedAt: Time(t.CreatedAt)}
+}
+
+func (s *server) CreateEmbed(ctx context.Context, r CreateEmbedRequestObject) (CreateEmbedResponseObject, error) {
+	purpose := songspy.EmbedPurpose(r.Body.Purpose)
+	t, secret, err := s.opts.Embeds.Create(ctx, callerFrom(ctx).Self(), purpose, sanitize.Line(deref(r.Body.Label)))
+	if err != nil {
+		return nil, userGone(err)
+	}
+	address := s.opts.PublicURL + "/embed/" + secret.Reveal() + ".svg"
+	if purpose == songspy.EmbedOverlay {
+		address = s.opts.PublicURL + "/overlay/" + secret.Reveal()
+	}
+	return CreateEmbed200JSONResponse{Result: SUCCESS, Data: CreatedEmbed{Embed: myEmbed(t), Token: secret.Reveal(), Url: address}}, nil
+}
+
+func (s *server) DeleteEmbed(ctx context.Context, r DeleteEmbedRequestObject) (DeleteEmbedResponseObject, error) {
+	if err := s.opts.Embeds.Revoke(ctx, callerFrom(ctx).Self(), songspy.PublicID(r.Id)); err != nil {
+		return nil, err
+	}
+	return DeleteEmbed200JSONResponse{Result: SUCCESS, Data: true}, nil
+}
+
+func (s *server) GetEmbed(ctx context.Context, r GetEmbedRequestObject) (GetEmbedResponseObject, error) {
+	token, isImage := strings.CutSuffix(r.File, ".svg")
+	if !isImage {
+		var isData bool
+		if token, isData = strings.CutSuffix(r.File, ".json"); !isData {
+			return nil, &songspy.Error{Code: songspy.CodeNotFound}
+		}
+	}
+	playing, err := s.opts.Embeds.NowPlaying(ctx, songspy.EmbedImage, songspy.Secret(token))
+	if err != nil {
+		return nil, err
+	}
+	answer := embedAnswer{contentType: contentTypeJSON}
+	if isImage {
+		art := ""
+		if playing != nil {
+			art = s.opts.Art.DataURI(ctx, playing.Value().Track.ImageURL)
+		}
+		answer.contentType = contentTypeSVG
+		answer.body = embeds.Draw(playing, art, embeds.Style{Dark: deref(r.Params.Theme) == Dark, English: deref(r.Params.Lang) == En})
+	} else if answer.body, err = json.Marshal(EmbedAnswer{Result: SUCCESS, Data: embed(playing)}); err != nil {
+		return nil, err
+	}
+	answer.etag = board.ETag(answer.body)
+	answer.notModified = etagMatches(deref(r.Params.IfNoneMatch), answer.etag)
+	return answer, nil
+}
+
+var (
+	contentTypeSVG = []string{"image/svg+xml"}
+	crossOrigin    = []string{"cross-origin"}
+	anyOrigin      = []string{"*"}
+	// embedCSP lets an image that is opened as a page show its art.
+	embedCSP = []string{"default-src 'none'; img-src data:; frame-ancestors 'none'"}
+)
+
+// embedAnswer is an image or its data. Pages of all origins may show it, and caches ask
+// before they use it again.
+type embedAnswer struct {
+	contentType []string
+	body        []byte
+	etag        string
+	notModified bool // the viewer has this answer already
+}
+
+// VisitGetEmbedResponse implements the generated interface.
+func (a embedAnswer) VisitGetEmbedResponse(w http.ResponseWriter) error {
+	h := w.Header()
+	h["Cache-Control"] = noCache
+	h["Etag"] = []string{a.etag}
+	h["Cross-Origin-Resource-Policy"] = crossOrigin
+	h["Access-Control-Allow-Origin"] = anyOrigin
+	h["Content-Security-Policy"] = embedCSP
+	if a.notModified {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	h["Content-Type"] = a.contentType
+	h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
+	w.WriteHeader(http.StatusOK)
+	_, err := w.Write(a.body)
+	return err
+}
