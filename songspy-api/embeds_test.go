@@ -56,7 +56,7 @@ func (w *testAPI) checkEmbeds(t *testing.T, ann signedIn) {
 // embedFiles are the forms of an embed.
 var embedFiles = []string{".svg", ".svg?theme=dark", ".svg?lang=en", ".json"}
 
-// emptyEmbed are the answers of a token that nobody has.
+// emptyEmbed are the answers of an unknown token.
 func (w *testAPI) emptyEmbed(t *testing.T) map[string]contracttest.Response {
 	t.Helper()
 	empty := map[string]contracttest.Response{}

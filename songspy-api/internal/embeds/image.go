@@ -46,7 +46,7 @@ var (
 
 const fonts = `Pretendard, -apple-system, BlinkMacSystemFont, 'Segoe UI', 'Apple SD Gothic Neo', 'Noto Sans KR', 'Malgun Gothic', sans-serif`
 
-// Draw returns an SVG image of what the holder of a token sees; nil: nothing. art is the
+// Draw returns an SVG image of the track that the holder of a token sees; nil: none. art is the
 // album art as a data URI; empty if there is none. The image refers to nothing outside of
 // it and has no script.
 func Draw(playing *visibility.Seen[songspy.BoardEntry], art string, s Style) []byte {
@@ -94,7 +94,7 @@ func Draw(playing *visibility.Seen[songspy.BoardEntry], art string, s Style) []b
 		line(84, artistSize, "400", p.artist, track.Artists)
 	}
 	b.WriteString(`</g>`)
-	// What is not Spotify's has no logo.
+	// The logo belongs to content of Spotify only.
 	if playing != nil && track.Kind != songspy.KindLocal {
 		fmt.Fprintf(&b, `<svg x="%d" y="%d" width="%d" height="%d" viewBox="0 0 512 160">%s</svg>`, textLeft, imageHeight-margin-logoHeight, logoWidth, logoHeight, logoPath)
 	}

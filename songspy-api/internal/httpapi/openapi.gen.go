@@ -2352,7 +2352,7 @@ func (t *SharingPreview_Profile) UnmarshalJSON(b []byte) error {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// GetEmbed What the owner of an embed is listening to, as an image or as JSON.
+	// GetEmbed The current track of the owner of an embed, as an image or as JSON.
 	// (GET /embed/{file})
 	GetEmbed(c *gin.Context, file string, params GetEmbedParams)
 	// GetHealth The process is running.
@@ -10611,7 +10611,7 @@ func (response EditUser503JSONResponse) VisitEditUserResponse(w http.ResponseWri
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
-	// GetEmbed What the owner of an embed is listening to, as an image or as JSON.
+	// GetEmbed The current track of the owner of an embed, as an image or as JSON.
 	// (GET /embed/{file})
 	GetEmbed(ctx context.Context, request GetEmbedRequestObject) (GetEmbedResponseObject, error)
 	// GetHealth The process is running.
