@@ -48,6 +48,10 @@ type settings struct {
 	// WritesPerMinute and LinkingsPerMinute limit the requests of one user; 0: no limit.
 	WritesPerMinute   int `env:"SONGSPY_WRITES_PER_MINUTE" envDefault:"120"`
 	LinkingsPerMinute int `env:"SONGSPY_LINKINGS_PER_MINUTE" envDefault:"20"`
+	// StreamsPerAccount and StreamsPerAddress limit the open streams of a user, and of an
+	// address whose viewers are not signed in; 0: no limit.
+	StreamsPerAccount int `env:"SONGSPY_STREAMS_PER_ACCOUNT" envDefault:"32"`
+	StreamsPerAddress int `env:"SONGSPY_STREAMS_PER_ADDRESS" envDefault:"64"`
 	// SignInsPerMinute limits sign-ins, refreshes and linkings of one address; 0: no
 	// limit.
 	SignInsPerMinute int `env:"SONGSPY_SIGN_INS_PER_MINUTE" envDefault:"60"`
@@ -72,6 +76,8 @@ func (s settings) Validate() error {
 		config.AtLeast("SONGSPY_SIGN_INS_PER_MINUTE", s.SignInsPerMinute, 0),
 		config.AtLeast("SONGSPY_WRITES_PER_MINUTE", s.WritesPerMinute, 0),
 		config.AtLeast("SONGSPY_LINKINGS_PER_MINUTE", s.LinkingsPerMinute, 0),
+		config.AtLeast("SONGSPY_STREAMS_PER_ACCOUNT", s.StreamsPerAccount, 0),
+		config.AtLeast("SONGSPY_STREAMS_PER_ADDRESS", s.StreamsPerAddress, 0),
 		s.Service.CheckKeys("SONGSPY_JWT_KEYS", s.JWTKeys),
 		s.Service.CheckNotSealKey("SONGSPY_JWT_KEYS", s.JWTKeys),
 		s.requireHTTPS(),

@@ -186,7 +186,8 @@ func (a *service) buildHandler(s settings) error {
 		return err
 	}
 	a.board = board.New(board.Options{
-		Feed: a.db, Render: ids.RenderBoard, Now: time.Now, Log: a.log,
+		Feed: a.db, Render: ids.RenderBoard, RenderLive: httpapi.RenderLive, Now: time.Now, Log: a.log,
+		StreamsPerAccount: s.StreamsPerAccount, StreamsPerAddress: s.StreamsPerAddress,
 	})
 	if err := registerBoardMetrics(a.metrics, a.board); err != nil {
 		return err
@@ -306,6 +307,10 @@ func registerBoardMetrics(registry prometheus.Registerer, b *board.Board) error 
 		return registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
 			func() float64 { return value(b.Stats()) }))
 	}
+	counter := func(name, help string, value func(board.Stats) float64) error {
+		return registry.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
+			func() float64 { return value(b.Stats()) }))
+	}
 	return errors.Join(
 		gauge("songspy_board_users", "Users who may be shown on the board.",
 			func(s board.Stats) float64 { return float64(s.Users) }),
@@ -313,5 +318,13 @@ func registerBoardMetrics(registry prometheus.Registerer, b *board.Board) error 
 			func(s board.Stats) float64 { return float64(s.LastChange) }),
 		gauge("songspy_board_feed_read_timestamp_seconds", "When the change feed was last read; long ago if never.",
 			func(s board.Stats) float64 { return float64(s.FeedReadAt.UnixMilli()) / 1e3 }),
+		gauge("songspy_streams_open", "Open streams.",
+			func(s board.Stats) float64 { return float64(s.Streams) }),
+		counter("songspy_stream_frames_total", "Frames that were queued for streams.",
+			func(s board.Stats) float64 { return float64(s.Frames) }),
+		counter("songspy_stream_resets_total", "Resets of streams whose readers were too slow.",
+			func(s board.Stats) float64 { return float64(s.Resets) }),
+		counter("songspy_streams_dropped_total", "Streams that were closed because their readers did not read.",
+			func(s board.Stats) float64 { return float64(s.Dropped) }),
 	)
 }

@@ -116,6 +116,17 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 		w.wantStatus(t, w.Call("DELETE", prefix+"/me/sessions", nil, laptop.bearer()...), 200, "")
 		w.wantStatus(t, w.Call("GET", prefix+"/me", nil, laptop.bearer()...), 401, "SESSION_ENDED")
 
+		tablet := w.signIn(t, 0)
+		go func() {
+			w.eventually(t, "a stream", func() bool { return w.board.Stats().Streams == 1 })
+			if err := w.db.RevokeSessions(t.Context(), tablet.UserID, 0); err != nil {
+				t.Error(err)
+			}
+		}()
+		if a := w.Call("GET", prefix+"/listening/stream?topics=window,following", nil, tablet.bearer()...); a.Status != 200 || !strings.HasSuffix(string(a.Body), "data: {\"reason\":\"session\"}\n\n") {
+			t.Errorf("the stream of a session that ends: %d %s", a.Status, a.Body)
+		}
+
 		again := w.signIn(t, 0)
 		if again.ID != ann.ID || again.NickName == nil {
 			t.Errorf("after the second sign-in the user is %+v", again)

@@ -61,6 +61,8 @@ var knownVariables = map[string]bool{
 	"SONGSPY_SPOTIFY_SEATS":               false,
 	"SONGSPY_SPREAD":                      false,
 	"SONGSPY_STATE_DIR":                   false,
+	"SONGSPY_STREAMS_PER_ACCOUNT":         false,
+	"SONGSPY_STREAMS_PER_ADDRESS":         false,
 	"SONGSPY_TOKEN_LIFE":                  false,
 	"SONGSPY_TRUSTED_PROXIES":             false,
 	"SONGSPY_WRITES_PER_MINUTE":           false,

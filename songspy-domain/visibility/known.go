@@ -16,3 +16,7 @@ func (v Viewer) Known() []songspy.UserID {
 	}
 	return known
 }
+
+// HasBlocks reports whether there may be users that strangers see and the viewer does
+// not, because one of the two has blocked the other.
+func (v Viewer) HasBlocks() bool { return len(v.relations.blocked) > 0 }

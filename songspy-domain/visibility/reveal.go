@@ -41,6 +41,10 @@ func VisibleFrom(owner songspy.UserID, r Rule, th Thing, by Viewer, at time.Time
 	return at
 }
 
+// NextChange returns the first time after at when time alone may change which viewers
+// see the thing; the zero time if there is none. r is the rule of its owner.
+func NextChange(r Rule, th Thing, at time.Time) time.Time { return nextChange(&r, &th, at) }
+
 // nextChange returns the first time after the given one when required may give
 // another answer although the rule stays the same; the zero time if there is none.
 func nextChange(r *Rule, th *Thing, at time.Time) (next time.Time) {

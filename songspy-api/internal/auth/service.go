@@ -174,6 +174,7 @@ func (s *Service) admit(ctx context.Context, profile songspy.GoogleProfile, audi
 // Caller is the user and session of a request.
 type Caller struct {
 	UserID        songspy.UserID
+	session       int64
 	sessionFamily int64
 	cookie        songspy.Secret // empty if the request has a JWT
 }
@@ -207,7 +208,17 @@ func (s *Service) callerOf(ctx context.Context, session songspy.Session, err err
 			s.opts.Log.WarnContext(ctx, "the last use of a session could not be written", slog.Any(logkey.Error, err))
 		}
 	}
-	return Caller{UserID: session.UserID, sessionFamily: session.Family}, nil
+	return Caller{UserID: session.UserID, session: session.ID, sessionFamily: session.Family}, nil
+}
+
+// SessionEnd returns when the caller's session ends if it is not used again. The reason
+// of an error is SESSION_ENDED if it has ended already.
+func (s *Service) SessionEnd(ctx context.Context, c Caller) (time.Time, error) {
+	session, err := s.opts.Sessions.Session(ctx, c.session)
+	if songspy.CodeOf(err) == songspy.CodeNotFound || err == nil && !s.isAlive(session) {
+		err = errSessionEnded
+	}
+	return s.endOf(session), err
 }
 
 // isAlive reports whether the session is neither revoked nor over either of its

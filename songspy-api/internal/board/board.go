@@ -26,8 +26,13 @@ type Options struct {
 	Feed Feed
 	// Render returns the answer for at most MaxEntries users.
 	Render func([]visibility.Seen[songspy.BoardEntry]) ([]byte, error)
-	Now    func() time.Time
-	Log    *slog.Logger
+	// RenderLive returns an entry of a stream as a JSON object.
+	RenderLive func(visibility.Seen[songspy.BoardEntry]) []byte
+	// StreamsPerAccount and StreamsPerAddress limit the open streams of a user, and of an
+	// address whose viewers are not signed in; 0: no limit.
+	StreamsPerAccount, StreamsPerAddress int
+	Now                                  func() time.Time
+	Log                                  *slog.Logger
 }
 
 // Board is the live board. Run updates it; Current reads it.
@@ -37,14 +42,17 @@ type Board struct {
 	readAt     atomic.Int64 // when the feed was last read, Unix nanoseconds; 0: never
 	lastChange atomic.Int64 // the number of the last change that is on the board
 
+	frames, resets, dropped atomic.Int64 // see Stats
+
 	mu       sync.Mutex
 	index    *index
+	streams  streams
 	prunedAt time.Time // when entries whose song is over were last removed
 }
 
 // New returns a Board. It is unavailable until Run has read the feed.
 func New(o Options) *Board {
-	return &Board{opts: o, index: newIndex()}
+	return &Board{opts: o, index: newIndex(), streams: newStreams()}
 }
 
 // Page is the rendered board. It must not be changed.
@@ -105,7 +113,7 @@ func (b *Board) Listeners(v visibility.Viewer, track songspy.PublicID, limit int
 // NowPlaying returns what the user plays now, if the viewer sees it.
 func (b *Board) NowPlaying(v visibility.Viewer, user songspy.UserID) (seen visibility.Seen[songspy.BoardEntry], ok bool, err error) {
 	err = b.read(func(x *index, now time.Time) {
-		if e, known := x.byUser[user]; known && !e.isExpired(now) {
+		if e, known := x.byUser[user]; known && !e.isExpired(now) && !e.isPaused() {
 			seen, ok = e.reveal(v, now)
 		}
 	})
@@ -146,14 +154,18 @@ type Stats struct {
 	Users      int       // users on the board, visible or paused
 	LastChange int64     // the number of the last change that is on the board
 	FeedReadAt time.Time // when the feed was last read; zero: never
+	Streams    int       // open streams
+	Frames     int64     // frames that were queued for streams
+	Resets     int64     // resets of streams whose readers were too slow
+	Dropped    int64     // streams that were closed because their readers did not read
 }
 
 // Stats returns the numbers for the metrics.
 func (b *Board) Stats() Stats {
 	b.mu.Lock()
-	entries := len(b.index.byUser)
+	s := Stats{Users: len(b.index.byUser), Streams: len(b.streams.open)}
 	b.mu.Unlock()
-	s := Stats{Users: entries, LastChange: b.lastChange.Load()}
+	s.LastChange, s.Frames, s.Resets, s.Dropped = b.lastChange.Load(), b.frames.Load(), b.resets.Load(), b.dropped.Load()
 	if readAt := b.readAt.Load(); readAt != 0 {
 		s.FeedReadAt = time.Unix(0, readAt)
 	}

@@ -2,6 +2,9 @@ package board
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -30,8 +33,20 @@ type Feed interface {
 	BoardSnapshot(ctx context.Context, each func(songspy.BoardEntry) error) (number int64, err error)
 }
 
-// Run loads the board and follows the change feed until ctx ends.
+// Run loads the board, follows the change feed and serves streams until ctx ends. Then it
+// ends the streams, which takes up to about DrainTime; until then they get changes.
 func (b *Board) Run(ctx context.Context) {
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var tasks sync.WaitGroup
+	tasks.Go(func() { b.follow(running) })
+	tasks.Go(func() { b.runTicks(running) })
+	<-ctx.Done()
+	b.drain()
+	stop()
+	tasks.Wait()
+}
+
+func (b *Board) follow(ctx context.Context) {
 	f := &changefeed.Follower{
 		Feed: b.opts.Feed, Load: b.load, Apply: b.refetch, CaughtUp: b.caughtUp,
 		Timeout: feedTimeout, Now: b.opts.Now, Log: b.opts.Log,
@@ -52,16 +67,21 @@ func (b *Board) load(ctx context.Context) (number int64, err error) {
 		return 0, err
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.index = fresh
+	fresh.takeChanged() // everything is new
+	b.index, b.streams.isReloaded = fresh, true
 	b.page.Store(nil)
-	return number, nil
+	streams := slices.Collect(maps.Keys(b.streams.open))
+	b.mu.Unlock()
+	return number, b.renewAll(ctx, streams)
 }
 
 // refetch reads the users of the changes again. Users without an entry are removed.
 // The next viewer renders the page.
 func (b *Board) refetch(ctx context.Context, changes []songspy.Change) error {
-	ids := changefeed.UserIDs(changes)
+	if err := b.renewConcerned(ctx, changefeed.UserIDs(changes, songspy.ChangePlaying, songspy.ChangeLink)); err != nil {
+		return err
+	}
+	ids := changefeed.UserIDs(changes, songspy.ChangeRelation, songspy.ChangeSession)
 	entries, err := b.opts.Feed.BoardEntries(ctx, ids)
 	if err != nil {
 		return err
@@ -92,4 +112,21 @@ func (b *Board) caughtUp(number int64, at time.Time) {
 			b.page.Store(nil)
 		}
 	}
+}
+
+// renewConcerned renews the streams that the users concern.
+func (b *Board) renewConcerned(ctx context.Context, users []songspy.UserID) error {
+	b.mu.Lock()
+	streams := b.streams.concernedBy(users)
+	b.mu.Unlock()
+	return b.renewAll(ctx, streams)
+}
+
+func (b *Board) renewAll(ctx context.Context, streams []*Stream) error {
+	for _, s := range streams {
+		if err := b.renew(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }

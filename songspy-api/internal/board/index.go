@@ -2,6 +2,7 @@ package board
 
 import (
 	"cmp"
+	"container/heap"
 	"iter"
 	"slices"
 	"time"
@@ -12,14 +13,19 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// index holds the users who are listening. Those that strangers see are sorted as the
-// board shows them. The others are found by their id, for the few viewers who may see
-// them. It is not safe for concurrent use, and does not read the clock.
+// index holds the users who are listening, and users who have paused. Listeners that
+// strangers see are sorted as the board shows them. The others are found by their id, for
+// the few viewers who may see them. It is not safe for concurrent use, and does not read
+// the clock.
 type index struct {
-	byUser  map[songspy.UserID]*entry
-	public  *btree.BTreeG[*entry] // that strangers see, newest start first
-	byTrack *btree.BTreeG[*entry] // the same entries by track, newest start first
-	pending *btree.BTreeG[*entry] // that strangers will see without another change, the soonest first
+	byUser    map[songspy.UserID]*entry
+	public    *btree.BTreeG[*entry] // listeners that strangers see, newest start first
+	byTrack   *btree.BTreeG[*entry] // listeners and paused users that strangers see, by track, newest start first
+	pending   *btree.BTreeG[*entry] // that strangers will see without another change, the soonest first
+	deadlines deadlines             // all entries, by when time alone changes who sees them
+	// changed holds the users whose entry has changed since the last call of takeChanged,
+	// with the entry that they had then, which may be nil.
+	changed map[songspy.UserID]*entry
 }
 
 func newIndex() *index {
@@ -29,6 +35,7 @@ func newIndex() *index {
 		public:  btree.NewBTreeGOptions(isBefore, unlocked),
 		byTrack: btree.NewBTreeGOptions(isBeforeByTrack, unlocked),
 		pending: btree.NewBTreeGOptions(isShownSooner, unlocked),
+		changed: map[songspy.UserID]*entry{},
 	}
 }
 
@@ -40,15 +47,21 @@ func (x *index) put(p songspy.BoardEntry, now time.Time) {
 	if !ok || e.isExpired(now) {
 		return
 	}
+	x.markChanged(p.User.ID, nil)
 	x.byUser[p.User.ID] = e
+	e.deadline = e.nextDeadline(now)
+	heap.Push(&x.deadlines, e)
 	x.file(e, now)
 }
 
 // file puts the entry where strangers find it: now, later or never.
 func (x *index) file(e *entry, now time.Time) {
 	if _, ok := e.reveal(visibility.Anonymous(), now); ok {
-		x.public.Set(e)
+		e.isPublic = true
 		x.byTrack.Set(e)
+		if !e.isPaused() {
+			x.public.Set(e)
+		}
 	} else if e.shownFrom = e.visibleFrom(now); !e.shownFrom.IsZero() {
 		x.pending.Set(e)
 	}
@@ -57,22 +70,45 @@ func (x *index) file(e *entry, now time.Time) {
 // remove removes the entry of a user.
 func (x *index) remove(id songspy.UserID) {
 	if e, ok := x.byUser[id]; ok {
+		x.markChanged(id, e)
 		delete(x.byUser, id)
 		x.public.Delete(e)
 		x.byTrack.Delete(e)
 		x.pending.Delete(e)
+		heap.Remove(&x.deadlines, e.deadlineIndex)
 	}
 }
 
-// advance files the entries that strangers see from now on.
+func (x *index) markChanged(id songspy.UserID, before *entry) {
+	if _, known := x.changed[id]; !known {
+		x.changed[id] = before
+	}
+}
+
+// takeChanged returns the users that have changed since the last call, each with the
+// entry of then; nil if there was none.
+func (x *index) takeChanged() map[songspy.UserID]*entry {
+	taken := x.changed
+	x.changed = map[songspy.UserID]*entry{}
+	return taken
+}
+
+// advance removes entries that have expired, and files those that strangers see from now
+// on.
 func (x *index) advance(now time.Time) {
-	for {
-		e, ok := x.pending.Min()
-		if !ok || e.shownFrom.After(now) {
-			return
+	for len(x.deadlines) > 0 && !x.deadlines[0].deadline.After(now) {
+		e := x.deadlines[0]
+		if e.isExpired(now) {
+			x.remove(e.User.ID)
+			continue
 		}
-		x.pending.Delete(e)
-		x.file(e, now)
+		x.markChanged(e.User.ID, e)
+		if !e.isPublic {
+			x.pending.Delete(e)
+			x.file(e, now)
+		}
+		e.deadline = e.nextDeadline(now)
+		heap.Fix(&x.deadlines, 0)
 	}
 }
 
@@ -131,7 +167,7 @@ func (x *index) listeners(v visibility.Viewer, track songspy.PublicID, n int, no
 func page(entries iter.Seq[*entry], v visibility.Viewer, n int, now time.Time) (seen []visibility.Seen[songspy.BoardEntry], next *Position) {
 	var last *entry
 	for e := range entries {
-		if e.isExpired(now) {
+		if e.isExpired(now) || e.isPaused() {
 			continue
 		}
 		s, ok := e.reveal(v, now)
@@ -226,14 +262,60 @@ type entry struct {
 	expiresAt time.Time
 	// shownFrom is when strangers see the entry, if it is pending.
 	shownFrom time.Time
+	// isPublic: strangers see the entry.
+	isPublic bool
+	// deadline is when the entry expires, or when time alone may show it to more viewers.
+	deadline      time.Time
+	deadlineIndex int
+	seed          uint64 // see hourSeed
+	item          []byte // the entry as JSON, during a tick
 }
 
-// newEntry returns false for a user who does not play, or whose track has no title.
+// newEntry returns false for a user who has no open play, or whose track has no title.
 func newEntry(p songspy.BoardEntry) (*entry, bool) {
-	if p.Playing.State != songspy.PlayerPlaying || p.Track.ID == 0 || p.Track.Title == "" {
+	if !p.Playing.IsOpen() || p.Track.ID == 0 || p.Track.Title == "" {
 		return nil, false
 	}
-	return &entry{BoardEntry: p, expiresAt: p.Playing.ShownUntil()}, true
+	return &entry{BoardEntry: p, expiresAt: p.Playing.ShownUntil(), seed: hourSeed(&p)}, true
+}
+
+// isPaused reports whether the user has paused. Only streams show such a user.
+func (e *entry) isPaused() bool { return e.Playing.State == songspy.PlayerPaused }
+
+// nextDeadline returns the deadline of the entry, which is after now.
+func (e *entry) nextDeadline(now time.Time) time.Time {
+	next := visibility.NextChange(e.Rule, e.thing(), now)
+	if next.IsZero() || e.expiresAt.Before(next) {
+		return e.expiresAt
+	}
+	return next
+}
+
+// deadlines is a heap of entries, the soonest deadline first.
+type deadlines []*entry
+
+func (d deadlines) Len() int           { return len(d) }
+func (d deadlines) Less(i, j int) bool { return d[i].deadline.Before(d[j].deadline) }
+
+func (d deadlines) Swap(i, j int) {
+	d[i], d[j] = d[j], d[i]
+	d[i].deadlineIndex, d[j].deadlineIndex = i, j
+}
+
+// Push implements heap.Interface.
+func (d *deadlines) Push(x any) {
+	e := x.(*entry) //nolint:forcetypeassert // put pushes entries only
+	e.deadlineIndex = len(*d)
+	*d = append(*d, e)
+}
+
+// Pop implements heap.Interface.
+func (d *deadlines) Pop() any {
+	last := len(*d) - 1
+	e := (*d)[last]
+	(*d)[last] = nil
+	*d = (*d)[:last]
+	return e
 }
 
 // isExpired reports whether the entry is no longer valid.

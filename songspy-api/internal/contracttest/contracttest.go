@@ -42,11 +42,24 @@ func New(t testing.TB, base string, contract []byte) *Client {
 	for _, text := range []string{"text/html", "image/svg+xml"} {
 		openapi3filter.RegisterBodyDecoder(text, openapi3filter.RegisteredBodyDecoder("text/plain"))
 	}
+	openapi3filter.RegisterBodyDecoder("text/event-stream", decodeFirstEvent)
 	router, err := legacy.NewRouter(doc)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &Client{t: t, base: base, document: doc, router: router, called: map[string]bool{}}
+}
+
+// decodeFirstEvent returns the data of the first event of a stream.
+func decodeFirstEvent(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (data any, err error) {
+	text, err := io.ReadAll(body)
+	if err != nil {
+		return nil, err
+	}
+	_, text, _ = bytes.Cut(text, []byte("\ndata: "))
+	text, _, _ = bytes.Cut(text, []byte("\n"))
+	err = json.Unmarshal(text, &data)
+	return data, err
 }
 
 // Response is an answer and its envelope.

@@ -41,6 +41,8 @@ type rule struct {
 	limits []limitScope
 	// redirectsErrors: errors lead the browser to the page; see x-errors.
 	redirectsErrors bool
+	// streams: the answer has no end. The request timeout is only for its beginning.
+	streams bool
 	// hasInput: the route has a body, or parameters in the path or the query.
 	hasInput bool
 }
@@ -55,11 +57,18 @@ const (
 	limitByAddress limitScope = "address"
 	limitWrites    limitScope = "write"
 	limitLinkings  limitScope = "linking"
+	limitStreams   limitScope = "streams" // the board counts them
 )
 
 // redirectsErrors reports whether an operation has the extension x-errors: redirect.
 // Browsers navigate to it, and cannot show an envelope.
 func redirectsErrors(op *openapi3.Operation) bool { return op.Extensions["x-errors"] == "redirect" }
+
+// streams reports whether an operation answers with server-sent events.
+func streams(op *openapi3.Operation) bool {
+	ok := op.Responses.Value("200")
+	return ok != nil && ok.Value.Content.Get("text/event-stream") != nil
+}
 
 // limitScopesOf reads the extension x-rate-limit of an operation. It returns an error
 // unless exactly the operations with x-rate-limit document the response 429, or
@@ -70,7 +79,7 @@ func limitScopesOf(op *openapi3.Operation) ([]limitScope, error) {
 	for _, name := range names {
 		text, _ := name.(string)
 		switch l := limitScope(text); l {
-		case limitByAddress, limitWrites, limitLinkings:
+		case limitByAddress, limitWrites, limitLinkings, limitStreams:
 			limits = append(limits, l)
 		default:
 			return nil, fmt.Errorf("%s: x-rate-limit has the unknown value %v", op.OperationID, name)
@@ -104,6 +113,7 @@ func parseContract(spec []byte) (*contract, error) {
 				takesBearer: op.Security != nil && len(*op.Security) > 0,
 				limits:      limits, redirectsErrors: redirectsErrors(op),
 				hasInput: op.RequestBody != nil,
+				streams:  streams(op),
 			}
 			r.needsBearer = r.takesBearer && !slices.ContainsFunc(*op.Security, func(s openapi3.SecurityRequirement) bool { return len(s) == 0 })
 			for _, p := range op.Parameters {
@@ -130,6 +140,14 @@ func (c *contract) takesBearer(gc *gin.Context) bool {
 func (s *server) enforceContract(c *gin.Context) {
 	rule := s.contract.rule(c)
 	if rule == nil || rule.isCheap() {
+		return
+	}
+	if rule.streams {
+		if err := s.withoutTimeout(c, func() error { return s.admit(c, rule) }); err != nil {
+			s.writeFault(c, err)
+			return
+		}
+		c.Next()
 		return
 	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), s.opts.RequestTimeout)

@@ -3,9 +3,11 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http/httptest"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/changefeed/changefeedtest"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 	"github.com/songspy/songspy/songspy-domain/visibility"
 
@@ -63,7 +66,7 @@ func newTestServer(t *testing.T, change ...func(*Options, *fakeBackend)) *testSe
 	if err != nil {
 		t.Fatal(err)
 	}
-	live := board.New(board.Options{Feed: h, Render: testIDs.RenderBoard, Now: time.Now, Log: log})
+	live := board.New(board.Options{Feed: h, Render: testIDs.RenderBoard, RenderLive: RenderLive, StreamsPerAccount: 2, Now: time.Now, Log: log})
 	o := Options{
 		Contract: spec, Auth: authService, TrackIDs: testIDs, Board: live, Users: h, Links: h, History: h, Mailboxes: h, PublicURL: "http://songspy.test",
 		Linking:         linking.New(linking.Options{Apps: []linking.App{{Spotify: h}}, Links: h, RedirectURLs: []string{"https://fe.test/callback"}, Now: time.Now}),
@@ -137,6 +140,7 @@ var errNotFound = &songspy.Error{Code: songspy.CodeNotFound}
 // fakeBackend implements the store, Google and Spotify in memory, for one request at a
 // time.
 type fakeBackend struct {
+	changefeedtest.Feed
 	users       map[songspy.UserID]songspy.User
 	links       map[songspy.UserID]songspy.Link
 	sessions    map[int64]songspy.Session
@@ -322,28 +326,28 @@ func (h *fakeBackend) Account(context.Context, songspy.Secret) (songspy.SpotifyA
 	return songspy.SpotifyAccount{ID: "ann"}, nil
 }
 
-func (h *fakeBackend) FeedBounds(context.Context) (oldest, last int64, err error) {
-	return 0, 0, h.failure
+func (h *fakeBackend) FeedBounds(ctx context.Context) (oldest, last int64, err error) {
+	oldest, last, err = h.Feed.FeedBounds(ctx)
+	return oldest, last, errors.Join(err, h.failure)
 }
 
-func (h *fakeBackend) Changes(context.Context, int64, int) ([]songspy.Change, error) { return nil, nil }
-
-func (h *fakeBackend) WaitForChange(ctx context.Context, _ int64) error {
-	<-ctx.Done()
-	return ctx.Err()
+func (h *fakeBackend) BoardEntries(_ context.Context, ids []songspy.UserID) (entries []songspy.BoardEntry, err error) {
+	for _, p := range h.entries {
+		if slices.Contains(ids, p.User.ID) {
+			entries = append(entries, p)
+		}
+	}
+	return entries, nil
 }
 
-func (h *fakeBackend) BoardEntries(context.Context, []songspy.UserID) ([]songspy.BoardEntry, error) {
-	return nil, nil
-}
-
-func (h *fakeBackend) BoardSnapshot(_ context.Context, each func(songspy.BoardEntry) error) (int64, error) {
+func (h *fakeBackend) BoardSnapshot(ctx context.Context, each func(songspy.BoardEntry) error) (int64, error) {
 	for _, p := range h.entries {
 		if err := each(p); err != nil {
 			return 0, err
 		}
 	}
-	return 0, h.failure
+	_, last, err := h.FeedBounds(ctx)
+	return last, err
 }
 
 func (h *fakeBackend) Sessions(_ context.Context, user songspy.UserID, at time.Time, _ int) (active []songspy.Session, err error) {

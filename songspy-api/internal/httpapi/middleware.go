@@ -44,10 +44,13 @@ func (s *server) observe(c *gin.Context) {
 	if route == "" {
 		method, route = "other", "other" // unknown paths must not add metric series
 	}
-	s.requestDuration.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
+	rule := s.contract.rule(c)
+	if rule == nil || !rule.streams || status >= http.StatusBadRequest {
+		s.requestDuration.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
+	} // else: how long a page is open is no duration of a request
 
 	level := slog.LevelInfo
-	if rule := s.contract.rule(c); status < http.StatusBadRequest && (rule == nil || rule.isCheap()) {
+	if status < http.StatusBadRequest && (rule == nil || rule.isCheap()) {
 		level = slog.LevelDebug // the board, the page and health checks are frequent
 	}
 	ctx := c.Request.Context()

@@ -92,13 +92,13 @@ func (e AuditEventKind) Valid() bool {
 
 // Defines values for BoardEntryState.
 const (
-	Playing BoardEntryState = "playing"
+	BoardEntryStatePlaying BoardEntryState = "playing"
 )
 
 // Valid indicates whether the value is a known member of the BoardEntryState enum.
 func (e BoardEntryState) Valid() bool {
 	switch e {
-	case Playing:
+	case BoardEntryStatePlaying:
 		return true
 	default:
 		return false
@@ -363,6 +363,42 @@ func (e LinkTask) Valid() bool {
 	case LinkTaskRelink:
 		return true
 	case LinkTaskRelinkSoon:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LiveEndReason.
+const (
+	Restart LiveEndReason = "restart"
+	Session LiveEndReason = "session"
+)
+
+// Valid indicates whether the value is a known member of the LiveEndReason enum.
+func (e LiveEndReason) Valid() bool {
+	switch e {
+	case Restart:
+		return true
+	case Session:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LiveEntryState.
+const (
+	LiveEntryStatePaused  LiveEntryState = "paused"
+	LiveEntryStatePlaying LiveEntryState = "playing"
+)
+
+// Valid indicates whether the value is a known member of the LiveEntryState enum.
+func (e LiveEntryState) Valid() bool {
+	switch e {
+	case LiveEntryStatePaused:
+		return true
+	case LiveEntryStatePlaying:
 		return true
 	default:
 		return false
@@ -1329,6 +1365,64 @@ type ListeningPage struct {
 	NextCursor *string `json:"nextCursor"`
 }
 
+// LiveEnd defines model for LiveEnd.
+type LiveEnd struct {
+	// Reason After `session` the client asks who it is before it reconnects; after `restart` it reconnects.
+	Reason LiveEndReason `json:"reason"`
+}
+
+// LiveEndReason After `session` the client asks who it is before it reconnects; after `restart` it reconnects.
+type LiveEndReason string
+
+// LiveEntry defines model for LiveEntry.
+type LiveEntry struct {
+	// EndsAt When the song ends if it plays on; null if unknown. For a paused song it is when the pause began.
+	EndsAt *Timestamp `json:"endsAt"`
+	Person Person     `json:"person"`
+
+	// Slot The user's place in the window; the other topics have none. A user keeps it as long as the stream shows them.
+	Slot *int `json:"slot,omitempty"`
+
+	// StartedAt RFC 3339 in UTC with milliseconds.
+	StartedAt Timestamp      `json:"startedAt"`
+	State     LiveEntryState `json:"state"`
+	Track     PersonTrack    `json:"track"`
+}
+
+// LiveEntryState defines model for LiveEntry.State.
+type LiveEntryState string
+
+// LiveEvents The data of the events. The answer is text in the format of server-sent events.
+type LiveEvents struct {
+	union json.RawMessage
+}
+
+// LiveGone defines model for LiveGone.
+type LiveGone struct {
+	Handles []string `json:"handles"`
+	Topic   string   `json:"topic"`
+}
+
+// LiveItems defines model for LiveItems.
+type LiveItems struct {
+	Items []LiveEntry `json:"items"`
+	Topic string      `json:"topic"`
+}
+
+// LiveReset defines model for LiveReset.
+type LiveReset struct {
+	Topic string `json:"topic"`
+}
+
+// LiveSnapshot defines model for LiveSnapshot.
+type LiveSnapshot struct {
+	Items []LiveEntry `json:"items"`
+
+	// ServerTime RFC 3339 in UTC with milliseconds.
+	ServerTime Timestamp `json:"serverTime"`
+	Topic      string    `json:"topic"`
+}
+
 // Me defines model for Me.
 type Me struct {
 	Audience MeAudience `json:"audience"`
@@ -1998,6 +2092,9 @@ type Return = string
 // State defines model for State.
 type State = string
 
+// StreamTopics defines model for StreamTopics.
+type StreamTopics = []string
+
 // BodyTooLarge defines model for BodyTooLarge.
 type BodyTooLarge = FaultAnswer
 
@@ -2129,6 +2226,17 @@ type ListListeningParams struct {
 
 // ListListeningParamsAudience defines parameters for ListListening.
 type ListListeningParamsAudience string
+
+// StreamListeningParams defines parameters for StreamListening.
+type StreamListeningParams struct {
+	// Topics What the stream shows, separated by commas. `window`: at most 48 of the users that the viewer may see. `following`: the users that
+	// the viewer follows; it needs a token. `person:HANDLE`: one user. `track:HANDLE`: at most 48 listeners of one track. A handle
+	// with nothing to see has an empty snapshot.
+	Topics *StreamTopics `form:"topics,omitempty" json:"topics,omitempty"`
+
+	// Link The secret part of a share link of this user.
+	Link *LinkSecret `form:"link,omitempty" json:"link,omitempty"`
+}
 
 // ListMyAuditEventsParams defines parameters for ListMyAuditEvents.
 type ListMyAuditEventsParams struct {
@@ -2288,6 +2396,146 @@ type RefreshTokenJSONRequestBody = TokenRefresh
 // EditUserJSONRequestBody defines body for EditUser for application/json ContentType.
 type EditUserJSONRequestBody = UserEdit
 
+// AsLiveSnapshot returns the union data inside the LiveEvents as a LiveSnapshot
+func (t LiveEvents) AsLiveSnapshot() (LiveSnapshot, error) {
+	var body LiveSnapshot
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromLiveSnapshot overwrites any union data inside the LiveEvents as the provided LiveSnapshot
+func (t *LiveEvents) FromLiveSnapshot(v LiveSnapshot) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeLiveSnapshot performs a merge with any union data inside the LiveEvents, using the provided LiveSnapshot
+func (t *LiveEvents) MergeLiveSnapshot(v LiveSnapshot) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsLiveItems returns the union data inside the LiveEvents as a LiveItems
+func (t LiveEvents) AsLiveItems() (LiveItems, error) {
+	var body LiveItems
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromLiveItems overwrites any union data inside the LiveEvents as the provided LiveItems
+func (t *LiveEvents) FromLiveItems(v LiveItems) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeLiveItems performs a merge with any union data inside the LiveEvents, using the provided LiveItems
+func (t *LiveEvents) MergeLiveItems(v LiveItems) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsLiveGone returns the union data inside the LiveEvents as a LiveGone
+func (t LiveEvents) AsLiveGone() (LiveGone, error) {
+	var body LiveGone
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromLiveGone overwrites any union data inside the LiveEvents as the provided LiveGone
+func (t *LiveEvents) FromLiveGone(v LiveGone) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeLiveGone performs a merge with any union data inside the LiveEvents, using the provided LiveGone
+func (t *LiveEvents) MergeLiveGone(v LiveGone) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsLiveReset returns the union data inside the LiveEvents as a LiveReset
+func (t LiveEvents) AsLiveReset() (LiveReset, error) {
+	var body LiveReset
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromLiveReset overwrites any union data inside the LiveEvents as the provided LiveReset
+func (t *LiveEvents) FromLiveReset(v LiveReset) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeLiveReset performs a merge with any union data inside the LiveEvents, using the provided LiveReset
+func (t *LiveEvents) MergeLiveReset(v LiveReset) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsLiveEnd returns the union data inside the LiveEvents as a LiveEnd
+func (t LiveEvents) AsLiveEnd() (LiveEnd, error) {
+	var body LiveEnd
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromLiveEnd overwrites any union data inside the LiveEvents as the provided LiveEnd
+func (t *LiveEvents) FromLiveEnd(v LiveEnd) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeLiveEnd performs a merge with any union data inside the LiveEvents, using the provided LiveEnd
+func (t *LiveEvents) MergeLiveEnd(v LiveEnd) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t LiveEvents) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *LiveEvents) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
 // AsProfileAnswer returns the union data inside the SharingPreview_Profile as a ProfileAnswer
 func (t SharingPreview_Profile) AsProfileAnswer() (ProfileAnswer, error) {
 	var body ProfileAnswer
@@ -2382,6 +2630,9 @@ type ServerInterface interface {
 	// ListListening The users who are listening now, newest start first.
 	// (GET /v1/songspy/listening)
 	ListListening(c *gin.Context, params ListListeningParams)
+	// StreamListening Stream changes of the users who are listening.
+	// (GET /v1/songspy/listening/stream)
+	StreamListening(c *gin.Context, params StreamListeningParams)
 	// Logout End this session. Its tokens stop working at once, and its cookie is deleted.
 	// (POST /v1/songspy/logout)
 	Logout(c *gin.Context)
@@ -2963,6 +3214,41 @@ func (siw *ServerInterfaceWrapper) ListListening(c *gin.Context) {
 	}
 
 	siw.Handler.ListListening(c, params)
+}
+
+// StreamListening operation middleware
+func (siw *ServerInterfaceWrapper) StreamListening(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StreamListeningParams
+
+	// ------------- Optional query parameter "topics" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "topics", c.Request.URL.Query(), &params.Topics, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter topics: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "link" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "link", c.Request.URL.Query(), &params.Link, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter link: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.StreamListening(c, params)
 }
 
 // Logout operation middleware
@@ -4184,6 +4470,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/songspy/me/blocks", wrapper.ListMyBlocks)
 	router.GET(options.BaseURL+"/v1/songspy/tracks/current-playing", wrapper.ListCurrentPlaying)
 	router.GET(options.BaseURL+"/v1/songspy/listening", wrapper.ListListening)
+	router.GET(options.BaseURL+"/v1/songspy/listening/stream", wrapper.StreamListening)
 	router.GET(options.BaseURL+"/v1/songspy/tracks/:handle", wrapper.GetTrack)
 	router.GET(options.BaseURL+"/v1/songspy/me/audit", wrapper.ListMyAuditEvents)
 	router.GET(options.BaseURL+"/v1/songspy/me/plays", wrapper.ListMyPlays)
@@ -5026,6 +5313,143 @@ func (response ListListening500JSONResponse) VisitListListeningResponse(w http.R
 type ListListening503JSONResponse struct{ UnavailableJSONResponse }
 
 func (response ListListening503JSONResponse) VisitListListeningResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamListeningRequestObject struct {
+	Params StreamListeningParams
+}
+
+type StreamListeningResponseObject interface {
+	VisitStreamListeningResponse(w http.ResponseWriter) error
+}
+
+type StreamListening200TexteventStreamResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response StreamListening200TexteventStreamResponse) VisitStreamListeningResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/event-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type StreamListening400JSONResponse struct{ InvalidJSONResponse }
+
+func (response StreamListening400JSONResponse) VisitStreamListeningResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamListening401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response StreamListening401JSONResponse) VisitStreamListeningResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamListening429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response StreamListening429JSONResponse) VisitStreamListeningResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamListening431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response StreamListening431JSONResponse) VisitStreamListeningResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamListening500JSONResponse struct{ InternalJSONResponse }
+
+func (response StreamListening500JSONResponse) VisitStreamListeningResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamListening503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response StreamListening503JSONResponse) VisitStreamListeningResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10641,6 +11065,9 @@ type StrictServerInterface interface {
 	// ListListening The users who are listening now, newest start first.
 	// (GET /v1/songspy/listening)
 	ListListening(ctx context.Context, request ListListeningRequestObject) (ListListeningResponseObject, error)
+	// StreamListening Stream changes of the users who are listening.
+	// (GET /v1/songspy/listening/stream)
+	StreamListening(ctx context.Context, request StreamListeningRequestObject) (StreamListeningResponseObject, error)
 	// Logout End this session. Its tokens stop working at once, and its cookie is deleted.
 	// (POST /v1/songspy/logout)
 	Logout(ctx context.Context, request LogoutRequestObject) (LogoutResponseObject, error)
@@ -10932,6 +11359,18 @@ func (sh *strictHandler) ListListening(c *gin.Context, params ListListeningParam
 	response, err := sh.ssi.ListListening(c.Request.Context(), request)
 	if err == nil {
 		err = response.VisitListListeningResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) StreamListening(c *gin.Context, params StreamListeningParams) {
+	var request StreamListeningRequestObject
+	request.Params = params
+	response, err := sh.ssi.StreamListening(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitStreamListeningResponse(c.Writer)
 	}
 	if err != nil {
 		sh.fail(c, err)

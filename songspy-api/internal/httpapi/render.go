@@ -33,7 +33,7 @@ func (t TrackIDs) RenderBoard(entries []visibility.Seen[songspy.BoardEntry]) ([]
 				Id: int64(p.User.PublicID), Handle: songspy.Handle(p.User.PublicID),
 				NickName: p.User.PublicName(), ProfileImageUrl: p.User.PublicPicture(),
 			},
-			State:  Playing,
+			State:  BoardEntryStatePlaying,
 			EndsAt: timeOrNull(p.Playing.EndsAt),
 		}
 	}
@@ -76,6 +76,18 @@ func personTrack(t songspy.Track) PersonTrack {
 func listeningEntry(seen visibility.Seen[songspy.BoardEntry]) ListeningEntry {
 	p := seen.Value()
 	return ListeningEntry{Person: personOf(p.User), Track: personTrack(p.Track), StartedAt: Time(p.Playing.StartedAt), EndsAt: timeOrNull(p.Playing.EndsAt)}
+}
+
+// RenderLive returns the entry of a stream, without a slot.
+func RenderLive(seen visibility.Seen[songspy.BoardEntry]) []byte {
+	l := listeningEntry(seen)
+	text, err := json.Marshal(LiveEntry{
+		Person: l.Person, Track: l.Track, StartedAt: l.StartedAt, EndsAt: l.EndsAt, State: LiveEntryState(seen.Value().Playing.State),
+	})
+	if err != nil {
+		panic(err) // it holds only texts, numbers and times
+	}
+	return text
 }
 
 // trackPage returns the page of the track that all these users are listening to.

@@ -179,12 +179,15 @@ func New(o Options) (http.Handler, error) {
 func serveHead(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead {
-			r = r.WithContext(r.Context()) // a copy
+			r = r.WithContext(context.WithValue(r.Context(), headKey{}, true)) // a copy
 			r.Method = http.MethodGet
 		}
 		next.ServeHTTP(w, r)
 	})
 }
+
+// headKey marks the context of a HEAD request, for answers that have no end.
+type headKey struct{}
 
 // allowHead adds HEAD to the header Allow of a 405 that has GET.
 func allowHead(h http.Header) {

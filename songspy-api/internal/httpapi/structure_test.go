@@ -345,7 +345,7 @@ func TestStructure_HandlersGetAndGiveRevealedValuesOnly(t *testing.T) {
 func TestRender_AloneBuildsPeopleAndTracks(t *testing.T) {
 	names := []string{
 		"BoardEntry", "BoardTrack", "BoardUser", "Person", "PersonTrack", "PersonPlay", "PlayedTrack", "MyPlay", "Profile", "NowPlaying",
-		"ListeningEntry", "TrackPage", "Follow", "Block", "Artist", "Album", "Embed",
+		"ListeningEntry", "LiveEntry", "TrackPage", "Follow", "Block", "Artist", "Album", "Embed",
 	}
 	if found, err := builtElsewhere(newStructure(nil), ".", "render.go", names); err != nil || len(found) > 0 {
 		t.Errorf("%v, error %v", found, err)

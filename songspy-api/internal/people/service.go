@@ -2,6 +2,8 @@ package people
 
 import (
 	"context"
+	"net/netip"
+	"slices"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -212,6 +214,58 @@ func (s *Service) Listening(ctx context.Context, self visibility.Self, a board.A
 		return nil, nil, err
 	}
 	return s.board.Listening(v.Viewer, a, after, limit)
+}
+
+// StreamOptions are what a stream shows, and to which viewer.
+type StreamOptions struct {
+	Self   visibility.Self
+	Link   string // the secret of a share link; empty if there is none
+	Topics []board.Topic
+	// Address identifies a viewer who is not signed in.
+	Address netip.Prefix
+	// SessionEnd returns when the session of a signed-in viewer ends. It returns
+	// unauthorized if it has ended.
+	SessionEnd func(context.Context) (time.Time, error)
+}
+
+// OpenStream opens a stream. The caller must close it.
+func (s *Service) OpenStream(ctx context.Context, o StreamOptions) (*board.Stream, error) {
+	stream := board.StreamOptions{Viewer: board.ViewerKey{Address: o.Address}, Topics: slices.Clone(o.Topics)}
+	if isSignedIn(o.Self) {
+		stream.Viewer = board.ViewerKey{Account: o.Self.ID()}
+		stream.Concerns = append(stream.Concerns, o.Self.ID())
+	}
+	if o.Link != "" {
+		owner, err := s.store.PersonByShareLink(ctx, attempt.Hash(songspy.Secret(o.Link)))
+		switch {
+		case err == nil:
+			stream.Concerns = append(stream.Concerns, owner.User.ID)
+		case songspy.CodeOf(err) != songspy.CodeNotFound:
+			return nil, err
+		}
+	}
+	for i, t := range stream.Topics {
+		if t.Kind != board.TopicPerson {
+			continue
+		}
+		p, err := s.store.PersonByPublicID(ctx, t.Handle)
+		if err != nil && songspy.CodeOf(err) != songspy.CodeNotFound {
+			return nil, err
+		}
+		stream.Topics[i].User = p.User.ID // 0, which no user has, if there is none
+	}
+	stream.Renew = func(ctx context.Context) (visibility.Viewer, time.Time, error) {
+		var until time.Time
+		if isSignedIn(o.Self) {
+			var err error
+			if until, err = o.SessionEnd(ctx); err != nil {
+				return visibility.Viewer{}, until, err
+			}
+		}
+		v, err := s.viewer(ctx, o.Self, o.Link)
+		return v.Viewer, until, err
+	}
+	return s.board.OpenStream(ctx, stream)
 }
 
 // Listeners returns the first limit users that the viewer sees listening to the track with

@@ -1,0 +1,302 @@
+package board
+
+import (
+	"context"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/visibility"
+)
+
+const (
+	// KeepAlive is how long a stream is silent at most: then a comment is due.
+	KeepAlive = 15 * time.Second
+	// queueFrames and queueBytes limit what waits for a slow reader. A reader that is
+	// further behind gets a reset.
+	queueFrames, queueBytes = 16, 512 << 10
+	// DrainTime is how long the streams take to end when the service stops, so that not
+	// all clients connect to another replica at once.
+	DrainTime = 5 * time.Second
+)
+
+// EndReason says why the server ends a stream.
+type EndReason string
+
+// The reasons.
+const (
+	EndRestart EndReason = "restart" // the service stops
+	EndSession EndReason = "session" // the session of the viewer has ended
+)
+
+// ViewerKey identifies a viewer: the account or, of a viewer who is not signed in, the
+// network address.
+type ViewerKey struct {
+	Account songspy.UserID
+	Address netip.Prefix
+}
+
+// window returns the seed of the viewer's window. It is the same at every replica and
+// every time.
+func (k ViewerKey) window() uint64 {
+	hash := mix(uint64(k.Account))
+	if k.Account == 0 {
+		for _, b := range k.Address.Addr().As16() {
+			hash = mix(hash ^ uint64(b))
+		}
+	}
+	return 1 + hash%windowCount
+}
+
+// StreamOptions configures a stream.
+type StreamOptions struct {
+	Viewer ViewerKey
+	Topics []Topic
+	// Concerns are the users whose data Renew reads: the viewer, and the owner of the
+	// viewer's share link.
+	Concerns []songspy.UserID
+	// Renew returns the viewer as the store has it now, and when the viewer's session
+	// ends, zero if there is none. It returns unauthorized if the session has ended.
+	Renew func(context.Context) (visibility.Viewer, time.Time, error)
+}
+
+// Stream is one open stream.
+type Stream struct {
+	board *Board
+	opts  StreamOptions
+	wake  chan struct{} // has a value if there may be something to read
+	// keepAlive runs while Next waits.
+	keepAlive *time.Timer
+
+	renewing sync.Mutex // held while Renew runs, so that the newest viewer is stored last
+
+	// viewer and the fields until closed are guarded by the lock of the board.
+	viewer        visibility.Viewer
+	watched       []songspy.UserID // users whose changes concern the own views
+	subscriptions []*subscription
+	sessionTimer  *time.Timer
+	openedAt      time.Time
+	isJoining     bool // the next tick queues snapshots
+	closed        bool
+
+	mu     sync.Mutex
+	queue  [][]byte
+	spare  [][]byte // the slice that Next returned before
+	bytes  int
+	behind bool // the reader was too slow: the queue was dropped
+	ended  bool // the queue holds the last frames
+}
+
+// subscription is one topic of one stream.
+type subscription struct {
+	stream *Stream
+	topic  Topic
+	shared *sharedTopic // nil for topics that are not shared
+	own    *view        // nil while the stream gets the frames of the shared view
+}
+
+// visible returns what the stream shows; nil before its first tick.
+func (s *subscription) visible() *view {
+	switch {
+	case s.own != nil:
+		return s.own
+	case s.shared != nil:
+		return &s.shared.view
+	}
+	return nil
+}
+
+// OpenStream opens a stream. The caller must close it. The board writes frames to it at
+// fixed times: the snapshots of all topics come first.
+func (b *Board) OpenStream(ctx context.Context, o StreamOptions) (*Stream, error) {
+	if err := b.Ready(); err != nil {
+		return nil, err
+	}
+	s := &Stream{board: b, opts: o, wake: make(chan struct{}, 1), keepAlive: time.NewTimer(KeepAlive), openedAt: b.opts.Now()}
+	if err := b.streams.admit(b, s); err != nil {
+		return nil, err
+	}
+	if err := b.renew(ctx, s); err != nil {
+		s.Close()
+		return nil, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, t := range o.Topics {
+		s.subscriptions = append(s.subscriptions, &subscription{stream: s, topic: t})
+	}
+	b.streams.join(s)
+	return s, nil
+}
+
+// Next waits for frames and returns them. It returns none after KeepAlive, and io.EOF
+// after the last ones. The slice is valid until the next call.
+func (s *Stream) Next(ctx context.Context) ([][]byte, error) {
+	s.keepAlive.Reset(KeepAlive)
+	defer s.keepAlive.Stop()
+	for {
+		frames, behind, ended := s.take()
+		switch {
+		case len(frames) > 0:
+			return frames, nil
+		case ended:
+			return nil, io.EOF
+		case behind:
+			s.board.join(s)
+		}
+		select {
+		case <-s.wake:
+		case <-s.keepAlive.C:
+			return nil, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (s *Stream) take() (frames [][]byte, behind, ended bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	frames = s.queue
+	s.queue, s.spare, s.bytes = s.spare[:0], frames, 0
+	return frames, s.behind, s.ended
+}
+
+// push queues a frame for the reader.
+func (s *Stream) push(frame []byte) {
+	if len(frame) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.behind || s.ended {
+		return
+	}
+	if len(s.queue) >= queueFrames || s.bytes > queueBytes {
+		s.behind, s.queue, s.bytes = true, nil, 0
+	} else {
+		s.queue = append(s.queue, frame)
+		s.bytes += len(frame)
+		s.board.frames.Add(1)
+	}
+	s.notify()
+}
+
+// pushSnapshots queues the present state of all topics. A reader that was too slow gets a
+// reset first.
+func (s *Stream) pushSnapshots(snapshot func(*subscription) []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
+	if s.behind {
+		s.board.resets.Add(1)
+	}
+	for _, sub := range s.subscriptions {
+		if s.behind {
+			s.queue = append(s.queue, sub.visible().resetEvent())
+		}
+		s.queue = append(s.queue, snapshot(sub))
+	}
+	s.behind = false
+	s.board.frames.Add(int64(len(s.subscriptions)))
+	s.notify()
+}
+
+// end queues the last frame of the stream.
+func (s *Stream) end(reason EndReason) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
+		s.queue = append(s.queue, []byte("event: end\ndata: {\"reason\":\""+string(reason)+"\"}\n\n"))
+		s.ended = true
+		s.notify()
+	}
+}
+
+func (s *Stream) notify() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // there is a value already
+	}
+}
+
+// Close ends the stream. It may be called twice.
+func (s *Stream) Close() {
+	b := s.board
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.streams.remove(s)
+}
+
+// Drop closes the stream of a reader that does not read.
+func (s *Stream) Drop() {
+	s.board.dropped.Add(1)
+	s.Close()
+}
+
+// join makes the stream get snapshots at the next tick.
+func (b *Board) join(s *Stream) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.streams.join(s)
+}
+
+// renew reads the viewer of the stream again. It ends the stream if the session of the
+// viewer has ended, and returns other errors.
+func (b *Board) renew(ctx context.Context, s *Stream) error {
+	s.renewing.Lock()
+	defer s.renewing.Unlock()
+	viewer, until, err := s.opts.Renew(ctx)
+	isOver := songspy.CodeOf(err) == songspy.CodeUnauthorized
+	if err != nil && !isOver {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	if isOver {
+		s.end(EndSession)
+		return nil
+	}
+	b.streams.setViewer(s, viewer)
+	if s.sessionTimer != nil {
+		s.sessionTimer.Stop()
+	}
+	if !until.IsZero() {
+		s.sessionTimer = time.AfterFunc(until.Sub(b.opts.Now()), func() { b.renewAtEnd(s) })
+	}
+	return nil
+}
+
+// renewAtEnd ends the stream unless its session was prolonged.
+func (b *Board) renewAtEnd(s *Stream) {
+	ctx, cancel := context.WithTimeout(context.Background(), feedTimeout)
+	defer cancel()
+	if b.renew(ctx, s) != nil {
+		s.end(EndRestart) // the next stream reads the session again
+	}
+}
+
+// drain ends all streams, spread over DrainTime, and returns when they are closed, or
+// soon after DrainTime.
+func (b *Board) drain() {
+	const grace = time.Second
+	b.mu.Lock()
+	b.streams.isDraining = true
+	for s := range b.streams.open {
+		time.AfterFunc(rand.N(DrainTime), func() { s.end(EndRestart) })
+	}
+	closed := b.streams.allClosed()
+	b.mu.Unlock()
+	select {
+	case <-closed:
+	case <-time.After(DrainTime + grace):
+	}
+}

@@ -1,0 +1,621 @@
+package board
+
+import (
+	"context"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/visibility"
+)
+
+// tickInterval is the time between two frames of a topic. Ticks come at fixed times: If
+// they followed the changes, they would show when something changes that a viewer may not
+// see.
+const tickInterval = 250 * time.Millisecond
+
+// streams are all open streams. The board's lock guards them.
+type streams struct {
+	open    map[*Stream]struct{}
+	counts  map[ViewerKey]int
+	joining []*Stream
+	renewed map[*Stream]struct{} // streams with a new viewer since the last tick
+	shared  map[sharedKey]*sharedTopic
+	// concerned holds the streams by the users whose data their Renew reads, and watchers
+	// by the users whose changes concern their own views.
+	concerned, watchers map[songspy.UserID][]*Stream
+
+	isReloaded  bool // the index was replaced since the last tick
+	isAvailable bool // the board was available at the last tick
+	isDraining  bool
+	drained     chan struct{} // closed when the last stream is closed while draining
+}
+
+func newStreams() streams {
+	return streams{
+		open: map[*Stream]struct{}{}, counts: map[ViewerKey]int{}, renewed: map[*Stream]struct{}{}, shared: map[sharedKey]*sharedTopic{},
+		concerned: map[songspy.UserID][]*Stream{}, watchers: map[songspy.UserID][]*Stream{}, drained: make(chan struct{}),
+	}
+}
+
+// admit registers a stream. It returns too_many above the limits, and unavailable while
+// the service stops.
+func (h *streams) admit(b *Board, s *Stream) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if h.isDraining {
+		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "The service is stopping.", RetryAfter: time.Second}
+	}
+	limit := b.opts.StreamsPerAddress
+	if s.opts.Viewer.Account != 0 {
+		limit = b.opts.StreamsPerAccount
+	}
+	if limit > 0 && h.counts[s.opts.Viewer] >= limit {
+		return &songspy.Error{Code: songspy.CodeTooMany, Message: "Too many streams are open.", RetryAfter: KeepAlive}
+	}
+	h.counts[s.opts.Viewer]++
+	h.open[s] = struct{}{}
+	for _, id := range s.opts.Concerns {
+		h.concerned[id] = append(h.concerned[id], s)
+	}
+	return nil
+}
+
+// remove forgets a stream.
+func (h *streams) remove(s *Stream) {
+	if s.closed {
+		return
+	}
+	s.closed = true
+	if s.sessionTimer != nil {
+		s.sessionTimer.Stop()
+	}
+	if h.counts[s.opts.Viewer]--; h.counts[s.opts.Viewer] == 0 {
+		delete(h.counts, s.opts.Viewer)
+	}
+	delete(h.open, s)
+	delete(h.renewed, s)
+	for _, id := range s.opts.Concerns {
+		removeStream(h.concerned, id, s)
+	}
+	h.watch(s, nil)
+	for _, sub := range s.subscriptions {
+		if t := sub.shared; t != nil {
+			delete(t.public, sub)
+			delete(t.own, sub)
+			if len(t.public)+len(t.own) == 0 {
+				delete(h.shared, t.key)
+			}
+		}
+	}
+	if h.isDraining && len(h.open) == 0 {
+		close(h.drained)
+	}
+}
+
+func removeStream(by map[songspy.UserID][]*Stream, id songspy.UserID, s *Stream) {
+	list := by[id]
+	if i := slices.Index(list, s); i >= 0 {
+		last := len(list) - 1
+		list[i], list[last] = list[last], nil
+		by[id] = list[:last]
+	}
+	if len(by[id]) == 0 {
+		delete(by, id)
+	}
+}
+
+// allClosed returns a channel that is closed when no stream is open.
+func (h *streams) allClosed() <-chan struct{} {
+	if len(h.open) == 0 {
+		closed := make(chan struct{})
+		close(closed)
+		return closed
+	}
+	return h.drained
+}
+
+func (h *streams) join(s *Stream) {
+	if !s.closed && !s.isJoining {
+		s.isJoining = true
+		h.joining = append(h.joining, s)
+	}
+}
+
+func (h *streams) setViewer(s *Stream, v visibility.Viewer) {
+	s.viewer = v
+	watched := v.Known()
+	for _, t := range s.opts.Topics {
+		if t.Kind == TopicPerson {
+			watched = append(watched, t.User)
+		}
+	}
+	slices.Sort(watched)
+	h.watch(s, slices.Compact(watched))
+	h.renewed[s] = struct{}{}
+}
+
+// watch sets the users whose changes concern the own views of the stream.
+func (h *streams) watch(s *Stream, users []songspy.UserID) {
+	for _, id := range s.watched {
+		removeStream(h.watchers, id, s)
+	}
+	for _, id := range users {
+		h.watchers[id] = append(h.watchers[id], s)
+	}
+	s.watched = users
+}
+
+// concernedBy returns the streams whose Renew reads data of the users.
+func (h *streams) concernedBy(users []songspy.UserID) (streams []*Stream) {
+	for _, id := range users {
+		streams = append(streams, h.concerned[id]...)
+	}
+	return streams
+}
+
+// runTicks calls tick at fixed times until ctx ends.
+func (b *Board) runTicks(ctx context.Context) {
+	ticker := time.NewTicker(tickInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			b.tick(b.opts.Now())
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// tick makes the frames of all changes since the last tick, and queues them.
+func (b *Board) tick(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.index.advance(now)
+	changed, h := b.index.takeChanged(), &b.streams
+	if len(h.open) == 0 {
+		return
+	}
+	t := &tick{board: b, now: now, touched: map[*subscription]struct{}{}}
+	isAvailable := b.readyAt(now) == nil
+	all := h.isReloaded || isAvailable != h.isAvailable
+	h.isReloaded, h.isAvailable = false, isAvailable
+	for _, s := range h.shared {
+		s.snapshot = nil
+		if s.isChanged = all; all {
+			s.rank(b.index)
+		}
+	}
+	if all {
+		for s := range h.open {
+			h.renewed[s] = struct{}{}
+		}
+	}
+	for id, before := range changed {
+		t.apply(id, before, b.index.byUser[id])
+	}
+	for s := range h.renewed {
+		t.touch(s)
+	}
+	clear(h.renewed)
+	for sub := range t.touched {
+		if sub.shared != nil && sub.own == nil && t.needsOwn(sub) {
+			sub.leaveShared()
+		}
+	}
+	for _, s := range h.shared {
+		t.updateShared(s)
+	}
+	for sub := range t.touched {
+		if sub.own != nil {
+			sub.stream.push(sub.own.frame(t.update(sub), t.itemFor(sub.stream.viewer)))
+		}
+	}
+	for _, s := range h.joining {
+		if !s.closed {
+			t.join(s)
+		}
+	}
+	h.joining = h.joining[:0]
+	for _, e := range t.rendered {
+		e.item = nil
+	}
+}
+
+// tick is the work of one tick.
+type tick struct {
+	board    *Board
+	now      time.Time
+	touched  map[*subscription]struct{} // subscriptions whose own view may have changed
+	rendered []*entry                   // with an item, for this tick only
+}
+
+// apply applies the change of one user to the shared topics, and finds the streams that
+// it concerns in addition.
+func (t *tick) apply(id songspy.UserID, before, after *entry) {
+	h := &t.board.streams
+	for key, s := range h.shared {
+		if key.kind == TopicWindow {
+			s.apply(before, after)
+		}
+	}
+	for _, e := range []*entry{before, after} {
+		if e == nil {
+			continue
+		}
+		key := sharedKey{TopicTrack, uint64(e.Track.PublicID), "track:" + songspy.Handle(e.Track.PublicID)}
+		if s := h.shared[key]; s != nil {
+			s.apply(before, after)
+		}
+	}
+	for _, s := range h.watchers[id] {
+		t.touch(s)
+	}
+}
+
+func (t *tick) touch(s *Stream) {
+	for _, sub := range s.subscriptions {
+		t.touched[sub] = struct{}{}
+	}
+}
+
+// updateShared queues the frame of a shared view for its subscribers.
+func (t *tick) updateShared(s *sharedTopic) {
+	s.limitRanks(t.board.index)
+	if !s.isChanged {
+		return
+	}
+	for sub := range s.own {
+		t.touched[sub] = struct{}{}
+	}
+	if frame := s.view.frame(t.updateView(s), t.itemFor(visibility.Anonymous())); frame != nil {
+		for sub := range s.public {
+			sub.stream.push(frame)
+		}
+	}
+}
+
+func (t *tick) updateView(s *sharedTopic) difference {
+	strangers := visibility.Anonymous()
+	return s.view.update(t.filter(s.ranked, &s.view.topic, strangers), t.present(&s.view.topic, strangers))
+}
+
+// leaveShared gives the subscription an own view, which begins as the shared one.
+func (s *subscription) leaveShared() {
+	own := s.shared.view
+	own.slots = slices.Clone(own.slots)
+	s.own = &own
+	delete(s.shared.public, s)
+	s.shared.own[s] = struct{}{}
+}
+
+// needsOwn reports whether the viewer may see other users in a shared topic than
+// strangers do: fewer because of a block, or others because the viewer knows them.
+func (t *tick) needsOwn(sub *subscription) bool {
+	viewer := sub.stream.viewer
+	if viewer.HasBlocks() {
+		return true
+	}
+	for _, e := range t.known(sub, viewer.Known()) {
+		if !e.isPublic && e.rankIn(sub.shared.key.seed) < sub.shared.below {
+			return true
+		}
+	}
+	return false
+}
+
+// known returns the entries of the users that the topic shows to the viewer.
+func (t *tick) known(sub *subscription, users []songspy.UserID) (entries []*entry) {
+	present := t.present(&sub.topic, sub.stream.viewer)
+	for _, id := range users {
+		if e := present(id); e != nil {
+			entries = append(entries, e)
+		}
+	}
+	return entries
+}
+
+// present returns a function that returns the entry of a user; nil if the topic does not
+// show it to the viewer.
+func (t *tick) present(topic *Topic, v visibility.Viewer) func(songspy.UserID) *entry {
+	return func(id songspy.UserID) *entry {
+		if e := t.board.index.byUser[id]; e != nil && t.sees(topic, v, e) {
+			return e
+		}
+		return nil
+	}
+}
+
+func (t *tick) sees(topic *Topic, v visibility.Viewer, e *entry) bool {
+	if !t.board.streams.isAvailable || e.isExpired(t.now) || !topic.shows(e) {
+		return false
+	}
+	_, ok := e.reveal(v, t.now)
+	return ok
+}
+
+// filter returns the entries that the topic shows to the viewer.
+func (t *tick) filter(entries []ranked, topic *Topic, v visibility.Viewer) []ranked {
+	seen := make([]ranked, 0, len(entries))
+	for _, r := range entries {
+		if t.sees(topic, v, r.entry) {
+			seen = append(seen, r)
+		}
+	}
+	return seen
+}
+
+// update updates an own view.
+func (t *tick) update(sub *subscription) difference {
+	return sub.own.update(t.candidates(sub), t.own(sub))
+}
+
+// own returns a function that returns the entry of a user; nil if the own view of the
+// stream does not show it.
+func (t *tick) own(sub *subscription) func(songspy.UserID) *entry {
+	present := t.present(&sub.topic, sub.stream.viewer)
+	if sub.topic.Kind != TopicFollowing {
+		return present
+	}
+	follows := sub.stream.viewer.Follows()
+	return func(id songspy.UserID) *entry {
+		if _, follows := slices.BinarySearch(follows, id); !follows {
+			return nil
+		}
+		return present(id)
+	}
+}
+
+// candidates returns the entries that an own view may show, in the order of their ranks.
+func (t *tick) candidates(sub *subscription) (candidates []ranked) {
+	var known []*entry
+	viewer := sub.stream.viewer
+	switch sub.topic.Kind {
+	case TopicPerson:
+		known = t.known(sub, []songspy.UserID{sub.topic.User})
+	case TopicFollowing:
+		known = t.known(sub, viewer.Follows())
+	default:
+		candidates = t.filter(sub.shared.ranked, &sub.topic, viewer)
+		for len(candidates) < sub.topic.size() && sub.shared.below != math.MaxUint64 {
+			sub.shared.target *= 2
+			sub.shared.rank(t.board.index)
+			candidates = t.filter(sub.shared.ranked, &sub.topic, viewer)
+		}
+		known = t.known(sub, viewer.Known())
+	}
+	for _, e := range known {
+		candidates = append(candidates, ranked{e.rankIn(sub.own.seed), e})
+	}
+	slices.SortFunc(candidates, compareRank)
+	return slices.Compact(candidates)
+}
+
+// join subscribes a stream to its topics, unless it is already, and queues the snapshots.
+func (t *tick) join(s *Stream) {
+	s.isJoining = false
+	for _, sub := range s.subscriptions {
+		if sub.own == nil && sub.shared == nil {
+			t.subscribe(sub)
+		}
+	}
+	s.pushSnapshots(func(sub *subscription) []byte {
+		if sub.own != nil {
+			return sub.own.snapshot(t.now, t.itemFor(s.viewer))
+		}
+		if sub.shared.snapshot == nil {
+			sub.shared.snapshot = sub.shared.view.snapshot(t.now, t.itemFor(visibility.Anonymous()))
+		}
+		return sub.shared.snapshot
+	})
+}
+
+func (t *tick) subscribe(sub *subscription) {
+	seed := uint64(sub.topic.Handle)
+	if sub.topic.Kind == TopicWindow {
+		seed = sub.stream.opts.Viewer.window()
+	}
+	if sub.topic.size() == 0 {
+		sub.own = &view{topic: sub.topic, seed: seed}
+		t.update(sub)
+		return
+	}
+	sub.shared = t.sharedTopic(sharedKey{sub.topic.Kind, seed, sub.topic.Name}, sub.topic)
+	if !t.needsOwn(sub) {
+		sub.shared.public[sub] = struct{}{}
+		return
+	}
+	sub.own = &view{topic: sub.topic, seed: seed}
+	sub.shared.own[sub] = struct{}{}
+	t.update(sub)
+}
+
+// sharedTopic returns the shared topic, and makes it for its first stream.
+func (t *tick) sharedTopic(key sharedKey, topic Topic) *sharedTopic {
+	h := &t.board.streams
+	s := h.shared[key]
+	if s == nil {
+		s = &sharedTopic{
+			key: key, view: view{topic: topic, seed: key.seed}, target: rankedTarget,
+			public: map[*subscription]struct{}{}, own: map[*subscription]struct{}{},
+		}
+		h.shared[key] = s
+		s.rank(t.board.index)
+		t.updateView(s)
+	}
+	return s
+}
+
+// itemFor returns a function that returns an entry as JSON; nil if the viewer does not see
+// it. All viewers of a tick share the text.
+func (t *tick) itemFor(v visibility.Viewer) func(*entry) []byte {
+	return func(e *entry) []byte {
+		seen, ok := e.reveal(v, t.now)
+		if !ok {
+			return nil
+		}
+		if e.item == nil {
+			e.item = t.board.opts.RenderLive(seen)
+			t.rendered = append(t.rendered, e)
+		}
+		return e.item
+	}
+}
+
+// Watch is what one stream shows.
+type Watch struct {
+	Viewer   ViewerKey
+	OpenedAt time.Time
+	Users    []songspy.UserID // in no order; a user may be listed twice
+}
+
+// Watched returns what each open stream shows now. A user who plays nothing is not shown,
+// also if the viewer has opened the page of that user.
+func (b *Board) Watched() []Watch {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	shared := map[*view][]songspy.UserID{} // most streams show the same
+	watched := make([]Watch, 0, len(b.streams.open))
+	for s := range b.streams.open {
+		w := Watch{Viewer: s.opts.Viewer, OpenedAt: s.openedAt}
+		for i, sub := range s.subscriptions {
+			v := sub.visible()
+			if v == nil {
+				continue
+			}
+			users, known := shared[v]
+			if !known {
+				for _, e := range v.slots {
+					if e != nil {
+						users = append(users, e.User.ID)
+					}
+				}
+				users = slices.Clip(users)
+				shared[v] = users
+			}
+			if i == 0 {
+				w.Users = users
+			} else {
+				w.Users = append(w.Users, users...)
+			}
+		}
+		watched = append(watched, w)
+	}
+	return watched
+}
+
+// rankedTarget is how many entries a shared topic ranks. It is more than it shows, so that
+// some can leave before the topic ranks all users again.
+const rankedTarget = 128
+
+type sharedKey struct {
+	kind TopicKind
+	seed uint64
+	name string
+}
+
+// sharedTopic is a topic that looks the same to all viewers who know nobody: they share
+// its frames. The others have own views and share the ranks.
+type sharedTopic struct {
+	key         sharedKey
+	view        view
+	public, own map[*subscription]struct{}
+
+	// ranked holds the entries that strangers see and whose rank is below the bound, in
+	// order. It may hold others.
+	ranked []ranked
+	below  uint64
+	target int // how many entries ranked should hold
+	most   int // if it holds more, all are ranked again
+
+	isChanged bool   // since the last tick
+	snapshot  []byte // at this tick; nil if nobody needed it
+}
+
+// rank ranks all entries again.
+func (s *sharedTopic) rank(x *index) {
+	held := map[songspy.UserID]bool{}
+	s.hold(held, &s.view)
+	for sub := range s.own {
+		s.hold(held, sub.own)
+	}
+	for s.below = s.firstBound(len(x.byUser)); ; s.below = double(s.below) {
+		s.ranked = s.ranked[:0]
+		for e := range s.entries(x) {
+			if rank := e.rankIn(s.key.seed); e.isPublic && (rank < s.below || held[e.User.ID]) {
+				s.ranked = append(s.ranked, ranked{rank, e})
+			}
+		}
+		if len(s.ranked) >= s.target || s.below == math.MaxUint64 {
+			break
+		}
+	}
+	slices.SortFunc(s.ranked, compareRank)
+	s.most = 4 * max(len(s.ranked), s.target)
+}
+
+func (s *sharedTopic) hold(held map[songspy.UserID]bool, v *view) {
+	for _, e := range v.slots {
+		if e != nil {
+			held[e.User.ID] = true
+		}
+	}
+}
+
+// firstBound returns the bound below which about target of so many ranks are.
+func (s *sharedTopic) firstBound(entries int) uint64 {
+	if s.key.kind != TopicWindow || entries <= 2*s.target {
+		return math.MaxUint64
+	}
+	return math.MaxUint64 / uint64(entries) * uint64(s.target)
+}
+
+func double(bound uint64) uint64 {
+	if bound > math.MaxUint64/2 {
+		return math.MaxUint64
+	}
+	return 2 * bound
+}
+
+// limitRanks ranks all entries again if too few or too many are left.
+func (s *sharedTopic) limitRanks(x *index) {
+	if len(s.ranked) < s.target/2 && s.below != math.MaxUint64 || len(s.ranked) > s.most && s.key.kind == TopicWindow {
+		s.rank(x)
+	}
+}
+
+// apply replaces the entry of a user.
+func (s *sharedTopic) apply(before, after *entry) {
+	wasRanked := false
+	if before != nil {
+		if i, found := slices.BinarySearchFunc(s.ranked, ranked{before.rankIn(s.key.seed), before}, compareRank); found {
+			s.ranked = slices.Delete(s.ranked, i, i+1)
+			wasRanked = true
+		}
+	}
+	isRanked := false
+	if after != nil && after.isPublic && s.view.topic.shows(after) {
+		r := ranked{after.rankIn(s.key.seed), after}
+		if isRanked = r.rank < s.below || wasRanked; isRanked {
+			if i, found := slices.BinarySearchFunc(s.ranked, r, compareRank); !found {
+				s.ranked = slices.Insert(s.ranked, i, r)
+			} else {
+				s.ranked[i] = r
+			}
+		}
+	}
+	s.isChanged = s.isChanged || wasRanked || isRanked
+}
+
+// entries returns the entries that the topic may show.
+func (s *sharedTopic) entries(x *index) func(func(*entry) bool) {
+	if s.key.kind != TopicTrack {
+		return maps.Values(x.byUser)
+	}
+	from := beginning.entry()
+	from.Track.PublicID = s.view.topic.Handle
+	return untilOtherTrack(after(x.byTrack, from), s.view.topic.Handle)
+}

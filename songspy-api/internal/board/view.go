@@ -1,0 +1,161 @@
+package board
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// view is what one viewer, or all viewers without relations, have of a topic: a user in
+// each slot. A user keeps the slot while they are shown.
+type view struct {
+	topic Topic
+	seed  uint64
+	slots []*entry // nil: free
+}
+
+// difference is what an update has changed.
+type difference struct {
+	gone    []string // handles
+	changed []int    // slots whose user is new, or plays or paused something else
+}
+
+// update shows the candidates with the smallest ranks. They are sorted, and visible to
+// the viewers of the view. A user who is shown stays until a new track begins, even if
+// the ranks of others are smaller. current returns the present entry of a user; nil if
+// the viewers do not see it any more.
+func (v *view) update(candidates []ranked, current func(songspy.UserID) *entry) (d difference) {
+	size := v.topic.size()
+	isBeyond := func(e *entry) bool {
+		return size > 0 && len(candidates) > size && compareRank(candidates[size-1], ranked{e.rankIn(v.seed), e}) < 0
+	}
+	shown := make(map[songspy.UserID]bool, len(v.slots))
+	for i, before := range v.slots {
+		if before == nil {
+			continue
+		}
+		after := current(before.User.ID)
+		if after == nil || after.beganAfter(before) && isBeyond(after) {
+			d.gone = append(d.gone, songspy.Handle(before.User.PublicID))
+			v.slots[i] = nil
+			continue
+		}
+		v.slots[i], shown[after.User.ID] = after, true
+		if !after.rendersLike(before) {
+			d.changed = append(d.changed, i)
+		}
+	}
+	slot := 0
+	for _, c := range candidates {
+		if size > 0 && len(shown) == size {
+			break
+		}
+		if shown[c.User.ID] {
+			continue
+		}
+		for slot < len(v.slots) && v.slots[slot] != nil {
+			slot++
+		}
+		if slot == len(v.slots) {
+			v.slots = append(v.slots, nil)
+		}
+		v.slots[slot], shown[c.User.ID] = c.entry, true
+		d.changed = append(d.changed, slot)
+	}
+	slices.Sort(d.changed)
+	return d
+}
+
+// restartTolerance is how far the start of a play may be corrected. A greater difference
+// is another play of the same track.
+const restartTolerance = 30 * time.Second
+
+// beganAfter reports whether the entry is another play than the earlier one.
+func (e *entry) beganAfter(before *entry) bool {
+	return e.Track.PublicID != before.Track.PublicID || e.Playing.StartedAt.Sub(before.Playing.StartedAt).Abs() > restartTolerance
+}
+
+// rendersLike reports whether both entries are rendered to the same text.
+func (e *entry) rendersLike(other *entry) bool {
+	if e == other {
+		return true
+	}
+	ends, otherEnds := e.Playing.EndsAt, other.Playing.EndsAt
+	return e.Track.PublicID == other.Track.PublicID && e.Playing.State == other.Playing.State && e.Playing.StartedAt.Equal(other.Playing.StartedAt) &&
+		(ends == nil) == (otherEnds == nil) && (ends == nil || ends.Equal(*otherEnds)) &&
+		e.User.PublicName() == other.User.PublicName() && e.User.PublicPicture() == other.User.PublicPicture() &&
+		e.Track.Title == other.Track.Title && e.Track.ImageURL == other.Track.ImageURL && slices.Equal(e.Track.ArtistRefs, other.Track.ArtistRefs)
+}
+
+// frame returns the events of a difference, in the format of server-sent events; nil if
+// there is none. item returns an entry as JSON, and
+// nil for one to leave out.
+func (v *view) frame(d difference, item func(*entry) []byte) (frame []byte) {
+	if len(d.gone) > 0 {
+		frame = append(v.beginEvent(frame, "gone"), `,"handles":[`...)
+		for i, handle := range d.gone {
+			frame = strconv.AppendQuote(appendComma(frame, i), handle)
+		}
+		frame = append(frame, "]}\n\n"...)
+	}
+	for _, event := range []struct {
+		name  string
+		state songspy.PlayerState
+	}{{"paused", songspy.PlayerPaused}, {"playing", songspy.PlayerPlaying}} {
+		slots := slices.DeleteFunc(slices.Clone(d.changed), func(i int) bool { return v.slots[i].Playing.State != event.state })
+		if len(slots) > 0 {
+			frame = v.appendItems(v.beginEvent(frame, event.name), slots, item)
+		}
+	}
+	return frame
+}
+
+// snapshot returns the event that replaces all that a client has of the topic.
+func (v *view) snapshot(now time.Time, item func(*entry) []byte) []byte {
+	frame := append(v.beginEvent(nil, "snapshot"), `,"serverTime":"`...)
+	frame = append(now.UTC().AppendFormat(frame, "2006-01-02T15:04:05.000Z"), '"')
+	slots := make([]int, 0, len(v.slots))
+	for i, e := range v.slots {
+		if e != nil {
+			slots = append(slots, i)
+		}
+	}
+	return v.appendItems(frame, slots, item)
+}
+
+// resetEvent returns the event that tells a client that it has missed changes.
+func (v *view) resetEvent() []byte { return append(v.beginEvent(nil, "reset"), "}\n\n"...) }
+
+// beginEvent appends the name of an event and the beginning of its object.
+func (v *view) beginEvent(frame []byte, name string) []byte {
+	frame = append(append(frame, "event: "...), name...)
+	frame = append(frame, "\ndata: {\"topic\":"...)
+	return strconv.AppendQuote(frame, v.topic.Name) // names have no characters that JSON writes in another way
+}
+
+// appendItems appends the entries of the slots, and the end of the event.
+func (v *view) appendItems(frame []byte, slots []int, item func(*entry) []byte) []byte {
+	frame = append(frame, `,"items":[`...)
+	written := 0
+	for _, slot := range slots {
+		text := item(v.slots[slot])
+		if text == nil {
+			continue
+		}
+		frame = append(appendComma(frame, written), text...)
+		written++
+		if v.topic.Kind == TopicWindow { // the slot goes before the closing brace
+			frame = append(strconv.AppendInt(append(frame[:len(frame)-1], `,"slot":`...), int64(slot), 10), '}')
+		}
+	}
+	return append(frame, "]}\n\n"...)
+}
+
+func appendComma(frame []byte, i int) []byte {
+	if i > 0 {
+		frame = append(frame, ',')
+	}
+	return frame
+}

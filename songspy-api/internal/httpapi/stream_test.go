@@ -1,0 +1,176 @@
+package httpapi
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+
+	"github.com/songspy/songspy/songspy-api/internal/board"
+	"github.com/songspy/songspy/songspy-api/internal/contracttest"
+	"github.com/songspy/songspy/songspy-api/internal/people"
+)
+
+const streamPath = contracttest.Prefix + "/listening/stream"
+
+// withPeople gives the server the routes of other users' data. The store knows nobody.
+func withPeople(o *Options, h *fakeBackend) {
+	o.People = people.New(noPeople{}, o.Board, time.Now)
+	start, end := time.Now(), time.Now().Add(3*time.Minute)
+	h.entries = []songspy.BoardEntry{{
+		User:    songspy.User{ID: 7, PublicID: 7},
+		Playing: songspy.NowPlaying{UserID: 7, State: songspy.PlayerPlaying, TrackID: 7, TrackURI: "spotify:track:7", StartedAt: start, SeenAt: start, EndsAt: &end},
+		Track:   songspy.Track{ID: 7, PublicID: 7, Title: "Song", Kind: songspy.KindTrack, URI: "spotify:track:7"},
+		Rule:    songspy.SharingRule{Owner: 7, Periods: []songspy.Sharing{{UserID: 7, BeganAt: start.Add(-time.Hour), Now: songspy.AudienceEveryone}}},
+	}}
+}
+
+// noPeople is a store without users and relations.
+type noPeople struct{ people.Store }
+
+func (noPeople) Relations(context.Context, songspy.UserID) ([]songspy.Follow, []songspy.Block, error) {
+	return nil, nil, nil
+}
+
+func (noPeople) PersonByPublicID(context.Context, songspy.PublicID) (songspy.Person, error) {
+	return songspy.Person{}, errNotFound
+}
+
+func (noPeople) PersonByShareLink(context.Context, []byte) (songspy.Person, error) {
+	return songspy.Person{}, errNotFound
+}
+
+// stream opens a stream, which the test must read.
+func (e *testServer) stream(t *testing.T, query string, header ...string) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.base+streamPath+query, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = resp.Body.Close() })
+	return resp
+}
+
+func TestStreamListening_BeginsWithRetryAndASnapshot(t *testing.T) {
+	e := newTestServer(t, withPeople)
+	resp := e.stream(t, "?topics=window,person:"+songspy.Handle(9)+"&link=unknown")
+	for name, want := range map[string]string{
+		"Content-Type": "text/event-stream", "Cache-Control": "private, no-store, no-transform", "X-Accel-Buffering": "no", "Content-Encoding": "", "Content-Length": "",
+	} {
+		if got := resp.Header.Get(name); resp.StatusCode != 200 || got != want {
+			t.Errorf("%d with %s %q, want 200 with %q", resp.StatusCode, name, got, want)
+		}
+	}
+	in := bufio.NewReader(resp.Body)
+	for _, want := range []string{
+		"retry: ", "\n", "event: snapshot\n", `data: {"topic":"window","serverTime":"`, "\n", "event: snapshot\n", `data: {"topic":"person:` + songspy.Handle(9) + `","serverTime":"`, "\n",
+	} {
+		line, err := in.ReadString('\n')
+		if err != nil || !strings.HasPrefix(line, want) {
+			t.Fatalf("line %q, error %v, want one that begins with %q", line, err, want)
+		}
+		if strings.Contains(line, "window") && !strings.Contains(line, `"person":{"handle":"`+songspy.Handle(7)+`"`) {
+			t.Errorf("the window does not have the listener: %s", line)
+		}
+	}
+}
+
+func TestStreamListening_RejectsInvalidRequests(t *testing.T) {
+	e := newTestServer(t, withPeople)
+	for query, want := range map[string]int{
+		"?topics=news": 400, "?topics=window,window": 400, "?topics=": 400, "?topics=person:": 400, "?topics=person:a,person:b,person:c,person:d,person:e,person:f,person:g,person:h,person:i": 400,
+		"?topics=following": 401,
+	} {
+		if a := e.Call("GET", streamPath+query, nil); a.Status != want {
+			t.Errorf("%s: %d %s, want %d", query, a.Status, a.Body, want)
+		}
+	}
+}
+
+func TestStreamListening_IsLimited(t *testing.T) {
+	e := newTestServer(t, withPeople)
+	_, header := e.signIn(t)
+	for i, want := range []int{200, 200, 429} {
+		resp := e.stream(t, "", header...)
+		if resp.StatusCode != want || (want == 429) != (resp.Header.Get("Retry-After") != "") {
+			t.Errorf("stream %d: %d with Retry-After %q, want %d", i, resp.StatusCode, resp.Header.Get("Retry-After"), want)
+		}
+	}
+}
+
+func TestStreamListening_IsUnavailableWhileTheBoardIs(t *testing.T) {
+	e := newTestServer(t, withPeople, func(o *Options, h *fakeBackend) {
+		o.Board = board.New(board.Options{Feed: h, RenderLive: RenderLive, Now: time.Now, Log: o.Log}) // not loaded
+		o.People = people.New(noPeople{}, o.Board, time.Now)
+	})
+	if a := e.Call("GET", streamPath, nil); a.Status != 503 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+}
+
+func TestStreamListening_AnswersHeadWithoutAStream(t *testing.T) {
+	e := newTestServer(t, withPeople)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodHead, e.base+streamPath, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" {
+		t.Errorf("HEAD: %d %q", resp.StatusCode, resp.Header.Get("Content-Type"))
+	}
+}
+
+func TestStreamListening_OutlivesTheRequestTimeout(t *testing.T) {
+	e := newTestServer(t, withPeople, func(o *Options, _ *fakeBackend) { o.RequestTimeout = 50 * time.Millisecond })
+	in := bufio.NewReader(e.stream(t, "").Body)
+	// The board makes frames every 250 ms, so that some come after the timeout.
+	for i, event := range []string{"snapshot", "playing", "playing", "playing"} {
+		if i > 0 {
+			e.entries[0].Track.PublicID++
+			e.Add(7, songspy.ChangePlaying)
+		}
+		for line := ""; line != "event: "+event+"\n"; {
+			var err error
+			if line, err = in.ReadString('\n'); err != nil {
+				t.Fatalf("the stream ended before event %d: %v", i, err)
+			}
+		}
+	}
+}
+
+func TestStreamListening_EndsWithTheSession(t *testing.T) {
+	e := newTestServer(t, withPeople)
+	_, header := e.signIn(t)
+	resp := e.stream(t, "?topics=following", header...)
+	if resp.StatusCode != 200 {
+		t.Fatalf("status %d", resp.StatusCode)
+	}
+	in := bufio.NewReader(resp.Body)
+	if _, err := in.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	if a := e.Call("POST", contracttest.Prefix+"/logout", nil, header...); a.Status >= 300 {
+		t.Fatalf("logout: %d %s", a.Status, a.Body)
+	}
+	e.Add(1, songspy.ChangeSession)
+	text, err := io.ReadAll(in)
+	if err != nil || !strings.HasSuffix(string(text), "event: end\ndata: {\"reason\":\"session\"}\n\n") {
+		t.Errorf("the stream ended with %q, %v", text, err)
+	}
+}
