@@ -26,8 +26,8 @@ type bareRun struct {
 	Calls   int     `json:"calls"`
 	Seconds float64 `json:"seconds"`
 	Rate    float64 `json:"callsPerSecond"`
-	// The processor time that one call takes, in microseconds, in this process
-	// and in the simulator.
+	// OwnMicros is the processor time of one call in this process, SimMicros that
+	// in the simulator, both in microseconds.
 	OwnMicros float64 `json:"cpuMicros"`
 	SimMicros float64 `json:"simCpuMicros"`
 }

@@ -31,8 +31,8 @@ func (b *bench) load(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// Vacuum the database now, as one in operation would have been. Otherwise
-	// Postgres would start autovacuum on the new rows during the measurement.
+	// Vacuum now. Otherwise Postgres would start autovacuum on the new rows during
+	// the measurement.
 	if err := b.db.vacuum(ctx); err != nil {
 		return err
 	}

@@ -157,8 +157,8 @@ func (b *bench) measureRounds(ctx context.Context, bareRate float64, r *report) 
 	if err := <-profiled; err != nil {
 		return err
 	}
-	// The killed batch writes nothing more. When its connections end, the statistics
-	// are complete.
+	// Kill the batch, so that it writes nothing more. Postgres's statistics are
+	// complete once the batch's connections have ended.
 	if err := batch.kill(); err != nil {
 		return err
 	}

@@ -146,8 +146,9 @@ func (w *metricsWatch) get(ctx context.Context, path string) (io.ReadCloser, err
 	return resp.Body, nil
 }
 
-// profile writes a CPU profile of most of the next round, if -profile is set. The channel
-// receives one error or nil.
+// profile records a CPU profile of the batch during the next round, if -profile
+// is set. It starts when the round is due and lasts 80 % of the previous
+// round's time. The channel receives one error or nil.
 func (w *metricsWatch) profile(ctx context.Context, previous pollRound) <-chan error {
 	done := make(chan error, 1)
 	if w.bench.profile == "" {

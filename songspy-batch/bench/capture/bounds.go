@@ -2,9 +2,10 @@ package main
 
 import "fmt"
 
-// bounds are the limits that a policy has to keep; 0: no bound.
+// bounds are the limits that the figures of a polling policy must keep. 0 means
+// no limit.
 type bounds struct {
-	calls                       float64 // divided by those of plainPolicy
+	calls                       float64 // calls, divided by the calls of plainPolicy
 	perDay                      float64 // calls for a user and day
 	provable, all               float64
 	followed, seen              float64
@@ -16,8 +17,8 @@ type bounds struct {
 	longestOutage               float64 // seconds without a successful call of one account
 }
 
-// enoughClaims is the number of probable plays from which the bound on their precision is
-// checked.
+// enoughClaims is how many probable plays a run needs before their precision is
+// checked. The share of a few plays would be chance.
 const enoughClaims = 50
 
 // boundsFor returns the bounds of the service for a population, if there are any.

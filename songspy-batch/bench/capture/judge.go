@@ -34,8 +34,8 @@ func (r *policyRun) judge(plays []storedPlay) result {
 	return res
 }
 
-// userVerdict compares one person's stored plays and board entries with the real plays. It
-// adds the figures to result.
+// userVerdict compares one person's stored plays and board entries with the
+// real plays, and adds the figures to result.
 type userVerdict struct {
 	*result
 	from, to time.Time
@@ -176,8 +176,8 @@ func (v userVerdict) followed(i int) bool {
 	return t.Complete && i+1 < len(v.truth) && v.truth[i+1].Start.Sub(t.End) <= seamless && isListedKind(v.truth[i+1].Track.Kind) && v.wasPolled(v.truth[i+1])
 }
 
-// The polls that one player may cost in any hour: pollsPerHour, and pollsPerPlay more for
-// each play that starts in it.
+// In any hour a user may be polled at most pollsPerHour times, plus
+// pollsPerPlay times for each play that starts in that hour.
 const (
 	pollsPerHour = 24
 	pollsPerPlay = 3

@@ -11,13 +11,15 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// oraclePoll is a poll that the oracle makes.
+// oraclePoll is one poll of the oracle, the policy that knows the real plays
+// and polls at the best moments.
 type oraclePoll struct {
 	at     time.Time
 	person int
 }
 
-// eventDelay is the time after an event from which a poll certainly shows it.
+// eventDelay is how long after an event (a start, a pause, an end) the oracle
+// polls. The simulator certainly shows the event by then.
 const eventDelay = 20 * time.Millisecond
 
 // runOracle makes the most useful polls: at the start and the end of each play that the

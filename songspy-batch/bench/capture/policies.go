@@ -21,10 +21,12 @@ type policy struct {
 	// perDay limits the calls for a user and day (DailyCalls of the app); 0: no limit.
 	perDay int
 	// quota is the number of calls that Spotify allows each developer account in 24
-	// hours; 0: no quota. The service does not know it. Such a policy is measured with
-	// accounts of five people each, after a warm-up in which the service learns it.
+	// hours; 0 means no quota. The service must learn the number. A policy with a
+	// quota simulates accounts of five users each, and a warm-up in which the
+	// service learns.
 	quota int
-	// population replaces that of the flags; empty: that of the flags.
+	// population names the population to simulate. If it is empty, the flag
+	// -population chooses.
 	population string
 }
 
@@ -33,11 +35,12 @@ const (
 	usersPerAccount = 5
 	// reportedQuota is the quota that a public report observed.
 	reportedQuota = 1144
-	// quotaWarmUp is the time before the measurement of a policy with a quota.
+	// quotaWarmUp is how long a policy with a quota runs before the measurement
+	// starts.
 	quotaWarmUp = 48 * time.Hour
 )
 
-// warmUp returns the time before the measurement.
+// warmUp returns how long the policy runs before the measurement starts.
 func (p policy) warmUp() time.Duration {
 	if p.quota > 0 {
 		return quotaWarmUp

@@ -13,8 +13,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// recordingStore is the store. It also records the board entries that viewers could see,
-// and the calls to Spotify.
+// recordingStore wraps the store. It also records the board entries that
+// viewers could see, and the calls to Spotify.
 type recordingStore struct {
 	*store.Store
 	from, to time.Time

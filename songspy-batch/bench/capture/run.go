@@ -27,12 +27,12 @@ import (
 )
 
 const (
-	// defaultWarmUp is the time before the measurement, so that the first polls of
-	// users are not measured.
+	// defaultWarmUp is how long a policy runs before the measurement starts, so
+	// that the first polls of users are not measured.
 	defaultWarmUp = time.Hour
-	// coolDown is the time after the measurement. In it, each user's history is fetched
-	// once more, so that plays that history lists late still count. Plays of a phone
-	// without a network are an example.
+	// coolDown is how long a policy runs after the measurement. Each user's history
+	// is fetched once more in this time, because history lists some plays late, for
+	// example those of a phone without a network.
 	coolDown = playback.HistoryFetchInterval + time.Hour
 	// workers limits the concurrent polls. In virtual time a poll takes no time.
 	workers = 64

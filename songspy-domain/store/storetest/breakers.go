@@ -39,7 +39,7 @@ func breakers() suite {
 			for app, version := range map[string]int64{tried: 0, linked: 1, "app": 1} {
 				same(t, app, value[breaker.Stored](t)(b.Breakers(t.Context(), app)).Version, version)
 			}
-			// A process that still has the deleted version goes on as if another
+			// A process that still knows the deleted version loses the swap, as if another
 			// process had been faster.
 			same(t, "late", value[bool](t)(b.SwapBreakers(t.Context(), tried, 1, tripped)), false)
 		},

@@ -12,8 +12,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// The first statement of a write, and the first statement of every way to remove a
-// link: tests run code after them.
+// Parts of two statements: the first one of a write, and the first one of every
+// way to remove a link. Tests run code right after them.
 const (
 	shareLockStatement  = "link_generation FROM users"
 	updateLockStatement = "ORDER BY id"
@@ -197,7 +197,8 @@ func concurrency() suite {
 	return s
 }
 
-// linkRemovals are the ways to invalidate what was polled through a link.
+// linkRemovals are all ways to remove a link or to invalidate what was polled
+// through it.
 func linkRemovals() map[string]func(context.Context, *store.Store, songspy.UserID) error {
 	return map[string]func(context.Context, *store.Store, songspy.UserID) error{
 		"Erasing": func(ctx context.Context, s *store.Store, id songspy.UserID) error {

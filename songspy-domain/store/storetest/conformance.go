@@ -81,7 +81,8 @@ func (b *fixture) openAnother(t *testing.T, changes ...func(*store.Options)) *st
 	}}, changes...)...)
 }
 
-// sql returns the database itself, for what the store does not show.
+// sql opens the database without the store, for checks that the store has no
+// method for.
 func (b *fixture) sql(t *testing.T) *sql.DB {
 	t.Helper()
 	if b.rawDB != nil {

@@ -71,8 +71,10 @@ func Server(t testing.TB) string {
 	return server
 }
 
-// newSchema creates a schema on the server, which is much cheaper than a database. Tests
-// share the notifications of changes and the migration lock, which only cost time.
+// newSchema creates a schema on the server, which is much cheaper than a
+// database. All tests on one server share the change notifications and the
+// migration lock: they wake or wait for each other, but do not disturb each
+// other.
 func newSchema(t testing.TB, engine string) (d Database, name string) {
 	t.Helper()
 	server := Server(t)

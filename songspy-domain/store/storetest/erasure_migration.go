@@ -31,7 +31,7 @@ func openAtVersion(t *testing.T, engine string, version int64) *fixture {
 			until[path] = &fstest.MapFile{Data: value[[]byte](t)(fs.ReadFile(all, path))}
 		}
 	}
-	if version >= 15 { // written in Go; on a database without deleted plays it executes only this SQL
+	if version >= 15 { // that migration is in Go, and executes only this SQL if there are no deleted plays
 		text := value[[]byte](t)(fs.ReadFile(migrations.DeletedPlays, "erased/"+folder+".sql"))
 		until["00015_deleted_plays.sql"] = &fstest.MapFile{Data: append([]byte("-- +goose Up\n"), text...)}
 	}
@@ -40,7 +40,8 @@ func openAtVersion(t *testing.T, engine string, version int64) *fixture {
 	return b
 }
 
-// ownerDB returns the database itself, as the role that a store uses.
+// ownerDB opens the database without the store, with the role that the store
+// uses.
 func (b *fixture) ownerDB(t *testing.T) *sql.DB {
 	t.Helper()
 	if b.db.Engine == SQLite || b.db.Engine == Postgres {
@@ -110,7 +111,8 @@ func insertOldUsers(t *testing.T, b *fixture) {
 	}
 }
 
-// version15Suite checks what version 15 makes of an older database.
+// version15Suite checks that the migration to version 15 removes the tracks of
+// deleted plays from an older database.
 func version15Suite() suite {
 	return suite{
 		"Migrate_15_LeavesOnlyTimesAndHashesOfDeletedPlays": func(t *testing.T, b *fixture) {

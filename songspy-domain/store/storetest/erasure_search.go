@@ -25,16 +25,18 @@ import (
 	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
-// secrets are texts that must not be found, by what they are.
+// secrets are texts to search for in the database, each under a name that says
+// what it is.
 type secrets map[string][]byte
 
 // plantedUser is a user with data in every table.
 type plantedUser struct {
 	songspy.Link
-	// untilErased are the texts that may be found until the user is erased.
+	// untilErased are the texts that the database may contain until the user is
+	// erased.
 	untilErased secrets
-	// deleted are the texts that must not be found anymore: they were deleted or
-	// replaced.
+	// deleted are the texts that the database must not contain, because they were
+	// deleted or replaced.
 	deleted secrets
 }
 
@@ -183,7 +185,7 @@ func (b *fixture) rawContents(t *testing.T) map[string][]byte {
 			break
 		}
 		must(t, errors.Join(err, t.Context().Err()))
-		runtime.Gosched() // the log is truncated soon, in the background
+		runtime.Gosched() // the store truncates the write-ahead log in the background
 	}
 	files := map[string][]byte{}
 	for _, file := range value[[]string](t)(filepath.Glob(filepath.Join(filepath.Dir(path), "*"))) {
@@ -210,8 +212,8 @@ func (b *fixture) dump(t *testing.T) []byte {
 	}
 	conn := value[*pgx.Conn](t)(pgx.Connect(t.Context(), b.db.direct))
 	defer func() { must(t, conn.Close(t.Context())) }()
-	// Planted times are searched for as pg_dump prints them; the role may use another
-	// style.
+	// Print times as pg_dump does, because the search compares texts. The role may
+	// have another DateStyle or TimeZone.
 	value[pgconn.CommandTag](t)(conn.Exec(t.Context(), "SET DateStyle = 'ISO'"))
 	value[pgconn.CommandTag](t)(conn.Exec(t.Context(), "SET TimeZone = 'UTC'"))
 	var text bytes.Buffer
@@ -293,7 +295,7 @@ func erasureSearchSuite() suite {
 				return "user_id"
 			}
 			var theirs []string
-			others := map[string]string{} // columns that name the user in rows of other users
+			others := map[string]string{} // columns of other users' rows that contain this user's id
 			for _, table := range b.tables(t) {
 				columns := columnsOf(t, b.sql(t), table)
 				if rule, stays := survivingTables[table]; stays {

@@ -51,8 +51,8 @@ func history() suite {
 				same(t, "track", k.Track.URI, song(1).URI)
 				same(t, "listened", k.PlayedAt.IsZero(), true)
 			}
-			// A play that was paused before the first poll begins, as far as is known,
-			// long after its item.
+			// The play was paused before the first poll, so its stored start is long after
+			// its history item.
 			same(t, "starts", starts, []time.Time{start.Add(-3 * time.Hour), start.Add(-2 * time.Hour)})
 			two := b.storedPlays(t, l, historyItem(song(2), start.Add(-150*time.Minute)), historyItem(song(2), start.Add(-119*time.Minute)))
 			same(t, "plays around two items", len(two.Plays), 6)

@@ -113,7 +113,7 @@ func notifications() suite {
 			same(t, "of the unlinked user", b.countRows(t, "notifications", one.UserID), 0)
 			value[songspy.Erasure](t)(b.EraseUser(t.Context(), two.UserID))
 			same(t, "of the erased user", b.countRows(t, "notifications", two.UserID), 0)
-			must(t, b.CompleteNotifications(t.Context(), notificationIDs(m), true)) // a message that was being sent
+			must(t, b.CompleteNotifications(t.Context(), notificationIDs(m), true)) // it was being sent
 			_, userIDs := claimNotification(t, b.Store, mailChannels)
 			same(t, "notifications left", userIDs, "")
 		},
@@ -305,7 +305,8 @@ func notifications() suite {
 	}
 }
 
-// rawTime is a time as SQL statements of a test take it.
+// rawTime returns start minus ago in the form that the database stores, for a
+// test's own SQL.
 func (b *fixture) rawTime(ago time.Duration) any {
 	at := start.Add(-ago)
 	if b.db.Engine == SQLite {

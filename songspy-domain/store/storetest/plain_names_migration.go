@@ -14,13 +14,14 @@ import (
 	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
-// olderNames are the names and values of an older version, by the present ones.
+// olderNames maps present names and stored values to those of an older schema
+// version.
 type olderNames struct {
 	tables, columns map[string]string
 	values          map[string]*strings.Replacer
 }
 
-// namesBefore19 are the names and values until version 19.
+// namesBefore19 are the names and values that versions before 19 used.
 var namesBefore19 = olderNames{
 	tables: map[string]string{"breakers": "doors", "history_items": "play_ledger", "notifications": "notices"},
 	columns: map[string]string{
@@ -28,7 +29,7 @@ var namesBefore19 = olderNames{
 		"now_playing.idle_since": "nothing_since", "now_playing.other_seen_at": "elsewhere_at",
 		"shards.polled_until": "done_until", "replicas.alive_until": "seen_until",
 	},
-	// Pairs of a present value and the older one.
+	// values maps a column to pairs of a present value and its older form.
 	values: map[string]*strings.Replacer{
 		"changes.kind":       strings.NewReplacer("user", "person"),
 		"gaps.reason":        strings.NewReplacer("app_blocked", "door_closed"),
@@ -58,14 +59,15 @@ func (b *fixture) allRows(t *testing.T, table string) (columns []string, all [][
 	return columns, all
 }
 
-// usersBefore20 are the users with the present sharing settings in the columns that they
-// had until version 20.
+// usersBefore20 selects the users as versions before 20 stored them: with the
+// sharing settings in columns of the table users.
 const usersBefore20 = `(SELECT u.*, p.now_audience AS audience, p.hidden_until AS sharing_paused_until FROM users u JOIN sharing_periods p ON p.user_id = u.id
 	WHERE p.began_at = (SELECT MAX(l.began_at) FROM sharing_periods l WHERE l.user_id = u.id)) AS users`
 
-// copyAsOlder copies a database of the present schema into one of an older version,
-// with the names and values of that version, as far as it has the tables and columns. It
-// returns the copied columns by table, the users first.
+// copyAsOlder copies the rows of a database into a database of an older
+// version, with the names and values of that version. It copies only the tables
+// and columns that the older version has. It returns the copied columns by
+// table, and the order in which tables were copied, users first.
 func copyAsOlder(t *testing.T, from, to *fixture, names olderNames) (copied []string, columnsOfTable map[string][]string) {
 	t.Helper()
 	from.exec(t, `DELETE FROM changes WHERE kind IN ('relation', 'session')`) // the older version does not know these
@@ -149,7 +151,8 @@ func fillForMigration(t *testing.T, b *fixture) (p plantedUser, sent songspy.Not
 	return p, sent
 }
 
-// open20h are the breakers of an app. The breaker of the API is open for 20 hours.
+// open20h is the shared state of an app's breakers: the breaker of the API is
+// open for 20 hours.
 var open20h = breaker.SharedBreakers{
 	Accounts: breaker.SharedBreaker{Epoch: 3},
 	API: breaker.SharedBreaker{
@@ -158,7 +161,8 @@ var open20h = breaker.SharedBreakers{
 	},
 }
 
-// rowsAsJSON is allRows in a form that two databases can be compared by.
+// rowsAsJSON returns the rows of a table in a form that can be compared between
+// two databases.
 func (b *fixture) rowsAsJSON(t *testing.T, table string) (all []map[string]any) {
 	t.Helper()
 	columns, rows := b.allRows(t, table)

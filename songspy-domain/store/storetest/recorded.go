@@ -8,7 +8,8 @@ import (
 )
 
 func recorded() suite {
-	// reported sums up what OnRecorded reports.
+	// reported returns two maps that count the plays and the gaps that the store
+	// passes to OnRecorded.
 	reported := func(b *fixture) (plays map[songspy.PlaySource]int, gaps map[songspy.GapReason]int) {
 		plays, gaps = map[songspy.PlaySource]int{}, map[songspy.GapReason]int{}
 		b.OnRecorded(func(r songspy.RecordedCounts) {

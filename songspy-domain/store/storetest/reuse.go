@@ -69,7 +69,9 @@ func (p *Pool) take() (s pooled, ok bool) {
 	return s, true
 }
 
-// create creates and migrates a schema, and saves the rows that the migrations insert.
+// create creates and migrates a schema. It also copies the rows that the
+// migrations insert, because putBack truncates the tables and must restore
+// these rows.
 func (p *Pool) create(t testing.TB) pooled {
 	t.Helper()
 	s := pooled{}
@@ -90,8 +92,8 @@ func (p *Pool) create(t testing.TB) pooled {
 	return s
 }
 
-// putBack empties the schema for the next test. It drops a schema that the test
-// has changed, or that a transaction still uses.
+// putBack truncates the tables of the schema for the next test. It drops the
+// schema instead if the test has changed it, or if a transaction still uses it.
 func (p *Pool) putBack(t testing.TB, s pooled) {
 	t.Helper()
 	reusable := false
@@ -120,8 +122,9 @@ func (p *Pool) putBack(t testing.TB, s pooled) {
 	p.idle = append(p.idle, s)
 }
 
-// fingerprintQuery identifies all that a test may change in a schema besides rows: columns,
-// constraints, indexes, triggers, applied migrations, and the settings of its role.
+// fingerprintQuery returns a hash of all that a test may change in a schema
+// besides rows: columns, constraints, indexes, triggers, applied migrations,
+// and the settings of its role.
 const fingerprintQuery = `SELECT md5(COALESCE(string_agg(part, ',' ORDER BY part), '')) FROM (
 	SELECT c.relname || '.' || a.attname || ' ' || a.atttypid || ' ' || a.attnotnull AS part FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 		WHERE c.relnamespace = to_regnamespace($1) AND a.attnum > 0 AND NOT a.attisdropped

@@ -21,7 +21,8 @@ func (b *fixture) share(t *testing.T, id songspy.UserID, change func(*songspy.Sh
 	}))
 }
 
-// rule returns all that is stored about what the user shows.
+// rule returns the stored rows that decide what others see of the user: sharing
+// periods and hidden items.
 func (b *fixture) rule(t *testing.T, id songspy.UserID) songspy.SharingRule {
 	t.Helper()
 	people := value[[]songspy.Person](t)(b.People(t.Context(), []songspy.UserID{id}))
@@ -29,7 +30,7 @@ func (b *fixture) rule(t *testing.T, id songspy.UserID) songspy.SharingRule {
 	return people[0].Rule
 }
 
-// boardRule returns the rule of the user's entry of the board.
+// boardRule returns the same rows as rule, from the user's entry of the board.
 func (b *fixture) boardRule(t *testing.T, id songspy.UserID) songspy.SharingRule {
 	t.Helper()
 	entries := value[[]songspy.BoardEntry](t)(b.BoardEntries(t.Context(), []songspy.UserID{id}))

@@ -8,8 +8,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// version20Suite checks what the migration to sharing periods and public ids makes of an
-// older database.
+// version20Suite checks the migration of an older database to sharing periods
+// and public ids.
 func version20Suite() suite {
 	insertUser := func(t *testing.T, b *fixture, id int, audience songspy.Audience, pausedUntil *time.Time) {
 		t.Helper()

@@ -6,12 +6,13 @@ package consents
 
 import "sync/atomic"
 
-// registrationBit returns the bit that is set if a person's registration with
-// the app differs from the app's default. The sixteen lower bits hold the
-// number of the person's current consent.
+// registrationBit returns the bit of an app in a person's entry. The bit is set
+// if the person's registration with the app differs from the app's default. The
+// sixteen lower bits of the entry hold the number of the person's current
+// consent.
 func registrationBit(app int) uint32 { return 1 << (16 + app) }
 
-// generationMask selects the bits of the generation.
+// generationMask selects the sixteen bits that hold the number of the consent.
 const generationMask = 1<<16 - 1
 
 // Store holds the consents and registrations of all simulated people. All

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// The salts: with each of them, the same seed gives different, independent
-// random numbers.
+// The salts separate streams of random numbers: the same seed gives independent
+// numbers for each salt.
 const (
 	saltTrack uint64 = iota + 1
 	saltAlbum

@@ -22,7 +22,7 @@ type sessionWalk struct {
 	sequence  uint64
 }
 
-// session starts the session of a slot, if the slot has one.
+// session starts the session of a slot, and returns false if the slot has none.
 func (w *World) session(person int, slot int64, k *sessionWalk) bool {
 	h := &w.habits
 	key := hash(w.seed, saltSession, uint64(person), uint64(slot))

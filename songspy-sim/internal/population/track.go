@@ -69,7 +69,7 @@ func (c *catalogue) track(n int32) *Track {
 		return t
 	}
 	t := c.newTrack(n)
-	c.tracks[n].Store(t) // concurrent calls store equal tracks
+	c.tracks[n].Store(t) // a concurrent call stores an equal track
 	return t
 }
 
@@ -80,7 +80,7 @@ func (c *catalogue) duration(n int32) int64 {
 	case n >= songCount && n < songCount+episodeCount:
 		return r.between(12*60_000, 55*60_000)
 	case r.chance(0.03):
-		return r.between(15_000, 60_000) // interludes: too short for the rule of 30 seconds
+		return r.between(15_000, 60_000) // interludes; some are too short to count as a play
 	case r.chance(0.02):
 		return r.between(480_000, 1_260_000) // longer than two poll intervals
 	default:

@@ -2,8 +2,8 @@ package population
 
 import "strings"
 
-// The catalogue uses many languages and scripts, because the real one does, and
-// because layouts, databases and string cuts fail on them.
+// The catalogue mixes languages and scripts, as the real one does. Layouts,
+// databases and code that cuts strings fail on some of them.
 
 var (
 	adjectives = []string{"Paper", "Quiet", "Electric", "Borrowed", "Winter", "Golden", "Hollow", "Neon", "Distant", "Second", "Velvet", "Glass", "Tidal", "Restless", "Salted", "Amber", "Lucid", "Northbound", "Feral", "Sunday"}

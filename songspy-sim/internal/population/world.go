@@ -42,22 +42,23 @@ func (w *World) Epoch() time.Time { return time.UnixMilli(w.epoch).UTC() }
 // Track returns one of the catalogue's CatalogueSize tracks.
 func (w *World) Track(number int) *Track { return w.catalogue.track(int32(number)) }
 
-// slotPhase returns by how much a person's slots are shifted in time, so that
-// not all people change tracks at the same moment.
+// slotPhase returns by how much a person's slots (see the package comment) are
+// shifted in time, so that not all people change tracks at the same moment.
 func (w *World) slotPhase(person int) int64 {
 	return int64(hash(w.seed, saltPhase, uint64(person)) % uint64(w.slot))
 }
 
-// hourWeight returns how likely a session is at a person's hour; the average is
-// 1. Days follow Korea's time; each person's hours lie some hours before or
-// after it.
+// hourWeight returns how likely a session is at the person's hour of the day,
+// relative to the average of 1. Hours are those of Korea, shifted by up to four
+// hours for each person.
 func (w *World) hourWeight(person int, at int64) float64 {
 	const hour = int64(time.Hour / time.Millisecond)
 	shift := int64(hash(w.seed, saltPhase, uint64(person), saltPhase)%9) - 4
 	return hourWeights[((at/hour+9+shift)%24+24)%24]
 }
 
-// slotOf returns the number of the slot that contains a time.
+// slotOf returns the number of the person's slot that contains a time. A slot
+// is a part of a person's time with at most one session.
 func (w *World) slotOf(person int, at int64) int64 {
 	n := at - w.slotPhase(person)
 	s := n / w.slot
