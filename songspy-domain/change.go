@@ -14,7 +14,7 @@ const (
 	// ChangeRelation is a follow, an approval, an end of a follow, or a block.
 	// The change feed gets one change for each of the two users.
 	ChangeRelation ChangeKind = "relation"
-	ChangeSession  ChangeKind = "session" // a session ended before its time
+	ChangeSession  ChangeKind = "session" // a session was ended before it expired
 )
 
 // Change is one row of the change feed. It says that a user's data has changed,

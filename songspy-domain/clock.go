@@ -19,10 +19,10 @@ func CapAtNow(t, now time.Time) time.Time {
 	return t
 }
 
-// CorrectClock returns the player's state with no time ahead of the local
-// clock. If a process whose clock ran ahead observed the state, it counts as
-// observed just before now. Its other times move by the same amount, and are
-// capped at now where they must lie in the past.
+// CorrectClock returns the player's state without times in the future, which a
+// process with a fast clock has stored. If ObservedAt is in the future, it
+// becomes a moment before now, and all other times move back by the same
+// amount. Times that must lie in the past are capped at that moment too.
 func (n NowPlaying) CorrectClock(now time.Time) NowPlaying {
 	if !n.HasFutureTime(now) {
 		return n

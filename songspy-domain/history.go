@@ -114,10 +114,9 @@ type StoredPlays struct {
 // Reconciliation is the changes to a user's stored plays that follow from one
 // response of Spotify's history.
 type Reconciliation struct {
-	// Confirmed are stored plays that a history item matches. It also holds
-	// plays with a zero PlayedAt, which no item matches and which change for
-	// another reason: an inferred part at their end made room for another play,
-	// or two plays are merged.
+	// Confirmed are stored plays that a history item matches. Plays with a zero
+	// PlayedAt match no item and change for another reason: another play took the
+	// place of their inferred end, or two plays were merged.
 	Confirmed []StoredPlay
 	// Added are plays that only history reports.
 	Added []StoredPlay

@@ -213,9 +213,9 @@ const ShardCount = 64
 // interval.
 func ShardOf(id UserID) int16 { return int16(splitMix64(uint64(id)) >> 58) }
 
-// PhaseOf returns the time within a repeating interval at which a user is
-// called. It is the same in each interval, and the times of all users are
-// spread evenly over the interval.
+// PhaseOf returns a user's offset within a repeating interval: when in each
+// interval the user's turn is. It never changes, and the offsets of all users
+// are spread evenly, so that not all calls are made at the same moment.
 func PhaseOf(id UserID, interval time.Duration) time.Duration {
 	if interval <= 0 {
 		return 0
@@ -243,9 +243,9 @@ type LinkGroup struct {
 	Count       int64
 }
 
-// ConsentLeft returns for how long the consents of the group's users are still
-// valid, at least. The value is up to a day too low, never too high, and
-// negative after the consents have ended.
+// ConsentLeft returns how long the consents of the group's users are still
+// valid, rounded down to at most a day too little. It is negative after they
+// have ended.
 func (g LinkGroup) ConsentLeft(now time.Time) time.Duration {
 	return Link{AuthorizedAt: g.ConsentedOn}.ConsentEndsAt().Sub(now)
 }

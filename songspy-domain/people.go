@@ -44,7 +44,8 @@ type Person struct {
 	Rule SharingRule
 }
 
-// FollowingPerson is a follow with the other one of its two users.
+// FollowingPerson is a follow, and the user that a list of follows shows for
+// it: the follower or the followed user.
 type FollowingPerson struct {
 	Follow Follow
 	Person Person
@@ -120,7 +121,7 @@ const (
 	AuditLinked           AuditKind = "linked"             // Spotify
 	AuditUnlinked         AuditKind = "unlinked"           // Detail is how many plays were erased
 	AuditSharingChanged   AuditKind = "sharing_changed"    // Detail names the settings
-	AuditShareLinkCreated AuditKind = "share_link_created" // it revokes the one before
+	AuditShareLinkCreated AuditKind = "share_link_created" // a share link that revokes the previous one
 	AuditShareLinkRevoked AuditKind = "share_link_revoked"
 	AuditExported         AuditKind = "exported"
 	AuditErased           AuditKind = "erased" // data of the user, but not the user; Detail says which

@@ -2,23 +2,23 @@ package songspy
 
 import "time"
 
-// Sharing holds the sharing settings of a user from BeganAt until the next row
-// of the user. The newest row is the present. Rows are never changed, so that a
-// play is judged by the settings that were in force when it played. Package
-// visibility alone decides by them.
+// Sharing is one row of a user's sharing settings. It holds from BeganAt until
+// the next row of the user begins; the newest row holds now. Rows are never
+// changed, so a play is judged by the settings that held when it played. Only
+// package visibility decides by them.
 //
-// BeganAt of a new row is the time of the change, or a microsecond after the
-// newest row if a clock that ran ahead wrote that one. So rows are in the order
-// in which the user made them.
+// BeganAt is the time of the change. If a process with a fast clock wrote the
+// newest row, BeganAt is a microsecond after that row, so that rows stay in the
+// order in which the user made them.
 type Sharing struct {
 	UserID  UserID    `gorm:"primaryKey"`
 	BeganAt time.Time `gorm:"primaryKey"`
 	// Now says who sees what the user plays now, History who sees past plays.
 	Now     Audience `gorm:"column:now_audience"`
 	History Audience `gorm:"column:history_audience"`
-	// HiddenUntil hides what the user plays and has played from everyone until
-	// that time; nil if it is not hidden. HiddenForever means until the user
-	// switches it off, which is the next row.
+	// HiddenUntil hides what the user plays and has played from everyone until that
+	// time; nil if it is not hidden. HiddenForever has no end: only the next row
+	// ends it.
 	HiddenUntil *time.Time
 	// MinSeconds is how long a track must have played before others see it: 0,
 	// 30 or 60 seconds.
@@ -37,20 +37,21 @@ func (Sharing) TableName() string { return "sharing_periods" }
 // off.
 var HiddenForever = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
-// beforeSignUp is how long before the sign-up the first settings of a user apply.
-// It is longer than anything that can play at the sign-up.
+// beforeSignUp is how long before the sign-up the first settings of a user
+// begin. It is longer than any track that can be playing at the sign-up.
 const beforeSignUp = 12 * time.Hour
 
-// NewSharing returns the settings of a user who signs up at the given time: this
-// audience for now and for history, local files hidden, and not findable. They
-// apply from beforeSignUp on, because a track that plays at the sign-up follows
-// them: visibility hides a track that began before the first settings.
+// NewSharing returns the settings of a user who signs up at the given time:
+// this audience for now and for history, local files hidden, and not findable.
+// They begin beforeSignUp earlier. Otherwise a track that is playing at the
+// sign-up would have begun before any settings, and visibility would hide it.
 func NewSharing(user UserID, audience Audience, at time.Time) Sharing {
 	return Sharing{UserID: user, BeganAt: at.Add(-beforeSignUp), Now: audience, History: audience, HideLocal: true}
 }
 
-// HiddenItem is an artist or a track that a user hides from others. Rows that
-// have ended stay: a play from the time when it was hidden stays hidden.
+// HiddenItem is an artist or a track that a user hides from others, and the
+// time in which it is hidden. If the user shows it again, the row gets an end
+// and stays: plays from that time remain hidden.
 type HiddenItem struct {
 	UserID UserID `gorm:"primaryKey"`
 	// URI is that of an artist ("spotify:artist:…") or of a track
@@ -59,22 +60,21 @@ type HiddenItem struct {
 	BeganAt time.Time `gorm:"primaryKey"`
 	// EndedAt is when the user showed it again; nil while it is hidden.
 	EndedAt *time.Time
-	// Name is the name of the artist or the title of the track, as the catalogue
-	// has it. A track without the identity of its artists is compared by it.
+	// Name is the name of the artist or the title of the track in the catalogue. It
+	// is compared with tracks whose artists are known by name only.
 	Name string
 }
 
 // TableName returns the name of the table of hidden items.
 func (HiddenItem) TableName() string { return "hidden_items" }
 
-// SharingRule is all that is stored about what one user shows to others. It
-// needs only the rows that matter for what is to be shown: Periods and Hidden
-// that were in force at any moment of the plays in question, and those in force
-// now.
+// SharingRule holds the stored rows that decide what others see of one user. It
+// may lack rows that were in force neither now nor at any moment of the plays
+// in question.
 type SharingRule struct {
 	Owner UserID
-	// Periods are in the order of BeganAt, without two of the same time. The
-	// last one is the present. Without any, only the owner sees the owner.
+	// Periods are sorted by BeganAt, and no two begin at the same time. The last
+	// one is in force now. If there are none, only the owner sees the owner's data.
 	Periods []Sharing
 	// Hidden are in any order.
 	Hidden []HiddenItem

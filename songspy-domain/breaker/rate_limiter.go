@@ -9,11 +9,12 @@ const (
 	// after the circuit breaker has closed, and no learned rate is below it. It
 	// is enough to poll about ninety users.
 	rateMin = 1.0
-	// rateUnlimited: if no rate was learned and the growing limit reaches this
-	// many calls a second, the limit is removed.
+	// rateUnlimited is the limit, in calls a second, from which a growing limit is
+	// removed if no rate was learned.
 	rateUnlimited = 1000.0
-	// forgetFactor: if the limit has grown to this multiple of the learned rate
-	// without a refusal, the learned rate was wrong and is forgotten.
+	// forgetFactor is the multiple of the learned rate from which that rate is
+	// forgotten: if the limit has grown so far without a refusal, the learned rate
+	// was wrong.
 	forgetFactor = 4.0
 )
 

@@ -42,8 +42,8 @@ func (t *looseBool) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// isTrueWith reports whether both t and other are true, or one is true and the
-// other missing.
+// isTrueWith reports whether t and other, two spellings of one claim, say true:
+// both do, or one does and the other is missing.
 func (t looseBool) isTrueWith(other looseBool) bool {
 	return t == "true" && (other == "true" || other == "") || t == "" && other == "true"
 }

@@ -151,8 +151,9 @@ func (c *Client) Profile(ctx context.Context, access songspy.Secret) (songspy.Go
 	return profile, nil
 }
 
-// get makes one call and returns the body of a successful answer. bearer is
-// empty if the address contains the token.
+// get makes one call and returns the body of a successful answer. bearer is the
+// token for the Authorization header; it is empty if the address contains the
+// token.
 func (c *Client) get(ctx context.Context, address, bearer string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {

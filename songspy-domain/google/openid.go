@@ -47,7 +47,8 @@ type OpenID struct {
 	provider atomic.Pointer[provider] // nil until the first successful discovery
 }
 
-// provider is what discovery returned.
+// provider holds Google's endpoints and keys, which its discovery document
+// names.
 type provider struct {
 	endpoint oauth2.Endpoint
 	issuer   string
@@ -162,7 +163,9 @@ func (k *recordingKeySet) VerifySignature(ctx context.Context, jwt string) ([]by
 	return payload, err
 }
 
-// discover returns what the provider says about itself. Only a success is kept.
+// discover returns the endpoints and keys in Google's discovery document
+// (/.well-known/openid-configuration). It fetches the document once and keeps
+// it; after a failure the next call tries again.
 func (o *OpenID) discover(ctx context.Context) (*provider, error) {
 	if known := o.provider.Load(); known != nil {
 		return known, nil

@@ -46,11 +46,11 @@ func mayEndAt(n songspy.NowPlaying, began time.Time) bool {
 // really ended earlier than assumed.
 const probablePlayMin = 45 * time.Second
 
-// endProbable ends the open (unfinished) play as a probable one, and returns
-// true, if polls prove too little of it, the next track began before the play's
-// predicted end, and the play would count if it was played until that track
-// began. Otherwise it changes nothing and returns false, and so it does if a
-// doubtful answer showed a third track in between.
+// endProbable ends the open (unfinished) play as a probable one and returns
+// true if three things hold: polls prove too little of it to count, the next
+// track began before its predicted end, and it would count if it was played
+// until then. Otherwise it changes nothing and returns false. It also returns
+// false if a doubtful answer showed a third track in between.
 func (s *step) endProbable(began time.Time) bool {
 	n := s.State
 	unseen := began.Sub(n.SeenAt)
@@ -129,7 +129,7 @@ func (s *step) openPlay(obs songspy.Observation, otherSeenAt time.Time) {
 	if obs.Progress < 0 {
 		s.State.ProgressMS = -1
 	}
-	if former.DoubtedAt != nil { // its polls are used up
+	if former.DoubtedAt != nil { // the polls that checked the doubtful answer count too
 		s.State.Polls += doubtPollsMax
 	}
 	s.State.EndsAt = predictedEnd(s.State)

@@ -10,31 +10,31 @@ import (
 // The parameters by which the quota is learned: how many calls Spotify allows a
 // developer account in 24 hours.
 const (
-	// plannedInitially is the part of the calls that led to a refusal which is
-	// planned directly afterwards.
+	// plannedInitially is the number of calls that are planned directly after a
+	// refusal, as a part of the calls that led to it.
 	plannedInitially = 0.95
-	// plannedGrowth is the part of those calls by which the plan grows each day
-	// in the first week. In each further week without a refusal, it grows by as
-	// much more a day.
+	// plannedGrowth is how much the planned calls grow each day in the first week
+	// after a refusal, as a part of the calls that led to it. In the second week
+	// they grow by twice as much a day, in the third by three times, and so on.
 	plannedGrowth = 0.005
 	week          = 7 * 24 * time.Hour
-	// overrun is the part of the calls at a refusal by which calls may exceed
-	// the plan, so that polls of a user who starts listening need not wait. On
-	// average the plan is kept.
+	// overrun is by which part of the calls at a refusal the calls may exceed the
+	// planned ones for a while, so that polls of a user who starts listening need
+	// not wait. On average no more calls are made than planned.
 	overrun = 0.025
-	// rampDown is how long after a refusal the ceiling takes to sink from just
-	// below the calls that led to it to the plan. If it sank at once, no call
-	// would be allowed for an hour.
+	// rampDown is how long after a refusal the ceiling takes to sink to the planned
+	// calls. It starts just below the calls that led to the refusal. If it sank at
+	// once, no call would be allowed for an hour.
 	rampDown = 6 * time.Hour
-	// marginBelow is the part of the calls that led to a refusal by which the
-	// ceiling is lower directly afterwards.
+	// marginBelow is how much lower the ceiling is directly after a refusal than
+	// the calls that led to it, as a part of them.
 	marginBelow = 0.0025
 	// spacingMax is the longest time between two routine calls while the calls
 	// of 24 hours exceed the plan.
 	spacingMax = 10 * time.Minute
-	// plannedMin is the smallest plan: one call in each bucket of five minutes.
-	// If Spotify refuses calls after fewer of them, another program must have
-	// used up the quota.
+	// plannedMin is the lowest number of planned calls: one in each bucket of five
+	// minutes. If Spotify refuses calls after fewer of them, another program must
+	// have used up the quota.
 	plannedMin = int64(Window / BucketLength)
 )
 
@@ -97,8 +97,9 @@ func (a *Account) NewRefusal(now time.Time, e Endpoint, retryAfter time.Duration
 	return r
 }
 
-// Learn stores a refusal unless a later one is known. A refusal whose time is
-// ahead of now counts as made now, so that the plan begins to grow at once.
+// Learn stores a refusal unless a later one is known. If its time is in the
+// future, it counts as made now: the planned calls grow with the time since the
+// refusal.
 func (a *Account) Learn(now time.Time, r Refusal) {
 	a.correctClock(now)
 	if r.At = songspy.CapAtNow(r.At, now); r.Quota > 0 && r.At.After(a.LastRefusal.At) {

@@ -69,8 +69,8 @@ type Calls struct {
 	// sum is the sum of all buckets in the window that ends with currentBucket.
 	sum           int64
 	currentBucket int64
-	// unsaved are the calls of this process that are not in the database yet.
-	// They are in few buckets.
+	// unsaved are the calls of this process that are not in the database yet. It is
+	// a short list, because calls are saved within seconds.
 	unsaved []unsavedCalls
 	// SingleProcess says that no other process makes calls, so that counts need
 	// not be saved for others.
@@ -233,9 +233,9 @@ func (c *Calls) Unsaved() []Bucket {
 	return buckets
 }
 
-// Sync takes over the counts of the database. saved are the calls of this
-// process that are in the database now; all are the database's buckets since
-// the given time, of all processes.
+// Sync replaces the counts with those of the database. saved are the calls of
+// this process that the database contains now; all are the database's buckets
+// of all processes since the given time.
 func (c *Calls) Sync(now, since time.Time, saved, all []Bucket) {
 	c.advance(now)
 	for _, b := range saved {

@@ -34,9 +34,11 @@ func NewHistory(items []songspy.HistoryItem, after time.Time) History {
 }
 
 // DeferOpenPlay moves the history items that may belong to the open
-// (unfinished) play to Deferred: its start may still change, so its items can
-// be assigned only after it has ended. These are the items of its track, or of
-// a track of the same length under another URI, since a poll last showed
+// (unfinished) play to Deferred. The start of that play may still change, so
+// its items are assigned after it has ended.
+//
+// An item may belong to the open play if it has its track, or a track of the
+// same length under another URI, and was played after a poll last showed
 // another track. Items up to the track's length earlier are moved too, because
 // that poll may have shown wrongly that nothing played.
 func (a History) DeferOpenPlay(n songspy.NowPlaying) History {

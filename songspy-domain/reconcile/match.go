@@ -281,7 +281,7 @@ func consecutiveVotes(items []songspy.HistoryItem) (v edgeVotes) {
 	return v
 }
 
-// What contradicts an edge, and how much.
+// The costs of facts that contradict an edge: see inferEdge.
 const (
 	costPending       = 1 // an item that may belong to a play that has just ended
 	costOffEdge       = 2 // an item near a play, but at neither edge
@@ -309,10 +309,10 @@ func (r *reconciler) inferEdge() {
 	}
 }
 
-// isAmbiguousLoop reports whether all history items are of one repeated track
-// and no earlier item is known. PlayedAt can then be the start as well as the
-// end of each play, and a pause or a missed repetition would make the wrong one
-// fit better.
+// isAmbiguousLoop reports whether this answer cannot show if PlayedAt is a
+// start or an end: all its items are of one repeated track, and no earlier item
+// is known. Each item then fits the end of one play and the start of the next,
+// and a pause or a missed repetition could make the wrong edge fit better.
 func (r *reconciler) isAmbiguousLoop() bool {
 	if r.consecutive != (edgeVotes{}) || slices.ContainsFunc(r.candidates, func(s candidate) bool { return !s.playedAt().IsZero() && s.Play.Source == songspy.SourceLive }) {
 		return false
@@ -324,7 +324,8 @@ func (r *reconciler) isAmbiguousLoop() bool {
 	})
 }
 
-// cost sums up what contradicts an edge.
+// cost returns how strongly the items and plays contradict that PlayedAt is
+// this edge.
 func (r *reconciler) cost(whichEdge playEdge) (sum float64) {
 	trial := *r
 	trial.candidates, trial.edge = slices.Clone(r.candidates), whichEdge

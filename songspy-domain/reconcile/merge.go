@@ -59,7 +59,7 @@ func (r *reconciler) claimItem(j int) bool {
 }
 
 // findMisassigned returns another play of the same track whose history item
-// fits the start or end of this play, but not its own.
+// does not fit its own start or end, but the start or end of this play.
 func (r *reconciler) findMisassigned(seen candidate) *candidate {
 	for i := range r.candidates {
 		s := &r.candidates[i]

@@ -93,9 +93,10 @@ func (r *reconciler) claimOverlapping(item songspy.HistoryItem, from, to time.Ti
 }
 
 // extendLast gives the history item to the last play that began before edge, if
-// the track is the same, and extends the play until the item. The track was
-// paused when polls last saw it, and played to its end later. An item that the
-// play got from claimNext, because this one was not listed yet, is placed again.
+// the track is the same, and extends the play until the item: the track was
+// paused when polls last saw it, and played to its end later. If claimNext had
+// given the play an item from before its start, because this one was not listed
+// yet, that item is placed again.
 func (r *reconciler) extendLast(item songspy.HistoryItem, edge time.Time) bool {
 	last, high := -1, r.knownUntil
 	for j, s := range r.candidates {

@@ -31,8 +31,9 @@ func Line(s string) string {
 		return s
 	}
 	s = strings.Join(strings.Fields(strings.Map(mapVisible, s)), " ")
-	// Removing a character can make two others adjacent that now compose, or
-	// that may not be adjacent. Real text is stable after one round.
+	// Removing a character can make two others adjacent that Unicode combines, or
+	// that are not allowed next to each other. So the loop runs until the text is
+	// stable. Real text is stable after one round.
 	const rounds = 8
 	for range rounds {
 		next := strings.Join(strings.Fields(dropStrayCharacters(norm.NFC.String(s))), " ")

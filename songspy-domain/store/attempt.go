@@ -16,7 +16,8 @@ type attemptRow struct {
 	VerifierSealed, InviteSealed []byte
 }
 
-// attemptAAD binds a sealed text to its column and row.
+// attemptAAD returns the additional authenticated data with which a text is
+// encrypted. It binds the text to its column and row.
 func attemptAAD(column string, stateHash []byte) []byte {
 	return rowAAD(songspy.AuthorizationAttempt{}.TableName(), column, hex.EncodeToString(stateHash))
 }

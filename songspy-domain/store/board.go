@@ -63,8 +63,9 @@ func (s *Store) BoardSnapshot(ctx context.Context, fn func(songspy.BoardEntry) e
 	return number, translate(err)
 }
 
-// BoardEntries returns the users of ids that have an open play, in no order.
-// The others play nothing, so the board must not show them any more.
+// BoardEntries returns the board entries of those users in ids that have an
+// open play, in no order. The board must remove the other users: they play
+// nothing.
 func (s *Store) BoardEntries(ctx context.Context, ids []songspy.UserID) (board []songspy.BoardEntry, err error) {
 	if len(ids) == 0 {
 		return nil, nil

@@ -93,13 +93,12 @@ func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.
 
 // truncatePlayTimes truncates the times of a play and of its history item to
 // milliseconds, because the microseconds may be a hash of its track, see
-// songspy.HistoryItemKey. A history item without microseconds stands for every
-// item of its millisecond. If another play ends or begins at the same time,
-// that time is truncated too, so that the plays stay adjacent.
+// songspy.HistoryItemKey. Afterwards the history item matches every item of the
+// same millisecond. If another play ends or begins at the same time, that time
+// is truncated too, so that the plays stay adjacent.
 //
-// names changes the names of tables and columns in the statements. Version 15
-// of the schema calls this with the names of its time, so the statements must
-// fit both.
+// names replaces names of tables and columns in the statements: the migration
+// to version 15 of the schema runs them before tables and columns were renamed.
 func truncatePlayTimes(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.PlayID, names *strings.Replacer) error {
 	times, err := queryColumn[time.Time](ctx, conn, `SELECT started_at FROM plays WHERE user_id = $1 AND id = $2
 		UNION ALL SELECT ended_at FROM plays WHERE user_id = $1 AND id = $2`, int64(id), int64(play))

@@ -47,13 +47,12 @@ type engine interface {
 	// forUpdate returns the clause that locks the rows of a query so that they can be
 	// deleted.
 	forUpdate() string
-	// afterErasure is called when a transaction that deleted personal data has
-	// committed. It makes the engine soon remove the copies of that data that
-	// the database files still hold outside the tables. It does not wait for
-	// that.
+	// afterErasure is called after a transaction that deleted personal data. It
+	// starts the removal of copies of that data that the database files still hold
+	// outside the tables, and does not wait until they are removed.
 	afterErasure()
-	// scrub overwrites the data of rows in the database file that an older
-	// release deleted without overwriting it. It does so only once for each
+	// scrub overwrites deleted rows in the database file, because older releases
+	// deleted rows without overwriting them. It does so only once for each
 	// database. fresh says that the database was empty.
 	scrub(ctx context.Context, fresh bool) error
 	// notifyChange makes waitForChange return in all processes when the

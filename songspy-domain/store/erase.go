@@ -92,8 +92,8 @@ func erasePeople(tx *gorm.DB, id songspy.UserID) error {
 	return tx.Model(&songspy.Report{}).Where("reporter_id = ?", id).Updates(map[string]any{"reporter_id": nil, "text": ""}).Error
 }
 
-// rowsOfApp are the tables, with their conditions, whose rows name a Spotify
-// app but no user.
+// rowsOfApp are the tables whose rows name a Spotify app but no user, each with
+// the condition that selects the rows of one app.
 var rowsOfApp = []string{
 	`breakers WHERE app = ?`, `quota_calls WHERE account = ?`, `quota_batches WHERE account = ?`, `quota_refusals WHERE account = ?`,
 	`notifications WHERE user_id = 0 AND app = ?`,
@@ -162,7 +162,7 @@ func (s *Store) PruneLocalTracks(ctx context.Context) (pruned int64, err error) 
 	return int64(len(tracks)), nil
 }
 
-// historyItemRow is a PlayedAt value that Spotify's history has reported for a play.
+// historyItemRow names the table of history items for deletions.
 type historyItemRow struct{}
 
 // TableName returns the name of the table of history items.

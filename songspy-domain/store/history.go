@@ -171,8 +171,8 @@ func (h *reconcileTx) write(stored songspy.StoredPlays, r songspy.Reconciliation
 	return h.s.insertGaps(h.ctx, h.conn, gaps)
 }
 
-// playsToAdd returns the plays to insert, which only history reported, with the
-// ids of their tracks. It stores tracks that are new.
+// playsToAdd returns the rows to insert for plays that only history reported.
+// It stores their tracks if they are new, and sets the track ids.
 func (h *reconcileTx) playsToAdd(found []songspy.StoredPlay) ([]songspy.Play, error) {
 	if len(found) == 0 {
 		return nil, nil

@@ -83,5 +83,6 @@ func (s *Store) hashDeletedPlaysOfUser(ctx context.Context, conn *pool, id songs
 	return nil
 }
 
-// namesBefore19 puts the table and column names of before version 19 into a statement.
+// namesBefore19 replaces the names of tables and columns in a statement with
+// the ones that they had before version 19.
 var namesBefore19 = strings.NewReplacer("history_items", "play_ledger", "played_at", "heard_at")

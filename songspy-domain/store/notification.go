@@ -81,10 +81,10 @@ func (s *Store) NotificationSeats(ctx context.Context) (seats []songspy.Notifiab
 	return seats, translate(err)
 }
 
-// QueueNotifications stores what has to be sent now. If the same notification
-// is stored already, sent or not, it is not sent again; only its SeenAt is set
-// to now, and only if it is older than the duration again. Notifications about
-// users that no longer exist are skipped.
+// QueueNotifications stores the notifications that have to be sent now. A
+// notification that is stored already, sent or not, is not sent again: only its
+// SeenAt becomes now, if that is older than again. Notifications about users
+// that no longer exist are skipped.
 func (s *Store) QueueNotifications(ctx context.Context, notifications []songspy.Notification, again time.Duration) (err error) {
 	now := s.now()
 	since := now.Add(-again)
@@ -186,11 +186,11 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// ResolveNotifications deletes the notifications of a kind and an app (empty means
-// every app) that concern no user and were last seen before the time: that incident is
-// over, and the next one of the same name is sent again. For each deleted notification
-// that was sent, it queues followUp on the same channel; an empty followUp queues
-// nothing.
+// ResolveNotifications ends incidents: it deletes the notifications of a kind
+// and an app (empty means every app) that concern no user and were last seen
+// before the given time. If the same incident occurs later, it is sent again.
+// For each deleted notification that had been sent, it queues followUp on the
+// same channel; an empty followUp queues nothing.
 func (s *Store) ResolveNotifications(ctx context.Context, kind songspy.NotificationKind, app string, seenBefore time.Time, followUp songspy.NotificationKind) error {
 	const which = ` FROM notifications WHERE user_id = 0 AND kind = $1 AND ($2 = '' OR app = $2) AND seen_at < $3`
 	args := []any{string(kind), app, seenBefore}
@@ -274,8 +274,8 @@ func (s *Store) ClaimNotification(ctx context.Context, channels []songspy.Notifi
 
 // dueCondition returns the condition of notifications that may be sent now.
 //
-// A lease that ends later than any lease can was given before the clock was set back,
-// and does not count.
+// A lease that ends further ahead than its length was given before the clock
+// was set back, and does not count.
 func dueCondition(channels []songspy.NotificationChannel, now time.Time, lease time.Duration) (due string, args []any) {
 	args = []any{now, now.Add(-groupInterval), now.Add(lease + songspy.ClockSkewMax)}
 	list := func(text string) string {

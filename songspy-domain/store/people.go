@@ -12,17 +12,19 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// selectPeople returns the columns of a Person of users AS u.
+// selectPeople returns the SELECT clause that reads a Person from users AS u.
 func selectPeople(e engine) string { return `SELECT ` + userColumns + `, ` + ruleColumns(e, ``) }
 
-// scanPerson scans a row that begins with selectPeople, and the columns after it.
+// scanPerson scans a row of a query that begins with selectPeople. extra are
+// the destinations of further columns.
 func scanPerson(rows *sql.Rows, extra ...any) (p songspy.Person, err error) {
 	err = rows.Scan(slices.Concat(userDest(&p.User), ruleDest(&p.Rule), extra)...)
 	finishRule(&p.Rule, &p.User)
 	return p, err
 }
 
-// queryPeople returns the people of a query that selectPeople begins.
+// queryPeople runs selectPeople with the rest of the query, and returns the
+// people.
 func (s *Store) queryPeople(ctx context.Context, from string, args ...any) (people []songspy.Person, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		p, err := scanPerson(rows)
@@ -74,7 +76,8 @@ func (s *Store) PersonByShareLink(ctx context.Context, hash []byte) (songspy.Per
 	return s.queryPerson(ctx, `JOIN share_links l ON l.user_id = u.id WHERE l.hash = $1`, hash)
 }
 
-// afterAnyNick is greater than every character of a nickname: it is no character.
+// afterAnyNick sorts after every character of a nickname: Unicode never assigns
+// a character to it.
 const afterAnyNick = "\U0010FFFF"
 
 // SearchPeople returns up to limit users that search may find and whose nickname begins
@@ -89,8 +92,8 @@ func (s *Store) SearchPeople(ctx context.Context, prefix string, after songspy.U
 	return s.queryPeople(ctx, where+`ORDER BY u.nick_key, u.id LIMIT $3`, args...)
 }
 
-// Relations returns the follows and blocks that concern the viewer, in either role, for
-// visibility.NewRelations. Requests are among them.
+// Relations returns the follows and blocks that concern the viewer, in either
+// role, for visibility.NewRelations. It includes requests to follow.
 func (s *Store) Relations(ctx context.Context, viewer songspy.UserID) (follows []songspy.Follow, blocks []songspy.Block, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		var owner, other songspy.UserID
@@ -109,9 +112,9 @@ func (s *Store) Relations(ctx context.Context, viewer songspy.UserID) (follows [
 	return follows, blocks, translate(err)
 }
 
-// lockPair locks two users, in the order of their ids, so that their relation cannot be
-// changed meanwhile. It returns CodeInvalid for one user alone, and CodeNotFound unless
-// both exist.
+// lockPair locks two users, in the order of their ids, so that their relation
+// cannot be changed meanwhile. It returns CodeInvalid if both are the same
+// user, and CodeNotFound unless both exist.
 func lockPair(tx *gorm.DB, a, b songspy.UserID) error {
 	if a == b {
 		return &songspy.Error{Code: songspy.CodeInvalid, Message: "This needs another user than yourself."}
@@ -163,8 +166,8 @@ func (s *Store) RequestFollow(ctx context.Context, id, follower songspy.UserID) 
 	return f, err
 }
 
-// ApproveFollow lets the follower follow the user. It returns CodeNotFound if the
-// follower does not ask and does not follow.
+// ApproveFollow lets the follower follow the user. It returns CodeNotFound if
+// there is neither a request nor a follow.
 func (s *Store) ApproveFollow(ctx context.Context, id, follower songspy.UserID) (f songspy.Follow, err error) {
 	err = s.changeRelation(ctx, id, follower, func(tx *gorm.DB) (bool, error) {
 		approved := tx.Model(&songspy.Follow{}).Where("user_id = ? AND follower_id = ? AND state = ?", id, follower, songspy.FollowRequested).
@@ -185,8 +188,8 @@ func (s *Store) RemoveFollow(ctx context.Context, id, follower songspy.UserID) e
 	})
 }
 
-// Block hides the two users from each other and ends follows in both directions. Users
-// that are blocked stay blocked.
+// Block hides the two users from each other and ends follows in both
+// directions. If the user is blocked already, nothing changes.
 //
 // It returns CodeNotFound if one of the users does not exist.
 func (s *Store) Block(ctx context.Context, id, blocked songspy.UserID) error {

@@ -90,7 +90,8 @@ func (s *Store) Plays(ctx context.Context, id songspy.UserID, after songspy.Play
 }
 
 // PlaysForOthers is Plays without probable plays, which only their user sees.
-// The caller must still decide which of them others may see: see People.
+// The caller must still decide which of them others may see, by the rule that
+// People returns.
 func (s *Store) PlaysForOthers(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) ([]songspy.PlayWithTrack, error) {
 	return s.playsWhere(ctx, `AND NOT p.probable `, id, after, limit)
 }

@@ -196,10 +196,10 @@ func (w *writeTx) lockCurrentUsers(batch []indexedUpdate) ([]indexedUpdate, erro
 	}), nil
 }
 
-// storedAhead returns the stored states that are later than their updates and
-// in the future. They were written before the clock was set back. They are
-// changed as if written a microsecond before the update, so that the update
-// counts as newer.
+// storedAhead returns the stored states that are in the future and later than
+// their updates: they were written before the clock was set back. It returns
+// them as if they had been written a microsecond before the update, so that the
+// update counts as newer.
 func (w *writeTx) storedAhead(batch []indexedUpdate, stored map[songspy.UserID]time.Time) (rows []songspy.NowPlaying) {
 	now := w.s.now()
 	for _, u := range batch {

@@ -17,9 +17,10 @@ import (
 const (
 	// callsRetention is how long the counts of calls to Spotify are stored.
 	callsRetention = 31 * 24 * time.Hour
-	// refusalsRetention is how long answers that the quota of calls is exceeded
-	// are stored. After that time the planned calls have grown to a multiple of
-	// the quota that was learned from them.
+	// refusalsRetention is how long quota refusals are stored: answers that the
+	// quota of calls is exceeded. An older one limits nothing any more, because the
+	// number of planned calls has grown to a multiple of the quota that was learned
+	// from it.
 	refusalsRetention = 180 * 24 * time.Hour
 )
 

@@ -11,9 +11,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// recordResealed adds the result of one row, whose secrets were to be encrypted
-// with the primary key, to r. It returns an error that does not concern this
-// row alone.
+// recordResealed adds the result of resealing one row to r. It returns the
+// error only if it concerns more than this row.
 func recordResealed(r *songspy.ResealResult, id songspy.UserID, replaced bool, err error) error {
 	switch {
 	case songspy.CodeOf(err) == songspy.CodeInternal:

@@ -82,7 +82,7 @@ func columnAAD(table, column string, id songspy.UserID) []byte {
 	return rowAAD(table, column, strconv.FormatInt(int64(id), 10))
 }
 
-// rowAAD is columnAAD for a row that is not named by a user.
+// rowAAD is columnAAD for a row whose key is not a user's id.
 func rowAAD(table, column, row string) []byte { return []byte(table + "|" + column + "|" + row) }
 
 func (s *sealer) seal(secret songspy.Secret, aad []byte) ([]byte, error) {

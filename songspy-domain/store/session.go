@@ -11,12 +11,13 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// CreateSession stores a new session and sets its id; a Family of 0 means its own id, an
-// empty Kind a bearer session. A new family is a sign-in, which the audit log records. The id is random: numbers in order would count the sign-ins
-// of all users.
+// CreateSession stores a new session and sets its id. A Family of 0 becomes
+// that id: this is a sign-in, which the audit log records. An empty Kind
+// becomes a bearer session. The id is random, because numbers in order would
+// reveal how many sign-ins there are.
 //
-// It returns CodeNotFound if the user is gone, and CodeConflict if the refresh hash is
-// in use.
+// It returns CodeNotFound if the user is gone, and CodeConflict if the refresh
+// hash is in use.
 func (s *Store) CreateSession(ctx context.Context, session songspy.Session) (songspy.Session, error) {
 	err := s.inTx(ctx, func(tx *gorm.DB) error {
 		if err := lockUserForChange(tx, session.UserID, &songspy.User{}); err != nil {

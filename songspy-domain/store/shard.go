@@ -125,9 +125,10 @@ func (t *leaseTx) renew() error {
 	return t.tx.Exec(`UPDATE shards SET polled_until = ? WHERE owner = ? AND shard IN ?`, dbTime(c.PolledUntil), c.Owner, c.Loaded).Error
 }
 
-// shortenLeases shortens leases that end later than any lease can: the database's clock
-// was set back after they were given. It deletes the replicas whose times are from that
-// clock; those that are alive are stored again at once.
+// shortenLeases shortens leases that end further ahead than the length of a
+// lease: the database's clock was set back after they were given. It deletes
+// replicas whose times are from before that; those that are alive store
+// themselves again at once.
 func (t *leaseTx) shortenLeases() error {
 	longest := t.now.Add(t.claim.TTL)
 	if err := t.tx.Exec(`UPDATE shards SET lease_until = ? WHERE lease_until > ?`, longest, longest.Add(songspy.ClockSkewMax)).Error; err != nil {
@@ -136,9 +137,10 @@ func (t *leaseTx) shortenLeases() error {
 	return t.tx.Exec(`DELETE FROM replicas WHERE alive_until > ?`, longest.Add(songspy.ClockSkewMax)).Error
 }
 
-// countOwners stores that the replica is alive, and counts the replicas that are. A
-// replica without a sign of life for a quarter of a lease keeps its shards until its
-// leases expire, but counts no longer, so that the others share the free shards.
+// countOwners stores that the replica is alive, and counts the replicas that
+// are. A replica without a sign of life for a quarter of a lease keeps its
+// shards until its leases expire, but is not counted, so that the others share
+// the free shards.
 func (t *leaseTx) countOwners() (alive int, err error) {
 	err = t.tx.Exec(`INSERT INTO replicas (owner, alive_until) VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET alive_until = excluded.alive_until`,
 		t.claim.Owner, t.now.Add(t.claim.TTL)).Error

@@ -42,7 +42,9 @@ func ruleDest(r *songspy.SharingRule) []any {
 	}
 }
 
-// finishRule sets what the rule and its user have in common.
+// finishRule copies the values that a rule and its user share: the user's id
+// and the operator's decision into the rule, the present audience into the
+// user.
 func finishRule(r *songspy.SharingRule, u *songspy.User) {
 	r.Owner, r.HiddenByOperator = u.ID, u.HiddenByOperator
 	for i := range r.Periods {

@@ -50,8 +50,8 @@ func openSQLite(o Options) (engine, error) {
 			Err:     err,
 		}
 	}
-	// busy_timeout comes first: turning the journal to WAL may have to wait.
-	// secure_delete overwrites deleted content with zeros.
+	// busy_timeout comes first, because the switch to WAL may have to wait for a
+	// lock. secure_delete overwrites deleted content with zeros.
 	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String() +
 		fmt.Sprintf("?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)&_pragma=secure_delete(1)", busyTimeout.Milliseconds()) +
 		"&_txlock=immediate&_time_integer_format=unix_micro&_inttotime=1&_timezone=UTC"
@@ -152,8 +152,8 @@ func (e *sqliteEngine) close() error {
 	return e.db.Close()
 }
 
-// How long to wait before truncating the write-ahead log again, if another process was
-// using it.
+// The wait before the next attempt to truncate the write-ahead log, if another
+// process was using it.
 const (
 	truncateRetryMin = 20 * time.Millisecond
 	truncateRetryMax = 10 * time.Second
@@ -165,8 +165,9 @@ const busyTimeout = 10 * time.Second
 // errWALInUse says that the write-ahead log could not be truncated at this moment.
 var errWALInUse = errors.New("the write-ahead log is in use")
 
-// walTruncator truncates the write-ahead log after personal data was deleted: until
-// then the log contains the earlier pages. It is a goroutine that ends with stop.
+// walTruncator truncates the write-ahead log after personal data was deleted,
+// because the log still contains the earlier pages. It is a goroutine that ends
+// with stop.
 type walTruncator struct {
 	log      *slog.Logger
 	truncate func(context.Context) error
@@ -175,7 +176,8 @@ type walTruncator struct {
 	done     chan struct{}
 }
 
-// startWALTruncator starts the goroutine, which waits for requests.
+// startWALTruncator starts the goroutine of a walTruncator, which calls empty
+// after each request.
 func startWALTruncator(log *slog.Logger, empty func(context.Context) error) *walTruncator {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &walTruncator{log: log, truncate: empty, wake: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{})}

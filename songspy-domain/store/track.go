@@ -67,7 +67,7 @@ func (s *Store) HasTrack(ctx context.Context, user songspy.UserID, track songspy
 	return n > 0, translate(err)
 }
 
-// storedTrack is what is known of a track that is stored.
+// storedTrack is what a transaction needs to know about a stored track.
 type storedTrack struct {
 	id songspy.TrackID
 	// identified says that its artists and its album are stored.
@@ -276,8 +276,8 @@ func (s *Store) insertNew(ctx context.Context, conn gorm.ConnPool, r *rowset, ta
 	return s.execRowset(ctx, conn, r, `INSERT INTO `+table+` (`+r.columnNames()+`) SELECT `+r.columnNames()+` FROM v WHERE true ON CONFLICT (`+key+`) DO NOTHING`)
 }
 
-// identifyTracks stores the artists of the inserted tracks, and the artists and the
-// album of tracks that were stored without.
+// identifyTracks stores the artists of the inserted tracks. It also stores the
+// artists and the album of tracks that an older release stored without them.
 func (s *Store) identifyTracks(ctx context.Context, conn gorm.ConnPool, inserted, unidentified []songspy.Track, stored map[string]storedTrack) error {
 	if len(unidentified) > 0 {
 		r := &rowset{}

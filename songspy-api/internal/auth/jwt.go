@@ -26,7 +26,6 @@ type Key struct {
 	Seed []byte // ed25519.SeedSize bytes
 }
 
-// claims are the claims of a JWT.
 type claims struct {
 	jwt.RegisteredClaims
 	SessionID int64 `json:"sid"`

@@ -10,7 +10,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// successors derives the successor of a refresh token.
+// successors derives from a refresh token the one that replaces it (its
+// successor), so that the server need not store it.
 type successors struct{ keys [][]byte } // one for each JWT key; that of the signing key is first
 
 func newSuccessors(keys []Key) (successors, error) {
@@ -25,11 +26,12 @@ func newSuccessors(keys []Key) (successors, error) {
 	return s, nil
 }
 
-// next returns the successor that a rotation issues.
+// next returns the successor that a refresh issues now: it is derived with the
+// signing key.
 func (s successors) next(token songspy.Secret) songspy.Secret { return deriveToken(s.keys[0], token) }
 
-// all returns the successors that may have been issued: more than one while the
-// JWT keys are being replaced.
+// all returns the successors that an earlier refresh may have issued: one for
+// each JWT key, because the signing key may have changed since.
 func (s successors) all(token songspy.Secret) []songspy.Secret {
 	tokens := make([]songspy.Secret, len(s.keys))
 	for i, key := range s.keys {

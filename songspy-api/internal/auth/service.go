@@ -319,7 +319,8 @@ func (s *Service) Refresh(ctx context.Context, presented songspy.Secret) (Tokens
 	return Tokens{}, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "REFRESH_TOKEN_REUSED", Message: "The refresh token was used before; sign in again."}
 }
 
-// replay returns the successor that the token already has.
+// replay answers a repeated refresh: it returns the refresh token that the
+// first one returned, with a new JWT.
 func (s *Service) replay(ctx context.Context, presented songspy.Secret, now time.Time) (Tokens, error) {
 	for _, refresh := range s.successors.all(presented) {
 		next, err := s.sessionOfRefreshToken(ctx, refresh)
@@ -344,7 +345,7 @@ func (s *Service) sessionOfRefreshToken(ctx context.Context, token songspy.Secre
 	return session, err
 }
 
-// newSession returns a session of the same sign-in as the given one, with a new refresh
+// newSession returns a further session of the same sign-in, with a new refresh
 // token.
 func (s *Service) newSession(of songspy.Session, refresh songspy.Secret, now time.Time) songspy.Session {
 	return songspy.Session{

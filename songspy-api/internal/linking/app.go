@@ -78,12 +78,15 @@ var errForeignAuthorization = &songspy.Error{
 	Message: "This authorization belongs to another user, or is too old; start again.",
 }
 
-// newVerifier returns a PKCE verifier for one user and app.
+// newVerifier returns a PKCE verifier that also names the app, with a MAC that
+// binds it to the user. So a code that one user obtained cannot be redeemed for
+// another (appOfVerifier checks it), and the server stores nothing.
 func (s *Service) newVerifier(user songspy.UserID, random, app string) string {
 	return random + verifierSeparator + bindingMAC(s.opts.Keys[0], "verifier", user, random, app) + verifierSeparator + app
 }
 
-// stateFor returns the state that belongs to a verifier.
+// stateFor returns the OAuth state for a verifier. A state of another verifier
+// or user is rejected.
 func (s *Service) stateFor(key []byte, user songspy.UserID, verifier string) string {
 	return bindingMAC(key, "state", user, verifier)
 }

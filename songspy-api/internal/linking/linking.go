@@ -159,8 +159,8 @@ func (s *Service) link(ctx context.Context, user songspy.UserID, r songspy.Autho
 	if err := app.Spotify.Ready(ctx); err != nil {
 		return songspy.Link{}, asUnavailable(err)
 	}
-	// The linking goes on if the client disconnects, as pages that render twice do:
-	// the code would be used for nothing.
+	// Go on if the client disconnects, as a page does that renders twice: the code
+	// works only once, and would be lost.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), linkTimeout)
 	defer cancel()
 	grant, err := app.Spotify.Exchange(ctx, r)

@@ -34,7 +34,8 @@ type Queue[K idmap.ID] struct {
 // notRunning is the due time of a worker that has no work.
 const notRunning = math.MaxInt64
 
-// maxStaleShare bounds the stale items in the heap, per current item.
+// maxStaleShare is how many stale items (of replaced or removed keys) the heap
+// may hold for each planned key.
 const maxStaleShare = 1
 
 // New returns an empty queue that reads the time from now.

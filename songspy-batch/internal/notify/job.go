@@ -38,9 +38,8 @@ const (
 
 // Outbox stores the notifications that are wanted.
 type Outbox interface {
-	// QueueNotifications adds notifications that are not stored yet. For those
-	// that are stored already it sets SeenAt to now, if their SeenAt is older
-	// than the duration again.
+	// QueueNotifications adds notifications that are not stored yet. If one is
+	// stored already, only its SeenAt becomes now, if that is older than again.
 	QueueNotifications(ctx context.Context, notifications []songspy.Notification, again time.Duration) error
 	// ResolveNotifications deletes the notifications of the kind and the app
 	// (empty: all apps) that were last seen before seenBefore. If a deleted

@@ -165,9 +165,9 @@ func keyOf(n songspy.Notification) notificationKey {
 	return notificationKey{n.UserID, n.App, n.Kind, n.Occurrence, n.Channel}
 }
 
-// splitCurrent divides the notifications of a message: the wanted ones still
-// have a cause, the cause of the obsolete ones has ended. It also returns the
-// links to Spotify of their users.
+// splitCurrent divides the notifications of a message into wanted ones, which
+// still have a cause, and obsolete ones, which have lost it. It also returns
+// their users' links to Spotify.
 func (j *Job) splitCurrent(ctx context.Context, notifications []songspy.Notification, now time.Time) (wanted, obsolete []songspy.Notification, links map[songspy.UserID]songspy.Link, err error) {
 	var ids []songspy.UserID
 	for _, n := range notifications {

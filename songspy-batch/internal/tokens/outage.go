@@ -54,7 +54,7 @@ type minuteCount struct {
 	count int
 }
 
-// recordRefusal enters the refusal of a renewal.
+// recordRefusal records that Spotify refused to renew the link's token.
 func (o *outage) recordRefusal(id songspy.UserID, now time.Time) {
 	if o.refusedAt == nil {
 		o.refusedAt = map[songspy.UserID]time.Time{}
@@ -63,7 +63,7 @@ func (o *outage) recordRefusal(id songspy.UserID, now time.Time) {
 	o.evaluate(now)
 }
 
-// recordGrant enters a renewal that Spotify granted.
+// recordGrant records that Spotify renewed the link's token.
 func (o *outage) recordGrant(id songspy.UserID, now time.Time) {
 	delete(o.refusedAt, id)
 	at := now.Truncate(time.Minute)

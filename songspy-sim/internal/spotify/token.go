@@ -41,7 +41,6 @@ var (
 	errBodyTooLarge   = &oauthError{"invalid_request", "request body is too large"}
 )
 
-// tokenResponse is the response of the token endpoint.
 type tokenResponse struct {
 	AccessToken  string          `json:"access_token"`
 	TokenType    string          `json:"token_type"`
