@@ -96,6 +96,7 @@ type subscription struct {
 	topic  Topic
 	shared *sharedTopic // nil for topics that are not shared
 	own    *view        // nil while the stream gets the frames of the shared view
+	frame  []byte       // of the own view, during a tick
 }
 
 // visible returns what the stream shows; nil before its first tick.

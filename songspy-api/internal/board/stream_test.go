@@ -99,7 +99,14 @@ type shownUser struct {
 	Slot    *int
 }
 
-func openStream(t testing.TB, b *Board, a *account, topics ...string) (*reader, error) {
+// failer is a testing.T or a rapid.T.
+type failer interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
+func openStream(t failer, b *Board, a *account, topics ...string) (*reader, error) {
 	t.Helper()
 	o := StreamOptions{Viewer: a.key(), Renew: func(context.Context) (visibility.Viewer, time.Time, error) {
 		if a.ended {
@@ -122,7 +129,7 @@ func openStream(t testing.TB, b *Board, a *account, topics ...string) (*reader, 
 		}
 		o.Topics = append(o.Topics, topic)
 	}
-	s, err := b.OpenStream(t.Context(), o)
+	s, err := b.OpenStream(context.Background(), o)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +147,7 @@ func mustOpen(t testing.TB, b *Board, a *account, topics ...string) *reader {
 }
 
 // read reads what is queued, and returns it.
-func (r *reader) read(t testing.TB) string {
+func (r *reader) read(t failer) string {
 	t.Helper()
 	var text strings.Builder
 	for {
@@ -164,7 +171,7 @@ func (r *reader) read(t testing.TB) string {
 	}
 }
 
-func (r *reader) apply(t testing.TB, event []byte) {
+func (r *reader) apply(t failer, event []byte) {
 	t.Helper()
 	var name, data string
 	if n, err := fmt.Sscanf(string(event), "event: %s\ndata: ", &name); n != 1 && err != nil {

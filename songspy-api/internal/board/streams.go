@@ -179,7 +179,7 @@ func (b *Board) tick(now time.Time) {
 	if len(h.open) == 0 {
 		return
 	}
-	t := &tick{board: b, now: now, touched: map[*subscription]struct{}{}}
+	t := &tick{board: b, now: now, touched: map[*subscription]struct{}{}, streams: map[*Stream]struct{}{}}
 	isAvailable := b.readyAt(now) == nil
 	all := h.isReloaded || isAvailable != h.isAvailable
 	h.isReloaded, h.isAvailable = false, isAvailable
@@ -211,8 +211,12 @@ func (b *Board) tick(now time.Time) {
 	}
 	for sub := range t.touched {
 		if sub.own != nil {
-			sub.stream.push(sub.own.frame(t.update(sub), t.itemFor(sub.stream.viewer)))
+			sub.frame = sub.own.frame(t.update(sub), t.itemFor(sub.stream.viewer))
+			t.streams[sub.stream] = struct{}{}
 		}
+	}
+	for s := range t.streams {
+		t.push(s)
 	}
 	for _, s := range h.joining {
 		if !s.closed {
@@ -230,6 +234,7 @@ type tick struct {
 	board    *Board
 	now      time.Time
 	touched  map[*subscription]struct{} // subscriptions whose own view may have changed
+	streams  map[*Stream]struct{}       // streams with frames
 	rendered []*entry                   // with an item, for this tick only
 }
 
@@ -262,8 +267,9 @@ func (t *tick) touch(s *Stream) {
 	}
 }
 
-// updateShared queues the frame of a shared view for its subscribers.
+// updateShared makes the frame of a shared view, and queues it for streams of one topic.
 func (t *tick) updateShared(s *sharedTopic) {
+	s.frame = nil
 	s.limitRanks(t.board.index)
 	if !s.isChanged {
 		return
@@ -271,9 +277,27 @@ func (t *tick) updateShared(s *sharedTopic) {
 	for sub := range s.own {
 		t.touched[sub] = struct{}{}
 	}
-	if frame := s.view.frame(t.updateView(s), t.itemFor(visibility.Anonymous())); frame != nil {
-		for sub := range s.public {
-			sub.stream.push(frame)
+	if s.frame = s.view.frame(t.updateView(s), t.itemFor(visibility.Anonymous())); s.frame == nil {
+		return
+	}
+	for sub := range s.public {
+		if len(sub.stream.subscriptions) == 1 {
+			sub.stream.push(s.frame)
+		} else {
+			t.streams[sub.stream] = struct{}{}
+		}
+	}
+}
+
+// push queues the frames of a stream, in the order of its topics.
+func (t *tick) push(s *Stream) {
+	for _, sub := range s.subscriptions {
+		switch {
+		case sub.own != nil:
+			s.push(sub.frame)
+			sub.frame = nil
+		case sub.shared != nil:
+			s.push(sub.shared.frame)
 		}
 	}
 }
@@ -532,6 +556,7 @@ type sharedTopic struct {
 	most   int // if it holds more, all are ranked again
 
 	isChanged bool   // since the last tick
+	frame     []byte // of this tick
 	snapshot  []byte // at this tick; nil if nobody needed it
 }
 
