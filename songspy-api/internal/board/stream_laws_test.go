@@ -261,7 +261,10 @@ func TestStreams_AWindowShowsTheSmallestRanks(t *testing.T) {
 				if stayed && isNew && time.Duration(u.Started-old.Started).Abs()*time.Millisecond > restartTolerance && !slices.Contains(best, id) {
 					t.Fatalf("%d stays with a new track, and is not among the best", id)
 				}
-				if !stayed && step > 0 && slices.ContainsFunc(visible, func(e ranked) bool { _, shown := now[e.User.ID]; return !shown && compareRank(e, find(visible, id)) < 0 }) {
+				if !stayed && step > 0 && slices.ContainsFunc(visible, func(e ranked) bool {
+					_, shown := now[e.User.ID]
+					return !shown && compareRank(e, find(visible, id)) < 0
+				}) {
 					t.Fatalf("%d is new, although a smaller rank waits", id)
 				}
 			}
