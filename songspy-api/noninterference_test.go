@@ -14,8 +14,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/cryptotest"
 	"testing/synctest"
@@ -257,6 +259,8 @@ func (p *worldPair) populate(db *store.Store) {
 		p.createSession(db, u.ID, cookieOf(u))
 		_, err = db.SaveShareLink(ctx, u.ID, attempt.Hash(linkOf(u)))
 		p.must(err)
+		_, err = db.CreateEmbedToken(ctx, songspy.EmbedToken{UserID: u.ID, Purpose: songspy.EmbedImage, Hash: attempt.Hash(linkOf(u))})
+		p.must(err)
 		p.link(db, u.ID)
 	}
 	for _, u := range p.users {
@@ -456,12 +460,12 @@ func (p *worldPair) run(n *tally) {
 			}
 			continue
 		}
-		u.send(read, 6)
-		if p.once(12) {
+		u.send(read, 8)
+		if p.once(20) {
 			u.send(write, 2)
 			u.send(read, 4)
 		}
-		if p.once(24) {
+		if p.once(40) {
 			u.send(end, 1)
 		}
 		n.same++
@@ -477,8 +481,8 @@ func (p *worldPair) run(n *tally) {
 type turn struct {
 	*worldPair
 	user      *songspy.User // nil if not signed in
-	link      songspy.User  // the viewer has the share link of this user
-	signedOut bool          // the worlds are the same for a viewer who is not signed in
+	link      songspy.User  // the viewer has the share link and an embed of this user
+	signedOut bool          // the worlds are the same for the viewer without a session
 }
 
 func (u *turn) String() string {
@@ -488,8 +492,8 @@ func (u *turn) String() string {
 	return songspy.Handle(u.user.PublicID) + " with the link of " + songspy.Handle(u.link.PublicID)
 }
 
-// views reports whether the worlds are the same for the viewer, and for a viewer who is
-// not signed in.
+// views reports whether the worlds are the same for the viewer, and for the viewer
+// without a session.
 func (u *turn) views() (same, signedOut bool) {
 	var seen, public [2]string
 	for i, api := range u.apis {
@@ -498,8 +502,8 @@ func (u *turn) views() (same, signedOut bool) {
 			u.stored[i] = &w
 		}
 		w := u.stored[i]
-		public[i] = w.view(visibility.Anonymous())
-		seen[i] = w.view(visibility.LinkHolder(visibility.Anonymous(), u.link.ID))
+		public[i] = w.view(visibility.LinkHolder(visibility.Anonymous(), u.link.ID))
+		seen[i] = public[i]
 		if u.user == nil {
 			continue
 		}
@@ -670,9 +674,11 @@ func (u *turn) both(method, path string, body any, header ...string) *httptest.R
 	u.must(err)
 	var answers [2]*httptest.ResponseRecorder
 	var transcripts [2]string
+	var served sync.WaitGroup
 	for i, api := range u.apis {
-		cryptotest.SetGlobalRandom(u.t, uint64(u.sent))
-		request := httptest.NewRequestWithContext(u.t.Context(), method, path, bytes.NewReader(content))
+		ctx, cancel := context.WithTimeout(u.t.Context(), answerTime)
+		defer cancel()
+		request := httptest.NewRequestWithContext(ctx, method, path, bytes.NewReader(content))
 		if body != nil {
 			request.Header.Set("Content-Type", "application/json")
 		}
@@ -683,14 +689,35 @@ func (u *turn) both(method, path string, body any, header ...string) *httptest.R
 			request.Header.Set(pair[0], pair[1])
 		}
 		answers[i] = httptest.NewRecorder()
-		api.handler.ServeHTTP(answers[i], request)
-		transcripts[i] = fmt.Sprint(answers[i].Code, " ", answers[i].Header(), " ", answers[i].Body)
+		serve := func() { api.handler.ServeHTTP(recorder{answers[i]}, request) }
+		if strings.HasPrefix(path, prefix+"/listening/stream") { // its answer lasts until the time is over
+			served.Go(serve)
+		} else {
+			cryptotest.SetGlobalRandom(u.t, uint64(u.sent))
+			serve()
+		}
+	}
+	served.Wait()
+	for i, a := range answers {
+		a.Header().Del("X-Request-Id") // random, as the time of the retry is
+		transcripts[i] = fmt.Sprint(a.Code, " ", a.Header(), " ", retryTime.ReplaceAllString(a.Body.String(), ""))
 	}
 	if transcripts[0] != transcripts[1] {
 		u.differs = append(u.differs, fmt.Sprintf("%s %s %s\n\t%s\n\t%s", method, path, content, transcripts[0], transcripts[1]))
 	}
 	return answers[0]
 }
+
+// answerTime is how long an answer may take. A stream ends then.
+const answerTime = time.Second
+
+var retryTime = regexp.MustCompile(`(?m)^retry: \d+$`)
+
+// recorder records an answer. Streams set deadlines, which it ignores.
+type recorder struct{ *httptest.ResponseRecorder }
+
+func (recorder) SetReadDeadline(time.Time) error  { return nil }
+func (recorder) SetWriteDeadline(time.Time) error { return nil }
 
 // someone returns a user, often one who differs between the worlds.
 func (u *turn) someone() songspy.User {
@@ -750,6 +777,16 @@ var noninterferenceCases = []noninterferenceCase{
 		etag := u.both("GET", prefix+"/listening", nil).Header().Get("ETag")
 		return append(u.positions(), query{}, query{query: "?audience=following"}, query{header: []string{"If-None-Match", etag}}, query{header: []string{"Accept-Encoding", "gzip"}})
 	}},
+	{"streamListening", read, false, func(u *turn) []query {
+		handle := songspy.Handle(u.someone().PublicID)
+		topics := "?topics=window,person:" + handle + ",track:" + songspy.Handle(pickOne(u.r, u.tracks...))
+		return []query{{query: topics}, {query: "?topics=following"}, {query: "?topics=person:" + songspy.Handle(u.link.PublicID) + "&link=" + string(linkOf(u.link))}}
+	}},
+	{"getEmbed", read, true, func(u *turn) []query {
+		token := string(linkOf(u.link))
+		return []query{{values: []any{token + ".svg"}}, {values: []any{token + ".json"}}, {values: []any{"unknown.json"}}}
+	}},
+	{"listMyEmbeds", read, false, one(query{})},
 	{"getTrack", read, false, func(u *turn) (queries []query) {
 		for _, id := range []songspy.PublicID{pickOne(u.r, u.tracks...), pickOne(u.r, u.tracks...), 1} {
 			queries = append(queries, query{values: []any{songspy.Handle(id)}})
@@ -804,6 +841,8 @@ var noninterferenceCases = []noninterferenceCase{
 	{"setMySharing", write, false, one(query{body: map[string]any{"minSeconds": 30}})},
 	{"createShareLink", write, false, one(query{})},
 	{"deleteShareLink", write, false, one(query{})},
+	{"createEmbed", write, false, one(query{body: map[string]string{"purpose": "embed"}})},
+	{"deleteEmbed", write, false, one(query{values: []any{1}})},
 	{"hideItem", write, false, one(query{values: []any{artistURI}})},
 	{"unhideItem", write, false, one(query{values: []any{artistURI}})},
 	{"editUser", write, false, func(u *turn) []query {
