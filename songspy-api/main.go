@@ -31,13 +31,13 @@ var version, commit string
 type commandLine struct {
 	Serve   serveCommand   `cmd:"" default:"1" help:"Serve until stopped. This is the default command."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date."`
-	Keys    keysCommand    `cmd:"" help:"Print new keys for the environment."`
+	Keys    keysCommand    `cmd:"" help:"Print new secret keys as environment variables."`
 	Seats   seatsCommand   `cmd:"" help:"List seats in Spotify apps and the waiting list, and update them."`
 	People  peopleCommand  `cmd:"" help:"List users and reports; hide, show and rename users."`
 	Invite  inviteCommand  `cmd:"" help:"Create, list and revoke invites."`
 	Health  healthCommand  `cmd:"" help:"Check whether the running service is ready."`
 	Version versionCommand `cmd:"" help:"Print the version and the commit."`
-	Forward forwardCommand `cmd:"" help:"Forward TCP connections to replicas, as the service front of Compose does."`
+	Forward forwardCommand `cmd:"" help:"Forward TCP connections to replicas. The service front of Compose runs this."`
 }
 
 var cli = command.Program{Name: "songspy-api", Description: description}

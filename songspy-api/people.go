@@ -16,7 +16,7 @@ import (
 
 type peopleCommand struct {
 	List    peopleListCommand    `cmd:"" default:"1" help:"Print all users. This is the default."`
-	Show    peopleShowCommand    `cmd:"" help:"Print one user, and what happened to the account."`
+	Show    peopleShowCommand    `cmd:"" help:"Print one user and their audit log."`
 	Hide    peopleHideCommand    `cmd:"" help:"Hide a user from all others."`
 	Unhide  peopleUnhideCommand  `cmd:"" help:"Show a hidden user again."`
 	Rename  peopleRenameCommand  `cmd:"" help:"Change or remove a user's nickname."`
@@ -109,7 +109,7 @@ func (c peopleShowCommand) Run(ctx context.Context, p *program) error {
 
 type peopleHideCommand struct {
 	User   handleArgument `arg:"" help:"The user's handle in the list."`
-	Reason string         `help:"The user reads it in their audit log."`
+	Reason string         `help:"The reason, which the user can read in their audit log."`
 }
 
 func (c peopleHideCommand) Run(ctx context.Context, p *program) error {
@@ -118,7 +118,7 @@ func (c peopleHideCommand) Run(ctx context.Context, p *program) error {
 
 type peopleUnhideCommand struct {
 	User   handleArgument `arg:"" help:"The user's handle in the list."`
-	Reason string         `help:"The user reads it in their audit log."`
+	Reason string         `help:"The reason, which the user can read in their audit log."`
 }
 
 func (c peopleUnhideCommand) Run(ctx context.Context, p *program) error {
@@ -141,8 +141,8 @@ func setHidden(ctx context.Context, p *program, handle handleArgument, hidden bo
 
 type peopleRenameCommand struct {
 	User     handleArgument `arg:"" help:"The user's handle in the list."`
-	NickName string         `arg:"" optional:"" help:"The new nickname. Without it, the user has none."`
-	Reason   string         `help:"The user reads it in their audit log."`
+	NickName string         `arg:"" optional:"" help:"The new nickname. Without it, the nickname is removed."`
+	Reason   string         `help:"The reason, which the user can read in their audit log."`
 }
 
 func (c peopleRenameCommand) Run(ctx context.Context, p *program) error {

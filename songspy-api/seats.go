@@ -18,7 +18,7 @@ import (
 
 type seatsCommand struct {
 	List    seatsListCommand    `cmd:"" default:"1" help:"Print free seats, the users to register in each dashboard, and the waiting list. This is the default."`
-	Entered seatsEnteredCommand `cmd:"" help:"Mark users as registered: they can link, or are retried at once."`
+	Entered seatsEnteredCommand `cmd:"" help:"Mark users as registered in the dashboard: they can link, and rejected links are tried again at once."`
 	Drop    seatsDropCommand    `cmd:"" help:"Remove users from the waiting list."`
 }
 

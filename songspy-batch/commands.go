@@ -61,7 +61,7 @@ func (resealCommand) Run(ctx context.Context, p *program) error {
 
 type backfillCommand struct {
 	User  int64         `help:"Fetch this user only." placeholder:"ID"`
-	Since time.Duration `help:"Fetch plays of this period only, such as 24h; all that Spotify has otherwise." placeholder:"PERIOD"`
+	Since time.Duration `help:"Fetch only plays of the last PERIOD, such as 24h. Without it, all that Spotify has." placeholder:"PERIOD"`
 }
 
 // Validate is called by kong after parsing.

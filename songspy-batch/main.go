@@ -24,9 +24,9 @@ var version, commit string
 type commandLine struct {
 	Serve    serveCommand    `cmd:"" default:"1" help:"Serve until stopped. This is the default command."`
 	Health   healthCommand   `cmd:"" help:"Check whether the running batch is ready."`
-	Status   statusCommand   `cmd:"" help:"Print the state of the service."`
-	Backfill backfillCommand `cmd:"" help:"Fetch all users' history now."`
-	Reseal   resealCommand   `cmd:"" help:"Encrypt every token and address with the first key."`
+	Status   statusCommand   `cmd:"" help:"Print the state of links, polls, apps and quotas."`
+	Backfill backfillCommand `cmd:"" help:"Fetch the Spotify history of all users now, and store missing plays."`
+	Reseal   resealCommand   `cmd:"" help:"Encrypt all stored secrets again with the first seal key."`
 	Version  versionCommand  `cmd:"" help:"Print the version and the commit."`
 }
 
