@@ -601,7 +601,7 @@ func (w rawWorld) relations(v visibility.Viewer, self songspy.UserID, follows []
 	return strings.Join(seen, "\n")
 }
 
-// The phases of a turn. The cases of a phase run in their order.
+// phase is a part of a turn, in which its cases run in their order.
 type phase int
 
 const (
