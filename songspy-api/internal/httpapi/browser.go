@@ -169,15 +169,15 @@ func (s *server) FinishSignIn(ctx context.Context, r FinishSignInRequestObject) 
 
 func (s *server) BeginLinking(ctx context.Context, r BeginLinkingRequestObject) (BeginLinkingResponseObject, error) {
 	caller := callerFrom(ctx)
-	move := deref(r.Params.Move)
-	if move && !browserFrom(ctx).sameOrigin {
+	move, clientID := deref(r.Params.Move), deref(r.Params.ClientId)
+	if (move || clientID != "") && !browserFrom(ctx).sameOrigin {
 		return nil, errCrossOrigin
 	}
 	session, err := cookieOfCaller(caller)
 	if err != nil {
 		return nil, err
 	}
-	to, err := s.opts.Linking.BeginRedirect(ctx, caller.UserID, session, deref(r.Params.Return), move)
+	to, err := s.opts.Linking.BeginRedirect(ctx, caller.UserID, session, clientID, deref(r.Params.Return), move)
 	if err != nil {
 		return nil, userGone(err)
 	}

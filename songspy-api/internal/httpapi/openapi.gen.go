@@ -2189,6 +2189,10 @@ type BeginLinkingParams struct {
 	// Move Move the Spotify account from the user that it is linked to, after `SPOTIFY_LINKED_ELSEWHERE`. Only
 	// pages of this origin may send it (`CROSS_ORIGIN`).
 	Move *bool `form:"move,omitempty" json:"move,omitempty"`
+
+	// ClientId As of `/v1/songspy/spotify-auth/url`. Register `/v1/songspy/auth/spotify/callback` in the dashboard of a user-supplied
+	// app. Only pages of this origin may send it (`CROSS_ORIGIN`).
+	ClientId *string `form:"clientId,omitempty" json:"clientId,omitempty"`
 }
 
 // FinishLinkingParams defines parameters for FinishLinking.
@@ -3056,6 +3060,14 @@ func (siw *ServerInterfaceWrapper) BeginLinking(c *gin.Context) {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "move", c.Request.URL.Query(), &params.Move, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
 	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter move: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "clientId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "clientId", c.Request.URL.Query(), &params.ClientId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter clientId: %w", err), http.StatusBadRequest)
 		return
 	}
 

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 
+	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/web"
 )
@@ -65,9 +67,19 @@ func (s *server) servePage(p web.Page) gin.HandlerFunc {
 		ctx, cancel := context.WithTimeout(c.Request.Context(), s.opts.RequestTimeout)
 		defer cancel()
 		c.Request = c.Request.WithContext(ctx)
-		view := web.View{Page: p, Handle: c.Param("handle"), Language: languageOf(c.Request), Now: s.opts.Now()}
-		if fault, ok := messageByCode[c.Query("error")]; ok && !strings.Contains(fault.english, "%") {
-			view.Message = fault.forLanguage(view.Language)
+		view := web.View{
+			Page: p, Handle: c.Param("handle"), Language: languageOf(c.Request), Now: s.opts.Now(),
+			InApp: isInAppBrowser(c.Request.UserAgent()), SignIn: s.signInPath(c.Request),
+		}
+		if fault, ok := messageByCode[c.Query("error")]; ok {
+			if p.Path == "/" {
+				// Signing in and linking Spotify end here if they fail. The page welcome has both steps.
+				c.Redirect(http.StatusFound, "/welcome?error="+c.Query("error"))
+				return
+			}
+			if !strings.Contains(fault.english, "%") {
+				view.Message = fault.forLanguage(view.Language)
+			}
 		}
 		known := true
 		if cookieOf(c.Request, s.cookieNames().session) != "" {
@@ -84,6 +96,19 @@ func (s *server) servePage(p web.Page) gin.HandlerFunc {
 	}
 }
 
+// signInPath returns where the button to sign in leads: to Google, and back to this page.
+// It leads to the page welcome if that has to ask or explain something first.
+func (s *server) signInPath(r *http.Request) string {
+	welcome := "/welcome"
+	if path := r.URL.Path; path != "/" && path != welcome {
+		welcome += "?to=" + url.QueryEscape(path)
+	}
+	if isInAppBrowser(r.UserAgent()) || !s.opts.Auth.CanRedirect() || s.opts.Auth.Policy() != auth.PolicyOpen {
+		return welcome
+	}
+	return "/v1/songspy/auth/google?return=" + url.QueryEscape(welcome)
+}
+
 func (s *server) writePage(c *gin.Context, view web.View) {
 	h := c.Writer.Header()
 	h["Cache-Control"] = noCache
@@ -91,7 +116,7 @@ func (s *server) writePage(c *gin.Context, view web.View) {
 		h["Cache-Control"] = privateNoStore
 	}
 	h["Content-Security-Policy"] = []string{s.opts.Site.Policy()}
-	h.Set("Vary", "Accept-Encoding, Accept-Language, Cookie")
+	h.Set("Vary", "Accept-Encoding, Accept-Language, Cookie, User-Agent")
 	var body bytes.Buffer
 	err := s.opts.Site.Render(&body, view)
 	if err == nil && acceptsGzip(c.GetHeader("Accept-Encoding")) {

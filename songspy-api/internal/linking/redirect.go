@@ -10,9 +10,10 @@ import (
 
 // BeginRedirect begins a linking by redirect, and returns the address at Spotify that
 // the browser opens. The attempt is bound to the session, whose cookie only this
-// browser has. In the end the browser goes to the path returnTo. move is as for Link.
-func (s *Service) BeginRedirect(ctx context.Context, user songspy.UserID, session songspy.Secret, returnTo string, move bool) (string, error) {
-	a, err := s.authorize(ctx, user, "", s.opts.CallbackURL)
+// browser has. In the end the browser goes to the path returnTo. clientID is as for
+// Authorization, and move as for Link.
+func (s *Service) BeginRedirect(ctx context.Context, user songspy.UserID, session songspy.Secret, clientID, returnTo string, move bool) (string, error) {
+	a, err := s.authorize(ctx, user, clientID, s.opts.CallbackURL)
 	if err != nil {
 		return "", err
 	}

@@ -8,6 +8,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"embed"
@@ -37,11 +38,17 @@ type Page struct {
 	Name string
 	// Path is its route as Gin writes it.
 	Path string
+	// Style is its style sheet if other pages share it: css/STYLE.css.
+	Style string
 }
 
 // Pages are all pages.
 var Pages = []Page{
-	{"now", "/"},
+	{Name: "now", Path: "/"},
+	{Name: "welcome", Path: "/welcome", Style: "account"},
+	{Name: "me", Path: "/me", Style: "account"},
+	{Name: "privacy", Path: "/privacy", Style: "account"},
+	{Name: "terms", Path: "/terms", Style: "account"},
 }
 
 // File is a file of the page.
@@ -184,6 +191,10 @@ type View struct {
 	// Language is one of Languages.
 	Language string
 	SignedIn bool
+	// SignIn is where the button to sign in leads.
+	SignIn string
+	// InApp says that the browser is inside another app, where Google signs nobody in.
+	InApp bool
 	// Message is a message for the viewer; empty without one.
 	Message string
 	// Listening is who is listening, as the contract writes it: ListeningPage. Nil if it
@@ -204,7 +215,7 @@ func (s *Site) Render(w io.Writer, v View) error {
 
 func (s *Site) styles(p Page) []string {
 	list := []string{"css/base.css"}
-	if name := "css/" + p.Name + ".css"; s.files[name].Body != nil {
+	if name := "css/" + cmp.Or(p.Style, p.Name) + ".css"; s.files[name].Body != nil {
 		list = append(list, name)
 	}
 	return list

@@ -83,11 +83,24 @@ func TestPolicy_AllowsImagesOfASimulatedProviderByOrigin(t *testing.T) {
 	}
 }
 
+// texts returns all catalogues of a language as one.
 func texts(t *testing.T, lang string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	if err := json.Unmarshal(newSite(t).files["text/"+lang+".json"].Body, &all); err != nil {
-		t.Fatal(err)
+	for name, f := range newSite(t).files {
+		if !strings.HasPrefix(name, "text/") || !strings.HasSuffix(name, lang+".json") {
+			continue
+		}
+		one := map[string]string{}
+		if err := json.Unmarshal(f.Body, &one); err != nil {
+			t.Fatal(err)
+		}
+		for key, text := range one {
+			if all[key] != "" {
+				t.Errorf("two catalogues have the text %s", key)
+			}
+			all[key] = text
+		}
 	}
 	return all
 }

@@ -1,6 +1,7 @@
 // Starts the page: every page is a module with render(root, params, signal). The signal
 // aborts when the browser leaves the page. A page restored by "back" is loaded again.
 import { setServerTime } from "./api.js";
+import { startMenu } from "./menu.js";
 import { startSession } from "./session.js";
 import { lang, loadTexts, setLang, t } from "./text.js";
 
@@ -14,6 +15,7 @@ async function start() {
   const end = new AbortController();
   window.addEventListener("pagehide", () => end.abort());
   window.addEventListener("pageshow", (event) => event.persisted && location.reload());
+  startMenu(end.signal);
   startSession(first.signedIn).catch((error) => console.error(error));
   await page.render(root, { handle: root.dataset.handle, first }, end.signal);
 }

@@ -6,10 +6,16 @@ export function lang() {
   return document.documentElement.lang;
 }
 
-// loadTexts reads the catalogue of the document's language.
-export async function loadTexts() {
-  const answer = await fetch(new URL("../text/" + lang() + ".json", import.meta.url));
-  texts = await answer.json();
+// loadTexts reads a catalogue in the document's language: that of all pages, or that of
+// some pages, by its name.
+export async function loadTexts(name = "") {
+  const answer = await fetch(new URL("../text/" + name + lang() + ".json", import.meta.url));
+  texts = Object.assign({}, texts, await answer.json());
+}
+
+// has reports whether there is a text.
+export function has(key) {
+  return texts[key] !== undefined;
 }
 
 // t returns a text with its placeholders filled. Numbers are written as the language does.

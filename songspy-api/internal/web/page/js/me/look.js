@@ -1,0 +1,33 @@
+// What others see of me: the answers that a stranger and a follower receive.
+import { request } from "../api.js";
+import { h } from "../dom.js";
+import { art, button, fill, logo, personLink, trackText } from "../parts.js";
+import { me } from "../session.js";
+import { t } from "../text.js";
+
+export function look(state, signal) {
+  const place = h("div", { "aria-live": "polite" });
+  let as = "stranger";
+  const tabs = h("div", { class: "tabs", role: "group", "aria-label": t("look.as") }, ...["stranger", "follower"].map((name) =>
+    button(t("look." + name), () => show(name), { class: false, "aria-pressed": String(name === as), "data-as": name })));
+
+  function show(name = as) {
+    as = name;
+    for (const tab of tabs.children) tab.setAttribute("aria-pressed", String(tab.dataset.as === as));
+    return fill(place, () => request("GET", "/me/sharing/preview", { query: { as }, signal }), draw);
+  }
+
+  // draw shows the answers as the page shows them.
+  function draw({ profile, listening }) {
+    if (profile.result !== "SUCCESS") return h("p", { "data-seen": "nothing" }, t("look.nothing"));
+    const { person, nowPlaying } = profile.data;
+    const onFront = listening.data && listening.data.items.some((entry) => entry.person.handle === me().handle);
+    const front = h("p", { class: "soft" }, t(onFront ? "look.onFront" : "look.notOnFront"));
+    if (!nowPlaying) return h("div", { "data-seen": "person" }, h("p", {}, personLink(person)), h("p", { class: "soft" }, t("look.silent")), front);
+    return h("div", { "data-seen": "track" }, h("div", { class: "look" }, art(nowPlaying.track, 224), h("div", { class: "track" }, h("p", {}, personLink(person)), trackText(nowPlaying.track))), logo(), front);
+  }
+
+  state.onChange(() => show());
+  show();
+  return [tabs, place];
+}

@@ -1,0 +1,57 @@
+// The people around me: requests, followers, those that I follow, blocks.
+import { request } from "../api.js";
+import { h } from "../dom.js";
+import { act, button, confirmed, notes, pages, personLink, when } from "../parts.js";
+import { t } from "../text.js";
+
+export function people(state) {
+  const requests = h("div");
+  const followers = h("div");
+  const path = (list, person) => list + "/" + encodeURIComponent(person.handle);
+
+  // row returns one person with buttons. Each button is [text, call, what was done].
+  function row(person, at, ...controls) {
+    const said = notes();
+    const element = h("li", { "data-person": person.handle }, h("span", { class: "grow" }, personLink(person), " ", when(at)), h("span", { class: "actions" }, ...controls.map((control) => control(said, () => element))), said);
+    return element;
+  }
+  const plain = (text, call, done, after) => (said, row) => {
+    const control = button(text, async () => {
+      if (await act(control, said, call, done)) after(row());
+    });
+    return control;
+  };
+  const asked = (text, question, call, done) => (said, row) => confirmed(text, question, text, async (control) => {
+    if (await act(control, said, call, done)) leave(row());
+  });
+
+  function leave(row) {
+    const next = row.nextElementSibling || row.previousElementSibling;
+    row.remove();
+    const target = (next && next.querySelector("a")) || document.getElementById("people-title");
+    target.focus();
+    state.changed();
+  }
+
+  function showFollowers() {
+    const isRequest = (follow) => follow.state === "requested";
+    requests.replaceChildren(pages("/me/followers", (follow) => isRequest(follow) && row(follow.person, follow.askedAt,
+      plain(t("people.approve"), () => request("PUT", path("/me/followers", follow.person)), t("people.approved"), (element) => {
+        leave(element);
+        showFollowers();
+      }),
+      plain(t("people.refuse"), () => request("DELETE", path("/me/followers", follow.person)), t("people.refused"), leave)), { empty: t("people.noRequests"), limit: 100 }));
+    followers.replaceChildren(pages("/me/followers", (follow) => !isRequest(follow) && row(follow.person, follow.approvedAt,
+      asked(t("people.remove"), t("people.removeSure"), () => request("DELETE", path("/me/followers", follow.person)), t("people.removed")),
+      asked(t("people.block"), t("people.blockSure"), () => request("PUT", path("/people", follow.person) + "/block").then(showBlocks), t("people.blocked"))), { empty: t("people.noFollowers"), limit: 100 }));
+  }
+
+  const blocks = h("div");
+  const showBlocks = () => blocks.replaceChildren(pages("/me/blocks", ({ person, blockedAt }) => row(person, blockedAt,
+    plain(t("people.unblock"), () => request("DELETE", path("/people", person) + "/block"), t("people.unblocked"), leave)), { empty: t("people.noBlocks") }));
+  const following = pages("/me/following", (follow) => row(follow.person, follow.approvedAt || follow.askedAt,
+    plain(t(follow.state === "approved" ? "people.unfollow" : "people.withdraw"), () => request("DELETE", path("/people", follow.person) + "/follow"), t("people.unfollowed"), leave)), { empty: t("people.noFollowing") });
+  showFollowers();
+  showBlocks();
+  return [h("h3", {}, t("people.requests")), requests, h("h3", {}, t("people.followers")), followers, h("h3", {}, t("people.following")), following, h("h3", {}, t("people.blocks")), h("p", { class: "soft" }, t("people.blocksHint")), blocks];
+}

@@ -1,0 +1,24 @@
+// The account menu in the header of all pages.
+import { request } from "./api.js";
+
+export function startMenu(signal) {
+  const menu = document.querySelector("header .menu");
+  const close = (event) => {
+    const leaves = event.type === "keydown" ? event.key === "Escape" : !menu.contains(event.target) || event.target.closest("a");
+    if (!menu.open || !leaves) return;
+    menu.open = false;
+    if (event.type === "keydown") menu.querySelector("summary").focus();
+  };
+  for (const type of ["click", "keydown", "focusin"]) document.addEventListener(type, close, { signal });
+  menu.querySelector("[data-sign-out]").addEventListener("click", signOut, { signal });
+}
+
+// signOut ends the session of this browser, and opens the front page.
+export async function signOut() {
+  try {
+    await request("POST", "/logout");
+  } catch (error) {
+    if (error.status !== 401) return location.assign("/welcome?error=" + (error.status ? error.code : "UNAVAILABLE"));
+  }
+  location.assign("/");
+}

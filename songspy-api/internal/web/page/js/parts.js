@@ -1,0 +1,191 @@
+// Parts that the pages of the account share: actions with their errors, choices, lists.
+import { request } from "./api.js";
+import { announce, h, isWeb, outLink } from "./dom.js";
+import { dateTime, t } from "./text.js";
+
+const base = document.documentElement.dataset.base;
+
+// signInLink returns the button to sign in, as the header has it.
+export function signInLink(text = t("page.signIn")) {
+  return h("a", { class: "button main", href: document.querySelector("[data-sign-in]").getAttribute("href"), "data-plain": true }, text);
+}
+
+export function button(text, run, props) {
+  const element = h("button", Object.assign({ type: "button", class: "button" }, props), text);
+  element.addEventListener("click", run);
+  return element;
+}
+
+// explain returns what an error means and what to do: texts and, if it helps, a button.
+export function explain(error, retry) {
+  const again = retry && button(t("part.retry"), retry);
+  if (error.status === 401) return [t("part.signedOut") + " ", signInLink(t("part.signInAgain"))];
+  if (error.code === "NETWORK") return [t("part.offline") + " ", again];
+  if (error.code === "PROXY" || !error.message || !error.code) return [t("part.fault") + " ", again];
+  return [error.message + " ", again];
+}
+
+// notes returns an empty place for what an action says.
+export function notes() {
+  return h("p", { class: "said", role: "alert" });
+}
+
+// act runs the change of a control. The control is disabled meanwhile. An error and its
+// remedy are shown in place; what was done is read to screen readers. It returns whether
+// the change was made.
+export async function act(control, place, change, done) {
+  if (control.getAttribute("aria-busy") === "true") return false;
+  control.setAttribute("aria-busy", "true");
+  place.replaceChildren();
+  try {
+    const result = await change();
+    if (done) announce(typeof done === "function" ? done(result) : done);
+    return true;
+  } catch (error) {
+    if (!error.code) console.error(error);
+    place.replaceChildren(...explain(error).filter(Boolean));
+    return false;
+  } finally {
+    control.removeAttribute("aria-busy");
+  }
+}
+
+// fill reads something and shows it in a place: children(data) are the new children. An
+// error is shown with a button that tries again.
+export async function fill(place, read, children) {
+  if (!place.hasChildNodes()) place.append(h("p", { class: "soft" }, t("part.loading")));
+  try {
+    const data = await read();
+    place.replaceChildren(...[children(data)].flat().filter(Boolean));
+  } catch (error) {
+    if (error.code === "NETWORK" && document.hidden) return;
+    if (!error.code) console.error(error);
+    place.replaceChildren(h("p", { class: "said", role: "alert" }, ...explain(error, () => fill(place, read, children)).filter(Boolean)));
+  }
+}
+
+// section returns a part of a page with its heading.
+export function section(id, title, ...children) {
+  return h("section", { id, class: "part", "aria-labelledby": id + "-title" }, h("h2", { id: id + "-title", tabindex: "-1" }, title), h("div", { class: "body" }, ...children));
+}
+
+// choices returns radio buttons. options are {value, label, hint}. choose(value) returns a
+// promise of whether the choice was stored; if not, the former choice is shown again.
+export function choices(name, legend, options, current, choose) {
+  let stored = current;
+  const set = h("fieldset", {}, h("legend", {}, legend));
+  for (const { value, label, hint } of options) {
+    const input = h("input", { type: "radio", name, value, checked: value === current });
+    input.addEventListener("change", async () => {
+      if (await choose(value, set)) stored = value;
+      for (const one of set.querySelectorAll("input")) one.checked = one.value === String(stored);
+    });
+    set.append(h("label", { class: "choice" }, input, h("span", {}, label, hint && h("span", { class: "soft hint" }, hint))));
+  }
+  return set;
+}
+
+// toggle returns a checkbox; change(checked) returns a promise as choose of choices does.
+export function toggle(label, checked, change, hint) {
+  const input = h("input", { type: "checkbox", checked });
+  input.addEventListener("change", async () => {
+    const wanted = input.checked;
+    if (!(await change(wanted, input))) input.checked = !wanted;
+  });
+  return h("label", { class: "choice" }, input, h("span", {}, label, hint && h("span", { class: "soft hint" }, hint)));
+}
+
+// confirmed returns a button that asks a question before it acts. yes returns a promise.
+export function confirmed(text, question, yesText, yes) {
+  const place = h("span", { class: "confirm" });
+  const first = button(text, () => {
+    const sure = button(yesText, () => yes(sure), { class: "button main" });
+    place.replaceChildren(h("span", { role: "alert" }, question), sure, button(t("part.cancel"), () => {
+      place.replaceChildren(first);
+      first.focus();
+    }));
+    sure.focus();
+  });
+  place.append(first);
+  return place;
+}
+
+// pages shows a list that the API gives in pages: item(one) is the element of one item.
+// At most most items are read. The text empty stands for an empty list.
+export function pages(path, item, { empty, limit = 20, most = Infinity, attributes = {} }) {
+  const outer = h("div");
+  const list = h("ul", Object.assign({ class: "rows" }, attributes));
+  let shown = 0;
+  const read = (cursor) => () => request("GET", path, { query: { limit: Math.min(limit, most - shown), cursor } });
+  const add = ({ items, nextCursor }) => {
+    shown += items.length;
+    const rows = items.map(item).filter(Boolean);
+    list.append(...rows);
+    if (!list.hasChildNodes() && !nextCursor) return h("p", { class: "soft" }, empty);
+    if (!nextCursor || shown >= most) return [list];
+    const place = notes();
+    const more = button(t("part.more"), () =>
+      act(more, place, async () => {
+        const page = await read(nextCursor)();
+        const before = list.lastElementChild;
+        outer.replaceChildren(...[add(page)].flat());
+        const next = before && before.nextElementSibling && before.nextElementSibling.querySelector("a, button, summary");
+        if (next) next.focus();
+      })
+    );
+    return [list, place, more];
+  };
+  fill(outer, read(undefined), add);
+  return outer;
+}
+
+// copyField returns a text that can be copied, with its button.
+export function copyField(label, text) {
+  const input = h("input", { readonly: true, value: text, "aria-label": label, onfocus: () => input.select() });
+  const place = h("span", { role: "status" });
+  const copy = async () => {
+    input.select();
+    try {
+      await navigator.clipboard.writeText(text);
+      place.textContent = t("part.copied");
+    } catch {
+      place.textContent = t("part.copyByHand");
+    }
+  };
+  return h("p", { class: "copy" }, input, button(t("part.copy"), copy), place);
+}
+
+// logo returns the full logo of Spotify, which stands wherever its content is.
+export function logo() {
+  return h("img", { class: "logo", alt: "Spotify", src: base + "img/spotify.svg", width: 96, height: 30 });
+}
+
+// art returns the whole album art, which links to the track.
+export function art(track, size) {
+  const img = isWeb(track.albumImageUrl) && h("img", { alt: "", src: track.albumImageUrl, width: size, height: size, loading: "lazy", referrerpolicy: "no-referrer" });
+  if (!img) return h("span", { class: "no-art", "aria-hidden": "true" });
+  if (!isWeb(track.originalUrl)) return img;
+  return h("a", { class: "art", href: track.originalUrl, target: "_blank", rel: "noopener noreferrer", tabindex: "-1", "aria-hidden": "true" }, img);
+}
+
+// artists returns links to all artists, or their joined names.
+export function artists(track) {
+  if (track.artists.length === 0) return [track.artistName];
+  return track.artists.flatMap((a, i) => (i ? [", ", outLink(a.url, a.name)] : [outLink(a.url, a.name)]));
+}
+
+// trackText returns title, artists and album with their links.
+export function trackText(track) {
+  return h("div", { class: "track" }, h("p", { class: "title" }, outLink(track.originalUrl, track.title)),
+    h("p", { class: "soft" }, ...artists(track), track.album ? [" · ", outLink(track.album.url, track.album.name)] : null));
+}
+
+// personLink returns the name of a person, which leads to their page.
+export function personLink(person) {
+  return h("a", { class: "who", href: "/u/" + encodeURIComponent(person.handle), dir: "auto" }, person.nickName || t("page.someone"));
+}
+
+// when returns a time of the contract as an element.
+export function when(text) {
+  return h("time", { class: "soft", datetime: text }, dateTime(text));
+}

@@ -1,0 +1,2 @@
+// The page is HTML: see html/privacy.ko.html and html/privacy.en.html.
+export { render } from "./prose.js";

@@ -1,0 +1,152 @@
+// The first run, one question at a time: sign in, nickname, who sees me, Spotify. A
+// sign-in or a linking that fails ends here too, at the step that can repair it.
+import { request } from "./api.js";
+import { announce, h } from "./dom.js";
+import { act, button, choices, copyField, fill, notes, signInLink } from "./parts.js";
+import { linkButton, seatDesk, userApp } from "./spotify.js";
+import { isSignedIn, loadSession, me } from "./session.js";
+import { has, loadTexts, t } from "./text.js";
+
+const names = ["signIn", "name", "audience", "spotify"];
+
+export async function render(root, { first }) {
+  await loadTexts("account.");
+  document.title = t("welcome.title");
+  const address = new URLSearchParams(location.search);
+  const code = address.get("error") || "";
+  const notice = root.querySelector(".notice");
+  const why = has("welcome.why." + code) ? t("welcome.why." + code) : notice ? notice.textContent : "";
+  if (notice) notice.remove();
+  const place = h("div", { class: "lead" });
+  root.append(place);
+
+  // show shows one step, and moves the focus to its question.
+  function show(step, title, ...children) {
+    const index = names.indexOf(step);
+    const steps = index < 0 ? null : h("p", { class: "steps" }, ...names.map((name, i) => h("span", { "aria-current": i === index && "step" }, i + 1 + ". " + t("welcome.step." + name))));
+    const heading = h("h1", { tabindex: "-1" }, title);
+    place.replaceChildren(...[steps, heading, ...children].filter(Boolean));
+    heading.focus({ preventScroll: true });
+    place.dataset.step = step;
+  }
+
+  function reason() {
+    return why && h("p", { class: "said", role: "alert" }, why);
+  }
+
+  async function signInStep() {
+    if (root.dataset.inApp !== undefined) return show("signIn", t("welcome.inApp"), h("p", {}, t("welcome.inAppHow")), ...openInBrowser(address));
+    const { policy, redirect } = await request("GET", "/sign-up");
+    const title = t("welcome.signIn");
+    if (!redirect) return show("signIn", title, h("p", { class: "said" }, t("welcome.redirectOff")));
+    const back = location.pathname + (address.get("to") ? "?to=" + encodeURIComponent(address.get("to")) : "");
+    const google = h("a", { class: "button main", "data-plain": true, href: "/v1/songspy/auth/google?return=" + encodeURIComponent(back) }, t(policy === "open" ? "page.signIn" : "welcome.knownSignIn"));
+    const facts = h("p", { class: "soft" }, t("welcome.google"), " ", h("a", { href: "/privacy" }, t("page.privacy")));
+    if (policy === "open") return show("signIn", title, reason(), h("p", { class: "actions" }, google), facts);
+    if (policy === "allowlist") return show("signIn", title, reason(), h("p", {}, t("welcome.allowlist")), h("p", { class: "actions" }, google), facts);
+    const said = notes();
+    const input = h("input", { name: "invite", required: true, maxlength: 64, autocomplete: "off", autocapitalize: "characters", spellcheck: "false" });
+    const submit = h("button", { class: "button main" }, t("welcome.withInvite"));
+    const form = h("form", {}, h("label", { class: "field" }, t("welcome.invite"), input), said, h("p", { class: "actions" }, submit));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      act(submit, said, async () => {
+        const { url } = await request("POST", "/auth/google", { body: { return: back, invite: input.value.trim() } });
+        location.assign(url);
+      });
+    });
+    show("signIn", title, reason(), h("p", {}, t("welcome.inviteOnly")), form, h("p", {}, t("welcome.known")), h("p", { class: "actions" }, google), facts);
+  }
+
+  function nameStep() {
+    const said = notes();
+    const input = h("input", { name: "nickname", required: true, maxlength: 120, autocomplete: "nickname", dir: "auto", value: me().nickName || "" });
+    const submit = h("button", { class: "button main" }, t("welcome.next"));
+    const form = h("form", {}, h("label", { class: "field" }, t("welcome.nickname"), input), h("p", { class: "soft" }, t("welcome.nicknameHint")), said, h("p", { class: "actions" }, submit));
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const stored = await act(submit, said, async () => {
+        await request("POST", "/users/" + me().id + "/edit", { body: { nickName: input.value } });
+        await loadSession();
+      });
+      if (stored) audienceStep();
+    });
+    show("name", t("welcome.name"), form);
+  }
+
+  function audienceStep() {
+    const said = notes();
+    let chosen = "";
+    const options = ["everyone", "followers", "nobody"].map((value) => ({ value, label: t("sharing.audience." + value), hint: t("welcome.audience." + value) }));
+    const set = choices("now", t("welcome.audienceLegend"), options, "", async (value) => {
+      chosen = value;
+      return true;
+    });
+    set.querySelector("legend").className = "hidden-text";
+    const submit = button(t("welcome.next"), async () => {
+      if (!chosen) return said.replaceChildren(t("welcome.chooseOne"));
+      if (await act(submit, said, () => request("PATCH", "/me/sharing", { body: { now: chosen } }), t("sharing.stored"))) spotifyStep();
+    }, { class: "button main" });
+    show("audience", t("welcome.audience"), h("p", {}, t("welcome.consent")), set, said, h("p", { class: "actions" }, submit), h("p", { class: "soft" }, t("welcome.audienceLater")));
+  }
+
+  async function spotifyStep() {
+    const [link, seat] = await Promise.all([request("GET", "/spotify-auth"), request("GET", "/spotify-auth/seat")]);
+    if (link && link.state !== "not_registered" && !code.startsWith("SPOTIFY_") && link.task !== "relink") return doneStep();
+    // Without a seat or a link, ask whether Spotify would accept the user.
+    const known = link || seat ? null : await request("GET", "/spotify-auth/url").catch((error) => error);
+    const refused = ["SPOTIFY_NOT_REGISTERED", "SPOTIFY_NO_SEAT"].includes(code) || (known && known.code === "SPOTIFY_NO_SEAT") || (known && known.registered === false);
+    const body = h("div", { class: "body" });
+    const back = "/welcome";
+    if (code === "SPOTIFY_LINKED_ELSEWHERE") body.append(linkButton(back, t("welcome.move"), { move: true }));
+    else if (seat || refused) body.append(seatDesk(seat, { back, refused: refused && Boolean(seat) && seat.state === "entered", changed: spotifyStep }));
+    else body.append(linkButton(back, t(link ? "link.relink" : "link.connect")));
+    body.append(h("p", { class: "soft" }, t("welcome.spotifyFacts"), " ", h("a", { href: "/terms" }, t("page.terms"))), userApp(back));
+    show("spotify", t("welcome.spotify"), reason(), body, h("p", { class: "actions" }, h("a", { href: "/" }, t("welcome.later"))));
+  }
+
+  async function doneStep() {
+    const sharing = await request("GET", "/me/sharing");
+    show("done", t("welcome.done"), h("p", {}, t("welcome.doneFor." + sharing.now)),
+      h("p", { class: "actions" }, h("a", { class: "button main", href: "/", "data-plain": true }, t("welcome.toBoard")), h("a", { class: "button", href: "/me", "data-plain": true }, t("page.me"))));
+  }
+
+  async function next() {
+    if (!isSignedIn()) return signInStep();
+    const account = me();
+    const to = target(address.get("to"));
+    if (account.nickName === null) return nameStep();
+    if (account.hasSpotify && to && !code) return location.replace(to);
+    if (account.audience === "nobody" && !account.hasSpotify && !code) return audienceStep();
+    return spotifyStep();
+  }
+
+  await fill(place, async () => {
+    if (first.signedIn) await loadSession();
+    const empty = h("div");
+    place.replaceChildren(empty);
+    await next();
+  }, () => Array.from(place.children));
+  if (why) announce(why);
+}
+
+// target returns a path of this origin, or "".
+function target(text) {
+  if (!text) return "";
+  const to = new URL(text, location.origin);
+  return to.origin === location.origin ? to.pathname + to.search : "";
+}
+
+// openInBrowser returns what helps in the browser of another app: a button if the app can
+// open a browser, and the address to copy.
+function openInBrowser(address) {
+  const here = location.origin + "/welcome" + (address.get("to") ? "?to=" + encodeURIComponent(address.get("to")) : "");
+  const agent = navigator.userAgent;
+  const ways = [
+    [/KAKAOTALK/i, "kakaotalk://web/openExternal?url=" + encodeURIComponent(here)],
+    [/ Line\//i, here + (here.includes("?") ? "&" : "?") + "openExternalBrowser=1"],
+    [/Android/i, "intent://" + here.replace(/^https?:\/\//, "") + "#Intent;scheme=" + location.protocol.replace(":", "") + ";end"],
+  ];
+  const way = ways.find(([pattern]) => pattern.test(agent));
+  return [way && h("p", { class: "actions" }, button(t("welcome.openBrowser"), () => location.assign(way[1]), { class: "button main" })), copyField(t("welcome.address"), here)];
+}
