@@ -11,8 +11,8 @@ export function linkAddress(back, options = {}) {
   return "/v1/songspy/auth/spotify?" + new URLSearchParams(Object.assign({ return: back }, options));
 }
 
-export function linkButton(back, text, options) {
-  return h("p", { class: "actions" }, h("a", { class: "button main", "data-plain": true, "data-link-spotify": true, href: linkAddress(back, options) }, text));
+export function linkButton(back, text, options, kind = "button main") {
+  return h("p", { class: "actions" }, h("a", { class: kind, "data-plain": true, "data-link-spotify": true, href: linkAddress(back, options) }, text));
 }
 
 // seatDesk returns the request for a seat and its state. refused says that Spotify has

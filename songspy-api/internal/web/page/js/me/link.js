@@ -24,7 +24,7 @@ export function link(state) {
     if (task === "relink" || task === "relink_soon") parts.push(linkButton(back, t("link.relink")));
     if (found.state === "not_registered") parts.push(seatDesk(seat, { back, changed, refused: Boolean(seat) && seat.state === "entered" }));
     parts.push(h("p", { class: "soft" }, t("link.consent", { date: dateTime(found.consentEndsAt) }), " ", t(found.userApp ? "link.ownApp" : "link.ourApp")));
-    if (task === "none") parts.push(linkButton(back, t("link.again")));
+    if (task === "none") parts.push(linkButton(back, t("link.again"), {}, "button"));
     parts.push(h("p", {}, unlinkButton(said, changed)), said, userApp(back));
     return h("div", { "data-link": found.state }, ...parts);
   });
