@@ -489,6 +489,9 @@ func TestLinking_RefusesAttempts(t *testing.T) {
 			return a.Header.Get("Location")
 		}, "UNAUTHORIZED"},
 		"another site asks to move an account": {func(_ *testing.T, victim, _ *browser) string { return victim.open(begin + "?move=true") }, "CROSS_ORIGIN"},
+		"another site chooses the app": {func(_ *testing.T, victim, _ *browser) string {
+			return victim.open(begin + "?clientId=" + sim.UserAppClientID)
+		}, "CROSS_ORIGIN"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			victim, attacker := w.newBrowser(t, 1), w.newBrowser(t, 2)
@@ -521,6 +524,31 @@ func TestLinking_MovesAnAccountOnlyIfTheUserConfirms(t *testing.T) {
 		if me.HasSpotify != want {
 			t.Errorf("a user is linked: %t, want %t", me.HasSpotify, want)
 		}
+	}
+}
+
+func TestLinking_UsesTheAppThatTheUserNames(t *testing.T) {
+	w := newTestAPI(t, storetest.SQLite)
+	b := w.newBrowser(t, 0)
+	b.signIn("/")
+	begun := b.call("GET", prefix+"/auth/spotify?return=%2Flinked&clientId="+sim.UserAppClientID, nil, "Sec-Fetch-Site", "same-origin").Header.Get("Location")
+	wantLocation(t, b.open(b.consent(begun, true)), "/linked")
+	var link struct {
+		ClientID string
+		UserApp  bool
+	}
+	b.call("GET", prefix+"/spotify-auth", nil).DecodeData(t, &link)
+	if link.ClientID != sim.UserAppClientID || !link.UserApp {
+		t.Errorf("the link is %+v, want one of the user-supplied app", link)
+	}
+}
+
+func TestPages_LeadAnErrorToTheStepThatRepairsIt(t *testing.T) {
+	w := newTestAPI(t, storetest.SQLite)
+	b := w.newBrowser(t, 0)
+	wantLocation(t, b.open("/?error=INVITE_REQUIRED"), "/welcome?error=INVITE_REQUIRED")
+	if a := b.call("GET", "/?error=%2F%2Fevil.example", nil); a.Status != http.StatusOK {
+		t.Errorf("an unknown error answers %d, want the page", a.Status)
 	}
 }
 
