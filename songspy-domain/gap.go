@@ -5,8 +5,8 @@ import "time"
 // GapReason says why plays could not be recorded.
 type GapReason string
 
-// The reasons for a gap in a user's recorded plays. A private session of
-// Spotify is none: Songspy sees a player that plays nothing.
+// The reasons for a gap in a user's recorded plays. A private session at
+// Spotify makes no gap: Songspy only sees a player that plays nothing.
 const (
 	// GapLinkBroken means that Songspy could not use the user's connection to
 	// Spotify, for example because its token had expired.

@@ -71,8 +71,8 @@ func (h PartialPlayCounts) ListsPartialPlays() (partial, known bool) {
 	return h.Listed > 0 && h.Listed >= 3*h.Unlisted, h.Listed+h.Unlisted >= partialPlaysMin
 }
 
-// Add returns the sum of both counts. If it is above partialPlaysMax, Add
-// halves it until it is not.
+// Add adds learned to the counts. As long as more than partialPlaysMax plays
+// are counted, it halves both counts.
 func (h PartialPlayCounts) Add(learned PartialPlayCounts) PartialPlayCounts {
 	h.Listed, h.Unlisted = h.Listed+learned.Listed, h.Unlisted+learned.Unlisted
 	for h.Listed+h.Unlisted > partialPlaysMax {

@@ -51,9 +51,10 @@ type Feed interface {
 // fields are required, except CaughtUp and Timeout.
 type Follower struct {
 	Feed Feed
-	// Load loads everything and returns the number of a change that the result
-	// reflects. Follower calls it at the start, unless Run gets the number of a
-	// change up to which data is loaded already, and when changes were lost.
+	// Load loads everything and returns the number of a change: the result reflects
+	// all changes up to it. Follower calls it when changes were lost, and at the
+	// start unless Run is given the number of a change up to which everything is
+	// loaded already.
 	Load func(ctx context.Context) (number int64, err error)
 	// Apply applies changes, in order. After an error Follower calls it again with the
 	// same changes.

@@ -149,8 +149,8 @@ func (o *OpenID) verify(ctx context.Context, p *provider, raw string) (*oidc.IDT
 	return nil, invalidToken(fmt.Sprintf("the ID token is not valid: %.200s", err))
 }
 
-// recordingKeySet records whether the keys could not be read: the verifier returns
-// that and a wrong signature as errors of the same kind.
+// recordingKeySet records whether Google's keys could not be read, because the
+// verifier returns the same kind of error for that as for a wrong signature.
 type recordingKeySet struct {
 	oidc.KeySet
 	unreachable bool

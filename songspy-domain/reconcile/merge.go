@@ -110,11 +110,11 @@ func (r *reconciler) hasListedPlayBetween(a, b candidate) bool {
 // session.
 const sessionGapMax = 15 * time.Minute
 
-// dropUnlistedTail removes the part of a play that is only inferred, at its
-// end, if Spotify's history should list the play and does not. Some listening
-// sessions never appear in history, so history must list the plays directly
-// before and after. A probable play ended before its track did, so its absence
-// proves something only if history lists such plays.
+// dropUnlistedTail removes the inferred time at a play's end if Spotify's
+// history should list the play and does not. Some listening sessions never
+// appear in history, so history must list the plays directly before and after.
+// A probable play ended before its track did, so its absence proves something
+// only if history lists such plays.
 func (r *reconciler) dropUnlistedTail(j int) {
 	s := &r.candidates[j]
 	unobserved := s.observedMS() < songspy.HistoryPlayMin.Milliseconds() && s.Play.InferredMS > 0 && (r.listsPartial || !s.Play.Probable)

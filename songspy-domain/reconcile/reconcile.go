@@ -187,9 +187,9 @@ func (r *reconciler) confirmPlays(matched []int) {
 	}
 }
 
-// settleTail decides how much of a play's unproven rest, at its end, was
-// played. If PlayedAt of the history item is the end of the play, the play ends
-// there. If it is the start, the rest stays unproven.
+// settleTail decides how much of the unproven time at a play's end was played.
+// If PlayedAt of the history item is the end of the play, the play ends there.
+// If it is the start, that time stays unproven.
 func (r *reconciler) settleTail(s *candidate, item songspy.HistoryItem) {
 	if _, distance := s.edgeDistances(item); r.edge == edgeEnd && distance <= matchTolerance {
 		end := instant.Clamp(item.PlayedAt, s.provenEnd(), s.Play.EndedAt)

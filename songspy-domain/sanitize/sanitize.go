@@ -192,8 +192,8 @@ func dropStrayCharacters(s string) string {
 	return string(kept)
 }
 
-// tagRun returns the index after the run of tags that begins at i, and whether
-// the run can name a flag.
+// tagRun returns the index after the run of Unicode tag characters that begins
+// at i, and whether the run can name a flag.
 func tagRun(runes []rune, i int) (end int, flag bool) {
 	const longest = 7 // a country, a region and the last tag
 	end = i
@@ -205,8 +205,9 @@ func tagRun(runes []rune, i int) (end int, flag bool) {
 	return end, false
 }
 
-// joinsLetters reports whether a joiner or non-joiner has a meaning between the
-// two: both are of a joining script, or it shapes the end of a word.
+// joinsLetters reports whether a joiner or non-joiner r has a meaning between
+// the runes before and after: both are of a joining script, or r shapes the end
+// of a word.
 func joinsLetters(r, before, after rune) bool {
 	if !isJoiningScript(before) {
 		return false

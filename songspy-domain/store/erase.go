@@ -165,7 +165,6 @@ func (s *Store) PruneLocalTracks(ctx context.Context) (pruned int64, err error) 
 // historyItemRow names the table of history items for deletions.
 type historyItemRow struct{}
 
-// TableName returns the name of the table of history items.
 func (historyItemRow) TableName() string { return "history_items" }
 
 // closeOpenPlay ends the user's open (unfinished) play, because the user now

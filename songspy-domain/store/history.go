@@ -280,7 +280,6 @@ func (h *reconcileTx) writeHistoryItems(r songspy.Reconciliation) error {
 // history lists plays that ended before their track did.
 type historyHabitRow struct{}
 
-// TableName returns the name of the table of history habits.
 func (historyHabitRow) TableName() string { return "history_habits" }
 
 // readHabit reads what is stored about whether the history of the user's

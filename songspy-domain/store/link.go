@@ -360,8 +360,8 @@ func (s *Store) saveLink(tx *gorm.DB, n songspy.NewLink) (l songspy.Link, err er
 	if err := s.publishChanges(tx, songspy.ChangeLink, append(others, n.UserID)...); err != nil {
 		return l, err
 	}
-	// publishChanges lets only one user at a time link until the commit, so
-	// that checkSeatLimit counts exactly.
+	// publishChanges holds a lock until the commit, so that users link one after
+	// the other and checkSeatLimit counts exactly.
 	if err := deleteSeat(tx, n.UserID); err != nil {
 		return l, err
 	}

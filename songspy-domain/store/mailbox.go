@@ -17,7 +17,6 @@ type mailboxRow struct {
 	MailOff     bool
 }
 
-// TableName returns the name of the table of users.
 func (mailboxRow) TableName() string { return songspy.User{}.TableName() }
 
 func (r mailboxRow) aad() []byte { return columnAAD(r.TableName(), "email_sealed", r.ID) }

@@ -16,7 +16,6 @@ import (
 // notificationRow names the table of notifications for deletions.
 type notificationRow struct{}
 
-// TableName returns the name of the table of notifications.
 func (notificationRow) TableName() string { return "notifications" }
 
 // notificationColumns are the columns of a songspy.Notification; notificationDest

@@ -63,7 +63,6 @@ type shardRow struct {
 	PolledUntil *time.Time
 }
 
-// TableName returns the name of the table of shards.
 func (shardRow) TableName() string { return "shards" }
 
 // waitForTurn locks the first shard, so that replicas take turns.

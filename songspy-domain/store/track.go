@@ -79,14 +79,16 @@ func hasIdentity(t *songspy.Track) bool {
 	return !songspy.IsLocal(t.URI) && (len(t.ArtistRefs) > 0 || t.AlbumRef.URI != "")
 }
 
-// ensureTracks returns the stored tracks by URI and inserts the tracks that are new.
-// Tracks that were stored without artists and album get them. known are URIs that are
-// looked up but not inserted: the caller does not have their tracks. A URI that is
-// neither cached nor stored is missing from the result.
+// ensureTracks returns the stored tracks by URI. It inserts tracks that are
+// new, and adds artists and album to tracks that an older release stored
+// without them. known are further URIs to look up; they are not inserted,
+// because the caller does not have their tracks. A URI that is not stored is
+// missing from the result.
 //
-// Local files are always looked up, and their rows stay locked until the transaction
-// ends: a local file can be deleted with its last user, see deleteUnusedLocalTracks.
-// Call cacheTracks with the result once the transaction has committed.
+// A local file can be deleted together with its last user (see
+// deleteUnusedLocalTracks). So local files are always looked up, and their rows
+// stay locked until the transaction ends. Call cacheTracks with the result once
+// the transaction has committed.
 func (s *Store) ensureTracks(ctx context.Context, conn gorm.ConnPool, tracks map[string]songspy.Track, known []string) (map[string]storedTrack, error) {
 	stored := make(map[string]storedTrack, len(tracks)+len(known))
 	var missing []string

@@ -93,8 +93,8 @@ func NewSecret() songspy.Secret {
 	return songspy.Secret(base64.RawURLEncoding.EncodeToString(b[:]))
 }
 
-// Hash returns the SHA-256 that is stored of a random secret: of NewSecret, of a share
-// link. Because the secret is random, the hash needs no salt.
+// Hash returns the SHA-256 of a random secret, such as one of NewSecret. Only
+// the hash is stored. It needs no salt, because the secret is random.
 func Hash(secret songspy.Secret) []byte {
 	sum := sha256.Sum256([]byte(secret.Reveal()))
 	return sum[:]

@@ -193,8 +193,8 @@ func (s *Service) Authenticate(ctx context.Context, token songspy.Secret) (Calle
 
 var errSessionEnded = &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "SESSION_ENDED", Message: "The session has ended; sign in again."}
 
-// callerOf returns the caller of a session that was read with the error err, and
-// records its use.
+// callerOf returns the caller of a session and records that it was used. err is
+// the result of reading the session.
 func (s *Service) callerOf(ctx context.Context, session songspy.Session, err error) (Caller, error) {
 	switch {
 	case songspy.CodeOf(err) == songspy.CodeNotFound, err == nil && !s.isAlive(session):

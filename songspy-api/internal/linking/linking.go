@@ -52,9 +52,10 @@ type Links interface {
 	UpdateLink(ctx context.Context, user songspy.UserID, change func(*songspy.Link) error) (songspy.Link, error)
 }
 
-// ErrGrantNotStored is a cause of SPOTIFY_NOT_REGISTERED if the grant was not stored: the
-// user has a link whose account is known, which does not change, or the database
-// failed. Without this cause the grant is stored, and linking needs no new code.
+// ErrGrantNotStored is a cause of the error SPOTIFY_NOT_REGISTERED. It says
+// that the grant was not stored: the user already has a link whose account is
+// known, or the database failed. Without this cause the grant is stored, and
+// the next attempt to link needs no new code.
 var ErrGrantNotStored = errors.New("the grant was not stored")
 
 // Options configures a Service.

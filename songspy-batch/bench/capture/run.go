@@ -34,7 +34,8 @@ const (
 	// is fetched once more in this time, because history lists some plays late, for
 	// example those of a phone without a network.
 	coolDown = playback.HistoryFetchInterval + time.Hour
-	// workers limits the concurrent polls. In virtual time a poll takes no time.
+	// workers limits the concurrent polls. It does not change the results, because
+	// a poll takes no virtual time.
 	workers = 64
 )
 

@@ -31,15 +31,16 @@ const (
 	maxOutage = 24 * time.Hour
 )
 
-// outage distinguishes an outage of Spotify from users who revoke their consent.
-// It counts the grants and rejections of one app's links and does no I/O; the
-// time is an argument.
+// outage distinguishes an outage of Spotify from users who revoke their
+// consent. It counts the grants and rejections of one app's links and does no
+// I/O; the time is an argument.
 //
-// An outage begins when, of the links renewed within five or within forty
-// minutes, at least three and at least half were rejected, or two and no other
-// was renewed. It ends after three grants in a row, or when that condition no
-// longer holds. So one rejected link is never an outage. If two users of a tiny
-// instance revoke their consent within forty minutes, that looks like an
+// It counts the links that were renewed in the last five and in the last forty
+// minutes. An outage begins if, in one of these times, at least three links and
+// at least half of them were rejected, or if two were rejected and no other
+// link was renewed. It ends after three grants in a row, or when that condition
+// no longer holds. So one rejected link is never an outage. If two users of a
+// tiny instance revoke their consent within forty minutes, that looks like an
 // outage, and they are asked to link again later than otherwise.
 type outage struct {
 	refusedAt   map[songspy.UserID]time.Time // the last rejection of each link
@@ -147,10 +148,10 @@ func (o *outages) record(l songspy.Link, refused bool, now time.Time) (on, chang
 }
 
 // recordPollGrant counts a successful poll as evidence against an outage if
-// Spotify rejected polls of the app within the last refusalRelevantFor. It
-// forgets apps without such rejections. That time is two hours, because
-// rejected users are polled about every hour, and all successful polls in
-// between must count. If no app has rejections, it takes no lock.
+// Spotify rejected polls of the app within the last two hours
+// (refusalRelevantFor). Rejected users are polled about every hour, and all
+// successful polls in between must count. recordPollGrant forgets apps without
+// such rejections, and takes no lock if no app has any.
 func (o *outages) recordPollGrant(app string, id songspy.UserID, now time.Time) (ended bool) {
 	if !o.nonEmpty.Load() {
 		return false

@@ -115,7 +115,8 @@ func (s *Server) idToken(r *http.Request, c token.Claims) string {
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signer.sign(algorithm, signed))
 }
 
-// otherSigner has a key that is not among those of certs.
+// otherSigner signs with a key that the simulator does not publish, so
+// verifiers must reject its signatures.
 var otherSigner signer
 
 // sign returns the signature of a text. HS256 uses the public key as the secret, which
