@@ -131,9 +131,8 @@ type Reconciliation struct {
 	// PartialPlays are the counts that this response adds for the account.
 	PartialPlays PartialPlayCounts
 	// Pending counts the history items and plays that a later response has to
-	// decide: items that may belong to a play whose own item history does not
-	// list yet, and plays that ended so recently that their items may still
-	// appear.
+	// decide. Such an item may belong to a play whose own item history does not
+	// list yet. Such a play ended so recently that its item may still appear.
 	Pending int
 }
 

@@ -29,8 +29,8 @@ const (
 type AuthMethod string
 
 // The two methods. Each link stores the method by which its tokens were
-// obtained, because a token that was obtained with PKCE alone cannot be renewed
-// with a client secret.
+// obtained: a token that was obtained with PKCE alone cannot be renewed with a
+// client secret.
 const (
 	AuthBasic AuthMethod = "basic" // client ID and secret in the Authorization header
 	AuthPKCE  AuthMethod = "pkce"  // client ID in the body, no secret

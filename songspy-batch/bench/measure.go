@@ -201,8 +201,9 @@ func (b *bench) observe(ctx context.Context, batch *process) (o usage, err error
 	return o, err
 }
 
-// intervalFor returns an interval that is long enough for a round that takes twice as long
-// as the bare calls, the bare calls, and the delay of the database's statistics.
+// intervalFor returns an interval that has room for three things: a round that
+// takes twice as long as the bare calls, the bare calls, and the delay of the
+// database's statistics.
 func intervalFor(single time.Duration) time.Duration {
 	const statistics, step = 15 * time.Second, 5 * time.Second
 	return max((5*single + statistics).Round(step), minInterval)

@@ -143,9 +143,9 @@ func (f *Follower) caughtUp(number int64, at time.Time) {
 	}
 }
 
-// lost reports whether a reader that has applied the change after would miss
-// changes, because the feed, with its oldest and last number, does not contain
-// all later ones.
+// lost reports whether the feed lacks changes that follow the change after, so
+// that a reader that has applied that one would miss them. oldest and last are
+// the bounds of the feed.
 func lost(after, oldest, last int64) bool {
 	return last < after || last > after && (oldest == 0 || oldest > after+1)
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// Some players and some answers of Spotify are wrong: the progress stands still
-// or grows beyond the track's end while the player claims to play, or it is
-// always 0, or it belongs to the previous track. The functions of this file
+// Some players and some answers of Spotify are wrong. A player claims to play
+// while its progress stands still, or grows beyond the track's end. A progress
+// is always 0, or is that of the previous track. The functions of this file
 // decide how much such answers prove about what was played.
 const (
 	// doubtConfirmAfter is how long answers must show a progress that the track
@@ -122,9 +122,9 @@ func (s *step) startLoopCheck(obs songspy.Observation) bool {
 	return true
 }
 
-// loopCheckPending reports whether the next poll must decide if the open
-// (unfinished) play was repeated or its player stands still, because at
-// DoubtedAt it had the same progress as before.
+// loopCheckPending reports whether the next poll must decide between a repeated
+// track and a stalled player: at DoubtedAt the open (unfinished) play had the
+// same progress as before.
 func loopCheckPending(n songspy.NowPlaying) bool {
 	return n.IsOpen() && n.State == songspy.PlayerPlaying && n.DoubtedAt != nil && n.Stalled
 }
@@ -191,10 +191,10 @@ func (s *step) hideZeroProgress(obs *songspy.Observation) {
 }
 
 // isDoubtful reports whether an answer shows another track with a progress that
-// cannot be its own. The progress equals that of the previous track, or lies
-// beyond the track's end, or means that the track began while the previous one
-// was still observed. Episodes and chapters may be resumed anywhere, so for
-// them only the previous track's progress is doubtful.
+// cannot be its own: it equals the previous track's progress, lies beyond the
+// track's end, or means that the track began while the previous one was still
+// observed. Episodes and chapters may be resumed anywhere, so for them only the
+// previous track's progress is doubtful.
 func isDoubtful(n songspy.NowPlaying, obs songspy.Observation) bool {
 	if obs.Kind != songspy.ObservedPlaying || obs.Progress < distinctProgressMin {
 		return false

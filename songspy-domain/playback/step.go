@@ -18,9 +18,9 @@ const (
 	// and still count as played to its end. Players fade tracks into each other
 	// for up to 12 seconds.
 	crossfadeMax = 15 * time.Second
-	// gaplessMax: if the next track begins within this time of the predicted
-	// end of the previous one, no poll needs to prove that the previous one was
-	// played to its end.
+	// gaplessMax is the longest time between the predicted end of a track and the
+	// start of the next one for which the track counts as played to its end,
+	// although no poll saw that.
 	gaplessMax = 5 * time.Second
 	// fadeMax is how much earlier than predicted a song ends that fades into the next.
 	fadeMax = 12*time.Second + 500*time.Millisecond
@@ -190,8 +190,8 @@ func (s *step) playedAgain(obs songspy.Observation, implied time.Time, length ti
 }
 
 // mayHavePaused reports whether the open (unfinished) play may only have been
-// paused and not started again, and Spotify's history, which never lists such a
-// track, cannot decide it.
+// paused, and not started again. Spotify's history cannot decide that for a
+// track that it never lists.
 func (s *step) mayHavePaused(obs songspy.Observation) bool {
 	return songspy.IsNeverListed(obs.Track.URI) && s.progressDelta(obs) >= -jitter
 }
@@ -209,8 +209,8 @@ func (s *step) continuePlay(obs songspy.Observation, listened time.Duration) {
 	s.markChanges()
 }
 
-// markChanges sets Visible if viewers see a difference in a play that goes on,
-// and MustSave if the play has changed in a way that must survive a crash.
+// markChanges handles a play that goes on. It sets Visible if viewers see a
+// difference, and MustSave if the change must survive a crash.
 func (s *step) markChanges() {
 	n, before := s.State, s.before
 	moved := (n.EndsAt == nil) != (before.EndsAt == nil) ||

@@ -18,9 +18,9 @@ const (
 	// they grow by twice as much a day, in the third by three times, and so on.
 	plannedGrowth = 0.005
 	week          = 7 * 24 * time.Hour
-	// overrun is by which part of the calls at a refusal the calls may exceed the
-	// planned ones for a while, so that polls of a user who starts listening need
-	// not wait. On average no more calls are made than planned.
+	// overrun is how far calls may exceed the planned ones for a while, as a part
+	// of the calls at the refusal. So polls of a user who starts listening need not
+	// wait. On average no more calls are made than planned.
 	overrun = 0.025
 	// rampDown is how long after a refusal the ceiling takes to sink to the planned
 	// calls. It starts just below the calls that led to the refusal. If it sank at
@@ -152,9 +152,10 @@ func (a *Account) Ceiling(now time.Time) (calls int64, bounded bool) {
 }
 
 // Wait returns how long a routine call has to wait; 0 means that it may be made
-// now. When the planned calls are used up, calls are made at intervals, so that
-// the rest up to the ceiling lasts until older calls are more than 24 hours
-// ago. share is the part of all calls that this process may make, from 0 to 1.
+// now. After the planned calls are used up, calls are made at intervals, so
+// that the calls that are left up to the ceiling last until older calls drop
+// out of the 24 hours. share is the part of all calls that this process may
+// make, from 0 to 1.
 func (a *Account) Wait(now time.Time, share float64) time.Duration {
 	limit, bounded := a.Limit(now)
 	sum := a.Calls.Sum(now)

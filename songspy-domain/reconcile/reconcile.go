@@ -353,10 +353,11 @@ func isLeftEarly(k songspy.StoredPlay) bool {
 	return length > 0 && k.Play.EndedAt.Sub(k.Play.StartedAt) < length-partialPlayMargin
 }
 
-// newPartialPlays counts what this answer shows about whether the account's
-// history lists partial plays, which ended before their track did. Such a play
-// counts as listed when history first lists it, and as unlisted when history
-// first lists the plays directly before and after it, but not the play itself.
+// newPartialPlays counts the evidence in this answer for whether the account's
+// history lists partial plays, which ended before their track did. A partial
+// play counts as listed when history first lists it. It counts as unlisted when
+// history first lists the plays directly before and after it, but not the play
+// itself.
 func (l *workingSet) newPartialPlays(stored songspy.StoredPlays) (h songspy.PartialPlayCounts) {
 	before, after := sortedByStart(stored.Plays), sortedByStart(l.plays)
 	pending := func(track songspy.Track) bool {

@@ -465,8 +465,8 @@ func (g *breakerGuard) swapStored(ctx context.Context, to breaker.SharedBreakers
 	return swapped, err
 }
 
-// syncCalls adds the calls of this process to the stored counts, and takes over
-// the calls that other processes have counted and the quota that they have
+// syncCalls adds the calls of this process to the stored counts. It takes over
+// the calls that other processes have counted, and the quota that they have
 // learned. storeMu must be held.
 func (g *breakerGuard) syncCalls(ctx context.Context) error {
 	now := g.now()

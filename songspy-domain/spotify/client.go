@@ -184,8 +184,8 @@ func (c *Client) AuthorizeURL(state, challenge, redirectURI string) string {
 	return c.oauthConfig("", redirectURI).AuthCodeURL(state, opts...)
 }
 
-// Ready returns nil if the circuit breakers of both hosts (accounts and Web
-// API) would let an urgent call pass, or else an error with CodeUnavailable and
+// Ready returns nil if an urgent call to either host (accounts and Web API)
+// would pass its circuit breaker, or else an error with CodeUnavailable and
 // RetryAfter. Call it before using an authorization code: a code can be used
 // only once, and linking calls both hosts.
 func (c *Client) Ready(ctx context.Context) error {

@@ -60,10 +60,11 @@ func (s *Store) Changes(ctx context.Context, after int64, limit int) (changes []
 	return changes, translate(err)
 }
 
-// FeedBounds returns the number of the oldest stored change, 0 if there never was one,
-// and the number of the last change. A reader has to start again with BoardSnapshot if
-// its own last number is greater than last (the database was restored) or less than
-// oldest - 1 (changes were pruned before it read them).
+// FeedBounds returns the numbers of the oldest stored change (0 if there never
+// was one) and of the last change. A reader has to start again with
+// BoardSnapshot in two cases: its own last number is greater than last, because
+// the database was restored, or less than oldest - 1, because changes were
+// pruned before it read them.
 func (s *Store) FeedBounds(ctx context.Context) (oldest, last int64, err error) {
 	err = s.pool.QueryRowContext(ctx, `SELECT COALESCE((SELECT MIN(number) FROM changes), 0), last FROM feed WHERE id = 1`).Scan(&oldest, &last)
 	return oldest, last, translate(err)

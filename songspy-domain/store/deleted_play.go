@@ -163,8 +163,8 @@ func (s *Store) decrementPlayCount(ctx context.Context, conn gorm.ConnPool, id s
 	return s.updateTrackDates(ctx, conn, id, track)
 }
 
-// updateTrackDates sets when the user first and last played a track from the plays that
-// are left, so that the dates do not reveal a deleted one.
+// updateTrackDates computes again when the user first and last played a track,
+// so that the dates do not reveal a deleted play.
 func (s *Store) updateTrackDates(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, track songspy.TrackID) error {
 	var first, last time.Time
 	for _, left := range []string{
@@ -198,10 +198,10 @@ func (s *Store) updateTrackDates(ctx context.Context, conn gorm.ConnPool, id son
 // recognized, without storing the track.
 type trackHashes struct{ uri, isrc []byte }
 
-// identifyDeleted sets the track of each deleted play whose hash fits the track
-// of a history item or of another play, so that it can be matched with history
-// like any other play. A deleted play without such a track gets its hash as the
-// URI, which matches no track.
+// identifyDeleted gives deleted plays a track, so that they can be matched with
+// history like any other play: the track of a history item or of another play
+// that has the same hash. If there is none, the hash becomes the URI, which
+// matches no track.
 func identifyDeleted(key deletionKey, plays []songspy.StoredPlay, deleted map[songspy.PlayID]trackHashes, items []songspy.HistoryItem) {
 	byHash := map[string]songspy.Track{} // by both kinds of hashes, which never collide
 	remember := func(t songspy.Track) {

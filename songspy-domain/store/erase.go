@@ -16,8 +16,8 @@ import (
 // Spotify is deleted.
 var seatNotificationKinds = []songspy.NotificationKind{songspy.NotificationSeatRequested, songspy.NotificationSeatEntered}
 
-// erasePlaybackData deletes everything of the user that came from Spotify, the
-// user's notifications, the tracks of local files that no other user has
+// erasePlaybackData deletes everything of the user that came from Spotify, and
+// the user's notifications. It also deletes local files that no other user has
 // played, and what is stored about the user's own Spotify app if no other user
 // links through it. Only the user's deleted plays stay until the account is
 // erased; they name no track. The user must be locked, so that no playback

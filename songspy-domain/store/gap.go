@@ -42,9 +42,10 @@ func (s *Store) insertGaps(ctx context.Context, conn gorm.ConnPool, gaps []songs
 	})
 }
 
-// updateLinkGap begins a gap (a time without recorded plays) when the user's
-// link to Spotify stops working until the user or the operator repairs it, and
-// ends the gap when the link works again. The link must be locked.
+// updateLinkGap records the time in which a user's link to Spotify does not
+// work as a gap (a time without recorded plays). It begins the gap when only
+// the user or the operator can repair the link, and ends it when the link works
+// again. The link must be locked.
 func (s *Store) updateLinkGap(tx *gorm.DB, before, after songspy.Link) error {
 	switch was, is := isBroken(before), isBroken(after); {
 	case is && !was:

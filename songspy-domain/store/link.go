@@ -165,9 +165,10 @@ func restoreIdentity(l *songspy.Link, before songspy.Link) {
 	l.CreatedAt, l.UpdatedAt = before.CreatedAt, before.UpdatedAt
 }
 
-// LinksToRenew returns up to limit polled links (active or suspect) whose access token
-// expires before the time, in ascending order of their users, starting after the given
-// user. Fewer than limit means that there are no more.
+// LinksToRenew returns the polled links (active or suspect) whose access token
+// expires before the time. It returns up to limit links, in ascending order of
+// their users, starting after the given user. Fewer than limit means that there
+// are no more.
 //
 // A link whose tokens cannot be decrypted is logged and skipped.
 func (s *Store) LinksToRenew(ctx context.Context, before time.Time, after songspy.UserID, limit int) ([]songspy.Link, error) {
@@ -213,16 +214,17 @@ type linkingUser struct {
 	LinkVersion    int64
 }
 
-// SaveLink links the user to the Spotify account, or links the user again: it
+// SaveLink links the user to the Spotify account, or links the user again. It
 // replaces the tokens, sets the state to active and increments the generation
 // of the link. If the account is the same (a match on either id), the open
-// (unfinished) play goes on; if it is another account, that play is ended. With
+// (unfinished) play goes on. If it is another account, that play is ended. With
 // Move, the user that had the account is unlinked, as Unlink does.
 //
-// It returns CodeNotFound if the user is gone, CodeConflict and the reason
-// SPOTIFY_LINKED_ELSEWHERE if another user has the account and Move is not set,
-// CodeGone if IfVersion is set and the link is gone or was changed, and
-// CodeInvalid for a grant or an account that lacks what a link needs.
+// It returns CodeNotFound if the user is gone. It returns CodeConflict and the
+// reason SPOTIFY_LINKED_ELSEWHERE if another user has the account and Move is
+// not set. It returns CodeGone if IfVersion is set and the link is gone or was
+// changed, and CodeInvalid for a grant or an account that lacks what a link
+// needs.
 func (s *Store) SaveLink(ctx context.Context, n songspy.NewLink) (l songspy.Link, err error) {
 	if n.Grant.AccessToken == "" || n.Grant.RefreshToken == "" || (n.Account.AccountID == "" && n.Account.ID == "") {
 		return l, &songspy.Error{
@@ -248,10 +250,10 @@ func (s *Store) SaveLink(ctx context.Context, n songspy.NewLink) (l songspy.Link
 }
 
 // SavePendingGrant stores the encrypted tokens of a user that the app's owner
-// has not registered yet, as a link in the state not_registered with an unknown
-// Spotify account. SaveLink completes it later. It does not replace a link
-// whose account is known, even if that link is broken, because the user's seat
-// and claim to the account depend on it.
+// has not registered yet. The link is in the state not_registered, and its
+// Spotify account is unknown; SaveLink completes it later. It does not replace
+// a link whose account is known, even if that link is broken, because the
+// user's seat and claim to the account depend on it.
 //
 // It returns the link that is stored afterwards; if its account is known, the
 // grant was not stored. It returns CodeNotFound if the user is gone, CodeGone

@@ -78,8 +78,8 @@ func splitBatches(updates []songspy.PlaybackUpdate) func(yield func([]indexedUpd
 }
 
 // writeBisecting writes the batch in one transaction. If the database rejects
-// it, it splits the batch in two and writes each half in the same way, until
-// only the update that causes the error is left unwritten.
+// it, it splits the batch in two and writes each half in the same way. In the
+// end only the update that causes the error is not written.
 func (s *Store) writeBisecting(ctx context.Context, batch []indexedUpdate, written []songspy.PlaybackUpdateResult) error {
 	err := s.writeBatch(ctx, batch, written)
 	if err == nil || songspy.CodeOf(err) == songspy.CodeUnavailable {
@@ -325,9 +325,9 @@ func fillTrackIDs(u *songspy.PlaybackUpdate, stored map[string]storedTrack) erro
 	return nil
 }
 
-// cleanURIs returns the update with URIs in the form in which the database
-// stores them, because tracks are found by them, and with the user's id in
-// every play. It does not change the caller's slices.
+// cleanURIs returns a copy of the update in which every play has the user's id,
+// and every URI the form in which the database stores it. Tracks are found by
+// that form.
 func cleanURIs(u songspy.PlaybackUpdate) songspy.PlaybackUpdate {
 	u.Playing.TrackURI = cleanText(u.Playing.TrackURI)
 	u.Tracks, u.Plays = slices.Clone(u.Tracks), slices.Clone(u.Plays)

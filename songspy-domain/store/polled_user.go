@@ -8,10 +8,10 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// PolledUsers returns up to limit users that are polled (their link to Spotify
-// is active or suspect), with their tokens and the stored states of their
-// players, in ascending order, starting after the given user. Fewer than limit
-// means that there are no more.
+// PolledUsers returns users that are polled (their link to Spotify is active or
+// suspect), with their tokens and the stored states of their players. It
+// returns up to limit users in ascending order, starting after the given user.
+// Fewer than limit means that there are no more.
 //
 // A link whose tokens cannot be decrypted is logged and skipped.
 func (s *Store) PolledUsers(ctx context.Context, after songspy.UserID, limit int) ([]songspy.PolledUser, error) {

@@ -32,11 +32,11 @@ func (s *Store) LinkCount(ctx context.Context) (n int64, err error) {
 	return n, translate(s.query(ctx).Model(&linkRow{}).Count(&n).Error)
 }
 
-// ResealLinks encrypts the tokens of up to limit links with the primary key if
-// they are encrypted with another key, in ascending order of their users,
-// starting after the given user. It can run at any time: a link whose tokens
-// are renewed meanwhile keeps the new tokens. If Processed is less than limit,
-// there are no more links.
+// ResealLinks encrypts the tokens of links with the primary key, if they are
+// encrypted with another key. It processes up to limit links in ascending order
+// of their users, starting after the given user. If Processed is less than
+// limit, there are no more links. It can run at any time: a link whose tokens
+// are renewed meanwhile keeps the new tokens.
 func (s *Store) ResealLinks(ctx context.Context, after songspy.UserID, limit int) (r songspy.ResealResult, err error) {
 	r = songspy.ResealResult{LastUserID: after, ByKey: map[string]int{}}
 	var rows []linkRow

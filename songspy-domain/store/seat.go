@@ -185,15 +185,15 @@ func updateSeat(tx *gorm.DB, seat songspy.Seat) error {
 		Updates(map[string]any{"app": seat.App, "state": seat.State, "state_since": dbTime(seat.StateSince)}))
 }
 
-// EnterSeat stores that the operator has registered the user in the dashboard of their
-// app. A user without a link can link now. A link through that app is retried at once.
-// linked reports whether the user has a link whose account is known. A pending grant is
-// completed soon, without another sign-in. If the user has a seat, its app is used,
-// even if the app of the link rejects the user as well.
+// EnterSeat stores that the operator has registered the user in the dashboard
+// of their app: the app of the user's seat, or else the app of the link that
+// rejects the user. A user without a link can link now. A link through that app
+// is retried at once, and a pending grant is completed soon, without another
+// sign-in. linked reports whether the user has a link whose account is known.
 //
-// It returns CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED if the user has no seat
-// and is not rejected by the app of their link, and CodeConflict if the user still
-// waits for a seat.
+// It returns CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED if the user has
+// no seat and is not rejected by the app of their link, and CodeConflict if the
+// user still waits for a seat.
 func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, err error) {
 	held, err := readSeatQueue(s.query(ctx).Where("user_id = ?", id))
 	if err != nil {

@@ -137,9 +137,9 @@ func (t *leaseTx) shortenLeases() error {
 }
 
 // countOwners stores that the replica is alive, and counts the replicas that
-// are. A replica without a sign of life for a quarter of a lease keeps its
-// shards until its leases expire, but is not counted, so that the others share
-// the free shards.
+// are. A replica without a sign of life for a quarter of a lease is not
+// counted, so that the others share the free shards. It keeps its own shards
+// until its leases expire.
 func (t *leaseTx) countOwners() (alive int, err error) {
 	err = t.tx.Exec(`INSERT INTO replicas (owner, alive_until) VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET alive_until = excluded.alive_until`,
 		t.claim.Owner, t.now.Add(t.claim.TTL)).Error

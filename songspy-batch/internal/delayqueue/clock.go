@@ -10,9 +10,9 @@ const (
 	// tickInterval is the longest time after which a running queue reads its
 	// clock again.
 	tickInterval = 20 * time.Second
-	// maxTick: if more time than this lies between two readings of the clock,
-	// the process or the machine was suspended in between, and that time does
-	// not count as passed for the queue.
+	// maxTick is the longest time between two readings of the clock that counts as
+	// passed for the queue. If more time lies between them, the process or the
+	// machine was suspended.
 	maxTick = time.Minute
 	// maxSlew bounds the difference between the wall clock and the monotonic
 	// clock that counts as a gradual correction. A larger difference means that

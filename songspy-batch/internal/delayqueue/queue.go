@@ -13,13 +13,13 @@ import (
 	"github.com/songspy/songspy/songspy-batch/internal/idmap"
 )
 
-// Queue holds keys, each once, with the time at which each is due.
-// The zero Queue is not usable; see New.
+// Queue holds keys, each once, with the time at which each is due. The zero
+// Queue is not usable; see New.
 //
-// A heap that tracked the position of each key would have to update it at every
-// step of every item, and with a million keys that dominates the cost of taking
-// one. So an item that was replaced or removed stays in the heap until its time
-// and is then ignored, because it differs from the entry in planned.
+// An item that was replaced or removed stays in the heap until its time. It is
+// then ignored, because it differs from the entry in planned. A heap that can
+// remove any item has to track the position of each, at every step of every
+// item. With a million keys that is most of the cost of taking one.
 type Queue[K idmap.ID] struct {
 	now       func() time.Time
 	mu        sync.Mutex

@@ -29,9 +29,9 @@ type UnregisteredLinks interface {
 // once. If Spotify rejects a user again, the next try is a day later.
 type LinkRetry struct {
 	Links UnregisteredLinks
-	// Complete completes the link of a user who has consented, but whose
-	// Spotify account could not be read, because the user was not registered
-	// with the app. Nil means that such users must link again themselves.
+	// Complete completes the link of a user who has consented before the app's
+	// owner registered them, so that their Spotify account could not be read. Nil
+	// means that such users must link again themselves.
 	Complete func(ctx context.Context, id songspy.UserID) error
 	Now      func() time.Time
 	Logger   *slog.Logger

@@ -8,11 +8,11 @@ type phrase struct{ subject, text string }
 // bilingual is a text in both languages.
 type bilingual struct{ korean, english phrase }
 
-// texts holds the text of each kind of notification. Placeholders: {count} and
-// {users} are the number and the IDs of the users that it is about, {app} is
-// the app, {circuit} the host of Spotify that is blocked, {since} when the
-// cause was first seen, {end} when the user's consent ends, {page} the page on
-// which users link Spotify.
+// texts holds the text of each kind of notification. Its placeholders: {count}
+// and {users} are the number and the IDs of the users, {app} the app, {circuit}
+// the host of Spotify that is blocked, {since} when the cause was first seen,
+// {end} when the user's consent ends, {page} the page on which users link
+// Spotify.
 var texts = map[songspy.NotificationKind]bilingual{
 	songspy.NotificationRelinkSoon: {
 		phrase{

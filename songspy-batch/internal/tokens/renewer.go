@@ -1,11 +1,11 @@
-// Package tokens renews the access tokens of Spotify links: Job renews all
+// Package tokens renews the access tokens of Spotify links. Job renews all
 // links before their tokens expire, and Renewer renews one link when a poll
 // needs it.
 //
 // A refresh token may be valid for one use only. So a link has one renewal at a
-// time, new tokens are stored before they are used, a renewal that has begun
-// finishes even while the process stops, and if the user links again during it,
-// the tokens of the new link are kept.
+// time, and new tokens are stored before they are used. A renewal that has
+// begun finishes even while the process stops. If the user links again during a
+// renewal, the tokens of the new link are kept.
 package tokens
 
 import (

@@ -18,9 +18,9 @@ const (
 
 // afterRefusal returns the state of a link whose refresh token Spotify has just
 // rejected for the given reason. The first rejection makes the link suspect. If
-// Spotify still rejects it after six hours as suspect, the user has to link
-// again. If Spotify says that the consent expired, that is believed at once,
-// but only if the stored time of consent shows that it ends within 15 days.
+// Spotify still rejects it after six hours, the user has to link again. If
+// Spotify says that the consent expired, the user has to link again at once,
+// provided that the stored time of consent shows that it ends within 15 days.
 func afterRefusal(l songspy.Link, reason string, now time.Time) songspy.LinkState {
 	nearConsentEnd := l.ConsentEndsAt().AddDate(0, 0, -15)
 	if songspy.IsAheadOfClock(l.StateSince, now) {

@@ -64,9 +64,9 @@ func (b *fixture) exec(t *testing.T, statement string, args ...any) {
 	must(t, err)
 }
 
-// fillVersion14 fills a database as releases before version 15 did: user 1 has deleted
-// the first of three plays of song 1 and the only one of song 2, user 2 has a local
-// file, and the local files of erased users belong to no user.
+// fillVersion14 fills a database as releases before version 15 did. User 1 has
+// deleted the first of three plays of song 1, and the only play of song 2. User
+// 2 has a local file. The local files of erased users belong to nobody.
 func fillVersion14(t *testing.T, b *fixture) {
 	t.Helper()
 	insertOldUsers(t, b)

@@ -256,8 +256,9 @@ func findSecrets(in map[string][]byte, what secrets) (found []string) {
 	return found
 }
 
-// survivingTables are the tables whose rows stay when a user is erased, each with all
-// its columns and the reason why they do not identify the user.
+// survivingTables are the tables whose rows stay when a user is erased. Each
+// has a list of all its columns, and the reason why they do not identify the
+// user.
 var survivingTables = map[string]struct{ columns, reason string }{
 	"tracks": {
 		"id public_id uri kind title artists album image_url url preview_url duration_ms isrc created_at album_uri",
