@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/songspy/songspy/songspy-api/internal/contracttest"
 )
@@ -247,4 +251,96 @@ func TestEmbed_IsAnsweredWithoutACallToAProvider(t *testing.T) {
 	if now := fmt.Sprint(w.sim.Stats().Requests); now != calls {
 		t.Errorf("after 40 views the providers have counted %s, want %s", now, calls)
 	}
+}
+
+// hookMessage is a message to a webhook.
+type hookMessage struct {
+	Type string
+	Data struct {
+		NowPlaying *struct{ Track struct{ Title string } }
+	}
+}
+
+// newReceiver returns a receiver of webhooks and what it gets. It fails the test for a
+// message whose signature is wrong.
+func newReceiver(t *testing.T, secret *string) (address string, messages chan hookMessage) {
+	t.Helper()
+	messages = make(chan hookMessage, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		verifier, err := standardwebhooks.NewWebhook(*secret)
+		if err == nil {
+			err = verifier.Verify(body, r.Header)
+		}
+		var m hookMessage
+		if err = errors.Join(err, json.Unmarshal(body, &m)); err != nil {
+			t.Errorf("the message %s: %v", body, err)
+		}
+		messages <- m
+	}))
+	t.Cleanup(server.Close)
+	return server.URL + "/hook", messages
+}
+
+// setWebhook sets the user's webhook and stores its secret.
+func (w *testAPI) setWebhook(t *testing.T, user signedIn, address string, secret *string) {
+	t.Helper()
+	a := w.Call("PUT", prefix+"/me/webhook", map[string]string{"url": address}, user.bearer()...)
+	w.wantStatus(t, a, 200, "")
+	var created struct{ Secret string }
+	a.DecodeData(t, &created)
+	*secret = created.Secret
+	w.secrets = append(w.secrets, created.Secret, address)
+}
+
+// checkWebhook calls every route about the webhook.
+func (w *testAPI) checkWebhook(t *testing.T, ann signedIn) {
+	t.Helper()
+	var secret string
+	address, messages := newReceiver(t, &secret)
+	if a := w.Call("GET", prefix+"/me/webhook", nil, ann.bearer()...); string(a.Data) != "null" {
+		t.Errorf("without a webhook: %s", a.Data)
+	}
+	w.wantStatus(t, w.Call("POST", prefix+"/me/webhook/test", nil, ann.bearer()...), 404, "NOT_FOUND")
+	w.wantStatus(t, w.Call("PUT", prefix+"/me/webhook", map[string]string{"url": "ftp://hook.example/"}, ann.bearer()...), 400, "WEBHOOK_URL_INVALID")
+	w.setWebhook(t, ann, address, &secret)
+	if a := w.Call("POST", prefix+"/me/webhook/test", nil, ann.bearer()...); string(a.Data) != `{"delivered":true,"failure":null,"status":200}` {
+		t.Errorf("the test answers %s", a.Data)
+	}
+	for m := range messages {
+		if m.Type == "listening.test" {
+			break
+		}
+	}
+	if a := w.Call("GET", prefix+"/me/webhook", nil, ann.bearer()...); !bytes.Contains(a.Data, []byte(`"state":"on"`)) || bytes.Contains(a.Data, []byte(secret)) {
+		t.Errorf("the webhook is %s", a.Data)
+	}
+	w.wantStatus(t, w.Call("DELETE", prefix+"/me/webhook", nil, ann.bearer()...), 200, "")
+}
+
+func TestDetails_AWebhookGetsWhatLinkHoldersSeeAndHidingIsAnEnd(t *testing.T) {
+	w, ann, _, _ := newPeople(t)
+	var secret string
+	address, messages := newReceiver(t, &secret)
+	w.setWebhook(t, ann, address, &secret)
+	want := func(kind, title string) {
+		t.Helper()
+		m, got := <-messages, ""
+		if m.Data.NowPlaying != nil {
+			got = m.Data.NowPlaying.Track.Title
+		}
+		if m.Type != kind || got != title {
+			t.Errorf("the webhook gets %s %q, want %s %q", m.Type, got, kind, title)
+		}
+	}
+	w.play(t, ann, "A song")
+	want("listening.playing", "A song")
+	w.share(t, ann, map[string]any{"hiddenUntil": "9999-12-31T00:00:00.000Z"})
+	want("listening.stopped", "")
+	w.play(t, ann, "A hidden song")
+	w.share(t, ann, map[string]any{"hiddenUntil": nil, "now": "link"})
+	w.play(t, ann, "A song for link holders")
+	want("listening.playing", "A song for link holders")
+	w.share(t, ann, map[string]any{"now": "followers"})
+	want("listening.stopped", "")
 }

@@ -32,6 +32,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 	"github.com/songspy/songspy/songspy-api/internal/people"
 	"github.com/songspy/songspy/songspy-api/internal/web"
+	"github.com/songspy/songspy/songspy-api/internal/webhook"
 )
 
 // service is the API, with its dependencies and its listeners.
@@ -39,6 +40,7 @@ type service struct {
 	log                           *slog.Logger
 	db                            *store.Store
 	board                         *board.Board
+	webhooks                      *webhook.Service
 	metrics                       *prometheus.Registry
 	spotify                       *spotify.Apps
 	publicListener, adminListener net.Listener
@@ -98,6 +100,7 @@ func (a *service) run(ctx context.Context) error {
 	defer a.close()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { a.board.Run(ctx); return nil })
+	group.Go(func() error { a.webhooks.Run(ctx); return nil })
 	group.Go(func() error { a.spotify.SyncBreakers(ctx); return nil })
 	group.Go(func() error {
 		return telemetry.ServeOn(ctx, a.publicListener, &http.Server{Handler: a.handler, MaxHeaderBytes: 256 << 10}, a.log)
@@ -192,6 +195,9 @@ func (a *service) buildHandler(s settings) error {
 	if err := registerBoardMetrics(a.metrics, a.board); err != nil {
 		return err
 	}
+	a.webhooks = webhook.New(webhook.Options{
+		Store: a.db, Board: a.board, Render: httpapi.RenderEmbed, AnyAddress: s.Service.IsDevelopment(), Now: time.Now, Log: a.log, Metrics: a.metrics,
+	})
 	apps, err := s.Spotify.Apps()
 	if err != nil {
 		return err
@@ -207,7 +213,7 @@ func (a *service) buildHandler(s settings) error {
 	}
 	a.handler, err = httpapi.New(httpapi.Options{
 		Contract: contract, Auth: authService, Linking: newLinking(s, users, apps, a.spotify, authorizations), TrackIDs: ids, Board: a.board,
-		People: people.New(a.db, a.board, time.Now), Embeds: embeds.New(a.db, a.board), Art: newArt(s),
+		People: people.New(a.db, a.board, time.Now), Embeds: embeds.New(a.db, a.board), Art: newArt(s), Webhooks: a.webhooks,
 		Users: ownAdapter{users}, Links: users, History: ownAdapter{users}, Mailboxes: a.db, Site: site, Assets: docs,
 		ReadinessChecks: []httpapi.ReadinessCheck{
 			{Name: "database", Run: a.db.Ready},

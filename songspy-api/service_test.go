@@ -81,6 +81,7 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 		w.writePlayback(t, ann.UserID, "A song")
 		w.eventually(t, "the song on the board", func() bool { return strings.Contains(w.boardJSON(t), "A song") })
 		w.checkEmbeds(t, ann)
+		w.checkWebhook(t, ann)
 		w.checkPeople(t, ann, bob)
 		w.checkHistory(t, ann)
 		w.wantStatus(t, w.Call("DELETE", prefix+"/spotify-auth", nil, ann.bearer()...), 200, "")

@@ -123,6 +123,10 @@ const (
 	AuditSharingChanged   AuditKind = "sharing_changed"    // Detail names the settings
 	AuditShareLinkCreated AuditKind = "share_link_created" // a share link that revokes the previous one
 	AuditShareLinkRevoked AuditKind = "share_link_revoked"
+	AuditEmbedCreated     AuditKind = "embed_created" // Detail is its label
+	AuditEmbedRevoked     AuditKind = "embed_revoked" // Detail is its label
+	AuditWebhookSet       AuditKind = "webhook_set"   // it replaces the one before
+	AuditWebhookDeleted   AuditKind = "webhook_deleted"
 	AuditExported         AuditKind = "exported"
 	AuditErased           AuditKind = "erased" // data of the user, but not the user; Detail says which
 	AuditHidden           AuditKind = "hidden" // by the operator

@@ -26,7 +26,10 @@ func (s *Store) CreateEmbedToken(ctx context.Context, t songspy.EmbedToken) (son
 		if n >= songspy.EmbedTokensMax {
 			return &songspy.Error{Code: songspy.CodeUnprocessable, Message: "You have too many embeds. Delete one first."}
 		}
-		return tx.Create(&t).Error
+		if err := tx.Create(&t).Error; err != nil {
+			return err
+		}
+		return s.addAuditEvent(tx, songspy.AuditEvent{UserID: t.UserID, Kind: songspy.AuditEmbedCreated, Actor: songspy.ActorSelf, Detail: t.Label})
 	})
 	if err != nil {
 		return songspy.EmbedToken{}, err
@@ -52,7 +55,17 @@ func (s *Store) EmbedTokenOwner(ctx context.Context, purpose songspy.EmbedPurpos
 // overlays end. It returns CodeNotFound if there is none.
 func (s *Store) DeleteEmbedToken(ctx context.Context, id songspy.UserID, token songspy.PublicID) error {
 	return s.inErasureTx(ctx, func(tx *gorm.DB) error {
+		if err := lockUserForChange(tx, id, &songspy.User{}); err != nil {
+			return err
+		}
+		var t songspy.EmbedToken
+		if err := tx.Where("user_id = ? AND id = ?", id, token).Take(&t).Error; err != nil {
+			return err
+		}
 		if err := requireOneRow(tx.Where("user_id = ? AND id = ?", id, token).Delete(&songspy.EmbedToken{})); err != nil {
+			return err
+		}
+		if err := s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditEmbedRevoked, Actor: songspy.ActorSelf, Detail: t.Label}); err != nil {
 			return err
 		}
 		return s.publishChanges(tx, songspy.ChangeUser, id)

@@ -53,7 +53,10 @@ func (s *Store) SaveWebhook(ctx context.Context, id songspy.UserID, url, key son
 		if err := lockUserForChange(tx, id, &songspy.User{}); err != nil {
 			return err
 		}
-		return tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&row).Error
+		if err := tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&row).Error; err != nil {
+			return err
+		}
+		return s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditWebhookSet, Actor: songspy.ActorSelf})
 	})
 	if err != nil {
 		return songspy.Webhook{}, err
@@ -113,7 +116,7 @@ func (s *Store) UpdateWebhook(ctx context.Context, w songspy.Webhook, read int64
 	return s.inTx(ctx, func(tx *gorm.DB) error {
 		done := tx.Model(&songspy.Webhook{}).Where("user_id = ? AND id = ? AND sequence = ? AND off_at IS NULL", w.UserID, w.ID, read).
 			UpdateColumns(map[string]any{
-				"sequence": w.Sequence, "fingerprint": w.Fingerprint, "delivered": w.Delivered, "attempts": w.Attempts,
+				"sequence": w.Sequence, "fingerprint": append([]byte{}, w.Fingerprint...), "delivered": w.Delivered, "attempts": w.Attempts,
 				"next_attempt_at": dbTime(w.NextAttemptAt), "delivered_at": dbTimeOrNil(w.DeliveredAt), "failing_since": dbTimeOrNil(w.FailingSince),
 				"failure": w.Failure, "off_at": dbTimeOrNil(w.OffAt),
 			})
@@ -127,6 +130,12 @@ func (s *Store) UpdateWebhook(ctx context.Context, w songspy.Webhook, read int64
 // DeleteWebhook deletes the user's webhook; CodeNotFound if there is none.
 func (s *Store) DeleteWebhook(ctx context.Context, id songspy.UserID) error {
 	return s.inErasureTx(ctx, func(tx *gorm.DB) error {
-		return requireOneRow(tx.Where("user_id = ?", id).Delete(&songspy.Webhook{}))
+		if err := lockUserForChange(tx, id, &songspy.User{}); err != nil {
+			return err
+		}
+		if err := requireOneRow(tx.Where("user_id = ?", id).Delete(&songspy.Webhook{})); err != nil {
+			return err
+		}
+		return s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditWebhookDeleted, Actor: songspy.ActorSelf})
 	})
 }

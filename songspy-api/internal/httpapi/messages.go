@@ -57,6 +57,7 @@ var messageByCode = map[string]message{
 	"SPOTIFY_UNAVAILABLE":      {"Spotify is not available right now. Please link again later.", "지금은 Spotify에 연결할 수 없습니다. 잠시 후 다시 시도해 주세요."},
 	"SPOTIFY_NOT_LINKED":       {"No Spotify account is linked.", "연결된 Spotify 계정이 없습니다."},
 	"SPOTIFY_NOT_REGISTERED":   {"The app's owner has to register this Spotify account first. Request a seat with its e-mail address. Once it is registered, try again; you do not need to sign in to Spotify again.", "앱 관리자가 먼저 이 Spotify 계정을 등록해야 합니다. Spotify 이메일 주소로 자리를 신청해 주세요. 등록된 뒤에 다시 시도하면 됩니다. Spotify에 다시 로그인할 필요는 없습니다."},
+	"WEBHOOK_URL_INVALID":      {"The address must begin with https:// and must not be that of a private network.", "주소는 https://로 시작해야 하고 사설 네트워크 주소일 수 없습니다."},
 	"NICKNAME_INVALID":         {"A nickname has 1 to 30 characters.", "닉네임은 1자 이상 30자 이하여야 합니다."},
 }
 
@@ -65,7 +66,7 @@ var grantNotStored = message{"The app's owner has to register this Spotify accou
 
 // fieldByCode holds the invalid field of codes that concern one field.
 var fieldByCode = map[string]string{
-	"NICKNAME_INVALID": "nickName", "INVITE_REQUIRED": "invite", "INVITE_INVALID": "invite", "SPOTIFY_CODE_INVALID": "code",
+	"NICKNAME_INVALID": "nickName", "WEBHOOK_URL_INVALID": "url", "INVITE_REQUIRED": "invite", "INVITE_INVALID": "invite", "SPOTIFY_CODE_INVALID": "code",
 	"GOOGLE_TOKEN_INVALID": "accessToken", "GOOGLE_TOKEN_FOREIGN": "accessToken",
 	"REFRESH_TOKEN_INVALID": "refreshToken", "REFRESH_TOKEN_REUSED": "refreshToken",
 }

@@ -207,6 +207,7 @@ const (
 	UNAVAILABLE            FaultCode = "UNAVAILABLE"
 	UNPROCESSABLE          FaultCode = "UNPROCESSABLE"
 	UNSUPPORTEDMEDIATYPE   FaultCode = "UNSUPPORTED_MEDIA_TYPE"
+	WEBHOOKURLINVALID      FaultCode = "WEBHOOK_URL_INVALID"
 )
 
 // Valid indicates whether the value is a known member of the FaultCode enum.
@@ -297,6 +298,8 @@ func (e FaultCode) Valid() bool {
 	case UNPROCESSABLE:
 		return true
 	case UNSUPPORTEDMEDIATYPE:
+		return true
+	case WEBHOOKURLINVALID:
 		return true
 	default:
 		return false
@@ -489,6 +492,27 @@ func (e MySessionKind) Valid() bool {
 	case Bearer:
 		return true
 	case Cookie:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MyWebhookState.
+const (
+	Failing MyWebhookState = "failing"
+	Off     MyWebhookState = "off"
+	On      MyWebhookState = "on"
+)
+
+// Valid indicates whether the value is a known member of the MyWebhookState enum.
+func (e MyWebhookState) Valid() bool {
+	switch e {
+	case Failing:
+		return true
+	case Off:
+		return true
+	case On:
 		return true
 	default:
 		return false
@@ -783,6 +807,36 @@ func (e SignUpPolicy) Valid() bool {
 	case Invite:
 		return true
 	case Open:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookFailure.
+const (
+	WebhookFailureForbidden   WebhookFailure = "forbidden"
+	WebhookFailureGone        WebhookFailure = "gone"
+	WebhookFailureRejected    WebhookFailure = "rejected"
+	WebhookFailureTimeout     WebhookFailure = "timeout"
+	WebhookFailureUnknownHost WebhookFailure = "unknownHost"
+	WebhookFailureUnreachable WebhookFailure = "unreachable"
+)
+
+// Valid indicates whether the value is a known member of the WebhookFailure enum.
+func (e WebhookFailure) Valid() bool {
+	switch e {
+	case WebhookFailureForbidden:
+		return true
+	case WebhookFailureGone:
+		return true
+	case WebhookFailureRejected:
+		return true
+	case WebhookFailureTimeout:
+		return true
+	case WebhookFailureUnknownHost:
+		return true
+	case WebhookFailureUnreachable:
 		return true
 	default:
 		return false
@@ -1105,6 +1159,20 @@ type CreatedEmbedAnswer struct {
 	Data   CreatedEmbed `json:"data"`
 	Error  *Fault       `json:"error"`
 	Result Result       `json:"result"`
+}
+
+// CreatedWebhook defines model for CreatedWebhook.
+type CreatedWebhook struct {
+	// Secret The key of the signatures: `whsec_` and base64.
+	Secret  string    `json:"secret"`
+	Webhook MyWebhook `json:"webhook"`
+}
+
+// CreatedWebhookAnswer defines model for CreatedWebhookAnswer.
+type CreatedWebhookAnswer struct {
+	Data   CreatedWebhook `json:"data"`
+	Error  *Fault         `json:"error"`
+	Result Result         `json:"result"`
 }
 
 // DoneAnswer defines model for DoneAnswer.
@@ -1562,12 +1630,42 @@ type MySession struct {
 // MySessionKind `bearer`: the client has tokens. `cookie`: a browser has a cookie.
 type MySessionKind string
 
+// MyWebhook defines model for MyWebhook.
+type MyWebhook struct {
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	CreatedAt Timestamp `json:"createdAt"`
+
+	// DeliveredAt When the last message arrived; null if none did.
+	DeliveredAt  *Timestamp `json:"deliveredAt"`
+	FailingSince *Timestamp `json:"failingSince"`
+
+	// Failure Why the last attempt failed; null if it did not.
+	Failure *WebhookFailure `json:"failure"`
+
+	// NextAttemptAt When the message is sent again; null unless the state is `failing`.
+	NextAttemptAt *Timestamp `json:"nextAttemptAt"`
+	OffAt         *Timestamp `json:"offAt"`
+
+	// State `failing`: the last message did not arrive and is sent again. `off`: nothing is sent until the webhook is set again.
+	State MyWebhookState `json:"state"`
+	Url   string         `json:"url"`
+}
+
+// MyWebhookState `failing`: the last message did not arrive and is sent again. `off`: nothing is sent until the webhook is set again.
+type MyWebhookState string
+
 // NewEmbed defines model for NewEmbed.
 type NewEmbed struct {
 	Label *string `json:"label,omitempty"`
 
 	// Purpose `embed`: an image or its data on another page. `overlay`: the page for streaming programs.
 	Purpose EmbedPurpose `json:"purpose"`
+}
+
+// NewWebhook defines model for NewWebhook.
+type NewWebhook struct {
+	// Url An https address.
+	Url string `json:"url"`
 }
 
 // NowPlaying defines model for NowPlaying.
@@ -2050,6 +2148,33 @@ type UserEdit struct {
 	ShowProfileImage *bool `json:"showProfileImage,omitempty"`
 }
 
+// WebhookAnswer defines model for WebhookAnswer.
+type WebhookAnswer struct {
+	Data   *MyWebhook `json:"data"`
+	Error  *Fault     `json:"error"`
+	Result Result     `json:"result"`
+}
+
+// WebhookFailure `timeout`: no answer within 8 s. `unknownHost`: the host name has no address. `forbidden`: the address is not on the public
+// internet. `unreachable`: no connection. `rejected`: an answer other than 2xx. `gone`: the answer 410.
+type WebhookFailure string
+
+// WebhookTest defines model for WebhookTest.
+type WebhookTest struct {
+	Delivered bool            `json:"delivered"`
+	Failure   *WebhookFailure `json:"failure"`
+
+	// Status The status of the receiver's answer; null if there was none.
+	Status *int `json:"status"`
+}
+
+// WebhookTestAnswer defines model for WebhookTestAnswer.
+type WebhookTestAnswer struct {
+	Data   WebhookTest `json:"data"`
+	Error  *Fault      `json:"error"`
+	Result Result      `json:"result"`
+}
+
 // Code defines model for Code.
 type Code = string
 
@@ -2381,6 +2506,9 @@ type SetMyNoticesJSONRequestBody = MyNoticesChange
 
 // SetMySharingJSONRequestBody defines body for SetMySharing for application/json ContentType.
 type SetMySharingJSONRequestBody = SharingChange
+
+// SetMyWebhookJSONRequestBody defines body for SetMyWebhook for application/json ContentType.
+type SetMyWebhookJSONRequestBody = NewWebhook
 
 // ReportPersonJSONRequestBody defines body for ReportPerson for application/json ContentType.
 type ReportPersonJSONRequestBody = ReportRequest
@@ -2724,6 +2852,18 @@ type ServerInterface interface {
 	// PreviewMySharing What other users see of the user.
 	// (GET /v1/songspy/me/sharing/preview)
 	PreviewMySharing(c *gin.Context, params PreviewMySharingParams)
+	// DeleteMyWebhook Delete the webhook. It receives nothing from now on.
+	// (DELETE /v1/songspy/me/webhook)
+	DeleteMyWebhook(c *gin.Context)
+	// GetMyWebhook The user's webhook, and whether its messages arrive.
+	// (GET /v1/songspy/me/webhook)
+	GetMyWebhook(c *gin.Context)
+	// SetMyWebhook Set the webhook. It replaces an earlier one, and its secret.
+	// (PUT /v1/songspy/me/webhook)
+	SetMyWebhook(c *gin.Context)
+	// TestMyWebhook Send a message of the type `listening.test` to the webhook now.
+	// (POST /v1/songspy/me/webhook/test)
+	TestMyWebhook(c *gin.Context)
 	// SearchPeople Search users by nickname.
 	// (GET /v1/songspy/people)
 	SearchPeople(c *gin.Context, params SearchPeopleParams)
@@ -3904,6 +4044,58 @@ func (siw *ServerInterfaceWrapper) PreviewMySharing(c *gin.Context) {
 	siw.Handler.PreviewMySharing(c, params)
 }
 
+// DeleteMyWebhook operation middleware
+func (siw *ServerInterfaceWrapper) DeleteMyWebhook(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteMyWebhook(c)
+}
+
+// GetMyWebhook operation middleware
+func (siw *ServerInterfaceWrapper) GetMyWebhook(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetMyWebhook(c)
+}
+
+// SetMyWebhook operation middleware
+func (siw *ServerInterfaceWrapper) SetMyWebhook(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SetMyWebhook(c)
+}
+
+// TestMyWebhook operation middleware
+func (siw *ServerInterfaceWrapper) TestMyWebhook(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TestMyWebhook(c)
+}
+
 // SearchPeople operation middleware
 func (siw *ServerInterfaceWrapper) SearchPeople(c *gin.Context) {
 
@@ -4462,6 +4654,10 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/songspy/me/embeds", wrapper.ListMyEmbeds)
 	router.POST(options.BaseURL+"/v1/songspy/me/embeds", wrapper.CreateEmbed)
 	router.DELETE(options.BaseURL+"/v1/songspy/me/embeds/:id", wrapper.DeleteEmbed)
+	router.DELETE(options.BaseURL+"/v1/songspy/me/webhook", wrapper.DeleteMyWebhook)
+	router.GET(options.BaseURL+"/v1/songspy/me/webhook", wrapper.GetMyWebhook)
+	router.PUT(options.BaseURL+"/v1/songspy/me/webhook", wrapper.SetMyWebhook)
+	router.POST(options.BaseURL+"/v1/songspy/me/webhook/test", wrapper.TestMyWebhook)
 	router.GET(options.BaseURL+"/embed/:file", wrapper.GetEmbed)
 	router.GET(options.BaseURL+"/v1/songspy/me/hidden", wrapper.ListMyHiddenItems)
 	router.DELETE(options.BaseURL+"/v1/songspy/me/hidden/:uri", wrapper.UnhideItem)
@@ -8613,6 +8809,464 @@ func (response PreviewMySharing503JSONResponse) VisitPreviewMySharingResponse(w 
 	return err
 }
 
+type DeleteMyWebhookRequestObject struct {
+}
+
+type DeleteMyWebhookResponseObject interface {
+	VisitDeleteMyWebhookResponse(w http.ResponseWriter) error
+}
+
+type DeleteMyWebhook200JSONResponse DoneAnswer
+
+func (response DeleteMyWebhook200JSONResponse) VisitDeleteMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMyWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteMyWebhook401JSONResponse) VisitDeleteMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMyWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteMyWebhook403JSONResponse) VisitDeleteMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMyWebhook429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response DeleteMyWebhook429JSONResponse) VisitDeleteMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMyWebhook431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response DeleteMyWebhook431JSONResponse) VisitDeleteMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMyWebhook500JSONResponse struct{ InternalJSONResponse }
+
+func (response DeleteMyWebhook500JSONResponse) VisitDeleteMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMyWebhook503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response DeleteMyWebhook503JSONResponse) VisitDeleteMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyWebhookRequestObject struct {
+}
+
+type GetMyWebhookResponseObject interface {
+	VisitGetMyWebhookResponse(w http.ResponseWriter) error
+}
+
+type GetMyWebhook200JSONResponse WebhookAnswer
+
+func (response GetMyWebhook200JSONResponse) VisitGetMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetMyWebhook401JSONResponse) VisitGetMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyWebhook431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response GetMyWebhook431JSONResponse) VisitGetMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyWebhook500JSONResponse struct{ InternalJSONResponse }
+
+func (response GetMyWebhook500JSONResponse) VisitGetMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMyWebhook503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetMyWebhook503JSONResponse) VisitGetMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMyWebhookRequestObject struct {
+	Body *SetMyWebhookJSONRequestBody
+}
+
+type SetMyWebhookResponseObject interface {
+	VisitSetMyWebhookResponse(w http.ResponseWriter) error
+}
+
+type SetMyWebhook200JSONResponse CreatedWebhookAnswer
+
+func (response SetMyWebhook200JSONResponse) VisitSetMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMyWebhook400JSONResponse struct{ InvalidJSONResponse }
+
+func (response SetMyWebhook400JSONResponse) VisitSetMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMyWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response SetMyWebhook401JSONResponse) VisitSetMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMyWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response SetMyWebhook403JSONResponse) VisitSetMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMyWebhook413JSONResponse struct{ BodyTooLargeJSONResponse }
+
+func (response SetMyWebhook413JSONResponse) VisitSetMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMyWebhook415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response SetMyWebhook415JSONResponse) VisitSetMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMyWebhook429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response SetMyWebhook429JSONResponse) VisitSetMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMyWebhook431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response SetMyWebhook431JSONResponse) VisitSetMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMyWebhook500JSONResponse struct{ InternalJSONResponse }
+
+func (response SetMyWebhook500JSONResponse) VisitSetMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMyWebhook503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response SetMyWebhook503JSONResponse) VisitSetMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestMyWebhookRequestObject struct {
+}
+
+type TestMyWebhookResponseObject interface {
+	VisitTestMyWebhookResponse(w http.ResponseWriter) error
+}
+
+type TestMyWebhook200JSONResponse WebhookTestAnswer
+
+func (response TestMyWebhook200JSONResponse) VisitTestMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestMyWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response TestMyWebhook401JSONResponse) VisitTestMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestMyWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response TestMyWebhook403JSONResponse) VisitTestMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestMyWebhook404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response TestMyWebhook404JSONResponse) VisitTestMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestMyWebhook429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response TestMyWebhook429JSONResponse) VisitTestMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestMyWebhook431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response TestMyWebhook431JSONResponse) VisitTestMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestMyWebhook500JSONResponse struct{ InternalJSONResponse }
+
+func (response TestMyWebhook500JSONResponse) VisitTestMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestMyWebhook503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response TestMyWebhook503JSONResponse) VisitTestMyWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SearchPeopleRequestObject struct {
 	Params SearchPeopleParams
 }
@@ -11167,6 +11821,18 @@ type StrictServerInterface interface {
 	// PreviewMySharing What other users see of the user.
 	// (GET /v1/songspy/me/sharing/preview)
 	PreviewMySharing(ctx context.Context, request PreviewMySharingRequestObject) (PreviewMySharingResponseObject, error)
+	// DeleteMyWebhook Delete the webhook. It receives nothing from now on.
+	// (DELETE /v1/songspy/me/webhook)
+	DeleteMyWebhook(ctx context.Context, request DeleteMyWebhookRequestObject) (DeleteMyWebhookResponseObject, error)
+	// GetMyWebhook The user's webhook, and whether its messages arrive.
+	// (GET /v1/songspy/me/webhook)
+	GetMyWebhook(ctx context.Context, request GetMyWebhookRequestObject) (GetMyWebhookResponseObject, error)
+	// SetMyWebhook Set the webhook. It replaces an earlier one, and its secret.
+	// (PUT /v1/songspy/me/webhook)
+	SetMyWebhook(ctx context.Context, request SetMyWebhookRequestObject) (SetMyWebhookResponseObject, error)
+	// TestMyWebhook Send a message of the type `listening.test` to the webhook now.
+	// (POST /v1/songspy/me/webhook/test)
+	TestMyWebhook(ctx context.Context, request TestMyWebhookRequestObject) (TestMyWebhookResponseObject, error)
 	// SearchPeople Search users by nickname.
 	// (GET /v1/songspy/people)
 	SearchPeople(ctx context.Context, request SearchPeopleRequestObject) (SearchPeopleResponseObject, error)
@@ -11742,6 +12408,58 @@ func (sh *strictHandler) PreviewMySharing(c *gin.Context, params PreviewMySharin
 	response, err := sh.ssi.PreviewMySharing(c.Request.Context(), request)
 	if err == nil {
 		err = response.VisitPreviewMySharingResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) DeleteMyWebhook(c *gin.Context) {
+	var request DeleteMyWebhookRequestObject
+	response, err := sh.ssi.DeleteMyWebhook(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitDeleteMyWebhookResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) GetMyWebhook(c *gin.Context) {
+	var request GetMyWebhookRequestObject
+	response, err := sh.ssi.GetMyWebhook(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitGetMyWebhookResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) SetMyWebhook(c *gin.Context) {
+	var request SetMyWebhookRequestObject
+	var body SetMyWebhookJSONRequestBody
+	switch sent, err := decodeBody(c.Request, &body); {
+	case err != nil:
+		sh.fail(c, err)
+		return
+	case sent:
+		request.Body = &body
+	}
+	response, err := sh.ssi.SetMyWebhook(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitSetMyWebhookResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) TestMyWebhook(c *gin.Context) {
+	var request TestMyWebhookRequestObject
+	response, err := sh.ssi.TestMyWebhook(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitTestMyWebhookResponse(c.Writer)
 	}
 	if err != nil {
 		sh.fail(c, err)

@@ -121,6 +121,11 @@ func embed(playing *visibility.Seen[songspy.BoardEntry]) Embed {
 	return Embed{NowPlaying: nowPlaying(playing)}
 }
 
+// RenderEmbed returns the data of a message to a webhook: that of an embed.
+func RenderEmbed(playing *visibility.Seen[songspy.BoardEntry]) (json.RawMessage, error) {
+	return json.Marshal(embed(playing))
+}
+
 func personPlay(seen visibility.Seen[songspy.PlayWithTrack]) PersonPlay {
 	p := seen.Value()
 	return PersonPlay{

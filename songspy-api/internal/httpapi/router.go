@@ -23,6 +23,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 	"github.com/songspy/songspy/songspy-api/internal/people"
 	"github.com/songspy/songspy/songspy-api/internal/web"
+	"github.com/songspy/songspy/songspy-api/internal/webhook"
 )
 
 // Users stores the accounts.
@@ -84,6 +85,7 @@ type Options struct {
 	People          *people.Service
 	Embeds          *embeds.Service
 	Art             *embeds.Art
+	Webhooks        *webhook.Service
 	Users           Users
 	Links           Links
 	History         PlayHistory

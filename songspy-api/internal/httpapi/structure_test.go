@@ -333,7 +333,7 @@ func eight() Person { return render() }
 func TestStructure_HandlersGetAndGiveRevealedValuesOnly(t *testing.T) {
 	s := newStructure(nil)
 	for path, answers := range map[string]bool{
-		"songspy-api/internal/httpapi": false, "songspy-api/internal/web": false, "songspy-api/internal/people": true, "songspy-api/internal/board": true, "songspy-api/internal/embeds": false,
+		"songspy-api/internal/httpapi": false, "songspy-api/internal/web": false, "songspy-api/internal/people": true, "songspy-api/internal/board": true, "songspy-api/internal/embeds": false, "songspy-api/internal/webhook": false,
 	} {
 		found, err := rawSignatures(s, workspace+path, answers)
 		if err != nil || len(found) > 0 {

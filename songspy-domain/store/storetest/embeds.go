@@ -78,6 +78,9 @@ func embeds() suite {
 			must(t, b.UpdateWebhook(t.Context(), w, 0))
 			same(t, "the webhook", value[songspy.Webhook](t)(b.Webhook(t.Context(), u)), w)
 			RequireCode(t, b.UpdateWebhook(t.Context(), w, 0), songspy.CodeConflict)
+			w.Fingerprint = nil // nothing plays
+			must(t, b.UpdateWebhook(t.Context(), w, 1))
+			same(t, "the webhook without a track", value[songspy.Webhook](t)(b.Webhook(t.Context(), u)), w)
 			off := start.Add(2 * time.Hour)
 			w.OffAt = &off
 			must(t, b.UpdateWebhook(t.Context(), w, 1))

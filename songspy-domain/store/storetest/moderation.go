@@ -103,6 +103,10 @@ func moderation() suite {
 			b.share(t, l.UserID, func(*songspy.Sharing) {})
 			value[songspy.ShareLink](t)(b.SaveShareLink(t.Context(), l.UserID, []byte("hash")))
 			must(t, b.DeleteShareLink(t.Context(), l.UserID))
+			embed := value[songspy.EmbedToken](t)(b.CreateEmbedToken(t.Context(), songspy.EmbedToken{UserID: l.UserID, Purpose: songspy.EmbedImage, Label: "my page", Hash: []byte("hash")}))
+			must(t, b.DeleteEmbedToken(t.Context(), l.UserID, embed.ID))
+			value[songspy.Webhook](t)(b.SaveWebhook(t.Context(), l.UserID, "https://hook.example/", "key"))
+			must(t, b.DeleteWebhook(t.Context(), l.UserID))
 			update := playingUpdate(l, song(1), start)
 			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour)), finishedPlay(song(2), start.Add(-2*time.Hour))}
 			update.Tracks = append(update.Tracks, song(2))
@@ -114,7 +118,8 @@ func moderation() suite {
 			same(t, "the audit log", log, []string{
 				"signed_up by self: ", "linked by self: ", "signed_in by self: Firefox", "signed_in by self: Safari", "signed_out by system: Firefox",
 				"signed_out by self: Safari", "signed_in by self: ", "signed_out_all by self: ", "sharing_changed by self: now, hideEpisodes",
-				"share_link_created by self: ", "share_link_revoked by self: ", "erased by self: plays: 1", "unlinked by self: plays: 1",
+				"share_link_created by self: ", "share_link_revoked by self: ", "embed_created by self: my page", "embed_revoked by self: my page",
+				"webhook_set by self: ", "webhook_deleted by self: ", "erased by self: plays: 1", "unlinked by self: plays: 1",
 			})
 			same(t, "of another user", kinds(t, b, other), []string{"signed_up by self: "})
 		},

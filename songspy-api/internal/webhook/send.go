@@ -1,0 +1,276 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
+	"github.com/songspy/songspy/songspy-domain/visibility"
+)
+
+const (
+	// interval is how often the board is compared with what was sent.
+	interval = time.Second
+	// reloadInterval is how often webhooks that users have set are looked for.
+	reloadInterval = 5 * time.Second
+	// leaseName names the lease of the sender. It lasts for leaseLength and is renewed
+	// every leaseRenewal.
+	leaseName                 = "webhooks"
+	leaseLength, leaseRenewal = 15 * time.Second, 5 * time.Second
+	// storeTimeout limits one call of the store.
+	storeTimeout = 4 * time.Second
+	// claimLength is how long a message that is being sent is not sent by another
+	// process. It is longer than a message and its record take.
+	claimLength = 30 * time.Second
+	// sendersMax limits the messages that are sent at the same time.
+	sendersMax = 64
+	// loadPage is how many webhooks are read at once.
+	loadPage = 500
+
+	// firstRetry is the time after a failure. Each further failure doubles it, up to
+	// lastRetry. A webhook that has failed for offAfter is switched off.
+	firstRetry, lastRetry = 5 * time.Second, time.Hour
+	offAfter              = 3 * 24 * time.Hour
+)
+
+// hook is a webhook that is on, as this process last stored or read it.
+type hook struct {
+	songspy.Webhook
+	busy bool // a message is being sent
+}
+
+// Run sends messages until ctx ends, while this process has the lease.
+func (s *Service) Run(ctx context.Context) {
+	owner := rand.Text()
+	defer s.sending.Wait()
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+		defer cancel()
+		if err := s.Store.ReleaseLease(ctx, leaseName, owner); err != nil {
+			s.Log.WarnContext(ctx, "releasing the lease of the webhooks failed; another replica takes over when it expires", slog.Any(logkey.Error, err))
+		}
+	}()
+	ticks := time.NewTicker(interval)
+	defer ticks.Stop()
+	var heldUntil, askedAt, loadedAt time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+		now := s.Now()
+		if now.Sub(askedAt).Abs() >= leaseRenewal {
+			askedAt = now
+			if s.lease(ctx, owner) {
+				heldUntil = now.Add(leaseLength - storeTimeout) // the database's clock may run faster
+			}
+		}
+		if !now.Before(heldUntil) {
+			loadedAt = time.Time{} // another replica may have sent
+			s.forget()
+			continue
+		}
+		if now.Sub(loadedAt).Abs() >= reloadInterval && s.reload(ctx) {
+			loadedAt = now
+		}
+		s.sendChanges(ctx)
+	}
+}
+
+func (s *Service) lease(ctx context.Context, owner string) bool {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	held, err := s.Store.AcquireLease(ctx, leaseName, owner, leaseLength)
+	if err != nil && ctx.Err() == nil {
+		s.Log.WarnContext(ctx, "the lease of the webhooks could not be renewed; trying again", slog.Any(logkey.Error, err))
+	}
+	return held
+}
+
+func (s *Service) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hooks = map[songspy.UserID]*hook{}
+}
+
+// reload reads webhooks that this process does not know, and forgets those that are gone.
+func (s *Service) reload(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	ids, err := s.Store.WebhookIDs(ctx)
+	var found []songspy.Webhook
+	if err == nil {
+		for page := range slices.Chunk(s.unknown(ids), loadPage) {
+			webhooks, failed := s.Store.WebhooksByUser(ctx, page)
+			if err = failed; err != nil {
+				break
+			}
+			found = append(found, webhooks...)
+		}
+	}
+	if err != nil {
+		s.Log.WarnContext(ctx, "webhooks could not be read; trying again", slog.Any(logkey.Error, err))
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.hooks, func(user songspy.UserID, h *hook) bool { return ids[user] != h.ID })
+	for _, w := range found {
+		if w.OffAt == nil && s.hooks[w.UserID] == nil {
+			s.hooks[w.UserID] = &hook{Webhook: w}
+		}
+	}
+	return true
+}
+
+// unknown returns the users of webhooks that this process does not know.
+func (s *Service) unknown(ids map[songspy.UserID]songspy.PublicID) (users []songspy.UserID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for user, id := range ids {
+		if h := s.hooks[user]; h == nil || h.ID != id {
+			users = append(users, user)
+		}
+	}
+	return users
+}
+
+// sendChanges begins to send to each webhook whose last message does not say what the
+// board shows, unless it has to wait after a failure.
+func (s *Service) sendChanges(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, busy := s.Now(), 0
+	for _, h := range s.hooks {
+		if h.busy {
+			busy++
+		}
+	}
+	for user, h := range s.hooks {
+		if busy >= sendersMax {
+			return
+		}
+		if h.busy || now.Before(h.NextAttemptAt) {
+			continue
+		}
+		seen, err := s.visible(user)
+		if err != nil {
+			return // the board is not available
+		}
+		says := fingerprint(h.Key, seen)
+		if h.Delivered && bytes.Equal(says, h.Fingerprint) {
+			continue
+		}
+		h.busy = true
+		busy++
+		s.sending.Go(func() { s.send(ctx, h, seen, says) })
+	}
+}
+
+// fingerprint returns a keyed hash of what a message about the track says; nil if it says
+// that nothing plays. A track that plays again has another start.
+func fingerprint(key songspy.Secret, seen *visibility.Seen[songspy.BoardEntry]) []byte {
+	if seen == nil {
+		return nil
+	}
+	p := seen.Value()
+	var said [16]byte
+	binary.BigEndian.PutUint64(said[:8], uint64(p.Track.PublicID))
+	binary.BigEndian.PutUint64(said[8:], uint64(p.Playing.StartedAt.UnixMicro()))
+	mac := hmac.New(sha256.New, []byte(key.Reveal()))
+	mac.Write(said[:])
+	return mac.Sum(nil)
+}
+
+// send makes one attempt, and records it before and after.
+func (s *Service) send(ctx context.Context, h *hook, seen *visibility.Seen[songspy.BoardEntry], says []byte) {
+	w, read := h.Webhook, h.Sequence
+	keep := func(w songspy.Webhook, known bool) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		h.Webhook, h.busy = w, false
+		if !known && s.hooks[w.UserID] == h {
+			delete(s.hooks, w.UserID) // the next reload reads it
+		}
+	}
+	now := s.Now()
+	if !bytes.Equal(says, w.Fingerprint) {
+		w.Sequence++
+		w.Fingerprint = says
+	}
+	w.Delivered, w.NextAttemptAt = false, now.Add(claimLength)
+	if err := s.update(ctx, w, read); err != nil {
+		keep(h.Webhook, songspy.CodeOf(err) != songspy.CodeConflict)
+		return
+	}
+	kind := typePlaying
+	if seen == nil {
+		kind = typeStopped
+	}
+	body, err := s.body(kind, seen, now)
+	if err != nil {
+		s.Log.ErrorContext(ctx, "a message to a webhook could not be built", slog.Any(logkey.Error, err))
+		keep(w, true)
+		return
+	}
+	_, failure := s.post(ctx, w, messageID(w), body, now)
+	if ctx.Err() != nil { // the process ends: another one sends the message again, with the same id
+		keep(w, false)
+		return
+	}
+	w = s.after(w, failure, s.Now())
+	keep(w, s.update(ctx, w, w.Sequence) == nil && w.OffAt == nil)
+}
+
+// messageID returns the id of the last message of a webhook. It is the same in every
+// attempt.
+func messageID(w songspy.Webhook) string {
+	return "msg_" + songspy.Handle(w.ID) + "_" + strconv.FormatInt(w.Sequence, 10)
+}
+
+// after returns the webhook after an attempt at a time. It counts the attempt.
+func (s *Service) after(w songspy.Webhook, failure songspy.WebhookFailure, at time.Time) songspy.Webhook {
+	outcome := "delivered"
+	if failure == "" {
+		w.Delivered, w.Attempts, w.FailingSince, w.Failure, w.DeliveredAt, w.NextAttemptAt = true, 0, nil, "", &at, at
+	} else {
+		outcome = "failed"
+		w.Attempts++
+		w.Failure, w.NextAttemptAt = failure, at.Add(retryWait(w.Attempts))
+		if w.FailingSince == nil {
+			w.FailingSince = &at
+		}
+		if failure == songspy.WebhookGone || at.Sub(*w.FailingSince) >= offAfter {
+			outcome, w.OffAt = "switched_off", &at
+		}
+	}
+	s.messages.WithLabelValues(outcome).Inc()
+	return w
+}
+
+// retryWait returns how long to wait after so many failures in a row.
+func retryWait(failures int) time.Duration {
+	const doublingsMax = 10 // beyond lastRetry
+	return min(firstRetry<<min(failures-1, doublingsMax), lastRetry)
+}
+
+func (s *Service) update(ctx context.Context, w songspy.Webhook, read int64) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	err := s.Store.UpdateWebhook(ctx, w, read)
+	if err != nil && songspy.CodeOf(err) != songspy.CodeConflict {
+		s.Log.WarnContext(ctx, "the state of a webhook could not be stored", slog.Int64(logkey.UserID, int64(w.UserID)), slog.Any(logkey.Error, err))
+	}
+	return err
+}

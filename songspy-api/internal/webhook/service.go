@@ -1,0 +1,161 @@
+package webhook
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/visibility"
+)
+
+// Store stores webhooks. Its methods return not_found if there is none.
+type Store interface {
+	// SaveWebhook replaces the user's webhook.
+	SaveWebhook(ctx context.Context, id songspy.UserID, url, key songspy.Secret) (songspy.Webhook, error)
+	Webhook(ctx context.Context, id songspy.UserID) (songspy.Webhook, error)
+	DeleteWebhook(ctx context.Context, id songspy.UserID) error
+	// WebhookIDs returns the ids of the webhooks that are on.
+	WebhookIDs(ctx context.Context) (map[songspy.UserID]songspy.PublicID, error)
+	WebhooksByUser(ctx context.Context, ids []songspy.UserID) ([]songspy.Webhook, error)
+	// UpdateWebhook returns conflict if the stored webhook has another sequence than the
+	// one that was read, has another id, or is off.
+	UpdateWebhook(ctx context.Context, w songspy.Webhook, read int64) error
+	// AcquireLease returns false while another owner has the lease.
+	AcquireLease(ctx context.Context, name, owner string, length time.Duration) (bool, error)
+	ReleaseLease(ctx context.Context, name, owner string) error
+}
+
+// Board is the live board.
+type Board interface {
+	NowPlaying(v visibility.Viewer, user songspy.UserID) (visibility.Seen[songspy.BoardEntry], bool, error)
+}
+
+// Options configures a Service.
+type Options struct {
+	Store Store
+	Board Board
+	// Render returns the data of a message about a track; nil: nothing plays.
+	Render func(*visibility.Seen[songspy.BoardEntry]) (json.RawMessage, error)
+	// AnyAddress allows http and addresses that are not on the public internet, for
+	// development.
+	AnyAddress bool
+	// Transport makes the calls; nil: the network.
+	Transport http.RoundTripper
+	Now       func() time.Time
+	Log       *slog.Logger
+	Metrics   prometheus.Registerer
+}
+
+// Service manages webhooks. Run sends their messages.
+type Service struct {
+	Options
+	client   *http.Client
+	messages *prometheus.CounterVec
+	sending  sync.WaitGroup
+
+	mu    sync.Mutex
+	hooks map[songspy.UserID]*hook // that are on, as this process knows them
+}
+
+// New returns a Service.
+func New(o Options) *Service {
+	s := &Service{Options: o, hooks: map[songspy.UserID]*hook{}, messages: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "songspy_webhook_messages_total", Help: "Attempts to send a message to a user's webhook, by outcome.",
+	}, []string{"outcome"})}
+	if o.Transport == nil {
+		o.Transport = newTransport(o.AnyAddress)
+	}
+	s.client = newClient(o.Transport)
+	o.Metrics.MustRegister(s.messages)
+	for _, outcome := range []string{"delivered", "failed", "switched_off"} {
+		s.messages.WithLabelValues(outcome)
+	}
+	return s
+}
+
+// keyBytes is the length of a key: Standard Webhooks asks for 24 to 64.
+const keyBytes = 32
+
+// keyPrefix begins a key as users see it.
+const keyPrefix = "whsec_"
+
+// Set sets the caller's webhook, in place of any other, and returns its key, which is
+// shown once. The error for an address that cannot be used has the reason
+// WEBHOOK_URL_INVALID.
+func (s *Service) Set(ctx context.Context, self visibility.Self, address songspy.Secret) (songspy.Webhook, songspy.Secret, error) {
+	if err := s.checkAddress(address.Reveal()); err != nil {
+		return songspy.Webhook{}, "", err
+	}
+	key := make([]byte, keyBytes)
+	_, _ = rand.Read(key) // never fails
+	w, err := s.Store.SaveWebhook(ctx, self.ID(), address, songspy.Secret(key))
+	return w, songspy.Secret(keyPrefix + base64.StdEncoding.EncodeToString(key)), err
+}
+
+// checkAddress checks what can be known of an address before it is called.
+func (s *Service) checkAddress(address string) error {
+	u, err := url.Parse(address)
+	ok := err == nil && u.Hostname() != "" && u.User == nil && u.Fragment == "" && (u.Scheme == "https" || s.AnyAddress && u.Scheme == "http")
+	if ok && !s.AnyAddress {
+		if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
+			ok = public.SafeAddr(ip) == nil
+		}
+	}
+	if !ok {
+		return &songspy.Error{Code: songspy.CodeInvalid, Reason: "WEBHOOK_URL_INVALID"}
+	}
+	return nil
+}
+
+// Get returns the caller's webhook.
+func (s *Service) Get(ctx context.Context, self visibility.Self) (songspy.Webhook, error) {
+	return s.Store.Webhook(ctx, self.ID())
+}
+
+// Delete deletes the caller's webhook, if there is one. Nothing is sent to it from now on.
+func (s *Service) Delete(ctx context.Context, self visibility.Self) error {
+	if err := s.Store.DeleteWebhook(ctx, self.ID()); songspy.CodeOf(err) != songspy.CodeNotFound {
+		return err
+	}
+	return nil
+}
+
+// Test sends a message of the type listening.test with the present state to the caller's
+// webhook. It returns why it failed, and the status of an answer; 0 if there was none. It
+// does not count as a failure of the webhook.
+func (s *Service) Test(ctx context.Context, self visibility.Self) (status int, failure songspy.WebhookFailure, err error) {
+	w, err := s.Store.Webhook(ctx, self.ID())
+	if err != nil {
+		return 0, "", err
+	}
+	seen, err := s.visible(w.UserID)
+	if err != nil {
+		return 0, "", err
+	}
+	now := s.Now()
+	body, err := s.body(typeTest, seen, now)
+	if err != nil {
+		return 0, "", err
+	}
+	status, failure = s.post(ctx, w, "test_"+rand.Text(), body, now)
+	return status, failure, nil
+}
+
+// visible returns what the holder of the user's share link sees; nil: nothing.
+func (s *Service) visible(user songspy.UserID) (*visibility.Seen[songspy.BoardEntry], error) {
+	seen, ok, err := s.Board.NowPlaying(visibility.LinkHolder(visibility.Anonymous(), user), user)
+	if !ok || err != nil {
+		return nil, err
+	}
+	return &seen, nil
+}
