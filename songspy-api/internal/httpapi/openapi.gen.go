@@ -38,6 +38,8 @@ func (e AuditEventActor) Valid() bool {
 
 // Defines values for AuditEventKind.
 const (
+	AuditEventKindEmbedCreated     AuditEventKind = "embed_created"
+	AuditEventKindEmbedRevoked     AuditEventKind = "embed_revoked"
 	AuditEventKindErased           AuditEventKind = "erased"
 	AuditEventKindExported         AuditEventKind = "exported"
 	AuditEventKindHidden           AuditEventKind = "hidden"
@@ -52,11 +54,17 @@ const (
 	AuditEventKindSignedOutAll     AuditEventKind = "signed_out_all"
 	AuditEventKindSignedUp         AuditEventKind = "signed_up"
 	AuditEventKindUnlinked         AuditEventKind = "unlinked"
+	AuditEventKindWebhookDeleted   AuditEventKind = "webhook_deleted"
+	AuditEventKindWebhookSet       AuditEventKind = "webhook_set"
 )
 
 // Valid indicates whether the value is a known member of the AuditEventKind enum.
 func (e AuditEventKind) Valid() bool {
 	switch e {
+	case AuditEventKindEmbedCreated:
+		return true
+	case AuditEventKindEmbedRevoked:
+		return true
 	case AuditEventKindErased:
 		return true
 	case AuditEventKindExported:
@@ -84,6 +92,10 @@ func (e AuditEventKind) Valid() bool {
 	case AuditEventKindSignedUp:
 		return true
 	case AuditEventKindUnlinked:
+		return true
+	case AuditEventKindWebhookDeleted:
+		return true
+	case AuditEventKindWebhookSet:
 		return true
 	default:
 		return false

@@ -274,7 +274,7 @@ func (w *world) run(t *testing.T) *webhook.Service {
 	return s
 }
 
-// stored returns the webhook as it is stored.
+// stored returns the stored webhook.
 func (w *world) stored() songspy.Webhook {
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()

@@ -178,8 +178,8 @@ func (s *Service) sendChanges(ctx context.Context) {
 	}
 }
 
-// fingerprint returns a keyed hash of what a message about the track says; nil if it says
-// that nothing plays. A track that plays again has another start.
+// fingerprint returns a keyed hash of the content of a message about the track; nil if
+// nothing plays. A track that plays again has another start.
 func fingerprint(key songspy.Secret, seen *visibility.Seen[songspy.BoardEntry]) []byte {
 	if seen == nil {
 		return nil
