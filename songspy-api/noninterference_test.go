@@ -787,6 +787,7 @@ var noninterferenceCases = []noninterferenceCase{
 		return []query{{values: []any{token + ".svg"}}, {values: []any{token + ".json"}}, {values: []any{"unknown.json"}}}
 	}},
 	{"listMyEmbeds", read, false, one(query{})},
+	{"getMyWebhook", read, false, one(query{})},
 	{"getTrack", read, false, func(u *turn) (queries []query) {
 		for _, id := range []songspy.PublicID{pickOne(u.r, u.tracks...), pickOne(u.r, u.tracks...), 1} {
 			queries = append(queries, query{values: []any{songspy.Handle(id)}})
@@ -843,6 +844,10 @@ var noninterferenceCases = []noninterferenceCase{
 	{"deleteShareLink", write, false, one(query{})},
 	{"createEmbed", write, false, one(query{body: map[string]string{"purpose": "embed"}})},
 	{"deleteEmbed", write, false, one(query{values: []any{1}})},
+	{"setMyWebhook", write, false, one(query{body: map[string]string{"url": "http://127.0.0.1:1/"}})},
+	{"testMyWebhook", write, false, one(query{})},
+	{"getMyWebhook", write, false, one(query{})},
+	{"deleteMyWebhook", write, false, one(query{})},
 	{"hideItem", write, false, one(query{values: []any{artistURI}})},
 	{"unhideItem", write, false, one(query{values: []any{artistURI}})},
 	{"editUser", write, false, func(u *turn) []query {
