@@ -12,6 +12,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/visibility"
 
 	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
@@ -20,6 +21,9 @@ import (
 
 // languageCookie holds the language that the viewer has chosen on the page.
 const languageCookie = "songspy-language"
+
+// listeningMax is how many people that the viewer follows are on the front page at most.
+const listeningMax = 100
 
 // pageRoutes registers the routes of the bundled page. They are not in the contract.
 func (s *server) pageRoutes(engine *gin.Engine) {
@@ -88,9 +92,7 @@ func (s *server) servePage(p web.Page) gin.HandlerFunc {
 			known = err == nil || songspy.CodeOf(err) == songspy.CodeUnauthorized
 		}
 		if known && p.Path == "/" { // else the module asks, and shows what is wrong
-			if seen, next, err := s.opts.People.Listening(ctx, callerFrom(c.Request.Context()).Self(), board.Everyone, nil, defaultListeningSize); err == nil {
-				view.Listening = listeningPage(seen, next)
-			}
+			view.Listening, _ = s.firstListening(c.Request.Context())
 		}
 		s.writePage(c, view)
 	}
@@ -107,6 +109,22 @@ func (s *server) signInPath(r *http.Request) string {
 		return welcome
 	}
 	return "/v1/songspy/auth/google?return=" + url.QueryEscape(welcome)
+}
+
+// firstListening returns who is listening, as the viewer sees it.
+func (s *server) firstListening(ctx context.Context) (*web.Listening, error) {
+	self := callerFrom(ctx).Self()
+	window, _, err := s.opts.People.Listening(ctx, self, board.Everyone, nil, defaultListeningSize)
+	if err != nil {
+		return nil, err
+	}
+	var following []visibility.Seen[songspy.BoardEntry]
+	if callerFrom(ctx) != (auth.Caller{}) {
+		if following, _, err = s.opts.People.Listening(ctx, self, board.Following, nil, listeningMax); err != nil {
+			return nil, err
+		}
+	}
+	return firstListening(window, following), nil
 }
 
 func (s *server) writePage(c *gin.Context, view web.View) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/songspy/songspy/songspy-api/internal/people"
+	"github.com/songspy/songspy/songspy-api/internal/web"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
@@ -88,6 +89,30 @@ func RenderLive(seen visibility.Seen[songspy.BoardEntry]) []byte {
 		panic(err) // it holds only texts, numbers and times
 	}
 	return text
+}
+
+// firstListening returns the front page: people that the viewer follows are in Following
+// only. The hero is the user whose track began last.
+func firstListening(window, following []visibility.Seen[songspy.BoardEntry]) *web.Listening {
+	first := &web.Listening{Window: []any{}, Following: []any{}}
+	var hero visibility.Seen[songspy.BoardEntry]
+	known := map[songspy.UserID]bool{}
+	add := func(to *[]any, entries []visibility.Seen[songspy.BoardEntry]) {
+		for _, seen := range entries {
+			p := seen.Value()
+			if known[p.User.ID] {
+				continue
+			}
+			known[p.User.ID] = true
+			*to = append(*to, listeningEntry(seen))
+			if first.Hero == nil || p.Playing.StartedAt.After(hero.Value().Playing.StartedAt) {
+				hero, first.Hero = seen, listeningEntry(seen)
+			}
+		}
+	}
+	add(&first.Following, following)
+	add(&first.Window, window)
+	return first
 }
 
 // trackPage returns the page of the track that all these users are listening to.

@@ -3,12 +3,14 @@ package web_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -83,13 +85,14 @@ type pageTest struct {
 	t    *testing.T
 	feed *fakeFeed
 	url  string
-	// override replaces the handler of the board's route; nil: the real one.
+	// override replaces the handler of the board's routes; nil: the real one.
 	override atomic.Pointer[http.HandlerFunc]
 }
 
 const (
-	route = "/v1/songspy/tracks/current-playing"
-	cover = `<svg xmlns="http://www.w3.org/2000/svg" width="300" height="300"><rect width="300" height="300" fill="#a33"/></svg>`
+	route = "/v1/songspy/listening"
+	cover = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 300" width="640" height="640"><rect width="300" height="300" fill="hsl(%d,55%%,52%%)"/>` +
+		`<circle cx="150" cy="150" r="88" fill="hsl(%d,60%%,82%%)"/><rect x="%d" width="%d" height="300" fill="hsl(%d,45%%,30%%)"/></svg>`
 )
 
 func newPageTest(t *testing.T, entries ...songspy.BoardEntry) *pageTest {
@@ -136,8 +139,9 @@ func newPageTest(t *testing.T, entries ...songspy.BoardEntry) *pageTest {
 		switch answer := s.override.Load(); {
 		case r.URL.Path == "/cover":
 			w.Header().Set("Content-Type", "image/svg+xml")
-			_, _ = w.Write([]byte(cover))
-		case r.URL.Path == route && answer != nil:
+			n, _ := strconv.Atoi(r.URL.RawQuery)
+			_, _ = fmt.Fprintf(w, cover, 12+n*37%360, n*83%360, 40+n*29%200, 30+n*17%90, n*61%360)
+		case strings.HasPrefix(r.URL.Path, route) && answer != nil:
 			(*answer)(w, r)
 		default:
 			handler.ServeHTTP(w, r)
@@ -183,7 +187,7 @@ func (s *pageTest) waitFor(tab context.Context, expression string) {
 			document.dispatchEvent(new Event("visibilitychange"));
 			await new Promise((done) => setTimeout(done, 50));
 		}
-		return document.querySelector("#status").outerHTML + document.querySelector("#board").outerHTML;
+		return document.querySelector("main").outerHTML.slice(0, 3000);
 	})()`, chromedp.EvalAwaitPromise))
 	if err != nil || missing != "" {
 		s.t.Fatalf("waited too long for %s: error %v; the page has %s", expression, err, missing)
@@ -221,8 +225,13 @@ func newEntry(id int, title string, ago int) songspy.BoardEntry {
 			UserID: songspy.UserID(id), State: songspy.PlayerPlaying, TrackURI: "spotify:track:" + title, StartedAt: start, ObservedAt: time.Now(), EndsAt: &end,
 		},
 		Track: songspy.Track{
-			ID: songspy.TrackID(len(title)*100 + id), Kind: songspy.KindTrack, Title: title, Artists: "Somebody, Somebody Else",
-			URL: "https://open.spotify.com/track/1", ImageURL: "HERE/cover", DurationMS: 3_600_000,
+			ID: songspy.TrackID(len(title)*100 + id), PublicID: songspy.PublicID(len(title)*100 + id), Kind: songspy.KindTrack, Title: title, Artists: "Somebody, Somebody Else",
+			ArtistRefs: []songspy.Artist{
+				{URI: "spotify:artist:1", Name: "Somebody", URL: "https://open.spotify.com/artist/1"},
+				{URI: "spotify:artist:2", Name: "Somebody Else", URL: "https://open.spotify.com/artist/2"},
+			},
+			AlbumRef: songspy.Album{URI: "spotify:album:1", Name: "An Album", URL: "https://open.spotify.com/album/1"},
+			URL:      "https://open.spotify.com/track/1", ImageURL: "HERE/cover", DurationMS: 3_600_000,
 		},
 	}
 }

@@ -2,47 +2,99 @@ package web_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// titles is a script that returns the titles on the board, in order.
-const titles = `Array.from(document.querySelectorAll("#board h2"), (h) => h.textContent).join()`
+// titles is a script that returns the titles in the window, in order; "-" is an empty place.
+const titles = `Array.from(document.querySelectorAll("#board li"), (li) => li.querySelector("h3")?.textContent || "-").join()`
 
-func TestPage_ChangesMoveOnlyChangedCardsAndKeepTheFocus(t *testing.T) {
+// lost is the handler of a server that is down.
+var lost http.HandlerFunc = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }
+
+func TestPage_CardsKeepTheirPlaceAndTheFocus(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20), newEntry(3, "three", 30), newEntry(4, "four", 40))
 	tab := s.openTab(1280, 800, "")
 	s.waitFor(tab, titles+` === "one,two,three,four"`)
 	evaluate[any](s, tab, `
 		window.inserted = [];
-		new MutationObserver((all) => all.forEach((m) => inserted.push(...Array.from(m.addedNodes, (n) => n.querySelector("h2").textContent))))
+		new MutationObserver((all) => all.forEach((m) => inserted.push(...Array.from(m.addedNodes, (n) => n.querySelector("h3")?.textContent || "-"))))
 			.observe(document.getElementById("board"), { childList: true });
-		document.querySelectorAll("#board li").forEach((card) => (card.mark = card.querySelector(".who").textContent));
-		document.querySelectorAll("#board a")[2].focus();`)
-	const state = `JSON.stringify([
-		document.activeElement.closest("li")?.querySelector("h2").textContent,
-		Array.from(document.querySelectorAll("#board li"), (card) => card.mark === card.querySelector(".who").textContent),
-		inserted.splice(0),
-		document.getAnimations().filter((a) => a instanceof CSSAnimation).length])`
+		document.querySelectorAll("#board h3 a")[2].focus();`)
+	const state = `JSON.stringify([document.activeElement.closest("li")?.querySelector("h3")?.textContent ?? document.activeElement.nodeName, inserted.splice(0)])`
 	for _, step := range []struct {
 		name        string
 		change      func()
 		board, want string
 	}{
-		{"another user starts a track", func() { s.put(newEntry(4, "fourth", 0)) }, "fourth,one,two,three", `["three",[true,true,true,true],["fourth"],0]`},
-		{"the focused user starts a track", func() { s.put(newEntry(3, "third", -1)) }, "third,fourth,one,two", `["third",[true,true,true,true],["third"],0]`},
-		{"a user appears", func() { s.put(newEntry(5, "five", 15)) }, "third,fourth,one,five,two", `["third",[true,true,true,false,true],["five"],0]`},
-		{"another user leaves", func() { s.remove(1) }, "third,fourth,five,two", `["third",[true,true,false,true],[],0]`},
-		{"the focused user leaves", func() { s.remove(3) }, "fourth,five,two", `["fourth",[true,false,true],[],0]`},
+		{"another user starts a track", func() { s.put(newEntry(4, "fourth", 0)) }, "one,two,three,fourth", `["three",[]]`},
+		{"the focused user starts a track", func() { s.put(newEntry(3, "third", -1)) }, "one,two,third,fourth", `["third",[]]`},
+		{"a user appears", func() { s.put(newEntry(5, "five", 15)) }, "one,two,third,fourth,five", `["third",["five"]]`},
+		{"another user leaves", func() { s.remove(1) }, "-,two,third,fourth,five", `["third",["-"]]`},
+		{"a user takes the empty place", func() { s.put(newEntry(6, "six", 5)) }, "six,two,third,fourth,five", `["third",["six"]]`},
+		{"the focused user leaves", func() { s.remove(3) }, "six,two,-,fourth,five", `["LI",["-"]]`},
+		{"nobody takes the focused place", func() { s.put(newEntry(7, "seven", 5)) }, "six,two,-,fourth,five,seven", `["LI",["seven"]]`},
+		{"the focus leaves the empty place", func() { evaluate[any](s, tab, `document.activeElement.blur()`); s.put(newEntry(8, "eight", 5)) }, "six,two,eight,fourth,five,seven", `["BODY",["eight"]]`},
 	} {
 		step.change()
 		s.waitFor(tab, titles+` === "`+step.board+`"`)
 		if got := evaluate[string](s, tab, state); got != step.want {
-			t.Errorf("%s: focus, kept cards, inserted cards and animations are %s, want %s", step.name, got, step.want)
+			t.Errorf("%s: focus and inserted cards are %s, want %s", step.name, got, step.want)
 		}
 	}
+}
+
+// answer is a script that returns the name and the title of the hero.
+const answer = `(document.querySelector(".answer").hidden ? "" : document.querySelector(".answer .name").textContent + ": " + document.querySelector(".answer .title").textContent)`
+
+func TestHero_PassesAtAChangeOnlyAndNeverWhileItIsUsed(t *testing.T) {
+	s := newPageTest(t, newEntry(1, "one", 100), newEntry(2, "two", 200))
+	tab := s.openTab(1280, 800, `window.later = 0; const now = Date.now; Date.now = () => now() + later;`)
+	s.waitFor(tab, answer+` === "Listener A: one"`)
+	s.put(newEntry(2, "second", 0))
+	s.waitFor(tab, titles+` === "one,second"`)
+	if got := evaluate[string](s, tab, answer); got != "Listener A: one" {
+		t.Errorf("within 20 s the hero passes to %s", got)
+	}
+	evaluate[any](s, tab, `later = 21000; document.querySelector(".answer .title a").focus()`)
+	s.put(newEntry(2, "third", -5))
+	s.waitFor(tab, titles+` === "one,third"`)
+	if got := evaluate[string](s, tab, answer); got != "Listener A: one" {
+		t.Errorf("while it is focused the hero passes to %s", got)
+	}
+	s.put(newEntry(1, "again", 90))
+	s.waitFor(tab, answer+` === "Listener A: again"`) // its own track
+	evaluate[any](s, tab, `document.activeElement.blur()`)
+	s.put(newEntry(2, "fourth", -6))
+	s.waitFor(tab, answer+` === "Listener B: fourth"`)
+	if got := evaluate[int](s, tab, `document.getAnimations().filter((a) => a.effect.target.closest(".art")).length`); got != 0 {
+		t.Error("album art is animated")
+	}
+	s.remove(2)
+	s.waitFor(tab, answer+` === "Listener A: again"`)
+	s.remove(1)
+	s.waitFor(tab, answer+` === "" && document.querySelector("[data-state]").textContent.startsWith("Nobody shares")`)
+}
+
+func TestPause_HoldsTheBoardAndRemovesWhoWithdraws(t *testing.T) {
+	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20), newEntry(3, "three", 30))
+	tab := s.openTab(1280, 800, "")
+	s.waitFor(tab, titles+` === "one,two,three"`)
+	evaluate[any](s, tab, `document.querySelector("[data-pause]").click()`)
+	s.put(newEntry(2, "second", 0))
+	s.remove(1)
+	s.waitFor(tab, titles+` === "-,two,three" && document.getElementById("announce").textContent.startsWith("The board is paused")`)
+	if got := evaluate[string](s, tab, answer); got != "" {
+		t.Errorf("the hero shows %s, who has stopped sharing", got)
+	}
+	evaluate[any](s, tab, `document.querySelector("[data-pause]").click()`)
+	s.waitFor(tab, titles+` === "-,second,three" && `+answer+` === "Listener B: second"`)
 }
 
 func TestPage_MissingCoversHaveAPlaceholder(t *testing.T) {
@@ -50,24 +102,60 @@ func TestPage_MissingCoversHaveAPlaceholder(t *testing.T) {
 	none.Track.ImageURL, broken.Track.ImageURL = "", "HERE/nothing-here"
 	s := newPageTest(t, newEntry(1, "whole", 10), none, broken)
 	tab := s.openTab(1280, 800, "")
-	const covers = `JSON.stringify(Array.from(document.querySelectorAll(".cover"), (c) => {
+	const covers = `JSON.stringify(Array.from(document.querySelectorAll("#board .art"), (c) => {
 		const box = c.getBoundingClientRect(), shown = (e) => e.getBoundingClientRect().width > 0;
-		return [c.closest("li").querySelector("h2").textContent, shown(c.querySelector("img")), shown(c.querySelector("svg")), box.width, box.height];
+		return [c.closest("li").querySelector("h3").textContent, shown(c.querySelector("img")), shown(c.querySelector("svg")), Math.round(box.width - box.height)];
 	}))`
-	s.waitFor(tab, titles+` === "whole,none,broken" && document.querySelectorAll(".cover img[hidden]").length === 2`)
-	if got, want := evaluate[string](s, tab, covers), `[["whole",true,true,112,112],["none",false,true,112,112],["broken",false,true,112,112]]`; got != want {
-		t.Errorf("title, whether cover and placeholder are visible, and the size are %s, want %s", got, want)
+	s.waitFor(tab, titles+` === "whole,none,broken" && document.querySelectorAll("#board .art img[hidden]").length === 2`)
+	if got, want := evaluate[string](s, tab, covers), `[["whole",true,false,0],["none",false,true,0],["broken",false,true,0]]`; got != want {
+		t.Errorf("title, whether cover and drawing are visible, and how far the place is from a square are %s, want %s", got, want)
 	}
-	s.setAnswer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
-	s.waitFor(tab, `document.body.classList.contains("stale")`)
-	if got := evaluate[string](s, tab, `(() => {
-		for (let e = document.querySelector(".cover img"); e; e = e.parentElement) {
-			const style = getComputedStyle(e);
-			if (style.opacity !== "1" || style.animationName !== "none" || style.filter !== "none") return e.outerHTML;
+}
+
+// artFaults is a script that lists what the page does to album art or to the logo although
+// Spotify forbids it.
+const artFaults = `(() => {
+	const faults = [];
+	for (const img of document.querySelectorAll("main .art img")) {
+		if (img.hidden || img.closest("[hidden]")) continue;
+		const box = img.getBoundingClientRect(), style = getComputedStyle(img);
+		if (!img.closest("a[href]")) faults.push("no link");
+		if (style.objectFit !== "contain" || style.clipPath !== "none" || style.mixBlendMode !== "normal") faults.push("cropped or blended");
+		if (parseFloat(style.borderRadius) > 8) faults.push("large corners");
+		for (let e = img; e; e = e.parentElement) {
+			const s = getComputedStyle(e);
+			if (s.opacity !== "1" || s.animationName !== "none" || s.filter !== "none" || s.transform !== "none") faults.push("changed by " + e.outerHTML.slice(0, 80));
 		}
-		return "";
-	})()`); got != "" {
-		t.Errorf("a style changes the cover: %s", got)
+		img.scrollIntoView({ block: "center" });
+		const middle = img.getBoundingClientRect();
+		for (const [x, y] of [[0.5, 0.5], [0.05, 0.05], [0.95, 0.95]]) {
+			const top = document.elementFromPoint(middle.left + middle.width * x, middle.top + middle.height * y);
+			if (top !== img) faults.push("covered by " + top?.outerHTML.slice(0, 80));
+		}
+	}
+	for (const section of document.querySelectorAll("main section")) {
+		if (section.closest("[hidden]") || !section.querySelector(".art img:not([hidden])") || section.matches("[data-matches]")) continue;
+		const logo = section.querySelector(".logo"), box = logo?.getBoundingClientRect();
+		if (!logo || box.width < 70 || Math.abs(box.width / box.height - 512 / 160) > 0.1 || !logo.complete || !logo.naturalWidth) faults.push("no logo: " + section.outerHTML.slice(0, 80));
+	}
+	scrollTo(0, 0);
+	return faults.join("\n");
+})()`
+
+func TestPage_FollowsSpotifysRules(t *testing.T) {
+	for name, width := range map[string]int64{"phone": 320, "desktop": 1280} {
+		t.Run(name, func(t *testing.T) {
+			s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20), newEntry(3, "three", 30))
+			tab := s.openTab(width, 800, "")
+			s.waitFor(tab, titles+` === "one,two,three" && Array.from(document.images).every((i) => i.complete)`)
+			if got := evaluate[string](s, tab, artFaults); got != "" {
+				t.Errorf("at %d px: %s", width, got)
+			}
+			links := evaluate[string](s, tab, `Array.from(document.querySelectorAll("#board li:first-child a"), (a) => a.getAttribute("href")).join()`)
+			if want := "https://open.spotify.com/track/1,/u/" + songspy.Handle(1) + ",https://open.spotify.com/track/1,https://open.spotify.com/artist/1,https://open.spotify.com/artist/2,https://open.spotify.com/album/1"; links != want {
+				t.Errorf("the links of a card are %s, want %s", links, want)
+			}
+		})
 	}
 }
 
@@ -75,48 +163,49 @@ func TestPage_HasNoLayoutShift(t *testing.T) {
 	for name, size := range map[string][2]int64{"phone": {360, 640}, "desktop": {1280, 800}} {
 		t.Run(name, func(t *testing.T) {
 			s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
-			tab := s.openTab(size[0], size[1], `window.shifts = [];
-				new PerformanceObserver((list) => list.getEntries().forEach((e) => e.value && shifts.push(...e.sources.map((s) => s.node?.nodeName))))
+			tab := s.openTab(size[0], size[1], `window.shifts = []; window.shifted = 0;
+				new PerformanceObserver((list) => list.getEntries().forEach((e) => { shifted += e.value; shifts.push(...e.sources.map((s) => s.node?.nodeName + "." + s.node?.className)) }))
 					.observe({ type: "layout-shift", buffered: true });`)
 			s.waitFor(tab, titles+` === "one,two"`)
 			s.put(newEntry(3, "three", 30))
 			s.waitFor(tab, titles+` === "one,two,three"`)
-			s.setAnswer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
-			s.waitFor(tab, `document.body.classList.contains("stale")`)
-			got := evaluate[string](s, tab, `new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(shifts.join()), 100)))`)
-			if got != "" {
-				t.Errorf("these elements moved: %s", got)
+			s.setAnswer(lost)
+			got := evaluate[map[string]any](s, tab, `new Promise((done) => requestAnimationFrame(() => setTimeout(() => done({ shifted, shifts: shifts.join() }), 100)))`)
+			if shifted, _ := got["shifted"].(float64); shifted >= 0.01 {
+				t.Errorf("elements moved: %v", got)
 			}
 		})
 	}
 }
 
 func TestPage_TargetsAreLargeEnoughAndTheFocusIsVisible(t *testing.T) {
-	s := newPageTest(t, newEntry(1, "one", 10))
+	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
 	tab := s.openTab(320, 640, "")
-	s.waitFor(tab, titles+` === "one"`)
-	if err := chromedp.Do(tab, chromedp.KeyEvent(kb.Tab)); err != nil {
-		t.Fatal(err)
-	}
-	got := evaluate[map[string]any](s, tab, `(() => {
-		const a = document.activeElement, box = a.getBoundingClientRect(), style = getComputedStyle(a);
-		return { name: a.nodeName, width: box.width, height: box.height, ring: style.outlineStyle, ringWidth: parseFloat(style.outlineWidth),
-			wide: document.documentElement.scrollWidth };
-	})()`)
-	number := func(key string) float64 { n, _ := got[key].(float64); return n }
-	if got["name"] != "A" || number("width") < 24 || number("height") < 24 || got["ring"] != "solid" || number("ringWidth") < 2 || number("wide") > 320 {
-		t.Errorf("%v", got)
+	s.waitFor(tab, titles+` === "one,two"`)
+	for range 8 {
+		if err := chromedp.Do(tab, chromedp.KeyEvent(kb.Tab)); err != nil {
+			t.Fatal(err)
+		}
+		got := evaluate[map[string]any](s, tab, `(() => {
+			const a = document.activeElement, box = a.getBoundingClientRect(), style = getComputedStyle(a);
+			return { text: a.textContent, width: box.width, height: box.height, ring: style.outlineStyle, ringWidth: parseFloat(style.outlineWidth),
+				wide: document.documentElement.scrollWidth, inline: style.display === "inline" };
+		})()`)
+		number := func(key string) float64 { n, _ := got[key].(float64); return n }
+		// Links within a sentence may be as low as its line (WCAG 2.5.8).
+		if number("height") < 18 || got["inline"] == false && number("height") < 24 || got["ring"] != "solid" || number("ringWidth") < 2 || number("wide") > 320 {
+			t.Errorf("%v", got)
+		}
 	}
 }
 
 func TestPage_LinesHaveTheirTextDirectionAndAlign(t *testing.T) {
-	arabic := newEntry(1, "أغنية المساء!", 10)
-	s := newPageTest(t, arabic)
+	s := newPageTest(t, newEntry(1, "أغنية المساء!", 10), newEntry(2, "two", 20))
 	tab := s.openTab(1280, 800, "")
-	s.waitFor(tab, `document.querySelector("#board h2")?.textContent.length > 3`)
+	s.waitFor(tab, `document.querySelector("#board h3")?.textContent.length > 3`)
 	got := evaluate[map[string]any](s, tab, `(() => {
 		const left = (e) => { const r = document.createRange(); r.selectNodeContents(e); return Math.round(r.getBoundingClientRect().left); };
-		const title = document.querySelector("h2"), artist = document.querySelector(".artist");
+		const title = document.querySelector("#board h3 a"), artist = document.querySelector("#board .artists a");
 		return { title: getComputedStyle(title).direction, artist: getComputedStyle(artist).direction, apart: Math.abs(left(title) - left(artist)) };
 	})()`)
 	if got["title"] != "rtl" || got["artist"] != "ltr" || got["apart"].(float64) > 1 {
@@ -143,47 +232,90 @@ func TestPage_WorksWithoutWhatSafari15Lacks(t *testing.T) {
 	s.put(newEntry(2, "second", 0))
 	s.remove(1)
 	s.put(newEntry(3, "three", 30))
-	s.waitFor(tab, titles+` === "second,three"`)
+	s.waitFor(tab, titles+` === "three,second"`)
 	if evaluate[bool](s, tab, `"canParse" in URL || "timeout" in AbortSignal`) {
 		t.Error("the script has not removed the functions, so the test proves nothing")
 	}
 }
 
-func TestPage_ShowsTheKindOfError(t *testing.T) {
-	const lost, fault = "The board cannot be loaded right now. Trying again.", "Something is wrong with this page. Please reload it."
+func TestPage_SaysWhatIsWrongAndRecovers(t *testing.T) {
 	body := func(text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) }
 	}
-	for name, tt := range map[string]struct {
-		answer http.HandlerFunc
-		status string
-		cards  string // the titles that are still shown
-	}{
-		"the connection breaks":       {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, lost, "one"},
-		"a proxy answers":             {body("<html>Bad Gateway"), lost, "one"},
-		"the server reports an error": {body(`{"result":"ERROR","data":null,"error":{"code":"UNAVAILABLE","message":""}}`), lost, "one"},
-		"an entry is incomplete":      {body(`{"result":"SUCCESS","data":[{"track":{}}],"error":null}`), fault, ""},
-		"the data is not a list":      {body(`{"result":"SUCCESS","data":{},"error":null}`), fault, ""},
-		"the answer has no envelope":  {body(`null`), lost, "one"},
+	for name, answer := range map[string]http.HandlerFunc{
+		"the connection breaks":       func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"a proxy answers":             body("<html>Bad Gateway"),
+		"the server reports an error": body(`{"result":"ERROR","data":null,"error":{"code":"UNAVAILABLE","message":""}}`),
+		"the data is not a page":      body(`{"result":"SUCCESS","data":{},"error":null}`),
+		"the answer has no envelope":  body(`null`),
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newPageTest(t, newEntry(1, "one", 10))
+			s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
+			s.setAnswer(answer)
 			tab := s.openTab(1280, 800, "")
-			s.waitFor(tab, titles+` === "one"`)
-			s.setAnswer(tt.answer)
-			s.waitFor(tab, `document.getElementById("status").textContent === "`+tt.status+`" && `+titles+` === "`+tt.cards+`"`)
+			s.waitFor(tab, titles+` === "one,two"`) // what the HTML has
+			s.waitFor(tab, `document.getElementById("connection").textContent === "The connection is unsteady. Reconnecting."`)
+			s.waitFor(tab, titles+` === "" && document.getElementById("connection").textContent === "The connection is lost, so the board is empty. Reconnecting."`)
 			s.setAnswer(nil)
-			s.waitFor(tab, `document.getElementById("status").textContent === "One person is listening." && `+titles+` === "one"`)
+			s.waitFor(tab, `document.getElementById("connection").hidden && `+titles+` === "one,two"`)
 		})
 	}
 }
 
-func TestPage_ClearsTheBoardAfterTenSecondsWithoutAnAnswer(t *testing.T) {
+func TestPage_ShowsOnePersonAlone(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10))
-	tab := s.openTab(1280, 800, `window.later = 0; const now = Date.now; Date.now = () => now() + later;`)
-	s.waitFor(tab, titles+` === "one"`)
-	s.setAnswer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
-	s.waitFor(tab, `document.body.classList.contains("stale")`)
-	evaluate[any](s, tab, `window.later = 10001`)
-	s.waitFor(tab, titles+` === ""`)
+	tab := s.openTab(1280, 800, "")
+	s.waitFor(tab, answer+` === "Listener A: one" && document.querySelector("[data-state]").textContent === "Right now Listener A is heard here. Be the second." &&
+		document.querySelector("[data-window-section]").hidden`)
+	s.put(newEntry(2, "two", 20))
+	s.waitFor(tab, titles+` === "one,two" && document.querySelector("[data-state]").textContent === ""`)
+}
+
+func TestPage_MarksWhatIsNoSong(t *testing.T) {
+	episode, chapter := newEntry(1, "one", 10), newEntry(2, "two", 20)
+	episode.Track.Kind, chapter.Track.Kind = songspy.KindEpisode, songspy.KindChapter
+	s := newPageTest(t, episode, chapter, newEntry(3, "three", 30))
+	tab := s.openTab(1280, 800, "")
+	s.waitFor(tab, titles+` === "one,two,three"`)
+	if got := evaluate[string](s, tab, `Array.from(document.querySelectorAll("#board [data-kind]"), (e) => e.textContent).join()`); got != "Podcast,Audiobook," {
+		t.Errorf("the kinds are %s", got)
+	}
+}
+
+func TestPage_GathersPeopleWithTheSameTrack(t *testing.T) {
+	a, b, c := newEntry(1, "one", 10), newEntry(2, "two", 20), newEntry(3, "three", 30)
+	b.Track = a.Track
+	b.Playing.StartedAt = a.Playing.StartedAt.Add(14 * time.Second)
+	s := newPageTest(t, a, b, c)
+	tab := s.openTab(1280, 800, "")
+	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener A and Listener B, 14 s apart"`)
+	s.remove(2)
+	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener C and Listener A are both listening to Somebody"`)
+}
+
+func TestClosest_PrefersTheViewerThenTheSmallestDistance(t *testing.T) {
+	s := newPageTest(t)
+	tab := s.openTab(800, 600, "")
+	got := evaluate[string](s, tab, `(async () => {
+		const { closest } = await import(document.documentElement.dataset.base + "js/match.js");
+		const entry = (handle, track, second, artist, state) => ({ person: { handle }, state, startedAt: new Date(1e12 + second * 1000).toISOString(), track: { handle: track, artists: [{ uri: artist || track, name: artist || track }] } });
+		const show = (pairs) => pairs.map((p) => [p.a.person.handle, p.b.person.handle, p.seconds, p.artist].join(" ")).join("; ");
+		const all = [entry("a", "x", 0), entry("b", "x", 40), entry("c", "x", 44), entry("d", "y", 0), entry("e", "y", 2), entry("f", "z", 0, "", "paused"), entry("g", "z", 0)];
+		const artists = [entry("a", "x", 0, "Air"), entry("b", "y", 9, "Air"), entry("c", "z", 0)];
+		return [show(closest(all, null, 9)), show(closest(all, all[0], 9)), show(closest(all, all[6], 1)), show(closest(artists, null, 9)), show(closest([all[0]], all[0], 9))].join("\n");
+	})()`)
+	want := "d e 2 ; b c 4 \na b 40 ; d e 2 \nd e 2 \na b 9 Air\n"
+	if got != want {
+		t.Errorf("the pairs are\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
+	s := newPageTest(t)
+	s.url = strings.Replace(s.url, "127.0.0.1", "localhost", 1) // other tests share the cookies of that host
+	tab := s.openTab(800, 600, "")
+	s.waitFor(tab, `document.documentElement.lang === "en" && document.querySelector("[data-state]").textContent.startsWith("Nobody")`)
+	evaluate[any](s, tab, `document.querySelector("[data-language]").click()`)
+	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1").textContent === "지금 무슨 노래 듣고 있으세요?" &&
+		document.querySelector("[data-state]").textContent === "지금 노래를 공유하는 사람이 없어요. Spotify를 연결하고 한 곡 틀어 보세요."`)
 }

@@ -197,20 +197,38 @@ type View struct {
 	InApp bool
 	// Message is a message for the viewer; empty without one.
 	Message string
-	// Listening is who is listening, as the contract writes it: ListeningPage. Nil if it
-	// is not known.
-	Listening any
+	// Listening is who is listening; nil if it is not known.
+	Listening *Listening
 	Now       time.Time
+}
+
+// Listening is who is listening, in values of the contract.
+type Listening struct {
+	// Window and Following are the cards of the front page.
+	Window    []any `json:"window"`
+	Following []any `json:"following"`
+	// Hero is the card in large type; nil if nobody is listening.
+	Hero any `json:"hero"`
 }
 
 // Render writes the HTML of a page.
 func (s *Site) Render(w io.Writer, v View) error {
-	return s.templates[v.Language].ExecuteTemplate(w, "page.html", struct {
+	first := map[string]any{"window": nil, "now": v.Now.UTC().Format(time.RFC3339Nano), "signedIn": v.SignedIn}
+	data := struct {
 		View
-		Base     string
-		Styles   []string
-		Snapshot map[string]any
-	}{v, s.base(), s.styles(v.Page), map[string]any{"listening": v.Listening, "now": v.Now.UTC().Format(time.RFC3339Nano), "signedIn": v.SignedIn}})
+		Base      string
+		Styles    []string
+		Known     bool
+		Window    []any
+		Following []any
+		Hero      any
+		First     any // what JavaScript begins with
+	}{View: v, Base: s.base(), Styles: s.styles(v.Page), First: first}
+	if v.Listening != nil {
+		data.Known, data.Window, data.Following, data.Hero = true, v.Listening.Window, v.Listening.Following, v.Listening.Hero
+		first["window"], first["following"], first["hero"] = v.Listening.Window, v.Listening.Following, v.Listening.Hero
+	}
+	return s.templates[v.Language].ExecuteTemplate(w, "page.html", data)
 }
 
 func (s *Site) styles(p Page) []string {
@@ -231,6 +249,8 @@ func functions(texts map[string]string) template.FuncMap {
 			}
 			return text, nil
 		},
+		// noEntry is what a card shows before a script fills it.
+		"noEntry": func() any { return emptyEntry{} },
 		// web returns an address with http or https, else "".
 		"web": func(address string) string {
 			if u, err := url.Parse(address); err == nil && (u.Scheme == "https" || u.Scheme == "http") {
@@ -238,6 +258,16 @@ func functions(texts map[string]string) template.FuncMap {
 			}
 			return ""
 		},
+	}
+}
+
+// emptyEntry has the fields of an entry of the contract that a card shows.
+type emptyEntry struct {
+	Person struct{ Handle, NickName string }
+	Track  struct {
+		OriginalUrl, AlbumImageUrl, Title, ArtistName, Kind string //nolint:revive // as in the contract
+		Artists                                             []struct{ Name, Url string }
+		Album                                               *struct{ Name, Url string }
 	}
 }
 

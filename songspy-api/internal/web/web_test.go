@@ -42,14 +42,9 @@ func TestFiles_ShowDataAsTextOnly(t *testing.T) {
 }
 
 func TestPage_HasTheLimitsOfTheBoard(t *testing.T) {
-	script := string(newSite(t).files["js/now.js"].Body)
-	for _, rule := range []string{
-		fmt.Sprintf("const maxEntries = %d;", board.MaxEntries),
-		fmt.Sprintf("const staleAfter = %d;", board.StaleAfter.Milliseconds()),
-	} {
-		if !strings.Contains(script, rule) {
-			t.Errorf("now.js lacks %q, so its limits differ from those of the board", rule)
-		}
+	script := string(newSite(t).files["js/live.js"].Body)
+	if rule := fmt.Sprintf("const emptyAfter = %d;", board.StaleAfter.Milliseconds()); !strings.Contains(script, rule) {
+		t.Errorf("live.js lacks %q, so its limit differs from that of the board", rule)
 	}
 }
 

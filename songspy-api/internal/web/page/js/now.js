@@ -1,154 +1,364 @@
+// The front page: one person in large type, then everybody in the window.
 import { request, serverNow } from "./api.js";
-import { isWeb, setText } from "./dom.js";
-import { t } from "./text.js";
+import { Wall, artists, fill, keyed, name, tick, watchImages } from "./card.js";
+import { announce, h, isWeb, outLink, setText } from "./dom.js";
+import { follow } from "./live.js";
+import { closest } from "./match.js";
+import { isSignedIn, loadSession, me, onSession } from "./session.js";
+import { ago, t } from "./text.js";
 
-// The live board: reads the board every two seconds, shows it as text only, and moves
-// the progress bars in between by the server's clock. It uses nothing that Safari 15
-// lacks: see TestPage_WorksWithoutWhatSafari15Lacks.
-const maxEntries = 40; // of the board; more users may be listening
-const staleAfter = 10000; // milliseconds for which the last answer is shown
-const timeout = 8000; // milliseconds for one answer
+const passAfter = 20000; // milliseconds for which the hero stays with a person at least
+const justStarted = 60000; // milliseconds for which a track counts as just begun
+const readEvery = 30000; // milliseconds between two sentences about followed people
+const mostSlots = 48;
+const mostMatches = 2;
+const settle = 100; // milliseconds in which changes are gathered
 
-const board = document.getElementById("board");
-const status = document.getElementById("status");
-const template = document.getElementById("entry");
-const cards = new Map(); // by user: a card stays with its user from track to track
-let readAt = Date.now(); // when the board was last read
-let refreshing = false;
+export function render(root, { first }, signal) {
+  const find = (selector) => root.querySelector(selector);
+  const hero = find("[data-hero]");
+  const answer = find(".answer");
+  const heroArt = find(".hero-art");
+  const walls = { following: new Wall(find("[data-following]"), 100), window: new Wall(find("#board"), mostSlots) };
+  const latest = { following: [], window: [] };
+  let own = null; // what the viewer plays
+  let shown = null; // the entry of the hero
+  let passedAt = 0; // when the hero began to show its person
+  let plays = new Map(); // by person: the track of the last update
+  let paused = false;
+  let known = first.window !== null; // whether the board is known
 
-// setImage shows the image at the address. A new address gets a new element, so that
-// an old image is never next to a new text. If the image does not load, the element is
-// hidden, and the placeholder behind it is visible.
-function setImage(old, address) {
-  if (old.dataset.address === address) return;
-  const img = old.cloneNode(false);
-  img.removeAttribute("src");
-  img.dataset.address = address;
-  img.hidden = !isWeb(address);
-  img.onerror = () => (img.hidden = true);
-  if (!img.hidden) img.src = address;
-  old.replaceWith(img);
-}
+  // people returns who is listening: those that the viewer follows first, each once.
+  function people() {
+    const byHandle = new Map();
+    for (const entry of latest.following.concat(latest.window)) if (!byHandle.has(entry.person.handle)) byHandle.set(entry.person.handle, entry);
+    return Array.from(byHandle.values());
+  }
 
-function makeCard() {
-  const card = template.content.firstElementChild.cloneNode(true);
-  card.querySelector("progress").setAttribute("aria-label", t("now.progress"));
-  setText(card.querySelector("a"), t("now.open"));
-  return card;
-}
+  // The hero.
 
-function fillCard(card, { track, user }) {
-  const title = card.querySelector("h2");
-  setText(title, track.title);
-  title.title = track.title;
-  setText(card.querySelector(".artist"), track.artistName);
-  setText(card.querySelector(".who span"), user.nickName || t("page.someone"));
-  setImage(card.querySelector(".cover img"), track.albumImageUrl);
-  setImage(card.querySelector(".who img"), user.profileImageUrl);
-  const link = card.querySelector("a");
-  link.hidden = !isWeb(track.originalUrl);
-  if (!link.hidden) link.href = track.originalUrl;
-  link.setAttribute("aria-label", `${t("now.open")}: ${track.title}`);
-}
+  function newest(entries) {
+    const start = (entry) => Date.parse(entry.startedAt);
+    return entries.filter((entry) => entry.state !== "paused").reduce((best, entry) => (!best || start(entry) > start(best) ? entry : best), null);
+  }
 
-// unmovedCards returns the largest set of cards that are in the wanted order already:
-// the longest increasing subsequence of their positions.
-function unmovedCards(wanted) {
-  const position = new Map(Array.from(board.children, (card, i) => [card, i]));
-  const runs = [];
-  let best = null;
-  for (const card of wanted.filter((c) => position.has(c))) {
-    const run = { card, length: 1, before: null };
-    for (const r of runs) {
-      if (position.get(r.card) < position.get(card) && r.length >= run.length) Object.assign(run, { length: r.length + 1, before: r });
+  function isHeld() {
+    return hero.matches(":hover") || hero.contains(document.activeElement);
+  }
+
+  // changed returns who has begun another track since the last call.
+  function changed(all) {
+    const before = plays;
+    plays = new Map(all.map((entry) => [entry.person.handle, entry.track.handle + entry.startedAt]));
+    return all.filter((entry) => before.get(entry.person.handle) !== plays.get(entry.person.handle));
+  }
+
+  // pass chooses whom the hero shows. It passes at a change only: when its person is gone,
+  // or when somebody has just begun a track.
+  function pass(all) {
+    const begun = newest(changed(all));
+    const same = shown && all.find((entry) => entry.person.handle === shown.person.handle);
+    const mayPass = !isHeld() && Date.now() - passedAt >= passAfter;
+    if (same && begun && mayPass) setHero(begun);
+    else setHero(same || newest(all) || all[0] || null);
+  }
+
+  function setHero(entry) {
+    const isOther = entry && (!shown || shown.person.handle !== entry.person.handle);
+    shown = entry;
+    answer.hidden = heroArt.hidden = !entry;
+    if (!entry) return;
+    if (isOther) passedAt = Date.now();
+    fill(hero, entry);
+    tickHero();
+    if (isOther) {
+      answer.classList.remove("changed");
+      answer.getBoundingClientRect(); // begins the animation again
+      answer.classList.add("changed");
     }
-    runs.push(run);
-    if (!best || run.length > best.length) best = run;
   }
-  const stay = new Set();
-  for (; best; best = best.before) stay.add(best.card);
-  return stay;
-}
 
-// reorder puts the cards in order and moves as few as possible. It keeps the focus on
-// its card. If that card was removed, the card at its position gets the focus.
-function reorder(wanted) {
-  const focused = board.contains(document.activeElement) ? document.activeElement : null;
-  const index = focused && Array.from(board.children).indexOf(focused.closest("li"));
-  const keep = new Set(wanted);
-  for (const card of Array.from(board.children)) if (!keep.has(card)) card.remove();
-  const stay = unmovedCards(wanted);
-  let next = null;
-  for (const card of wanted.slice().reverse()) {
-    if (!stay.has(card)) board.insertBefore(card, next);
-    next = card;
+  function tickHero() {
+    if (!shown) return;
+    tick(hero, shown);
+    const start = Date.parse(shown.startedAt);
+    const isNew = shown.state !== "paused" && serverNow() - start < justStarted;
+    setText(hero.querySelector("[data-just]"), isNew ? t("now.just", { name: name(shown.person) }) : t("card.started", { ago: ago(start, serverNow()) }));
   }
-  if (!focused || document.activeElement === focused) return;
-  const nextFocus = board.contains(focused) ? focused : (board.children[index] || board.lastElementChild)?.querySelector("a");
-  nextFocus?.focus({ preventScroll: true });
-}
 
-function show(entries) {
-  const wanted = entries.map((entry) => {
-    const card = cards.get(entry.user.id)?.card || makeCard();
-    fillCard(card, entry);
-    cards.set(entry.user.id, { card, entry });
-    return card;
-  });
-  const seen = new Set(entries.map((entry) => entry.user.id));
-  for (const id of Array.from(cards.keys())) if (!seen.has(id)) cards.delete(id);
-  reorder(wanted);
-  updateProgress();
-}
+  // Everything else.
 
-function updateProgress() {
-  const now = serverNow();
-  for (const { card, entry } of cards.values()) {
-    const bar = card.querySelector("progress");
-    const { durationMs } = entry.track;
-    bar.hidden = !entry.endsAt || !durationMs;
-    if (bar.hidden) continue;
-    const played = durationMs - (Date.parse(entry.endsAt) - now);
-    bar.value = Math.min(1, Math.max(0, played / durationMs));
+  function showState(all) {
+    let text = "";
+    if (all.length === 1 && known) text = t(isMine(all[0]) ? "now.oneMine" : "now.one", { name: name(all[0].person) });
+    if (all.length === 0 && known) text = t("now.none");
+    setText(find("[data-state]"), text);
   }
-}
 
-function countText(n) {
-  if (n === 1) return t("now.one");
-  return t(n < maxEntries ? "now.many" : "now.more", { n });
-}
+  function isMine(entry) {
+    return me() !== null && entry.person.handle === me().handle;
+  }
 
-async function refresh() {
-  if (refreshing) return;
-  refreshing = true;
-  const entries = await request("GET", "/tracks/current-playing", { timeout }).catch(() => null);
-  refreshing = false;
-  try {
-    if (entries) {
-      show(entries);
-      setText(status, entries.length ? countText(entries.length) : t("now.nobody"));
-      readAt = Date.now();
+  function showMatches(all) {
+    const self = me() && (own || all.find(isMine));
+    const found = closest(all, self, mostMatches);
+    const list = find("[data-matches]");
+    const key = JSON.stringify(found.map((m) => [m.a.person.handle, m.b.person.handle, m.a.track.handle, m.seconds]));
+    if (list.dataset.key === key || list.contains(document.activeElement)) return;
+    list.dataset.key = key;
+    list.replaceChildren(...found.map(match));
+  }
+
+  function match({ a, b, seconds, artist, isSelf }) {
+    const person = (entry) => h("a", { href: "/u/" + encodeURIComponent(entry.person.handle), dir: "auto" }, name(entry.person));
+    const key = artist ? (isSelf ? "now.selfArtist" : "now.sameArtist") : isSelf ? "now.selfTrack" : "now.sameTrack";
+    const sentence = parts(key, { a: isSelf ? person(b) : person(a), b: person(b), artist: artist || "", n: seconds });
+    const { track } = b;
+    const img = h("img", { alt: "", width: 96, height: 96, src: track.albumImageUrl, referrerpolicy: "no-referrer" });
+    return h(
+      "div",
+      { class: "match" },
+      isWeb(track.albumImageUrl) && isWeb(track.originalUrl)
+        ? h("a", { class: "art", href: track.originalUrl, tabindex: -1, "aria-hidden": "true", target: "_blank", rel: "noopener noreferrer" }, img)
+        : null,
+      h("div", {}, h("p", {}, ...sentence), artist ? null : h("p", { class: "soft" }, outLink(track.originalUrl, track.title), " – ", ...artists(track)),
+        artist ? null : h("p", { class: "soft" }, h("a", { href: "/t/" + encodeURIComponent(track.handle) }, t("now.who")))),
+    );
+  }
+
+  let timer = 0;
+  function schedule() {
+    if (!timer) timer = setTimeout(update, settle);
+  }
+
+  function update() {
+    timer = 0;
+    const all = people();
+    const present = new Set(all.map((entry) => entry.person.handle));
+    const followed = new Set(latest.following.map((entry) => entry.person.handle));
+    const others = latest.window.filter((entry) => !followed.has(entry.person.handle));
+    if (paused) {
+      // The board is held, but nobody stays on it who has stopped sharing.
+      for (const wall of Object.values(walls)) for (const handle of Array.from(wall.cards.keys())) if (!present.has(handle)) wall.empty(handle);
+      if (shown && !present.has(shown.person.handle)) setHero(null);
     } else {
-      // Users who stopped sharing meanwhile must not be shown any longer.
-      if (Date.now() - readAt > staleAfter) show([]);
-      setText(status, t("now.lost"));
+      walls.following.show(latest.following);
+      walls.window.show(others);
+      pass(all);
+      showMatches(all);
     }
-    document.body.classList.toggle("stale", !entries);
-  } catch (fault) {
-    console.error(fault);
-    cards.clear();
-    board.replaceChildren();
-    setText(status, t("page.fault"));
+    showState(all);
+    find("[data-following-section]").hidden = walls.following.list.children.length === 0;
+    find("[data-window-section]").hidden = walls.window.list.children.length === 0 || (all.length === 1 && !walls.window.list.contains(document.activeElement));
   }
+
+  // Connection.
+
+  function showConnection(state, emptied) {
+    const lost = state === "reconnecting" || state === "offline";
+    const line = document.getElementById("connection");
+    const text = !lost ? "" : t(state === "offline" ? "now.offline" : emptied ? "now.reconnecting" : "now.unsteady");
+    setText(line, text);
+    line.hidden = !text;
+    if (emptied) known = false;
+    schedule();
+  }
+
+  let topics = null;
+  function connect() {
+    const wanted = ["window"];
+    if (me()) wanted.push("following", "person:" + me().handle);
+    if (topics && topics.names.join() === wanted.join()) return;
+    if (topics) topics.end.abort();
+    const end = new AbortController();
+    signal.addEventListener("abort", () => end.abort());
+    topics = { names: wanted, end };
+    follow(
+      wanted,
+      {
+        onEntries(topic, entries) {
+          if (topic === "window") known = true;
+          if (topic.startsWith("person:")) own = entries[0] || null;
+          else latest[topic] = entries;
+          schedule();
+        },
+        onState: showConnection,
+        onSession: () => loadSession().catch(() => {}),
+      },
+      end.signal,
+    );
+  }
+
+  // The viewer's own state.
+
+  async function showMine() {
+    const line = find("[data-mine]");
+    const account = me();
+    let text = "";
+    let action = null;
+    if (account) {
+      const until = account.sharingPausedUntil && Date.parse(account.sharingPausedUntil);
+      const link = account.hasSpotify ? await request("GET", "/spotify-auth", { signal }).catch(() => null) : null;
+      const seat = account.hasSpotify ? null : await request("GET", "/spotify-auth/seat", { signal }).catch(() => null);
+      if (!account.hasSpotify && seat && seat.state !== "entered") [text, action] = [t("now.seat"), ["/me", t("now.toMe")]];
+      else if (!account.hasSpotify) [text, action] = [t("now.notLinked"), ["/v1/songspy/auth/spotify?return=%2F", t("now.link")]];
+      else if (link && link.task === "relink") [text, action] = [t("now.linkBroken"), ["/v1/songspy/auth/spotify?return=%2F", t("now.relink")]];
+      else if (link && link.task === "ask_operator") [text, action] = [t("now.notRegistered"), ["/me", t("now.toMe")]];
+      else if (until > serverNow()) [text, action] = [t("now.hidden"), ["/me", t("now.toMe")]];
+      else if (account.audience === "nobody") [text, action] = [t("now.onlyMe"), ["/me", t("now.toMe")]];
+    }
+    line.replaceChildren(text, ...(action ? [" ", h("a", { href: action[0] }, action[1])] : []));
+    line.hidden = !text;
+  }
+
+  // Since the last visit.
+
+  async function showSince() {
+    const since = lastVisit();
+    if (!since || !me()) return;
+    const follows = (await request("GET", "/me/following", { query: { limit: 20 }, signal })).items.filter((f) => f.state === "approved").slice(0, 8);
+    const plays = [];
+    for (const { person } of follows) {
+      const page = await request("GET", "/people/" + encodeURIComponent(person.handle) + "/plays", { query: { limit: 5 }, signal }).catch(() => ({ items: [] }));
+      for (const play of page.items) if (Date.parse(play.endedAt) > since) plays.push(Object.assign({ person }, play));
+    }
+    plays.sort((a, b) => Date.parse(b.startedAt) - Date.parse(a.startedAt));
+    const list = find("[data-since]");
+    list.replaceChildren(...plays.slice(0, 5).map((play) => playRow(play)));
+    find("[data-since-section]").hidden = plays.length === 0;
+  }
+
+  // Search.
+
+  let asked = 0;
+  async function search(text) {
+    const state = find("[data-find-state]");
+    const list = find("[data-found]");
+    const question = ++asked;
+    if (!text.trim()) {
+      setText(state, "");
+      return list.replaceChildren();
+    }
+    if (!isSignedIn()) return setText(state, t("now.findSignIn"));
+    try {
+      const { items } = await request("GET", "/people", { query: { q: text.trim(), limit: 20 }, signal });
+      if (question !== asked) return undefined;
+      list.replaceChildren(...items.map((person) => h("li", {}, h("a", { href: "/u/" + encodeURIComponent(person.handle), dir: "auto" }, name(person)))));
+      return setText(state, items.length ? t("now.found", { n: items.length }) : t("now.notFound"));
+    } catch (error) {
+      return setText(state, error.message || t("now.unsteady"));
+    }
+  }
+
+  // Start.
+
+  const followed = first.following || [];
+  const inWindow = first.window || [];
+  [latest.following, latest.window] = [followed, inWindow];
+  walls.following.adopt(followed);
+  walls.window.adopt(inWindow);
+  watchImages(hero);
+  if (first.hero) {
+    keyed(hero, first.hero.track);
+    shown = first.hero;
+    passedAt = Date.now();
+    tickHero();
+  }
+  changed(people());
+  showMatches(people());
+  showState(people());
+
+  const pauseButton = find("[data-pause]");
+  pauseButton.addEventListener("click", () => {
+    paused = !paused;
+    pauseButton.setAttribute("aria-pressed", paused);
+    setText(pauseButton, t(paused ? "now.resume" : "now.pause"));
+    announce(t(paused ? "now.paused" : "now.resumed"));
+    schedule();
+  });
+
+  let reads = 0;
+  let lastRead = "";
+  const readButton = find("[data-read]");
+  readButton.addEventListener("click", () => {
+    const isOn = readButton.getAttribute("aria-pressed") !== "true";
+    readButton.setAttribute("aria-pressed", isOn);
+    clearInterval(reads);
+    announce(t(isOn ? "now.readOn" : "now.readOff"));
+    reads = isOn ? setInterval(readOne, readEvery) : 0;
+  });
+  function readOne() {
+    const entry = newest(latest.following);
+    const key = entry && entry.person.handle + entry.track.handle;
+    if (entry && key !== lastRead) announce(t("now.readOne", { name: name(entry.person), title: entry.track.title, artist: entry.track.artistName }));
+    lastRead = key;
+  }
+
+  const form = find("[data-find]");
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    search(form.q.value);
+  });
+
+  const ticker = setInterval(() => {
+    if (document.hidden || paused) return;
+    walls.following.tick();
+    walls.window.tick();
+    tickHero();
+  }, 1000);
+  signal.addEventListener("abort", () => {
+    clearInterval(ticker);
+    clearInterval(reads);
+    clearTimeout(timer);
+    walls.following.show([]);
+    walls.window.show([]);
+    setHero(null);
+  });
+
+  onSession(() => {
+    connect();
+    showMine().catch((error) => console.error(error));
+    showSince().catch((error) => console.error(error));
+  }, signal);
+  if (!first.signedIn) connect();
 }
 
-async function pollBoard() {
-  if (!document.hidden) await refresh();
-  setTimeout(pollBoard, 2000);
+// parts fills a text with nodes: {a} and {b} may be elements.
+function parts(key, params) {
+  const numbers = {};
+  for (const [param, value] of Object.entries(params)) if (!(value instanceof Node)) numbers[param] = value;
+  return t(key, numbers)
+    .split(/(\{\w+\})/)
+    .map((piece) => (/^\{\w+\}$/.test(piece) ? params[piece.slice(1, -1)] : piece));
 }
 
-export function render() {
-  document.addEventListener("visibilitychange", () => document.hidden || refresh());
-  setInterval(updateProgress, 1000);
-  pollBoard();
+// playRow returns a row of a list of plays.
+export function playRow(play) {
+  const { track } = play;
+  const linked = isWeb(track.originalUrl) && isWeb(track.albumImageUrl);
+  return h(
+    "li",
+    { class: "row" },
+    linked
+      ? h("a", { class: "art", href: track.originalUrl, tabindex: -1, "aria-hidden": "true", target: "_blank", rel: "noopener noreferrer" }, h("img", { alt: "", width: 96, height: 96, src: track.albumImageUrl, loading: "lazy", referrerpolicy: "no-referrer" }))
+      : h("span", { class: "art" }),
+    h(
+      "div",
+      {},
+      h("p", { class: "title" }, outLink(track.originalUrl, track.title, { title: track.title })),
+      h("p", { class: "soft" }, ...artists(track), ...(track.album ? [" · ", outLink(track.album.url, track.album.name)] : [])),
+      h("p", { class: "soft" }, ...(play.person ? [h("a", { href: "/u/" + encodeURIComponent(play.person.handle), dir: "auto" }, name(play.person)), " · "] : []), ago(Date.parse(play.startedAt), serverNow())),
+    ),
+  );
+}
+
+// lastVisit returns when this browser was here before, and notes that it is here now. A
+// visit ends after half an hour.
+function lastVisit() {
+  const [, before, now] = document.cookie.match(/(?:^|; )songspy-visit=(\d+)\.(\d+)/) || [];
+  const isSame = now && Date.now() - now < 1800000;
+  const since = Number(isSame ? before : now) || 0;
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = "songspy-visit=" + since + "." + Date.now() + "; Path=/; Max-Age=7776000; SameSite=Lax" + secure;
+  return since;
 }

@@ -1,5 +1,5 @@
 // The texts of the page, in the language of the document. A catalogue is a flat object:
-// {"now.nobody": "…"}. Placeholders are {name}.
+// {"page.title": "…"}. Placeholders are {name}.
 let texts = {};
 
 export function lang() {

@@ -1,0 +1,194 @@
+// Fills the markup of html/card.html with an entry of the contract: {person, track,
+// startedAt, endsAt, state}. An entry without a state plays.
+import { serverNow } from "./api.js";
+import { h, isWeb, outLink, setText } from "./dom.js";
+import { ago, clock, t } from "./text.js";
+
+// name returns the name of a person.
+export function name(person) {
+  return person.nickName || t("page.someone");
+}
+
+function setHref(link, address) {
+  if (!address) link.removeAttribute("href");
+  else if (link.getAttribute("href") !== address) link.setAttribute("href", address);
+}
+
+// setImage shows the image at the address. A new address gets a new element, so that an
+// old image is never next to a new text. If the image does not load, it is hidden, and
+// the drawing behind it is visible.
+function setImage(old, address) {
+  if ((old.dataset.address || "") === address) return;
+  const img = old.cloneNode(false);
+  img.removeAttribute("src");
+  img.dataset.address = address;
+  img.hidden = !isWeb(address);
+  img.onerror = () => (img.hidden = true);
+  if (!img.hidden) img.src = address;
+  old.replaceWith(img);
+}
+
+// watchImages hides the images of a part of the page that do not load.
+export function watchImages(root) {
+  for (const img of root.querySelectorAll(".art img")) {
+    img.onerror = () => (img.hidden = true);
+    if (img.complete && img.naturalWidth === 0 && img.getAttribute("src")) img.hidden = true;
+  }
+}
+
+// artists returns links to all artists, or their joined names.
+export function artists(track) {
+  if (track.artists.length === 0) return [document.createTextNode(track.artistName)];
+  return track.artists.flatMap((a, i) => (i ? [", ", outLink(a.url, a.name)] : [outLink(a.url, a.name)]));
+}
+
+// kind returns the word for what is not a song; empty for a song.
+export function kind(track) {
+  return track.kind === "track" ? "" : t("card." + track.kind);
+}
+
+// replace replaces the children only if their text or links differ, so that a focused
+// link keeps the focus.
+function replace(element, key, children) {
+  if (element.dataset.key === key) return;
+  element.dataset.key = key;
+  element.replaceChildren(...children);
+}
+
+// keyed notes which track the HTML shows, so that fill replaces nothing that is the same.
+export function keyed(root, track) {
+  for (const part of root.querySelectorAll("[data-artists], [data-album]")) part.dataset.key = track.handle;
+}
+
+// fill shows the entry in a card or in the hero.
+export function fill(root, entry) {
+  const { person, track } = entry;
+  for (const link of root.querySelectorAll("[data-track]")) {
+    setHref(link, isWeb(track.originalUrl) ? track.originalUrl : "");
+    if (link.classList.contains("art")) setImage(link.querySelector("img"), track.albumImageUrl);
+    else {
+      setText(link, track.title);
+      link.title = track.title;
+    }
+  }
+  const who = root.querySelector("[data-person]");
+  if (who) {
+    setText(who, name(person));
+    setHref(who, "/u/" + encodeURIComponent(person.handle));
+  }
+  replace(root.querySelector("[data-artists]"), track.handle, artists(track));
+  const { album } = track;
+  replace(root.querySelector("[data-album]"), track.handle, album ? [outLink(album.url, album.name)] : []);
+  setText(root.querySelector("[data-kind]"), kind(track));
+  tick(root, entry);
+}
+
+// played returns how many milliseconds of the track have played, or -1 if that is unknown.
+function played({ track, startedAt, endsAt, state }, now) {
+  if (!track.durationMs || !endsAt) return -1;
+  const until = Date.parse(endsAt);
+  // While a track is paused, endsAt is when the pause began.
+  const at = state === "paused" ? until - Date.parse(startedAt) : track.durationMs - (until - now);
+  return Math.min(track.durationMs, Math.max(0, at));
+}
+
+// timeText returns "1:12 / 3:40", or since when the track plays.
+export function timeText(entry, now) {
+  const at = played(entry, now);
+  const text = at < 0 ? t("card.started", { ago: ago(Date.parse(entry.startedAt), now) }) : clock(at) + " / " + clock(entry.track.durationMs);
+  return entry.state === "paused" ? t("card.paused", { time: text }) : text;
+}
+
+// tick moves the time of a card.
+export function tick(root, entry) {
+  const now = serverNow();
+  const time = root.querySelector("[data-time]");
+  setText(time, timeText(entry, now));
+  time.title = t("card.started", { ago: ago(Date.parse(entry.startedAt), now) });
+  const line = root.querySelector("[data-line]");
+  if (line) line.style.width = Math.max(0, (100 * played(entry, now)) / (entry.track.durationMs || 1)) + "%";
+}
+
+// Wall is a list of cards. A card stays at its place as long as its person is shown. The
+// place of a person who is gone stays empty until another person takes it; empty places
+// at the end disappear.
+export class Wall {
+  constructor(list, most) {
+    this.list = list;
+    this.most = most;
+    this.cards = new Map(); // by handle: {element, entry}
+    this.template = document.getElementById("slot").content.firstElementChild;
+    list.addEventListener("focusout", () => setTimeout(() => this.sweep()));
+  }
+
+  // adopt takes over the cards that the HTML has.
+  adopt(entries) {
+    const byHandle = new Map(entries.map((entry) => [entry.person.handle, entry]));
+    for (const element of Array.from(this.list.children)) {
+      const entry = byHandle.get(element.dataset.handle);
+      if (entry) {
+        keyed(element, entry.track);
+        this.cards.set(entry.person.handle, { element, entry });
+      } else element.remove();
+    }
+    watchImages(this.list);
+    this.tick();
+  }
+
+  // show makes the wall show exactly these entries.
+  show(entries) {
+    const wanted = new Map(entries.map((entry) => [entry.person.handle, entry]));
+    for (const handle of Array.from(this.cards.keys())) if (!wanted.has(handle)) this.empty(handle);
+    for (const entry of entries) this.put(entry);
+    this.sweep();
+  }
+
+  put(entry) {
+    const { handle } = entry.person;
+    let card = this.cards.get(handle);
+    if (!card) {
+      if (this.cards.size >= this.most) return;
+      card = { element: this.free() };
+      card.element.dataset.handle = handle;
+      this.cards.set(handle, card);
+    } else if (card.entry === entry) return;
+    card.entry = entry;
+    fill(card.element, entry);
+  }
+
+  // free returns an empty place: the first one, else a new one.
+  free() {
+    const empty = Array.from(this.list.children).find((e) => !e.dataset.handle && !e.contains(document.activeElement));
+    const element = this.template.cloneNode(true);
+    element.dataset.handle = "";
+    watchImages(element);
+    if (empty) empty.replaceWith(element);
+    else this.list.append(element);
+    return element;
+  }
+
+  // empty removes what a card shows. A focused card keeps its place and the focus.
+  empty(handle) {
+    const card = this.cards.get(handle);
+    if (!card) return;
+    this.cards.delete(handle);
+    const place = h("li", { class: "slot", "data-handle": "" });
+    if (card.element.contains(document.activeElement)) {
+      place.tabIndex = -1;
+      place.setAttribute("aria-label", t("card.gone"));
+      card.element.replaceWith(place);
+      place.focus({ preventScroll: true });
+      return;
+    }
+    card.element.replaceWith(place);
+  }
+
+  // sweep removes the empty places at the end.
+  sweep() {
+    for (let last = this.list.lastElementChild; last && !last.dataset.handle && last !== document.activeElement; last = this.list.lastElementChild) last.remove();
+  }
+
+  tick() {
+    for (const { element, entry } of this.cards.values()) tick(element, entry);
+  }
+}

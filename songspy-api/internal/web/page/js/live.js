@@ -1,0 +1,302 @@
+// Follows who is listening. All tabs of a browser share one stream: the tab that holds the
+// lock reads it and passes its events on. Without push, or in a browser without locks or
+// channels, a tab has its own stream or asks every few seconds.
+import { request, setServerTime } from "./api.js";
+
+const silence = 20000; // milliseconds without a byte, after which a stream counts as broken
+const emptyAfter = 10000; // milliseconds without a connection, after which nothing is shown
+const askEvery = 5000; // milliseconds between two questions without push
+const mostTopics = 8;
+
+// readStream reads server-sent events until the stream ends. It throws if there is none.
+async function readStream(topics, link, onEvent, onByte, signal) {
+  const query = new URLSearchParams({ topics: topics.join(",") });
+  if (link) query.set("link", link);
+  const answer = await fetch("/v1/songspy/listening/stream?" + query, { headers: { Accept: "text/event-stream" }, cache: "no-store", signal });
+  if (!answer.ok || !answer.body || !(answer.headers.get("Content-Type") || "").startsWith("text/event-stream")) {
+    throw Object.assign(new Error("no stream"), { status: answer.status, retryAfter: Number(answer.headers.get("Retry-After")) || 0 });
+  }
+  const reader = answer.body.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    onByte();
+    text += decoder.decode(value, { stream: true });
+    const events = text.split("\n\n");
+    text = events.pop();
+    for (const event of events) {
+      let type = "message";
+      let data = "";
+      for (const line of event.split("\n")) {
+        if (line.startsWith("event:")) type = line.slice(6).trim();
+        else if (line.startsWith("data:")) data += line.slice(5).trim();
+        else if (line.startsWith("retry:")) onEvent("retry", { after: Number(line.slice(6)) || 1000 });
+      }
+      if (data) onEvent(type, JSON.parse(data));
+    }
+  }
+}
+
+// ask reads the entries of a topic without push.
+async function ask(topic, link, signal) {
+  const [word, handle] = topic.split(":");
+  const quiet = (error) => {
+    if (error.status === 404) return null;
+    throw error;
+  };
+  if (word === "person") {
+    const profile = await request("GET", "/people/" + encodeURIComponent(handle), { query: { link }, signal }).catch(quiet);
+    return profile && profile.nowPlaying ? [Object.assign({ person: profile.person, state: "playing" }, profile.nowPlaying)] : [];
+  }
+  if (word === "track") {
+    const track = await request("GET", "/tracks/" + encodeURIComponent(handle), { signal }).catch(quiet);
+    return track ? track.listeners : [];
+  }
+  return (await request("GET", "/listening", { query: word === "following" ? { audience: "following", limit: 100 } : {}, signal })).items;
+}
+
+// follow calls onEntries(topic, entries) with all entries of a topic after each change, and
+// onState with "live", "asking", "reconnecting" or "offline". link is the secret of a share
+// link. onSession is called when the server ends the session. The signal ends it all.
+export function follow(topics, { onEntries, onState, onSession, link }, signal) {
+  const entries = new Map(); // by topic: entries by handle
+  let state = "";
+  let emptying = 0;
+
+  function setState(next) {
+    if (next === "live" || next === "asking") {
+      clearTimeout(emptying);
+      emptying = 0;
+    } else if (!emptying) {
+      emptying = setTimeout(() => {
+        for (const topic of topics) if (entries.has(topic)) publish(topic, new Map());
+        onState(state, true);
+      }, emptyAfter);
+    }
+    if (state !== next) onState((state = next), false);
+  }
+
+  function publish(topic, map) {
+    entries.set(topic, map);
+    onEntries(topic, Array.from(map.values()));
+  }
+
+  function apply(type, data) {
+    if (type === "end" && data.reason === "session" && onSession) onSession();
+    if (!topics.includes(data.topic)) return;
+    if (type === "snapshot") {
+      setServerTime(data.serverTime);
+      publish(data.topic, new Map(data.items.map((entry) => [entry.person.handle, entry])));
+      return;
+    }
+    const map = entries.get(data.topic) || new Map();
+    if (type === "playing" || type === "paused") for (const entry of data.items) map.set(entry.person.handle, entry);
+    else if (type === "gone") for (const handle of data.handles) map.delete(handle);
+    else return;
+    publish(data.topic, map);
+  }
+
+  const canShare = !link && "locks" in navigator && typeof BroadcastChannel === "function";
+  const shared = { topics, apply, setState, signal };
+  if (canShare) share(shared);
+  else connect(() => topics, link, apply, setState, signal);
+  signal.addEventListener("abort", () => clearTimeout(emptying));
+}
+
+// connect keeps a stream of the topics open, and asks while there is none. It returns a
+// function that opens the stream again, with other topics.
+function connect(wanted, link, apply, setState, signal) {
+  let failures = 0;
+  let opened; // ends the current stream
+  let wake = () => {};
+
+  const pause = (ms) =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+
+  async function stream() {
+    let wait = 1000;
+    opened = new AbortController();
+    const end = () => opened.abort();
+    signal.addEventListener("abort", end);
+    let timer = setTimeout(end, silence);
+    try {
+      await readStream(
+        wanted(),
+        link,
+        (type, data) => {
+          if (type === "retry") wait = data.after;
+          else {
+            failures = 0;
+            setState("live");
+            apply(type, data);
+          }
+        },
+        () => {
+          clearTimeout(timer);
+          timer = setTimeout(end, silence);
+        },
+        opened.signal,
+      );
+    } catch (error) {
+      // An answer that is no stream will be none in a second either.
+      failures += error.status && error.status !== 429 && error.status !== 503 ? 2 : 1;
+      wait = Math.max(1000 * Math.pow(2, Math.min(failures, 5)), 1000 * (error.retryAfter || 0));
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+    }
+    return wait;
+  }
+
+  async function askAll() {
+    const aborter = new AbortController();
+    const timer = setTimeout(() => aborter.abort(), 8000);
+    try {
+      for (const topic of wanted()) apply("snapshot", { topic, items: await ask(topic, link, aborter.signal) });
+      setState("asking");
+    } catch {
+      setState(navigator.onLine === false ? "offline" : "reconnecting");
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  let again = false;
+  async function run() {
+    while (!signal.aborted) {
+      again = false;
+      const wait = await stream();
+      if (signal.aborted) return;
+      if (again) continue;
+      if (failures < 2) setState(navigator.onLine === false ? "offline" : "reconnecting");
+      const until = Date.now() + Math.random() * wait;
+      if (failures > 1) {
+        // There may be no push at all: ask meanwhile, and try again once a minute.
+        for (let i = 0; i < 12 && !signal.aborted && !again; i++) {
+          if (!document.hidden) await askAll();
+          await pause(askEvery);
+        }
+      } else await pause(Math.max(0, until - Date.now()));
+    }
+  }
+  const restart = () => {
+    again = true;
+    if (opened) opened.abort();
+    wake();
+  };
+  window.addEventListener("online", restart, { signal });
+  document.addEventListener("visibilitychange", () => document.hidden || (failures > 1 && wake()), { signal });
+  run();
+  return restart;
+}
+
+// share takes part in the one stream of the browser.
+function share({ topics, apply, setState, signal }) {
+  const id = Math.random().toString(36).slice(2);
+  const channel = new BroadcastChannel("songspy-live");
+  const tabs = new Map(); // of the leader, by tab: {topics, seenAt}
+  const known = new Map(); // of the leader, by topic: entries by handle
+  let leading = null; // of the leader: opens the stream again
+  let served = []; // the topics of the leader's stream
+  let leaderState = "reconnecting";
+  let leaderSeenAt = Date.now();
+
+  function union() {
+    const all = new Set(topics);
+    for (const tab of tabs.values()) for (const topic of tab.topics) all.add(topic);
+    return Array.from(all).slice(0, mostTopics);
+  }
+
+  function snapshotOf(topic) {
+    return { kind: "event", type: "snapshot", data: { topic, items: Array.from(known.get(topic).values()) } };
+  }
+
+  function remember(type, data) {
+    if (type === "snapshot") known.set(data.topic, new Map(data.items.map((entry) => [entry.person.handle, entry])));
+    const map = known.get(data.topic);
+    if (!map) return;
+    if (type === "playing" || type === "paused") for (const entry of data.items) map.set(entry.person.handle, entry);
+    if (type === "gone") for (const handle of data.handles) map.delete(handle);
+  }
+
+  function lead() {
+    served = union();
+    leading = connect(
+      () => (served = union()),
+      "",
+      (type, data) => {
+        remember(type, data);
+        apply(type, data);
+        channel.postMessage({ kind: "event", type, data });
+      },
+      (state) => {
+        if (state !== "live" && state !== "asking") known.clear();
+        leaderState = state;
+        setState(state);
+        channel.postMessage({ kind: "beat", state });
+      },
+      ended.signal,
+    );
+  }
+
+  const ended = new AbortController();
+  channel.onmessage = ({ data: message }) => {
+    if (message.kind === "want" && leading) {
+      const before = tabs.get(message.id);
+      tabs.set(message.id, { topics: message.topics, seenAt: Date.now() });
+      if (!union().every((topic) => served.includes(topic))) leading();
+      else if (!before) {
+        for (const topic of message.topics) if (known.has(topic)) channel.postMessage(snapshotOf(topic));
+        channel.postMessage({ kind: "beat", state: leaderState });
+      }
+    } else if (message.kind === "leave") tabs.delete(message.id);
+    else if (!leading) {
+      leaderSeenAt = Date.now();
+      if (message.kind === "event") apply(message.type, message.data);
+      if (message.kind === "beat") setState(message.state);
+    }
+  };
+
+  const want = () => channel.postMessage({ kind: "want", id, topics });
+  const beat = setInterval(() => {
+    if (leading) {
+      channel.postMessage({ kind: "beat", state: leaderState });
+      for (const [tab, { seenAt }] of tabs) if (Date.now() - seenAt > silence) tabs.delete(tab);
+      return;
+    }
+    want();
+    if (Date.now() - leaderSeenAt > silence) hold(true);
+  }, 5000);
+
+  function hold(steal) {
+    leaderSeenAt = Date.now();
+    const options = steal ? { steal: true } : { signal: ended.signal };
+    navigator.locks
+      .request("songspy-live", options, () => {
+        if (ended.signal.aborted) return undefined;
+        lead();
+        return new Promise((resolve) => ended.signal.addEventListener("abort", resolve));
+      })
+      .catch(() => {
+        // Another tab has taken the lock, or this tab leaves.
+        if (leading && !ended.signal.aborted) location.reload();
+      });
+  }
+
+  hold(false);
+  want();
+  signal.addEventListener("abort", () => {
+    clearInterval(beat);
+    channel.postMessage({ kind: "leave", id });
+    ended.abort();
+    channel.close();
+  });
+}

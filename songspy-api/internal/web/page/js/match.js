@@ -1,0 +1,46 @@
+// Finds people who play the same track at the same moment.
+
+// closest returns up to most pairs {a, b, seconds, isSelf, artist}: the viewer's own first,
+// then those with the smallest distance. Of one track there is one pair. artist is the name
+// of a common artist if nobody plays the same track.
+export function closest(entries, self, most) {
+  const playing = entries.filter((entry) => entry.state !== "paused" && (!self || entry.person.handle !== self.person.handle));
+  const mine = self && self.state !== "paused" ? self : null;
+  const pairs = pairsBy(playing, mine, (entry) => [[entry.track.handle, ""]]);
+  const found = pairs.length ? pairs : pairsBy(playing, mine, (entry) => entry.track.artists.map((artist) => [artist.uri, artist.name]));
+  return found.slice(0, most);
+}
+
+function pairsBy(playing, mine, keysOf) {
+  const groups = new Map();
+  for (const entry of mine ? [mine].concat(playing) : playing) {
+    for (const [key, artist] of keysOf(entry)) {
+      if (!groups.has(key)) groups.set(key, { artist, members: [] });
+      groups.get(key).members.push(entry);
+    }
+  }
+  const pairs = [];
+  for (const { artist, members } of groups.values()) if (members.length > 1) pairs.push(nearest(members, mine, artist));
+  const seen = new Set();
+  const isNew = ({ a, b }) => {
+    const key = [a.person.handle, b.person.handle].sort().join();
+    return !seen.has(key) && seen.add(key);
+  };
+  return pairs.filter(isNew).sort((x, y) => y.isSelf - x.isSelf || x.seconds - y.seconds);
+}
+
+function nearest(members, mine, artist) {
+  const isSelf = members.includes(mine);
+  const start = (entry) => Date.parse(entry.startedAt);
+  const sorted = members.slice().sort((x, y) => start(x) - start(y));
+  let best = null;
+  for (let i = 1; i < sorted.length; i++) {
+    const pair = [sorted[i - 1], sorted[i]];
+    const seconds = Math.round((start(pair[1]) - start(pair[0])) / 1000);
+    if (isSelf && !pair.includes(mine)) continue;
+    if (best && best.seconds <= seconds) continue;
+    const [a, b] = isSelf && pair[1] === mine ? [pair[1], pair[0]] : pair;
+    best = { a, b, seconds, isSelf, artist };
+  }
+  return best;
+}

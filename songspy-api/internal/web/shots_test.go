@@ -1,0 +1,94 @@
+package web_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+var (
+	nicknames = []string{"민아", "Jonas", "서준", "달토끼", "Ines", "하루", "몽글몽글", "Theo", "윤슬", "Priya", "라디오헤드폰", "Camille", "지우", "새벽두시", "Oskar", "하람", "Noor", "은하수", "Bea", "도토리"}
+	songs     = [][3]string{
+		{"밤의 가장자리", "유하", "첫 번째 겨울"}, {"Slow Harbour", "The Paper Kites Club", "Tide Tables"}, {"우리가 지나온 여름", "새벽공방", "여름 뒤"},
+		{"Glasshouse", "Marlo Vance", "Rooms Without Doors"}, {"창문을 열면", "이온", "온도"}, {"Northbound (feat. Lia Moreau)", "Kaito & The Lanterns", "Signals"},
+		{"파도", "Sea Of Trees", "물의 이름"}, {"Everything I Meant To Say Before You Left The Room", "Juniper Hale", "Letters"}, {"한낮의 꿈", "오후 네 시", "한낮"}, {"Bloom", "Ada Lindqvist", "Bloom"},
+	}
+)
+
+// newListener returns the nth of many listeners.
+func newListener(n int) songspy.BoardEntry {
+	song := songs[(n*7+n/10)%len(songs)]
+	p := newEntry(n+1, song[0], 7+n*13%170)
+	nick := nicknames[n%len(nicknames)]
+	if n >= len(nicknames) {
+		nick += " " + strconv.Itoa(n/len(nicknames)+1)
+	}
+	end := p.Playing.StartedAt.Add(time.Duration(195+n*11%60) * time.Second)
+	p.User.NickName, p.Playing.EndsAt = &nick, &end
+	cover := (n*7 + n/10) % len(songs)
+	p.Track.ID, p.Track.PublicID, p.Track.DurationMS = songspy.TrackID(1000+n*7%len(songs)), songspy.PublicID(5000+n), end.Sub(p.Playing.StartedAt).Milliseconds()
+	p.Track.Artists, p.Track.ImageURL = song[1], fmt.Sprintf("HERE/cover?%d", cover)
+	p.Track.ArtistRefs = []songspy.Artist{{URI: fmt.Sprintf("spotify:artist:%d", n), Name: song[1], URL: "https://open.spotify.com/artist/1"}}
+	p.Track.AlbumRef = songspy.Album{URI: "spotify:album:1", Name: song[2], URL: "https://open.spotify.com/album/1"}
+	return p
+}
+
+// TestShots writes pictures of the page for people to look at. It does not check anything.
+func TestShots(t *testing.T) {
+	dir := os.Getenv("SONGSPY_SHOTS")
+	if dir == "" {
+		t.Skip("SONGSPY_SHOTS names no folder for the pictures")
+	}
+	for _, listeners := range []int{0, 1, 24, 1000} {
+		t.Run(strconv.Itoa(listeners), func(t *testing.T) {
+			var entries []songspy.BoardEntry
+			for n := range listeners {
+				entries = append(entries, newListener(n))
+			}
+			if listeners == 24 {
+				entries[1].Track, entries[1].Playing.StartedAt = entries[3].Track, entries[3].Playing.StartedAt.Add(14*time.Second)
+				entries[5].Track.Kind, entries[7].Track.Kind = songspy.KindEpisode, songspy.KindChapter
+			}
+			s := newPageTest(t, entries...)
+			for size, box := range map[string][2]int64{"phone": {390, 844}, "desktop": {1440, 900}} {
+				for _, scheme := range []string{"light", "dark"} {
+					for _, lang := range []string{"ko", "en"} {
+						tab := s.openTab(box[0], box[1], "document.cookie = 'songspy-language="+lang+"; path=/'")
+						var picture []byte
+						err := chromedp.Do(tab, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+							_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+								Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+							})
+							return err
+						}), chromedp.Navigate(s.url+"/"))
+						if err == nil {
+							evaluate[any](s, tab, `Promise.all([document.fonts.ready, new Promise((done) => setTimeout(done, 1500))])`)
+							if os.Getenv("SONGSPY_SHOTS_WHOLE") != "" {
+								picture, err = chromedp.Run(tab, chromedp.FullScreenshot(100))
+							} else {
+								picture, err = chromedp.Run(tab, chromedp.CaptureScreenshot())
+							}
+						}
+						if err != nil {
+							t.Fatal(err)
+						}
+						if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("now-%d-%s-%s-%s.png", listeners, size, scheme, lang)), picture, 0o600); err != nil {
+							t.Fatal(err)
+						}
+						_ = chromedp.Cancel(tab)
+					}
+				}
+			}
+		})
+	}
+}
