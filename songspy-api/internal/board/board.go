@@ -103,6 +103,13 @@ func (b *Board) Listening(v visibility.Viewer, a Audience, after *Position, limi
 	return seen, next, err
 }
 
+// Window returns the users that a new stream of the viewer shows in the topic window, newest
+// start first.
+func (b *Board) Window(v visibility.Viewer, key ViewerKey) (seen []visibility.Seen[songspy.BoardEntry], err error) {
+	err = b.read(func(x *index, now time.Time) { seen = x.window(v, key.window(), now) })
+	return seen, err
+}
+
 // Listeners returns the first limit users that the viewer sees listening to the track,
 // newest start first.
 func (b *Board) Listeners(v visibility.Viewer, track songspy.PublicID, limit int) (seen []visibility.Seen[songspy.BoardEntry], err error) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"iter"
+	"math"
 	"slices"
 	"time"
 
@@ -150,6 +151,35 @@ func (x *index) listening(v visibility.Viewer, a Audience, position Position, n 
 		return page(slices.Values(x.of(v.Follows(), from)), v, n, now)
 	}
 	return page(withPublic(x.of(v.Known(), from), after(x.public, from)), v, n, now)
+}
+
+// window returns the entries that the viewer sees and whose ranks are the smallest, newest
+// start first.
+func (x *index) window(v visibility.Viewer, seed uint64, now time.Time) (seen []visibility.Seen[songspy.BoardEntry]) {
+	x.advance(now)
+	from := beginning.entry()
+	known := x.of(v.Known(), from)
+	for below := boundOf(x.public.Len(), rankedTarget); ; below = double(below) {
+		var candidates []ranked
+		for e := range withPublic(known, after(x.public, from)) {
+			if rank := e.rankIn(seed); rank < below {
+				candidates = append(candidates, ranked{rank, e})
+			}
+		}
+		slices.SortFunc(candidates, compareRank)
+		var shown []*entry
+		for _, c := range candidates {
+			if _, ok := c.reveal(v, now); ok && !c.isExpired(now) && len(shown) < windowSize {
+				shown = append(shown, c.entry)
+			}
+		}
+		if len(shown) < windowSize && below != math.MaxUint64 {
+			continue
+		}
+		slices.SortFunc(shown, compare)
+		seen, _ = page(slices.Values(shown), v, windowSize, now)
+		return seen
+	}
 }
 
 // listeners returns the first n entries with the track that the viewer sees.

@@ -592,10 +592,18 @@ func (s *sharedTopic) hold(held map[songspy.UserID]bool, v *view) {
 
 // firstBound returns the bound below which about target of so many ranks are.
 func (s *sharedTopic) firstBound(entries int) uint64 {
-	if s.key.kind != TopicWindow || entries <= 2*s.target {
+	if s.key.kind != TopicWindow {
 		return math.MaxUint64
 	}
-	return math.MaxUint64 / uint64(entries) * uint64(s.target)
+	return boundOf(entries, s.target)
+}
+
+// boundOf returns the bound below which about target of the ranks of so many entries are.
+func boundOf(entries, target int) uint64 {
+	if entries <= 2*target {
+		return math.MaxUint64
+	}
+	return math.MaxUint64 / uint64(entries) * uint64(target)
 }
 
 func double(bound uint64) uint64 {

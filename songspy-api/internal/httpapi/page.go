@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -92,7 +93,7 @@ func (s *server) servePage(p web.Page) gin.HandlerFunc {
 			known = err == nil || songspy.CodeOf(err) == songspy.CodeUnauthorized
 		}
 		if known && p.Path == "/" { // else the module asks, and shows what is wrong
-			view.Listening, _ = s.firstListening(c.Request.Context())
+			view.Listening, _ = s.firstListening(c.Request.Context(), subscriberOf(c.ClientIP()))
 		}
 		s.writePage(c, view)
 	}
@@ -112,9 +113,9 @@ func (s *server) signInPath(r *http.Request) string {
 }
 
 // firstListening returns who is listening, as the viewer sees it.
-func (s *server) firstListening(ctx context.Context) (*web.Listening, error) {
+func (s *server) firstListening(ctx context.Context, address netip.Prefix) (*web.Listening, error) {
 	self := callerFrom(ctx).Self()
-	window, _, err := s.opts.People.Listening(ctx, self, board.Everyone, nil, defaultListeningSize)
+	window, err := s.opts.People.Window(ctx, self, address)
 	if err != nil {
 		return nil, err
 	}

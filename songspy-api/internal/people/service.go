@@ -216,6 +216,20 @@ func (s *Service) Listening(ctx context.Context, self visibility.Self, a board.A
 	return s.board.Listening(v.Viewer, a, after, limit)
 }
 
+// Window returns who is in the window of the viewer: see board.Board.Window. address
+// identifies a viewer who is not signed in.
+func (s *Service) Window(ctx context.Context, self visibility.Self, address netip.Prefix) ([]visibility.Seen[songspy.BoardEntry], error) {
+	v, err := s.viewer(ctx, self, "")
+	if err != nil {
+		return nil, err
+	}
+	key := board.ViewerKey{Address: address}
+	if isSignedIn(self) {
+		key = board.ViewerKey{Account: self.ID()}
+	}
+	return s.board.Window(v.Viewer, key)
+}
+
 // StreamOptions are what a stream shows, and to which viewer.
 type StreamOptions struct {
 	Self   visibility.Self

@@ -82,9 +82,10 @@ func findChromium() string {
 
 // pageTest serves the page with the API's handler, over a board that the test fills.
 type pageTest struct {
-	t    *testing.T
-	feed *fakeFeed
-	url  string
+	t       *testing.T
+	feed    *fakeFeed
+	url     string
+	handler http.Handler // of the API
 	// override replaces the handler of the board's routes; nil: the real one.
 	override atomic.Pointer[http.HandlerFunc]
 }
@@ -122,7 +123,7 @@ func newPageTest(t *testing.T, entries ...songspy.BoardEntry) *pageTest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	live := board.New(board.Options{Feed: s.feed, Render: httpapi.NewTrackIDs(nil).RenderBoard, Now: time.Now, Log: log})
+	live := board.New(board.Options{Feed: s.feed, Render: httpapi.NewTrackIDs(nil).RenderBoard, RenderLive: httpapi.RenderLive, Now: time.Now, Log: log})
 	go live.Run(t.Context())
 	site, err := web.New(s.url)
 	if err != nil {
@@ -135,6 +136,7 @@ func newPageTest(t *testing.T, entries ...songspy.BoardEntry) *pageTest {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.handler = handler
 	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch answer := s.override.Load(); {
 		case r.URL.Path == "/cover":

@@ -3,6 +3,7 @@ package web_test
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -238,6 +239,47 @@ func TestPage_WorksWithoutWhatSafari15Lacks(t *testing.T) {
 	}
 }
 
+func TestPage_AsksWithoutPush(t *testing.T) {
+	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
+	s.setAnswer(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/stream") {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		s.handler.ServeHTTP(w, r)
+	})
+	tab := s.openTab(1280, 800, "")
+	s.waitFor(tab, titles+` === "one,two"`)
+	s.put(newEntry(2, "second", 0))
+	s.waitFor(tab, titles+` === "one,second" && document.getElementById("connection").hidden`)
+}
+
+func TestLive_TheTabsOfABrowserShareOneStream(t *testing.T) {
+	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
+	var opened atomic.Int32
+	s.setAnswer(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/stream") {
+			opened.Add(1)
+		}
+		s.handler.ServeHTTP(w, r)
+	})
+	first, second := s.openTab(1280, 800, ""), s.openTab(1280, 800, "")
+	s.put(newEntry(2, "second", 0))
+	s.waitFor(first, titles+` === "one,second"`)
+	s.waitFor(second, titles+` === "one,second"`)
+	if n := opened.Load(); n != 1 {
+		t.Errorf("two tabs have opened %d streams, want 1", n)
+	}
+	if err := chromedp.Cancel(first); err != nil {
+		t.Fatal(err)
+	}
+	s.put(newEntry(1, "first", -1))
+	s.waitFor(second, titles+` === "first,second"`)
+	if n := opened.Load(); n != 2 {
+		t.Errorf("after the leading tab has closed, %d streams were opened, want 2", n)
+	}
+}
+
 func TestPage_SaysWhatIsWrongAndRecovers(t *testing.T) {
 	body := func(text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) }
@@ -316,6 +358,9 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 	tab := s.openTab(800, 600, "")
 	s.waitFor(tab, `document.documentElement.lang === "en" && document.querySelector("[data-state]").textContent.startsWith("Nobody")`)
 	evaluate[any](s, tab, `document.querySelector("[data-language]").click()`)
+	if err := chromedp.Do(tab, chromedp.WaitReady(`html[lang="ko"] [data-state]`, chromedp.ByQuery)); err != nil {
+		t.Fatal(err)
+	}
 	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1").textContent === "지금 무슨 노래 듣고 있으세요?" &&
 		document.querySelector("[data-state]").textContent === "지금 노래를 공유하는 사람이 없어요. Spotify를 연결하고 한 곡 틀어 보세요."`)
 }

@@ -71,7 +71,7 @@ export function follow(topics, { onEntries, onState, onSession, link }, signal) 
       emptying = 0;
     } else if (!emptying) {
       emptying = setTimeout(() => {
-        for (const topic of topics) if (entries.has(topic)) publish(topic, new Map());
+        for (const topic of topics) publish(topic, new Map());
         onState(state, true);
       }, emptyAfter);
     }
