@@ -358,7 +358,7 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 	tab := s.openTab(800, 600, "")
 	s.waitFor(tab, `document.documentElement.lang === "en" && document.querySelector("[data-state]").textContent.startsWith("Nobody")`)
 	evaluate[any](s, tab, `document.querySelector("[data-language]").click()`)
-	if err := chromedp.Do(tab, chromedp.WaitReady(`html[lang="ko"] [data-state]`, chromedp.ByQuery)); err != nil {
+	if err := chromedp.Do(tab, chromedp.WaitReady(`html[lang="ko"] [data-state]`)); err != nil {
 		t.Fatal(err)
 	}
 	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1").textContent === "지금 무슨 노래 듣고 있으세요?" &&
