@@ -62,6 +62,9 @@ type settings struct {
 	// Allowlist holds the e-mail addresses of the users who may sign up if
 	// SignUp is "allowlist"; see auth.ParseAllowlist.
 	Allowlist songspy.Secret `env:"SONGSPY_ALLOWLIST"`
+	// Operators holds the verified Google addresses of the users who may use the
+	// routes of operators; see auth.ParseOperators.
+	Operators songspy.Secret `env:"SONGSPY_OPERATORS"`
 }
 
 // Validate returns every error in the settings that belong to the API.
@@ -85,6 +88,8 @@ func (s settings) Validate() error {
 			string(songspy.AudienceEveryone), string(songspy.AudienceFollowers), string(songspy.AudienceLink), string(songspy.AudienceNobody)),
 	}
 	_, err := s.signUpOptions()
+	problems = append(problems, err)
+	_, err = s.operators(nil)
 	problems = append(problems, err)
 	if s.Spotify.RedirectURL == "" && !s.Service.IsDevelopment() {
 		problems = append(problems, errors.New("SONGSPY_SPOTIFY_REDIRECT_URL: is required in production; set it to the redirect address that is registered with Spotify"))
@@ -119,6 +124,15 @@ func (s settings) signUpOptions() (auth.SignUp, error) {
 	}
 	rule.Allowlist = list
 	return rule, nil
+}
+
+// operators returns the operators; the key hashes their addresses.
+func (s settings) operators(key []byte) (auth.Operators, error) {
+	operators, err := auth.ParseOperators(s.Operators, key)
+	if err != nil {
+		return operators, fmt.Errorf("SONGSPY_OPERATORS: %w; it must be e-mail addresses, separated by commas or line breaks", err)
+	}
+	return operators, nil
 }
 
 func checkAddr(name, addr string) error {

@@ -825,6 +825,13 @@ var noninterferenceCases = []noninterferenceCase{
 	{"finishLinking", read, false, one(query{query: "?state=s&code=c"})},
 	{"signInWithGoogle", read, false, one(query{body: map[string]string{"accessToken": "token"}})},
 	{"refreshToken", read, false, one(query{body: map[string]string{"refreshToken": "token"}})},
+	// No viewer is an operator, so the answer is always 403.
+	{"getOperatorStatus", read, false, one(query{})},
+	{"listSeats", read, false, one(query{})},
+	{"listReports", read, false, one(query{})},
+	{"enterSeat", read, false, eachHandle},
+	{"dropSeat", read, false, eachHandle},
+	{"handleReport", read, false, one(query{values: []any{1}, body: map[string]string{"action": "hide"}})},
 
 	{"follow", write, false, eachHandle},
 	{"getPerson", write, false, eachHandle},

@@ -4,14 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"text/tabwriter"
+	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/sanitize"
 	"github.com/songspy/songspy/songspy-domain/store"
 
-	"github.com/songspy/songspy/songspy-api/internal/people"
+	"github.com/songspy/songspy/songspy-api/internal/operator"
 )
 
 type peopleCommand struct {
@@ -127,7 +126,7 @@ func (c peopleUnhideCommand) Run(ctx context.Context, p *program) error {
 
 func setHidden(ctx context.Context, p *program, handle handleArgument, hidden bool, reason string) error {
 	return withPerson(ctx, p, handle, func(db *store.Store, person songspy.Person) error {
-		if err := db.SetHiddenByOperator(ctx, person.User.ID, hidden, sanitize.Line(reason)); err != nil {
+		if err := operator.New(db, nil, time.Now).SetHidden(ctx, person.User.ID, hidden, reason); err != nil {
 			return err
 		}
 		state := "no longer hidden by the operator"
@@ -147,18 +146,11 @@ type peopleRenameCommand struct {
 
 func (c peopleRenameCommand) Run(ctx context.Context, p *program) error {
 	return withPerson(ctx, p, c.User, func(db *store.Store, person songspy.Person) error {
-		var name *string
-		if c.NickName != "" {
-			clean, err := people.NickName(c.NickName)
-			if err != nil {
-				return err
-			}
-			name = &clean
-		}
-		if err := db.RenameByOperator(ctx, person.User.ID, name, sanitize.Line(c.Reason)); err != nil {
+		name, err := operator.New(db, nil, time.Now).Rename(ctx, person.User.ID, c.NickName, c.Reason)
+		if err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(p.stdout, "User %s has the nickname %q.\n", songspy.Handle(person.User.PublicID), songspy.User{NickName: name}.PublicName())
+		_, err = fmt.Fprintf(p.stdout, "User %s has the nickname %q.\n", songspy.Handle(person.User.PublicID), name)
 		return err
 	})
 }
@@ -168,42 +160,22 @@ type peopleReportsCommand struct{}
 func (peopleReportsCommand) Run(ctx context.Context, p *program) error {
 	return p.withCheckedStore(ctx, func(_ settings, db *store.Store) error {
 		t := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+		service := operator.New(db, nil, time.Now)
 		fmt.Fprintln(t, "report\tuser\tnickname\treason\tat\ttext")
 		for after := int64(0); ; {
-			reports, err := db.OpenReports(ctx, after, peoplePerRead)
-			if err != nil {
-				return err
-			}
-			reported, err := reportedUsers(ctx, db, reports)
+			reports, next, err := service.Reports(ctx, after, peoplePerRead)
 			if err != nil {
 				return err
 			}
 			for _, r := range reports {
-				after = r.ID
-				if u, ok := reported[r.UserID]; ok {
-					fmt.Fprintf(t, "%d\t%s\t%q\t%s\t%s\t%q\n", r.ID, songspy.Handle(u.PublicID), u.PublicName(), r.Reason, formatMinute(r.At), r.Text)
-				}
+				u := r.User.Value()
+				fmt.Fprintf(t, "%d\t%s\t%q\t%s\t%s\t%q\n", r.ID, songspy.Handle(u.PublicID), u.PublicName(), r.Reason, formatMinute(r.At), r.Text)
 			}
-			if len(reports) < peoplePerRead {
+			if after = next; after == 0 {
 				return t.Flush()
 			}
 		}
 	})
-}
-
-// reportedUsers returns the users of the reports by id. Users who were erased are missing.
-func reportedUsers(ctx context.Context, db *store.Store, reports []songspy.Report) (map[songspy.UserID]songspy.User, error) {
-	ids := make([]songspy.UserID, len(reports))
-	for i, r := range reports {
-		ids[i] = r.UserID
-	}
-	slices.Sort(ids)
-	found, err := db.People(ctx, slices.Compact(ids))
-	users := make(map[songspy.UserID]songspy.User, len(found))
-	for _, p := range found {
-		users[p.User.ID] = p.User
-	}
-	return users, err
 }
 
 type peopleCloseCommand struct {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -14,6 +12,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
 	"github.com/songspy/songspy/songspy-domain/store"
+
+	"github.com/songspy/songspy/songspy-api/internal/operator"
 )
 
 type seatsCommand struct {
@@ -25,12 +25,8 @@ type seatsCommand struct {
 type seatsListCommand struct{}
 
 func (seatsListCommand) Run(ctx context.Context, p *program) error {
-	return withApps(ctx, p, func(apps []config.App, db *store.Store) error {
-		admitted := config.SeatsOf(apps)
-		if _, err := db.AssignSeats(ctx, admitted); err != nil {
-			return err
-		}
-		waitingList, err := db.WaitingList(ctx, admitted)
+	return withApps(ctx, p, func(apps []config.App, service *operator.Service) error {
+		waitingList, err := service.WaitingList(ctx)
 		if err != nil {
 			return err
 		}
@@ -69,33 +65,31 @@ func validateUserIDs(ids []songspy.UserID) error {
 	return nil
 }
 
-// withApps calls work with the configured Spotify apps and the database.
-func withApps(ctx context.Context, p *program, work func([]config.App, *store.Store) error) error {
+// withApps calls work with the configured Spotify apps, and with what operators do.
+func withApps(ctx context.Context, p *program, work func([]config.App, *operator.Service) error) error {
 	return p.withCheckedStore(ctx, func(s settings, db *store.Store) error {
 		apps, err := s.Spotify.Apps()
 		if err != nil {
 			return err
 		}
-		return work(apps, db)
+		return work(apps, operator.New(db, config.SeatsOf(apps), time.Now))
 	})
 }
 
-// updateSeats calls update for each user, and then assigns the free seats
-// (places in Spotify apps) to the users who wait for one.
-func updateSeats(ctx context.Context, p *program, users []songspy.UserID, update func(context.Context, *store.Store, songspy.UserID, io.Writer) error) error {
-	return withApps(ctx, p, func(apps []config.App, db *store.Store) error {
+// updateSeats calls update for each user.
+func updateSeats(ctx context.Context, p *program, users []songspy.UserID, update func(context.Context, *operator.Service, songspy.UserID, io.Writer) error) error {
+	return withApps(ctx, p, func(_ []config.App, service *operator.Service) error {
 		for _, id := range users {
-			if err := update(ctx, db, id, p.stdout); err != nil {
+			if err := update(ctx, service, id, p.stdout); err != nil {
 				return fmt.Errorf("user %d: %w", id, err)
 			}
 		}
-		_, err := db.AssignSeats(ctx, config.SeatsOf(apps))
-		return err
+		return nil
 	})
 }
 
-func markEntered(ctx context.Context, db *store.Store, id songspy.UserID, out io.Writer) error {
-	linked, err := db.EnterSeat(ctx, id)
+func markEntered(ctx context.Context, service *operator.Service, id songspy.UserID, out io.Writer) error {
+	linked, err := service.EnterSeat(ctx, id)
 	switch {
 	case err != nil:
 		return err
@@ -107,8 +101,8 @@ func markEntered(ctx context.Context, db *store.Store, id songspy.UserID, out io
 	return nil
 }
 
-func dropSeat(ctx context.Context, db *store.Store, id songspy.UserID, out io.Writer) error {
-	if err := db.LeaveSeat(ctx, id); err != nil {
+func dropSeat(ctx context.Context, service *operator.Service, id songspy.UserID, out io.Writer) error {
+	if err := service.DropSeat(ctx, id); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "User %d has no seat anymore.\n", id)
@@ -118,14 +112,10 @@ func dropSeat(ctx context.Context, db *store.Store, id songspy.UserID, out io.Wr
 // printWaitingList prints the Spotify apps, the users that the operator must
 // register with them, the users who can link now, and the users who wait for a
 // free place.
-func printWaitingList(apps []config.App, waitingList store.WaitingList, out io.Writer) error {
+func printWaitingList(apps []config.App, waitingList songspy.WaitingList, out io.Writer) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	printApps(t, apps, waitingList)
-	byState := map[songspy.SeatState][]songspy.Seat{}
-	for _, seat := range waitingList.Seats {
-		byState[seat.State] = append(byState[seat.State], seat)
-	}
-	held := byState[songspy.SeatHeld]
+	held := waitingList.InState(songspy.SeatHeld)
 	if len(held)+len(waitingList.Unregistered) == 0 {
 		fmt.Fprintln(t, "\nNo user has to be registered.")
 	} else {
@@ -142,52 +132,33 @@ func printWaitingList(apps []config.App, waitingList store.WaitingList, out io.W
 	for _, r := range waitingList.Unregistered {
 		fmt.Fprintf(t, "%d\t%s\t(linked, but rejected by Spotify; no address given)\t%s\n", r.UserID, r.App, formatMinute(r.Since))
 	}
-	for _, list := range []struct {
-		state songspy.SeatState
-		head  string
-	}{
-		{songspy.SeatEntered, "Registered, and expected to link:\nuser\tapp\tsince"},
-		{songspy.SeatWaiting, "Waiting list, in order:\nuser\trequested"},
-	} {
-		if len(byState[list.state]) > 0 {
-			fmt.Fprintf(t, "\n%s\n", list.head)
-		}
-		for _, seat := range byState[list.state] {
-			if list.state == songspy.SeatWaiting {
-				fmt.Fprintf(t, "%d\t%s\n", seat.UserID, formatMinute(seat.AskedAt))
-				continue
-			}
+	if entered := waitingList.InState(songspy.SeatEntered); len(entered) > 0 {
+		fmt.Fprintln(t, "\nRegistered, and expected to link:\nuser\tapp\tsince")
+		for _, seat := range entered {
 			fmt.Fprintf(t, "%d\t%s\t%s\n", seat.UserID, seat.App, formatMinute(seat.StateSince))
+		}
+	}
+	if waiting := waitingList.InState(songspy.SeatWaiting); len(waiting) > 0 {
+		fmt.Fprintln(t, "\nWaiting list, in order:\nuser\trequested")
+		for _, seat := range waiting {
+			fmt.Fprintf(t, "%d\t%s\n", seat.UserID, formatMinute(seat.AskedAt))
 		}
 	}
 	return t.Flush()
 }
 
-func printApps(t io.Writer, apps []config.App, waitingList store.WaitingList) {
-	reserved := map[string]int{} // by app: seats of users without a link
-	for _, seat := range waitingList.Seats {
-		if !slices.Contains(waitingList.LinkedUsers[seat.App], seat.UserID) {
-			reserved[seat.App]++
-		}
-	}
+func printApps(t io.Writer, apps []config.App, waitingList songspy.WaitingList) {
+	uses, userApps := waitingList.AppUses(config.SeatsOf(apps))
 	fmt.Fprintln(t, "app\tseats\tlinked\treserved\tfree\tlinked users")
-	userApps := int64(0)
-	for _, app := range apps {
-		if app.Seats == 0 {
-			fmt.Fprintf(t, "%s\tany\t%d\t%d\tany\t\n", app.ClientID, waitingList.OtherLinks[app.ClientID], reserved[app.ClientID])
-			delete(waitingList.OtherLinks, app.ClientID)
-			continue
+	for _, use := range uses {
+		switch {
+		case !use.IsConfigured:
+			fmt.Fprintf(t, "%s\tnot configured\t%d\t0\t0\t\n", use.App, use.Linked)
+		case use.Seats == 0:
+			fmt.Fprintf(t, "%s\tany\t%d\t%d\tany\t\n", use.App, use.Linked, use.Reserved)
+		default:
+			fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%s\n", use.App, use.Seats, use.Linked, use.Reserved, use.Free, joinIDs(use.LinkedUsers))
 		}
-		linked := waitingList.LinkedUsers[app.ClientID]
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%s\n", app.ClientID, app.Seats, len(linked), reserved[app.ClientID],
-			max(0, app.Seats-len(linked)-reserved[app.ClientID]), joinIDs(linked))
-	}
-	for _, app := range slices.Sorted(maps.Keys(waitingList.OtherLinks)) {
-		if _, isUserApp := songspy.UserAppClientID(app); isUserApp {
-			userApps += waitingList.OtherLinks[app]
-			continue
-		}
-		fmt.Fprintf(t, "%s\tnot configured\t%d\t0\t0\t\n", app, waitingList.OtherLinks[app])
 	}
 	if userApps > 0 {
 		fmt.Fprintf(t, "(user-supplied)\t\t%d\t\t\t\n", userApps)

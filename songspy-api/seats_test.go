@@ -8,13 +8,12 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
-	"github.com/songspy/songspy/songspy-domain/store"
 )
 
 func TestSeats_PrintATable(t *testing.T) {
 	var out bytes.Buffer
 	at := time.Date(2026, 11, 24, 5, 0, 0, 0, time.UTC)
-	err := printWaitingList([]config.App{{ClientID: "one", Seats: 5}, {ClientID: "all"}}, store.WaitingList{
+	err := printWaitingList([]config.App{{ClientID: "one", Seats: 5}, {ClientID: "all"}}, songspy.WaitingList{
 		LinkedUsers: map[string][]songspy.UserID{"one": {1, 4}},
 		OtherLinks:  map[string]int64{"all": 20, "gone": 2, songspy.UserApp("a"): 1, songspy.UserApp("b"): 1},
 		Seats: []songspy.Seat{
@@ -23,7 +22,7 @@ func TestSeats_PrintATable(t *testing.T) {
 			{UserID: 9, App: "one", State: songspy.SeatEntered, Email: "bob@example.org", StateSince: at},
 			{UserID: 10, State: songspy.SeatWaiting, AskedAt: at},
 		},
-		Unregistered: []store.UnregisteredLink{{UserID: 4, App: "one", Since: at}},
+		Unregistered: []songspy.UnregisteredLink{{UserID: 4, App: "one", Since: at}},
 	}, &out)
 	want := `app              seats           linked  reserved  free  linked users
 one              5               2       3         0     1 4
@@ -61,7 +60,7 @@ func TestSeats_RejectWrongUsage(t *testing.T) {
 
 func TestSeats_CountALinkedUserWithASeatOnce(t *testing.T) {
 	var out bytes.Buffer
-	err := printWaitingList([]config.App{{ClientID: "one", Seats: 5}}, store.WaitingList{
+	err := printWaitingList([]config.App{{ClientID: "one", Seats: 5}}, songspy.WaitingList{
 		LinkedUsers: map[string][]songspy.UserID{"one": {1, 4}},
 		Seats: []songspy.Seat{
 			{UserID: 4, App: "one", State: songspy.SeatHeld, Email: "ann@example.org"}, // the app rejects this user

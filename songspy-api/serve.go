@@ -30,6 +30,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/embeds"
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
+	"github.com/songspy/songspy/songspy-api/internal/operator"
 	"github.com/songspy/songspy/songspy-api/internal/people"
 	"github.com/songspy/songspy/songspy-api/internal/web"
 	"github.com/songspy/songspy/songspy-api/internal/webhook"
@@ -46,6 +47,8 @@ type service struct {
 	publicListener, adminListener net.Listener
 	handler                       http.Handler
 	adminHandler                  http.Handler
+	// notes says, in words, what circuit breakers and quotas do to calls.
+	notes func() []string
 }
 
 func serve(ctx context.Context, s settings, log *slog.Logger) error {
@@ -86,8 +89,8 @@ func newService(ctx context.Context, s settings, log *slog.Logger) (_ *service, 
 	breakers := telemetry.BreakerCollector{Now: time.Now, States: api.spotify.Breakers}
 	quotas := telemetry.QuotaCollector{Now: time.Now, Statuses: api.spotify.QuotaStatuses}
 	api.metrics.MustRegister(breakers, quotas)
-	api.adminHandler = telemetry.AdminHandler(api.metrics, api.ready,
-		func() []string { return slices.Concat(breakers.Notes(), quotas.Notes()) }, s.Service.AdminHosts...)
+	api.notes = func() []string { return slices.Concat(breakers.Notes(), quotas.Notes()) }
+	api.adminHandler = telemetry.AdminHandler(api.metrics, api.ready, api.notes, s.Service.AdminHosts...)
 	if api.publicListener, err = telemetry.Listen(ctx, s.Addr); err != nil {
 		return nil, err
 	}
@@ -158,11 +161,15 @@ func (a *service) buildHandler(s settings) error {
 	for i, k := range jwtKeys {
 		signing[i] = auth.Key{ID: k.ID, Seed: k.Key}
 	}
-	trackIDs, authorizations, err := deriveKeys(jwtKeys)
+	derived, err := deriveKeys(jwtKeys)
 	if err != nil {
 		return err
 	}
-	ids := httpapi.NewTrackIDs(trackIDs)
+	ids := httpapi.NewTrackIDs(derived.trackIDs)
+	operators, err := s.operators(derived.operators)
+	if err != nil {
+		return err
+	}
 	signUp, err := s.signUpOptions()
 	if err != nil {
 		return err
@@ -173,7 +180,7 @@ func (a *service) buildHandler(s settings) error {
 		}),
 		Users: users, Sessions: users, Attempts: a.db,
 		Keys: signing, Issuer: s.PublicURL, TokenLife: s.TokenLife, SessionLife: s.SessionLife, SessionMaxLife: s.SessionMaxLife,
-		Audience: songspy.Audience(s.DefaultAudience), SignUp: signUp, Now: time.Now, Log: a.log,
+		Audience: songspy.Audience(s.DefaultAudience), SignUp: signUp, Operators: operators, Now: time.Now, Log: a.log,
 	}
 	if s.Google.ClientSecret != "" {
 		o.OpenID = google.NewOpenID(google.OpenIDConfig{
@@ -212,9 +219,11 @@ func (a *service) buildHandler(s settings) error {
 		return err
 	}
 	a.handler, err = httpapi.New(httpapi.Options{
-		Contract: contract, Auth: authService, Linking: newLinking(s, users, apps, a.spotify, authorizations), TrackIDs: ids, Board: a.board,
+		Contract: contract, Auth: authService, Linking: newLinking(s, users, apps, a.spotify, derived.authorizations), TrackIDs: ids, Board: a.board,
 		People: people.New(a.db, a.board, time.Now), Embeds: embeds.New(a.db, a.board), Art: newArt(s), Webhooks: a.webhooks,
-		Users: ownAdapter{users}, Links: users, History: ownAdapter{users}, Mailboxes: a.db, Site: site, Assets: docs,
+		Operator: operator.New(a.db, config.SeatsOf(apps), time.Now),
+		Status:   func(ctx context.Context) (httpapi.OperatorStatus, error) { return a.status(ctx, s.Spotify.DailyCalls) },
+		Users:    ownAdapter{users}, Links: users, History: ownAdapter{users}, Mailboxes: a.db, Site: site, Assets: docs,
 		ReadinessChecks: []httpapi.ReadinessCheck{
 			{Name: "database", Run: a.db.Ready},
 			{Name: "board", Run: func(context.Context) error { return a.board.Ready() }},
@@ -226,10 +235,15 @@ func (a *service) buildHandler(s settings) error {
 	return err
 }
 
-// deriveKeys derives keys from the JWT keys. The key of the track ids comes from
-// the first JWT key, so replacing that changes every track id. The keys that bind
-// authorizations to their users come from all JWT keys.
-func deriveKeys(jwtKeys []config.Key) (trackIDs []byte, authorizations [][]byte, err error) {
+// derivedKeys come from the JWT keys. Those of the track ids and of the operators come
+// from the first one, so replacing that changes every track id, and operators have to
+// sign in again. The keys that bind authorizations to their users come from all JWT keys.
+type derivedKeys struct {
+	trackIDs, operators []byte
+	authorizations      [][]byte
+}
+
+func deriveKeys(jwtKeys []config.Key) (d derivedKeys, err error) {
 	derive := func(k config.Key, purpose string) []byte {
 		key, failed := hkdf.Key(sha256.New, k.Key, nil, "songspy "+purpose, sha256.Size)
 		err = errors.Join(err, failed)
@@ -237,11 +251,11 @@ func deriveKeys(jwtKeys []config.Key) (trackIDs []byte, authorizations [][]byte,
 	}
 	for i, k := range jwtKeys {
 		if i == 0 {
-			trackIDs = derive(k, "track ids")
+			d.trackIDs, d.operators = derive(k, "track ids"), derive(k, "operators")
 		}
-		authorizations = append(authorizations, derive(k, "spotify authorization"))
+		d.authorizations = append(d.authorizations, derive(k, "spotify authorization"))
 	}
-	return trackIDs, authorizations, err
+	return d, err
 }
 
 func newSpotify(s settings, apps []config.App, breakers spotify.BreakerStore, registry prometheus.Registerer, log *slog.Logger) *spotify.Apps {

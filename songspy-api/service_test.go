@@ -84,6 +84,7 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 		w.checkWebhook(t, ann)
 		w.checkPeople(t, ann, bob)
 		w.checkHistory(t, ann)
+		w.checkOperator(t, ann, bob)
 		w.wantStatus(t, w.Call("DELETE", prefix+"/spotify-auth", nil, ann.bearer()...), 200, "")
 		for _, list := range []string{"/me/plays", "/me/gaps"} {
 			if a := w.Call("GET", prefix+list, nil, ann.bearer()...); string(a.Data) != `{"items":[],"nextCursor":null}` {
@@ -144,7 +145,7 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 		if uncalled := w.UncalledOperations(); len(uncalled) > 0 {
 			t.Errorf("these operations never succeeded: %v", uncalled)
 		}
-	}, "SONGSPY_SPOTIFY_SEATS", "5")
+	}, "SONGSPY_SPOTIFY_SEATS", "5", "SONGSPY_OPERATORS", emailOf(t, 0))
 }
 
 // writePlayback writes what a poll of the user would write.

@@ -12,13 +12,8 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/breaker"
-	"github.com/songspy/songspy/songspy-domain/quota"
 	"github.com/songspy/songspy/songspy-domain/store"
 )
-
-// silentAfter: a batch that has users to poll and has stored no heartbeat for
-// this long counts as not running.
-const silentAfter = 5 * time.Minute
 
 // statusReport is what the command status shows: the state of the service, with
 // the settings that explain it.
@@ -72,8 +67,7 @@ func (r statusReport) writeLinks(t *table) {
 // writeBatches writes which replicas are running, and how late their polls are.
 func (r statusReport) writeBatches(t *table) {
 	t.heading("BATCH")
-	polled := r.Links[songspy.LinkActive] + r.Links[songspy.LinkSuspect]
-	switch {
+	switch state := r.BatchState(); {
 	case len(r.Replicas) > 0:
 		t.row("running", "%d, polls at most %.1f s overdue", len(r.Replicas), r.OverdueSeconds)
 		for _, replica := range r.Replicas {
@@ -82,11 +76,11 @@ func (r statusReport) writeBatches(t *table) {
 		if free := songspy.ShardCount - r.Shards; free > 0 {
 			t.row("unassigned", "%d of %d shards; a batch acquires them within half a minute", free, songspy.ShardCount)
 		}
-	case r.LastPollAt == nil && polled > 0:
+	case state == store.BatchNeverStarted:
 		t.row("running", "no poll has ever been made: start songspy-batch")
-	case r.LastPollAt == nil:
+	case state == store.BatchIdle:
 		t.row("running", "no user is to be polled yet")
-	case r.At.Sub(*r.LastPollAt) > silentAfter && polled > 0:
+	case state == store.BatchSilent:
 		t.row("silent", "no heartbeat for %s: run songspy-batch health", formatDuration(r.At.Sub(*r.LastPollAt)))
 	default:
 		t.row("running", "last heartbeat %s ago or less", formatDuration(r.At.Sub(*r.LastPollAt)))
@@ -97,9 +91,8 @@ func (r statusReport) writeBatches(t *table) {
 // every Spotify app.
 func (r statusReport) writeApps(t *table) {
 	t.heading("SPOTIFY")
-	names := slices.Concat(slices.Collect(maps.Keys(r.Breakers)), slices.Collect(maps.Keys(r.Quotas)))
-	slices.Sort(names)
-	for _, app := range slices.Compact(names) {
+	names := r.Apps()
+	for _, app := range names {
 		t.row("app "+app, "")
 		t.row("  tokens", "%s", breakerText(r.Breakers[app].Accounts, r.At))
 		t.row("  data", "%s", breakerText(r.Breakers[app].API, r.At))
@@ -116,12 +109,8 @@ func (r statusReport) writeApps(t *table) {
 // writeQuota writes how many calls a developer account has made, how many are
 // planned, and when Spotify last refused one because of the quota.
 func (r statusReport) writeQuota(t *table, q store.QuotaStatus) {
-	account := quota.Account{DailyMax: r.DailyCalls}
-	if q.LastRefusal != nil {
-		account.Learn(r.At, *q.LastRefusal)
-	}
 	made := fmt.Sprintf("%d to the Web API (%s)", q.Calls.Sum(), formatCounts(q.Calls))
-	if limit, bounded := account.Limit(r.At); bounded {
+	if limit, bounded := q.Planned(r.At, r.DailyCalls); bounded {
 		t.row("  calls in 24 hours", "%s; at most %d are planned", made, limit)
 	} else {
 		t.row("  calls in 24 hours", "%s; no limit is known yet", made)

@@ -143,3 +143,85 @@ func UserApp(clientID string) string { return userAppPrefix + clientID }
 func UserAppClientID(app string) (id string, isUserApp bool) {
 	return strings.CutPrefix(app, userAppPrefix)
 }
+
+// WaitingList is what an operator needs to know to register users in the apps'
+// dashboards.
+type WaitingList struct {
+	// LinkedUsers are the users that are linked through an app with a limited number of
+	// seats, by app. The app's dashboard should list at least these.
+	LinkedUsers map[string][]UserID
+	// OtherLinks counts, by app, the users that are linked through every other
+	// app.
+	OtherLinks map[string]int64
+	// Seats are the requested seats in the order of their requests. An address that
+	// cannot be decrypted is empty.
+	Seats []Seat
+	// Unregistered are the linked users that are not registered with their app
+	// and have requested no seat. Users' own apps are left out, because these
+	// users have access to the dashboard themselves.
+	Unregistered []UnregisteredLink
+}
+
+// UnregisteredLink is the link of a user that is not registered with the
+// Spotify app of the link.
+type UnregisteredLink struct {
+	UserID UserID
+	App    string
+	Since  time.Time
+}
+
+// AppUse says how the seats of a Spotify app are used.
+type AppUse struct {
+	AppSeats
+	// IsConfigured is false for an app that the operator has removed while users are
+	// linked through it.
+	IsConfigured bool
+	// LinkedUsers are the users that are linked through an app with a limited number of
+	// seats. Linked counts them, or those of any other app.
+	LinkedUsers []UserID
+	Linked      int64
+	// Reserved counts the seats of users without a link, and Free the other seats that
+	// are left. An app without a limit has no seats to count.
+	Reserved, Free int64
+}
+
+// AppUses returns how the seats of the operator's apps are used: of those that are
+// configured, in their order, and then of the others. userApps counts the links through
+// user-supplied apps.
+func (w WaitingList) AppUses(apps []AppSeats) (uses []AppUse, userApps int64) {
+	reserved := map[string]int64{}
+	for _, seat := range w.Seats {
+		if !slices.Contains(w.LinkedUsers[seat.App], seat.UserID) {
+			reserved[seat.App]++
+		}
+	}
+	configured := map[string]bool{}
+	for _, app := range apps {
+		configured[app.App] = true
+		use := AppUse{AppSeats: app, IsConfigured: true, Reserved: reserved[app.App], Linked: w.OtherLinks[app.App]}
+		if app.Seats > 0 {
+			use.LinkedUsers = w.LinkedUsers[app.App]
+			use.Linked = int64(len(use.LinkedUsers))
+			use.Free = max(0, int64(app.Seats)-use.Linked-use.Reserved)
+		}
+		uses = append(uses, use)
+	}
+	for _, app := range slices.Sorted(maps.Keys(w.OtherLinks)) {
+		if _, isUserApp := UserAppClientID(app); isUserApp {
+			userApps += w.OtherLinks[app]
+		} else if !configured[app] {
+			uses = append(uses, AppUse{AppSeats: AppSeats{App: app}, Linked: w.OtherLinks[app]})
+		}
+	}
+	return uses, userApps
+}
+
+// InState returns the seats in a state, in the order of their requests.
+func (w WaitingList) InState(state SeatState) (seats []Seat) {
+	for _, seat := range w.Seats {
+		if seat.State == state {
+			seats = append(seats, seat)
+		}
+	}
+	return seats
+}

@@ -22,6 +22,9 @@ type Session struct {
 	Kind   SessionKind
 	// RefreshHash is the SHA-256 of the opaque refresh token, or of the cookie.
 	RefreshHash []byte
+	// OperatorHash is a keyed hash of the verified address with which an operator
+	// signed in; nil for every other user.
+	OperatorHash []byte
 	// Label is the name that the client gave itself; empty if it gave none.
 	Label     string
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`

@@ -293,32 +293,6 @@ func readSeatQueue(tx *gorm.DB) (queue []songspy.Seat, err error) {
 	return queue, tx.Order("asked_at, user_id").Find(&queue).Error
 }
 
-// WaitingList is what an operator needs to know to register users in the apps'
-// dashboards.
-type WaitingList struct {
-	// LinkedUsers are the users that are linked through an app with a limited number of
-	// seats, by app. The app's dashboard should list at least these.
-	LinkedUsers map[string][]songspy.UserID
-	// OtherLinks counts, by app, the users that are linked through every other
-	// app.
-	OtherLinks map[string]int64
-	// Seats are the requested seats in the order of their requests. An address that
-	// cannot be decrypted is empty.
-	Seats []songspy.Seat
-	// Unregistered are the linked users that are not registered with their app
-	// and have requested no seat. Users' own apps are left out, because these
-	// users have access to the dashboard themselves.
-	Unregistered []UnregisteredLink
-}
-
-// UnregisteredLink is the link of a user that is not registered with the
-// Spotify app of the link.
-type UnregisteredLink struct {
-	UserID songspy.UserID
-	App    string
-	Since  time.Time
-}
-
 // accountKnownCondition is the SQL condition for links that count as taking a
 // seat in their app. A link whose Spotify account is still unknown takes none,
 // because any user could create one.
@@ -328,11 +302,11 @@ const accountKnownCondition = `(account_id IS NOT NULL OR legacy_id IS NOT NULL)
 const waitingListMax = 1000
 
 // WaitingList reads what an operator needs to know about these apps.
-func (s *Store) WaitingList(ctx context.Context, apps []songspy.AppSeats) (d WaitingList, err error) {
-	d = WaitingList{LinkedUsers: map[string][]songspy.UserID{}, OtherLinks: map[string]int64{}}
+func (s *Store) WaitingList(ctx context.Context, apps []songspy.AppSeats) (d songspy.WaitingList, err error) {
+	d = songspy.WaitingList{LinkedUsers: map[string][]songspy.UserID{}, OtherLinks: map[string]int64{}}
 	var rows []seatRow
 	if err := s.query(ctx).Order("asked_at, user_id").Limit(waitingListMax).Find(&rows).Error; err != nil {
-		return WaitingList{}, translate(err)
+		return songspy.WaitingList{}, translate(err)
 	}
 	for _, r := range rows {
 		if r.Email, err = s.sealer.open(r.EmailSealed, r.aad()); err != nil {
@@ -345,7 +319,7 @@ func (s *Store) WaitingList(ctx context.Context, apps []songspy.AppSeats) (d Wai
 		N   int64
 	}
 	if err := s.query(ctx).Model(&linkRow{}).Select("app, count(*) AS n").Where(accountKnownCondition).Group("app").Find(&counts).Error; err != nil {
-		return WaitingList{}, translate(err)
+		return songspy.WaitingList{}, translate(err)
 	}
 	for _, c := range counts {
 		if seats, _ := seatLimit(apps, c.App); seats == 0 {
@@ -354,7 +328,7 @@ func (s *Store) WaitingList(ctx context.Context, apps []songspy.AppSeats) (d Wai
 		}
 		var ids []songspy.UserID
 		if err := s.query(ctx).Model(&linkRow{}).Where("app = ? AND "+accountKnownCondition, c.App).Order("user_id").Limit(waitingListMax).Pluck("user_id", &ids).Error; err != nil {
-			return WaitingList{}, translate(err)
+			return songspy.WaitingList{}, translate(err)
 		}
 		d.LinkedUsers[c.App] = ids
 	}

@@ -62,7 +62,7 @@ func (s *Store) SessionByRefresh(ctx context.Context, hash []byte) (session song
 }
 
 // RotateSession marks the session as rotated and creates its successor with the same
-// user, family, kind, label and sign-in time.
+// user, family, kind, label, sign-in time and operator hash.
 //
 // It returns CodeConflict if the session is already rotated or revoked, and
 // CodeNotFound if there is no such session.
@@ -85,7 +85,7 @@ func (s *Store) RotateSession(ctx context.Context, id int64, successor songspy.S
 			return err
 		}
 		successor.UserID, successor.Family = old.UserID, old.Family
-		successor.Kind, successor.Label, successor.SignedInAt = old.Kind, old.Label, old.SignedInAt
+		successor.Kind, successor.Label, successor.SignedInAt, successor.OperatorHash = old.Kind, old.Label, old.SignedInAt, old.OperatorHash
 		return createSession(tx, &successor)
 	})
 	if err != nil {

@@ -4,10 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/breaker"
+	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
 // Status is the state of the service as the database knows it. It names no user.
@@ -43,6 +46,57 @@ var consentDays = []int{7, 30, 90}
 type Replica struct {
 	Name   string `json:"name"`
 	Shards int    `json:"shards"`
+}
+
+// BatchState says whether a batch polls the users.
+type BatchState string
+
+// The states of the batch. Silent: there are users to poll, and no heartbeat for five
+// minutes. NeverStarted: there are users to poll, and no poll was ever made. Idle: there
+// is no user to poll yet.
+const (
+	BatchRunning      BatchState = "running"
+	BatchSilent       BatchState = "silent"
+	BatchNeverStarted BatchState = "never_started"
+	BatchIdle         BatchState = "idle"
+)
+
+// silentAfter: a batch that has users to poll and has stored no heartbeat for this long
+// counts as not running.
+const silentAfter = 5 * time.Minute
+
+// BatchState returns the state of the batch. With a live replica it is running.
+func (st Status) BatchState() BatchState {
+	polled := st.Links[songspy.LinkActive] + st.Links[songspy.LinkSuspect]
+	switch {
+	case len(st.Replicas) > 0:
+		return BatchRunning
+	case st.LastPollAt == nil && polled > 0:
+		return BatchNeverStarted
+	case st.LastPollAt == nil:
+		return BatchIdle
+	case st.At.Sub(*st.LastPollAt) > silentAfter && polled > 0:
+		return BatchSilent
+	}
+	return BatchRunning
+}
+
+// Apps returns the names of the apps that have a breaker or a quota, sorted.
+func (st Status) Apps() []string {
+	names := slices.Concat(slices.Collect(maps.Keys(st.Breakers)), slices.Collect(maps.Keys(st.Quotas)))
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Planned returns how many calls of the account are planned at most in 24 hours.
+// dailyMax is how many the operator allows; 0: no limit but Spotify's. bounded is false
+// if no limit is known.
+func (q QuotaStatus) Planned(at time.Time, dailyMax int64) (calls int64, bounded bool) {
+	account := quota.Account{DailyMax: dailyMax}
+	if q.LastRefusal != nil {
+		account.Learn(at, *q.LastRefusal)
+	}
+	return account.Limit(at)
 }
 
 // Status reads the state of the service.

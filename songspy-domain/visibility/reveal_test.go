@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
 
@@ -50,6 +51,28 @@ func TestSeen_PrintsAMaskWithEveryVerb(t *testing.T) {
 	}
 	if strings.Contains(log.String(), "private") || strings.Count(log.String(), "[seen]") != 6 {
 		t.Errorf("the log is %s", log.String())
+	}
+}
+
+func TestOperator_SeesProfilesAndNothingElseThatAStrangerDoesNotSee(t *testing.T) {
+	const owner songspy.UserID = 1
+	at := time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC)
+	track := songspy.Track{URI: "spotify:track:1", Kind: songspy.KindTrack}
+	play := songspy.Play{StartedAt: at.Add(-time.Hour), EndedAt: at.Add(-time.Hour / 2)}
+	things := map[string]visibility.Thing{"profile": visibility.Profile(), "now": visibility.NowThing(&track, at.Add(-time.Minute)), "play": visibility.PlayThing(&track, &play), "search": visibility.Search(), "nothing": {}}
+	for _, audience := range []songspy.Audience{songspy.AudienceEveryone, songspy.AudienceFollowers, songspy.AudienceLink, songspy.AudienceNobody} {
+		for _, hidden := range []bool{false, true} {
+			rule := visibility.Rule{Owner: owner, HiddenByOperator: hidden, Periods: []songspy.Sharing{{BeganAt: at.Add(-24 * time.Hour), Now: audience, History: audience}}}
+			for name, thing := range things {
+				_, want := visibility.Reveal(&track, owner, rule, thing, visibility.Anonymous(), at)
+				if _, got := visibility.Reveal(&track, owner, rule, thing, visibility.Operator(), at); got != (want || name == "profile") {
+					t.Errorf("audience %s, hidden %t: the operator sees %s: %t", audience, hidden, name, got)
+				}
+			}
+			if _, ok := visibility.Reveal(&track, owner+1, rule, visibility.Profile(), visibility.Operator(), at); ok {
+				t.Error("the operator sees a profile by the rule of another owner")
+			}
+		}
 	}
 }
 

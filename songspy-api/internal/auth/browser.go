@@ -85,7 +85,7 @@ func (s *Service) FinishSignIn(ctx context.Context, c attempt.Callback, old song
 	}
 	now, cookie := s.opts.Now(), attempt.NewSecret()
 	_, err = s.opts.Sessions.CreateSession(ctx, songspy.Session{
-		UserID: user.ID, Kind: songspy.SessionCookie, Label: sanitize.Text(label, labelLengthMax), RefreshHash: attempt.Hash(cookie),
+		UserID: user.ID, Kind: songspy.SessionCookie, OperatorHash: s.opts.Operators.hashOf(profile.Email), Label: sanitize.Text(label, labelLengthMax), RefreshHash: attempt.Hash(cookie),
 		CreatedAt: now, SignedInAt: now, LastUsedAt: now, ExpiresAt: now.Add(s.opts.SessionMaxLife),
 	})
 	return BrowserSession{Cookie: cookie, MaxLife: s.opts.SessionMaxLife, ReturnPath: a.ReturnPath}, err

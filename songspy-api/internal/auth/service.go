@@ -97,8 +97,10 @@ type Options struct {
 	Audience songspy.Audience
 	// SignUp decides who may sign up.
 	SignUp SignUp
-	Now    func() time.Time
-	Log    *slog.Logger
+	// Operators may use the routes of operators.
+	Operators Operators
+	Now       func() time.Time
+	Log       *slog.Logger
 }
 
 // Service signs users in and authenticates requests.
@@ -152,7 +154,7 @@ func (s *Service) SignIn(ctx context.Context, access, invite songspy.Secret, lab
 		return songspy.User{}, false, Tokens{}, err
 	}
 	now, refresh := s.opts.Now(), attempt.NewSecret()
-	first := s.newSession(songspy.Session{UserID: user.ID, SignedInAt: now, Label: sanitize.Text(label, labelLengthMax)}, refresh, now)
+	first := s.newSession(songspy.Session{UserID: user.ID, OperatorHash: s.opts.Operators.hashOf(profile.Email), SignedInAt: now, Label: sanitize.Text(label, labelLengthMax)}, refresh, now)
 	session, err := s.opts.Sessions.CreateSession(ctx, first)
 	if err != nil {
 		return songspy.User{}, false, Tokens{}, err
@@ -177,6 +179,7 @@ type Caller struct {
 	session       int64
 	sessionFamily int64
 	cookie        songspy.Secret // empty if the request has a JWT
+	operator      bool
 }
 
 // Authenticate returns the caller that a JWT names. It reads the session each time,
@@ -208,7 +211,7 @@ func (s *Service) callerOf(ctx context.Context, session songspy.Session, err err
 			s.opts.Log.WarnContext(ctx, "the last use of a session could not be written", slog.Any(logkey.Error, err))
 		}
 	}
-	return Caller{UserID: session.UserID, session: session.ID, sessionFamily: session.Family}, nil
+	return Caller{UserID: session.UserID, session: session.ID, sessionFamily: session.Family, operator: s.opts.Operators.has(session.OperatorHash)}, nil
 }
 
 // SessionEnd returns when the caller's session ends if it is not used again. The reason
@@ -349,7 +352,7 @@ func (s *Service) sessionOfRefreshToken(ctx context.Context, token songspy.Secre
 // token.
 func (s *Service) newSession(of songspy.Session, refresh songspy.Secret, now time.Time) songspy.Session {
 	return songspy.Session{
-		UserID: of.UserID, Family: of.Family, Kind: songspy.SessionBearer, Label: of.Label, RefreshHash: attempt.Hash(refresh),
+		UserID: of.UserID, Family: of.Family, Kind: songspy.SessionBearer, OperatorHash: of.OperatorHash, Label: of.Label, RefreshHash: attempt.Hash(refresh),
 		CreatedAt: now, SignedInAt: of.SignedInAt, LastUsedAt: now,
 		ExpiresAt: s.sessionEnd(of.SignedInAt, now.Add(s.opts.SessionLife)),
 	}

@@ -60,7 +60,7 @@ func (s *server) GetMe(ctx context.Context, _ GetMeRequestObject) (GetMeResponse
 		Id: int64(user.PublicID), Handle: songspy.Handle(user.PublicID), NickName: user.NickName, Name: user.GoogleName,
 		ProfileImageUrl: nullIfEmpty(user.PictureURL), ShowProfileImage: user.ShowPicture,
 		Audience: MeAudience(user.Audience), SharingPausedUntil: timeOrNull(user.SharingPausedUntil),
-		HasSpotify: err == nil && link.HasAccount(), CreatedAt: Time(user.CreatedAt),
+		HasSpotify: err == nil && link.HasAccount(), Operator: callerFrom(ctx).IsOperator(), CreatedAt: Time(user.CreatedAt),
 	}}, nil
 }
 

@@ -39,6 +39,8 @@ type rule struct {
 	takesBearer, needsBearer bool
 	// limits are the rate limits that apply; see x-rate-limit in openapi.yaml.
 	limits []limitScope
+	// forOperators: the route is for operators only; see x-operator.
+	forOperators bool
 	// redirectsErrors: errors lead the browser to the page; see x-errors.
 	redirectsErrors bool
 	// streams: the answer has no end. The request timeout is only for its beginning.
@@ -111,11 +113,14 @@ func parseContract(spec []byte) (*contract, error) {
 			r := &rule{
 				route:       &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
 				takesBearer: op.Security != nil && len(*op.Security) > 0,
-				limits:      limits, redirectsErrors: redirectsErrors(op),
+				limits:      limits, redirectsErrors: redirectsErrors(op), forOperators: op.Extensions["x-operator"] == true,
 				hasInput: op.RequestBody != nil,
 				streams:  streams(op),
 			}
 			r.needsBearer = r.takesBearer && !slices.ContainsFunc(*op.Security, func(s openapi3.SecurityRequirement) bool { return len(s) == 0 })
+			if r.forOperators != strings.HasPrefix(path, "/v1/songspy/operator/") || r.forOperators && !r.needsBearer {
+				return nil, fmt.Errorf("%s: exactly the routes below /v1/songspy/operator/ have x-operator, and need a session", op.OperationID)
+			}
 			for _, p := range op.Parameters {
 				r.hasInput = r.hasInput || p.Value.In != openapi3.ParameterInHeader
 			}
@@ -180,6 +185,9 @@ func (s *server) admit(c *gin.Context, rule *rule) error {
 		if err := s.authenticate(c); err != nil && songspy.CodeOf(err) != songspy.CodeUnauthorized {
 			return err
 		}
+	}
+	if rule.forOperators && !callerFrom(c.Request.Context()).IsOperator() {
+		return &songspy.Error{Code: songspy.CodeForbidden}
 	}
 	for _, l := range rule.limits {
 		if users := s.userLimits[l]; users != nil {

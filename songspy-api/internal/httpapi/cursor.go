@@ -85,6 +85,18 @@ func parseTextCursor(cursor *string) (string, error) {
 	return string(text), nil
 }
 
+// parseIDCursor decodes a cursor that is a positive number; it returns 0 without a cursor.
+func parseIDCursor(cursor *string) (id int64, err error) {
+	text, err := parseTextCursor(cursor)
+	if err != nil || text == "" {
+		return 0, err
+	}
+	if id, err = strconv.ParseInt(text, 10, 64); err != nil || id < 1 {
+		return 0, newCursorError()
+	}
+	return id, nil
+}
+
 // parseHandleCursor decodes a cursor that is a handle; it returns 0 without a cursor.
 func parseHandleCursor(cursor *string) (songspy.PublicID, error) {
 	handle, err := parseTextCursor(cursor)

@@ -18,13 +18,8 @@ func (s *server) GetHealth(context.Context, GetHealthRequestObject) (GetHealthRe
 }
 
 func (s *server) GetReadiness(ctx context.Context, _ GetReadinessRequestObject) (GetReadinessResponseObject, error) {
-	var failed error
-	answer := ReadinessAnswer{Result: SUCCESS, Data: Readiness{Checks: make([]Check, 0, len(s.opts.ReadinessChecks))}}
-	for _, check := range s.opts.ReadinessChecks {
-		err := withTimeout(ctx, readinessTimeout, check.Run)
-		answer.Data.Checks = append(answer.Data.Checks, Check{Name: check.Name, Ok: err == nil, Message: readinessMessage(err)})
-		failed = errors.Join(failed, err)
-	}
+	checks, failed := s.checkReadiness(ctx)
+	answer := ReadinessAnswer{Result: SUCCESS, Data: Readiness{Checks: checks}}
 	if failed == nil {
 		return GetReadiness200JSONResponse(answer), nil
 	}
@@ -33,6 +28,17 @@ func (s *server) GetReadiness(ctx context.Context, _ GetReadinessRequestObject) 
 	answer.Result, answer.Error = ERROR, &fault
 	retry := int(defaultRetryAfter.Seconds())
 	return GetReadiness503JSONResponse{Body: answer, Headers: GetReadiness503ResponseHeaders{RetryAfter: &retry}}, nil
+}
+
+// checkReadiness runs the readiness checks. failed joins their errors.
+func (s *server) checkReadiness(ctx context.Context) (checks []Check, failed error) {
+	checks = make([]Check, 0, len(s.opts.ReadinessChecks))
+	for _, check := range s.opts.ReadinessChecks {
+		err := withTimeout(ctx, readinessTimeout, check.Run)
+		checks = append(checks, Check{Name: check.Name, Ok: err == nil, Message: readinessMessage(err)})
+		failed = errors.Join(failed, err)
+	}
+	return checks, failed
 }
 
 func withTimeout(ctx context.Context, d time.Duration, run func(context.Context) error) error {

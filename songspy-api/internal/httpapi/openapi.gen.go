@@ -531,6 +531,51 @@ func (e MyWebhookState) Valid() bool {
 	}
 }
 
+// Defines values for OperatorBatchState.
+const (
+	Idle         OperatorBatchState = "idle"
+	NeverStarted OperatorBatchState = "never_started"
+	Running      OperatorBatchState = "running"
+	Silent       OperatorBatchState = "silent"
+)
+
+// Valid indicates whether the value is a known member of the OperatorBatchState enum.
+func (e OperatorBatchState) Valid() bool {
+	switch e {
+	case Idle:
+		return true
+	case NeverStarted:
+		return true
+	case Running:
+		return true
+	case Silent:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OperatorBreakerState.
+const (
+	OperatorBreakerStateClosed   OperatorBreakerState = "closed"
+	OperatorBreakerStateHalfOpen OperatorBreakerState = "half_open"
+	OperatorBreakerStateOpen     OperatorBreakerState = "open"
+)
+
+// Valid indicates whether the value is a known member of the OperatorBreakerState enum.
+func (e OperatorBreakerState) Valid() bool {
+	switch e {
+	case OperatorBreakerStateClosed:
+		return true
+	case OperatorBreakerStateHalfOpen:
+		return true
+	case OperatorBreakerStateOpen:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PersonTrackKind.
 const (
 	PersonTrackKindChapter PersonTrackKind = "chapter"
@@ -603,24 +648,69 @@ func (e ProfileFollow) Valid() bool {
 	}
 }
 
+// Defines values for ReportReason.
+const (
+	ReportReasonHarassment ReportReason = "harassment"
+	ReportReasonName       ReportReason = "name"
+	ReportReasonOther      ReportReason = "other"
+	ReportReasonPretending ReportReason = "pretending"
+)
+
+// Valid indicates whether the value is a known member of the ReportReason enum.
+func (e ReportReason) Valid() bool {
+	switch e {
+	case ReportReasonHarassment:
+		return true
+	case ReportReasonName:
+		return true
+	case ReportReasonOther:
+		return true
+	case ReportReasonPretending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReportHandlingAction.
+const (
+	Dismiss ReportHandlingAction = "dismiss"
+	Hide    ReportHandlingAction = "hide"
+	Rename  ReportHandlingAction = "rename"
+)
+
+// Valid indicates whether the value is a known member of the ReportHandlingAction enum.
+func (e ReportHandlingAction) Valid() bool {
+	switch e {
+	case Dismiss:
+		return true
+	case Hide:
+		return true
+	case Rename:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReportRequestReason.
 const (
-	Harassment ReportRequestReason = "harassment"
-	Name       ReportRequestReason = "name"
-	Other      ReportRequestReason = "other"
-	Pretending ReportRequestReason = "pretending"
+	ReportRequestReasonHarassment ReportRequestReason = "harassment"
+	ReportRequestReasonName       ReportRequestReason = "name"
+	ReportRequestReasonOther      ReportRequestReason = "other"
+	ReportRequestReasonPretending ReportRequestReason = "pretending"
 )
 
 // Valid indicates whether the value is a known member of the ReportRequestReason enum.
 func (e ReportRequestReason) Valid() bool {
 	switch e {
-	case Harassment:
+	case ReportRequestReasonHarassment:
 		return true
-	case Name:
+	case ReportRequestReasonName:
 		return true
-	case Other:
+	case ReportRequestReasonOther:
 		return true
-	case Pretending:
+	case ReportRequestReasonPretending:
 		return true
 	default:
 		return false
@@ -806,19 +896,19 @@ func (e SharingChangeNow) Valid() bool {
 
 // Defines values for SignUpPolicy.
 const (
-	Allowlist SignUpPolicy = "allowlist"
-	Invite    SignUpPolicy = "invite"
-	Open      SignUpPolicy = "open"
+	SignUpPolicyAllowlist SignUpPolicy = "allowlist"
+	SignUpPolicyInvite    SignUpPolicy = "invite"
+	SignUpPolicyOpen      SignUpPolicy = "open"
 )
 
 // Valid indicates whether the value is a known member of the SignUpPolicy enum.
 func (e SignUpPolicy) Valid() bool {
 	switch e {
-	case Allowlist:
+	case SignUpPolicyAllowlist:
 		return true
-	case Invite:
+	case SignUpPolicyInvite:
 		return true
-	case Open:
+	case SignUpPolicyOpen:
 		return true
 	default:
 		return false
@@ -974,6 +1064,22 @@ type Album struct {
 	Url string `json:"url"`
 }
 
+// AppUse defines model for AppUse.
+type AppUse struct {
+	App string `json:"app"`
+
+	// Configured False if the operator removed the app while users were linked through it.
+	Configured bool   `json:"configured"`
+	Free       *int64 `json:"free"`
+	Linked     int64  `json:"linked"`
+
+	// Reserved Seats of users without a link.
+	Reserved int64 `json:"reserved"`
+
+	// Seats Null if the app admits any number of users.
+	Seats *int `json:"seats"`
+}
+
 // Artist defines model for Artist.
 type Artist struct {
 	Name string `json:"name"`
@@ -1045,6 +1151,12 @@ type AuthorizationAnswer struct {
 	Data   Authorization `json:"data"`
 	Error  *Fault        `json:"error"`
 	Result Result        `json:"result"`
+}
+
+// BatchReplica defines model for BatchReplica.
+type BatchReplica struct {
+	Name   string `json:"name"`
+	Shards int    `json:"shards"`
 }
 
 // Block defines model for Block.
@@ -1147,12 +1259,31 @@ type BoardUser struct {
 	ProfileImageUrl string `json:"profileImageUrl"`
 }
 
+// CallRefusal defines model for CallRefusal.
+type CallRefusal struct {
+	// At RFC 3339 in UTC with milliseconds.
+	At       Timestamp `json:"at"`
+	Endpoint string    `json:"endpoint"`
+}
+
 // Check defines model for Check.
 type Check struct {
 	// Message What is wrong; empty if the check succeeded.
 	Message string `json:"message"`
 	Name    string `json:"name"`
 	Ok      bool   `json:"ok"`
+}
+
+// ConsentEnds defines model for ConsentEnds.
+type ConsentEnds struct {
+	Days  int   `json:"days"`
+	Links int64 `json:"links"`
+}
+
+// Count defines model for Count.
+type Count struct {
+	Count int64  `json:"count"`
+	Name  string `json:"name"`
 }
 
 // CreatedEmbed defines model for CreatedEmbed.
@@ -1516,8 +1647,11 @@ type Me struct {
 	Id         int64  `json:"id"`
 
 	// Name The user's name at Google. Other users do not see it.
-	Name               string     `json:"name"`
-	NickName           *string    `json:"nickName"`
+	Name     string  `json:"name"`
+	NickName *string `json:"nickName"`
+
+	// Operator Whether this session may use `/v1/songspy/operator/`.
+	Operator           bool       `json:"operator"`
 	ProfileImageUrl    *string    `json:"profileImageUrl"`
 	SharingPausedUntil *Timestamp `json:"sharingPausedUntil"`
 
@@ -1688,6 +1822,144 @@ type NowPlaying struct {
 	// StartedAt RFC 3339 in UTC with milliseconds.
 	StartedAt Timestamp   `json:"startedAt"`
 	Track     PersonTrack `json:"track"`
+}
+
+// OperatorApp defines model for OperatorApp.
+type OperatorApp struct {
+	// App The client ID.
+	App string `json:"app"`
+
+	// Calls Calls of the developer account in the last 24 hours, by endpoint.
+	Calls []Count         `json:"calls"`
+	Data  OperatorBreaker `json:"data"`
+
+	// LastRefusal When Spotify last refused a call because of the quota.
+	LastRefusal *CallRefusal `json:"lastRefusal"`
+
+	// Left How many calls of the plan are left; null if no limit is known.
+	Left *int64 `json:"left"`
+
+	// Planned At most so many calls are planned in 24 hours; null if no limit is known.
+	Planned *int64          `json:"planned"`
+	Tokens  OperatorBreaker `json:"tokens"`
+}
+
+// OperatorBatch defines model for OperatorBatch.
+type OperatorBatch struct {
+	LastPollAt *Timestamp `json:"lastPollAt"`
+
+	// OverdueMs How late the latest poll is.
+	OverdueMs int64 `json:"overdueMs"`
+
+	// Replicas The replicas of the batch; none on SQLite.
+	Replicas []BatchReplica `json:"replicas"`
+
+	// State `silent`: there are users to poll, and no heartbeat for five minutes. `never_started`: there are users to poll, and no
+	// poll was ever made. `idle`: there is no user to poll yet.
+	State OperatorBatchState `json:"state"`
+
+	// UnassignedShards Shards that no replica polls; 0 without replicas.
+	UnassignedShards int `json:"unassignedShards"`
+}
+
+// OperatorBatchState `silent`: there are users to poll, and no heartbeat for five minutes. `never_started`: there are users to poll, and no
+// poll was ever made. `idle`: there is no user to poll yet.
+type OperatorBatchState string
+
+// OperatorBreaker defines model for OperatorBreaker.
+type OperatorBreaker struct {
+	// Cause In English; empty if the state is `closed`.
+	Cause     string     `json:"cause"`
+	OpenUntil *Timestamp `json:"openUntil"`
+
+	// State `open`: calls are blocked. `half_open`: one call is testing it.
+	State OperatorBreakerState `json:"state"`
+}
+
+// OperatorBreakerState `open`: calls are blocked. `half_open`: one call is testing it.
+type OperatorBreakerState string
+
+// OperatorSeat defines model for OperatorSeat.
+type OperatorSeat struct {
+	// App The client ID; empty while the user waits.
+	App string `json:"app"`
+
+	// Email The address to register. Null if the user gave none, or it cannot be decrypted.
+	Email  *string `json:"email"`
+	Person Person  `json:"person"`
+
+	// Since RFC 3339 in UTC with milliseconds.
+	Since Timestamp `json:"since"`
+}
+
+// OperatorSeats defines model for OperatorSeats.
+type OperatorSeats struct {
+	Apps []AppUse `json:"apps"`
+
+	// Entered Registered users that are expected to link.
+	Entered []OperatorSeat `json:"entered"`
+
+	// Rejected Linked users that Spotify rejects as not registered and that gave no address.
+	Rejected []OperatorSeat `json:"rejected"`
+
+	// ToRegister Users with a seat, to be registered in the dashboard of the app.
+	ToRegister []OperatorSeat `json:"toRegister"`
+
+	// Waiting The waiting list, in order.
+	Waiting []OperatorSeat `json:"waiting"`
+}
+
+// OperatorSeatsAnswer defines model for OperatorSeatsAnswer.
+type OperatorSeatsAnswer struct {
+	Data   OperatorSeats `json:"data"`
+	Error  *Fault        `json:"error"`
+	Result Result        `json:"result"`
+}
+
+// OperatorStatus defines model for OperatorStatus.
+type OperatorStatus struct {
+	Apps []OperatorApp `json:"apps"`
+
+	// At RFC 3339 in UTC with milliseconds.
+	At    Timestamp     `json:"at"`
+	Batch OperatorBatch `json:"batch"`
+
+	// BoardReadAt When the board of this replica last read the change feed.
+	BoardReadAt Timestamp `json:"boardReadAt"`
+
+	// Checks The checks of `/readyz`.
+	Checks []Check `json:"checks"`
+
+	// ConsentEnds How many links that are polled lose their consent within so many days.
+	ConsentEnds []ConsentEnds `json:"consentEnds"`
+
+	// Gaps Gaps that last, by reason.
+	Gaps []Count `json:"gaps"`
+
+	// Links The links to Spotify, by state: `active`, `suspect`, `reauth_required`, `not_registered`.
+	Links []Count `json:"links"`
+
+	// Notes In English: what the circuit breakers and the quota of this replica do to calls.
+	Notes []string `json:"notes"`
+
+	// Playing Users who are playing now.
+	Playing int64 `json:"playing"`
+
+	// Plays Plays that began in the last 24 hours, by source.
+	Plays []Count `json:"plays"`
+
+	// Ready Whether all checks succeed.
+	Ready bool `json:"ready"`
+
+	// UserAppsBlocked User-supplied apps whose calls are blocked.
+	UserAppsBlocked int64 `json:"userAppsBlocked"`
+}
+
+// OperatorStatusAnswer defines model for OperatorStatusAnswer.
+type OperatorStatusAnswer struct {
+	Data   OperatorStatus `json:"data"`
+	Error  *Fault         `json:"error"`
+	Result Result         `json:"result"`
 }
 
 // PeopleAnswer defines model for PeopleAnswer.
@@ -1862,6 +2134,36 @@ type ReadinessAnswer struct {
 	Result Result    `json:"result"`
 }
 
+// Report defines model for Report.
+type Report struct {
+	// At RFC 3339 in UTC with milliseconds.
+	At Timestamp `json:"at"`
+
+	// Hidden Whether the operator hides the user already.
+	Hidden bool         `json:"hidden"`
+	Id     int64        `json:"id"`
+	Person Person       `json:"person"`
+	Reason ReportReason `json:"reason"`
+	Text   string       `json:"text"`
+}
+
+// ReportReason defines model for Report.Reason.
+type ReportReason string
+
+// ReportHandling defines model for ReportHandling.
+type ReportHandling struct {
+	Action ReportHandlingAction `json:"action"`
+
+	// Detail The user reads it in the audit log.
+	Detail *string `json:"detail,omitempty"`
+
+	// NickName The new nickname for `rename`; the user has none if it is absent or empty.
+	NickName *string `json:"nickName,omitempty"`
+}
+
+// ReportHandlingAction defines model for ReportHandling.Action.
+type ReportHandlingAction string
+
 // ReportRequest defines model for ReportRequest.
 type ReportRequest struct {
 	// Reason An offensive name or picture; a user who pretends to be another person; harassment; or another reason.
@@ -1873,6 +2175,21 @@ type ReportRequest struct {
 
 // ReportRequestReason An offensive name or picture; a user who pretends to be another person; harassment; or another reason.
 type ReportRequestReason string
+
+// ReportsAnswer defines model for ReportsAnswer.
+type ReportsAnswer struct {
+	Data   ReportsPage `json:"data"`
+	Error  *Fault      `json:"error"`
+	Result Result      `json:"result"`
+}
+
+// ReportsPage defines model for ReportsPage.
+type ReportsPage struct {
+	Items []Report `json:"items"`
+
+	// NextCursor Null on the last page.
+	NextCursor *string `json:"nextCursor"`
+}
 
 // Result defines model for Result.
 type Result string
@@ -1910,6 +2227,19 @@ type SeatAnswer struct {
 type SeatAsking struct {
 	// Email The address of the user's Spotify account. Only the operator sees it.
 	Email string `json:"email"`
+}
+
+// SeatEntered defines model for SeatEntered.
+type SeatEntered struct {
+	// Retried Whether the user has a link that is tried again. False means that the user can link now.
+	Retried bool `json:"retried"`
+}
+
+// SeatEnteredAnswer defines model for SeatEnteredAnswer.
+type SeatEnteredAnswer struct {
+	Data   SeatEntered `json:"data"`
+	Error  *Fault      `json:"error"`
+	Result Result      `json:"result"`
 }
 
 // SessionsAnswer defines model for SessionsAnswer.
@@ -2451,6 +2781,15 @@ type PreviewMySharingParams struct {
 // PreviewMySharingParamsAs defines parameters for PreviewMySharing.
 type PreviewMySharingParamsAs string
 
+// ListReportsParams defines parameters for ListReports.
+type ListReportsParams struct {
+	// Limit The maximum number of items on a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the previous page. Without it, the answer is the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // SearchPeopleParams defines parameters for SearchPeople.
 type SearchPeopleParams struct {
 	// Q The beginning of a nickname, or of a word in it.
@@ -2521,6 +2860,9 @@ type SetMySharingJSONRequestBody = SharingChange
 
 // SetMyWebhookJSONRequestBody defines body for SetMyWebhook for application/json ContentType.
 type SetMyWebhookJSONRequestBody = NewWebhook
+
+// HandleReportJSONRequestBody defines body for HandleReport for application/json ContentType.
+type HandleReportJSONRequestBody = ReportHandling
 
 // ReportPersonJSONRequestBody defines body for ReportPerson for application/json ContentType.
 type ReportPersonJSONRequestBody = ReportRequest
@@ -2876,6 +3218,24 @@ type ServerInterface interface {
 	// TestMyWebhook Send a message of the type `listening.test` to the webhook now.
 	// (POST /v1/songspy/me/webhook/test)
 	TestMyWebhook(c *gin.Context)
+	// ListReports The open reports; the oldest first.
+	// (GET /v1/songspy/operator/reports)
+	ListReports(c *gin.Context, params ListReportsParams)
+	// HandleReport Act on a report, and close it.
+	// (POST /v1/songspy/operator/reports/{id})
+	HandleReport(c *gin.Context, id int64)
+	// ListSeats Seats in Spotify apps, the users to register, and the waiting list.
+	// (GET /v1/songspy/operator/seats)
+	ListSeats(c *gin.Context)
+	// DropSeat Remove a user from the seats and the waiting list.
+	// (DELETE /v1/songspy/operator/seats/{handle})
+	DropSeat(c *gin.Context, handle HandleInPath)
+	// EnterSeat Mark a user as registered in the dashboard of the user's app.
+	// (POST /v1/songspy/operator/seats/{handle}/entered)
+	EnterSeat(c *gin.Context, handle HandleInPath)
+	// GetOperatorStatus The state of the service.
+	// (GET /v1/songspy/operator/status)
+	GetOperatorStatus(c *gin.Context)
 	// SearchPeople Search users by nickname.
 	// (GET /v1/songspy/people)
 	SearchPeople(c *gin.Context, params SearchPeopleParams)
@@ -4108,6 +4468,142 @@ func (siw *ServerInterfaceWrapper) TestMyWebhook(c *gin.Context) {
 	siw.Handler.TestMyWebhook(c)
 }
 
+// ListReports operation middleware
+func (siw *ServerInterfaceWrapper) ListReports(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReportsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListReports(c, params)
+}
+
+// HandleReport operation middleware
+func (siw *ServerInterfaceWrapper) HandleReport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.HandleReport(c, id)
+}
+
+// ListSeats operation middleware
+func (siw *ServerInterfaceWrapper) ListSeats(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSeats(c)
+}
+
+// DropSeat operation middleware
+func (siw *ServerInterfaceWrapper) DropSeat(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "handle" -------------
+	var handle HandleInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "handle", c.Param("handle"), &handle, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter handle: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DropSeat(c, handle)
+}
+
+// EnterSeat operation middleware
+func (siw *ServerInterfaceWrapper) EnterSeat(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "handle" -------------
+	var handle HandleInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "handle", c.Param("handle"), &handle, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter handle: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.EnterSeat(c, handle)
+}
+
+// GetOperatorStatus operation middleware
+func (siw *ServerInterfaceWrapper) GetOperatorStatus(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetOperatorStatus(c)
+}
+
 // SearchPeople operation middleware
 func (siw *ServerInterfaceWrapper) SearchPeople(c *gin.Context) {
 
@@ -4696,6 +5192,12 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/songspy/me/plays", wrapper.ListMyPlays)
 	router.DELETE(options.BaseURL+"/v1/songspy/me/plays/:id", wrapper.DeleteMyPlay)
 	router.GET(options.BaseURL+"/v1/songspy/me/gaps", wrapper.ListMyGaps)
+	router.GET(options.BaseURL+"/v1/songspy/operator/status", wrapper.GetOperatorStatus)
+	router.GET(options.BaseURL+"/v1/songspy/operator/seats", wrapper.ListSeats)
+	router.DELETE(options.BaseURL+"/v1/songspy/operator/seats/:handle", wrapper.DropSeat)
+	router.POST(options.BaseURL+"/v1/songspy/operator/seats/:handle/entered", wrapper.EnterSeat)
+	router.GET(options.BaseURL+"/v1/songspy/operator/reports", wrapper.ListReports)
+	router.POST(options.BaseURL+"/v1/songspy/operator/reports/:id", wrapper.HandleReport)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness)
 }
@@ -9279,6 +9781,750 @@ func (response TestMyWebhook503JSONResponse) VisitTestMyWebhookResponse(w http.R
 	return err
 }
 
+type ListReportsRequestObject struct {
+	Params ListReportsParams
+}
+
+type ListReportsResponseObject interface {
+	VisitListReportsResponse(w http.ResponseWriter) error
+}
+
+type ListReports200JSONResponse ReportsAnswer
+
+func (response ListReports200JSONResponse) VisitListReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReports400JSONResponse struct{ InvalidJSONResponse }
+
+func (response ListReports400JSONResponse) VisitListReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReports401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListReports401JSONResponse) VisitListReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReports403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListReports403JSONResponse) VisitListReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReports431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response ListReports431JSONResponse) VisitListReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReports500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListReports500JSONResponse) VisitListReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReports503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListReports503JSONResponse) VisitListReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HandleReportRequestObject struct {
+	Id   int64 `json:"id"`
+	Body *HandleReportJSONRequestBody
+}
+
+type HandleReportResponseObject interface {
+	VisitHandleReportResponse(w http.ResponseWriter) error
+}
+
+type HandleReport200JSONResponse DoneAnswer
+
+func (response HandleReport200JSONResponse) VisitHandleReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HandleReport400JSONResponse struct{ InvalidJSONResponse }
+
+func (response HandleReport400JSONResponse) VisitHandleReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HandleReport401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response HandleReport401JSONResponse) VisitHandleReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HandleReport403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response HandleReport403JSONResponse) VisitHandleReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HandleReport404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response HandleReport404JSONResponse) VisitHandleReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HandleReport413JSONResponse struct{ BodyTooLargeJSONResponse }
+
+func (response HandleReport413JSONResponse) VisitHandleReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HandleReport415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response HandleReport415JSONResponse) VisitHandleReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HandleReport429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response HandleReport429JSONResponse) VisitHandleReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HandleReport431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response HandleReport431JSONResponse) VisitHandleReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HandleReport500JSONResponse struct{ InternalJSONResponse }
+
+func (response HandleReport500JSONResponse) VisitHandleReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HandleReport503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response HandleReport503JSONResponse) VisitHandleReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSeatsRequestObject struct {
+}
+
+type ListSeatsResponseObject interface {
+	VisitListSeatsResponse(w http.ResponseWriter) error
+}
+
+type ListSeats200JSONResponse OperatorSeatsAnswer
+
+func (response ListSeats200JSONResponse) VisitListSeatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSeats401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListSeats401JSONResponse) VisitListSeatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSeats403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListSeats403JSONResponse) VisitListSeatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSeats431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response ListSeats431JSONResponse) VisitListSeatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSeats500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListSeats500JSONResponse) VisitListSeatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSeats503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListSeats503JSONResponse) VisitListSeatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropSeatRequestObject struct {
+	Handle HandleInPath `json:"handle"`
+}
+
+type DropSeatResponseObject interface {
+	VisitDropSeatResponse(w http.ResponseWriter) error
+}
+
+type DropSeat200JSONResponse DoneAnswer
+
+func (response DropSeat200JSONResponse) VisitDropSeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropSeat400JSONResponse struct{ InvalidJSONResponse }
+
+func (response DropSeat400JSONResponse) VisitDropSeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropSeat401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DropSeat401JSONResponse) VisitDropSeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropSeat403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DropSeat403JSONResponse) VisitDropSeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropSeat404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DropSeat404JSONResponse) VisitDropSeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropSeat429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response DropSeat429JSONResponse) VisitDropSeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropSeat431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response DropSeat431JSONResponse) VisitDropSeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropSeat500JSONResponse struct{ InternalJSONResponse }
+
+func (response DropSeat500JSONResponse) VisitDropSeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropSeat503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response DropSeat503JSONResponse) VisitDropSeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnterSeatRequestObject struct {
+	Handle HandleInPath `json:"handle"`
+}
+
+type EnterSeatResponseObject interface {
+	VisitEnterSeatResponse(w http.ResponseWriter) error
+}
+
+type EnterSeat200JSONResponse SeatEnteredAnswer
+
+func (response EnterSeat200JSONResponse) VisitEnterSeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnterSeat400JSONResponse struct{ InvalidJSONResponse }
+
+func (response EnterSeat400JSONResponse) VisitEnterSeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnterSeat401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response EnterSeat401JSONResponse) VisitEnterSeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnterSeat403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response EnterSeat403JSONResponse) VisitEnterSeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnterSeat404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response EnterSeat404JSONResponse) VisitEnterSeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnterSeat409JSONResponse struct{ ConflictJSONResponse }
+
+func (response EnterSeat409JSONResponse) VisitEnterSeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnterSeat429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response EnterSeat429JSONResponse) VisitEnterSeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnterSeat431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response EnterSeat431JSONResponse) VisitEnterSeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnterSeat500JSONResponse struct{ InternalJSONResponse }
+
+func (response EnterSeat500JSONResponse) VisitEnterSeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnterSeat503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response EnterSeat503JSONResponse) VisitEnterSeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOperatorStatusRequestObject struct {
+}
+
+type GetOperatorStatusResponseObject interface {
+	VisitGetOperatorStatusResponse(w http.ResponseWriter) error
+}
+
+type GetOperatorStatus200JSONResponse OperatorStatusAnswer
+
+func (response GetOperatorStatus200JSONResponse) VisitGetOperatorStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOperatorStatus401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetOperatorStatus401JSONResponse) VisitGetOperatorStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOperatorStatus403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetOperatorStatus403JSONResponse) VisitGetOperatorStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOperatorStatus431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response GetOperatorStatus431JSONResponse) VisitGetOperatorStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOperatorStatus500JSONResponse struct{ InternalJSONResponse }
+
+func (response GetOperatorStatus500JSONResponse) VisitGetOperatorStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOperatorStatus503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetOperatorStatus503JSONResponse) VisitGetOperatorStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SearchPeopleRequestObject struct {
 	Params SearchPeopleParams
 }
@@ -11845,6 +13091,24 @@ type StrictServerInterface interface {
 	// TestMyWebhook Send a message of the type `listening.test` to the webhook now.
 	// (POST /v1/songspy/me/webhook/test)
 	TestMyWebhook(ctx context.Context, request TestMyWebhookRequestObject) (TestMyWebhookResponseObject, error)
+	// ListReports The open reports; the oldest first.
+	// (GET /v1/songspy/operator/reports)
+	ListReports(ctx context.Context, request ListReportsRequestObject) (ListReportsResponseObject, error)
+	// HandleReport Act on a report, and close it.
+	// (POST /v1/songspy/operator/reports/{id})
+	HandleReport(ctx context.Context, request HandleReportRequestObject) (HandleReportResponseObject, error)
+	// ListSeats Seats in Spotify apps, the users to register, and the waiting list.
+	// (GET /v1/songspy/operator/seats)
+	ListSeats(ctx context.Context, request ListSeatsRequestObject) (ListSeatsResponseObject, error)
+	// DropSeat Remove a user from the seats and the waiting list.
+	// (DELETE /v1/songspy/operator/seats/{handle})
+	DropSeat(ctx context.Context, request DropSeatRequestObject) (DropSeatResponseObject, error)
+	// EnterSeat Mark a user as registered in the dashboard of the user's app.
+	// (POST /v1/songspy/operator/seats/{handle}/entered)
+	EnterSeat(ctx context.Context, request EnterSeatRequestObject) (EnterSeatResponseObject, error)
+	// GetOperatorStatus The state of the service.
+	// (GET /v1/songspy/operator/status)
+	GetOperatorStatus(ctx context.Context, request GetOperatorStatusRequestObject) (GetOperatorStatusResponseObject, error)
 	// SearchPeople Search users by nickname.
 	// (GET /v1/songspy/people)
 	SearchPeople(ctx context.Context, request SearchPeopleRequestObject) (SearchPeopleResponseObject, error)
@@ -12472,6 +13736,84 @@ func (sh *strictHandler) TestMyWebhook(c *gin.Context) {
 	response, err := sh.ssi.TestMyWebhook(c.Request.Context(), request)
 	if err == nil {
 		err = response.VisitTestMyWebhookResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) ListReports(c *gin.Context, params ListReportsParams) {
+	var request ListReportsRequestObject
+	request.Params = params
+	response, err := sh.ssi.ListReports(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitListReportsResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) HandleReport(c *gin.Context, id int64) {
+	var request HandleReportRequestObject
+	request.Id = id
+	var body HandleReportJSONRequestBody
+	switch sent, err := decodeBody(c.Request, &body); {
+	case err != nil:
+		sh.fail(c, err)
+		return
+	case sent:
+		request.Body = &body
+	}
+	response, err := sh.ssi.HandleReport(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitHandleReportResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) ListSeats(c *gin.Context) {
+	var request ListSeatsRequestObject
+	response, err := sh.ssi.ListSeats(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitListSeatsResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) DropSeat(c *gin.Context, handle HandleInPath) {
+	var request DropSeatRequestObject
+	request.Handle = handle
+	response, err := sh.ssi.DropSeat(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitDropSeatResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) EnterSeat(c *gin.Context, handle HandleInPath) {
+	var request EnterSeatRequestObject
+	request.Handle = handle
+	response, err := sh.ssi.EnterSeat(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitEnterSeatResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) GetOperatorStatus(c *gin.Context) {
+	var request GetOperatorStatusRequestObject
+	response, err := sh.ssi.GetOperatorStatus(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitGetOperatorStatusResponse(c.Writer)
 	}
 	if err != nil {
 		sh.fail(c, err)

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 
+	"github.com/songspy/songspy/songspy-api/internal/operator"
 	"github.com/songspy/songspy/songspy-api/internal/people"
 	"github.com/songspy/songspy/songspy-api/internal/web"
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -168,6 +169,14 @@ func block(b people.Block) Block {
 		p = person(*b.Person)
 	}
 	return Block{Person: p, BlockedAt: Time(b.At)}
+}
+
+func operatorSeat(s operator.Seat) OperatorSeat {
+	return OperatorSeat{Person: person(s.User), App: s.App, Email: nullIfEmpty(s.Email.Reveal()), Since: Time(s.Since)}
+}
+
+func report(r operator.Report) Report {
+	return Report{Id: r.ID, Person: person(r.User), Hidden: r.IsHidden, Reason: ReportReason(r.Reason), Text: r.Text, At: Time(r.At)}
 }
 
 // myPlay returns a play of the caller.

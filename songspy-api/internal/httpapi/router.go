@@ -21,6 +21,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/embeds"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
+	"github.com/songspy/songspy/songspy-api/internal/operator"
 	"github.com/songspy/songspy/songspy-api/internal/people"
 	"github.com/songspy/songspy/songspy-api/internal/web"
 	"github.com/songspy/songspy/songspy-api/internal/webhook"
@@ -78,18 +79,21 @@ type Asset struct {
 // Options configures the handler.
 type Options struct {
 	// Contract is openapi.yaml.
-	Contract        []byte
-	Auth            *auth.Service
-	Linking         *linking.Service
-	Board           *board.Board
-	People          *people.Service
-	Embeds          *embeds.Service
-	Art             *embeds.Art
-	Webhooks        *webhook.Service
-	Users           Users
-	Links           Links
-	History         PlayHistory
-	Mailboxes       Mailboxes
+	Contract  []byte
+	Auth      *auth.Service
+	Linking   *linking.Service
+	Board     *board.Board
+	People    *people.Service
+	Embeds    *embeds.Service
+	Art       *embeds.Art
+	Webhooks  *webhook.Service
+	Users     Users
+	Links     Links
+	History   PlayHistory
+	Mailboxes Mailboxes
+	Operator  *operator.Service
+	// Status returns the state of the service, without Ready and Checks.
+	Status          func(context.Context) (OperatorStatus, error)
 	ReadinessChecks []ReadinessCheck
 	// Assets are the files of /docs.
 	Assets []Asset

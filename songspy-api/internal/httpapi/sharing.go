@@ -160,15 +160,9 @@ func (s *server) UnhideItem(ctx context.Context, r UnhideItemRequestObject) (Unh
 }
 
 func (s *server) ListMyAuditEvents(ctx context.Context, r ListMyAuditEventsRequestObject) (ListMyAuditEventsResponseObject, error) {
-	text, err := parseTextCursor(r.Params.Cursor)
+	before, err := parseIDCursor(r.Params.Cursor)
 	if err != nil {
 		return nil, err
-	}
-	var before int64
-	if text != "" {
-		if before, err = strconv.ParseInt(text, 10, 64); err != nil || before < 1 {
-			return nil, newCursorError()
-		}
 	}
 	events, next, err := readPage(r.Params.Limit, func(limit int) ([]songspy.AuditEvent, error) {
 		return s.opts.People.AuditEvents(ctx, callerFrom(ctx).Self(), before, limit)

@@ -333,7 +333,7 @@ func eight() Person { return render() }
 func TestStructure_HandlersGetAndGiveRevealedValuesOnly(t *testing.T) {
 	s := newStructure(nil)
 	for path, answers := range map[string]bool{
-		"songspy-api/internal/httpapi": false, "songspy-api/internal/web": false, "songspy-api/internal/people": true, "songspy-api/internal/board": true, "songspy-api/internal/embeds": false, "songspy-api/internal/webhook": false,
+		"songspy-api/internal/httpapi": false, "songspy-api/internal/web": false, "songspy-api/internal/people": true, "songspy-api/internal/board": true, "songspy-api/internal/embeds": false, "songspy-api/internal/webhook": false, "songspy-api/internal/operator": true,
 	} {
 		found, err := rawSignatures(s, workspace+path, answers)
 		if err != nil || len(found) > 0 {
@@ -345,7 +345,7 @@ func TestStructure_HandlersGetAndGiveRevealedValuesOnly(t *testing.T) {
 func TestRender_AloneBuildsPeopleAndTracks(t *testing.T) {
 	names := []string{
 		"BoardEntry", "BoardTrack", "BoardUser", "Person", "PersonTrack", "PersonPlay", "PlayedTrack", "MyPlay", "Profile", "NowPlaying",
-		"ListeningEntry", "LiveEntry", "TrackPage", "Follow", "Block", "Artist", "Album", "Embed",
+		"ListeningEntry", "LiveEntry", "TrackPage", "Follow", "Block", "Artist", "Album", "Embed", "OperatorSeat", "Report",
 	}
 	if found, err := builtElsewhere(newStructure(nil), ".", "render.go", names); err != nil || len(found) > 0 {
 		t.Errorf("%v, error %v", found, err)
@@ -384,11 +384,11 @@ func TestStructure_FindsWhatPassesRawValues(t *testing.T) {
 	}
 }
 
-// selfMadeElsewhere lists the files below a directory, but for tests and for package
-// auth, that call visibility.NewSelf.
-func selfMadeElsewhere(dir string) (found []string, err error) {
+// callersElsewhere lists the files below a directory, but for tests and for one package
+// of songspy-api/internal, that call a function of package visibility.
+func callersElsewhere(dir, function, allowed string) (found []string, err error) {
 	err = filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
-		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(filepath.Dir(path), filepath.Join("songspy-api", "internal", "auth")) {
+		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(filepath.Dir(path), filepath.Join("songspy-api", "internal", allowed)) {
 			return err
 		}
 		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
@@ -396,7 +396,7 @@ func selfMadeElsewhere(dir string) (found []string, err error) {
 			return err
 		}
 		ast.Inspect(f, func(n ast.Node) bool {
-			if call, ok := n.(*ast.SelectorExpr); ok && call.Sel.Name == "NewSelf" {
+			if call, ok := n.(*ast.SelectorExpr); ok && call.Sel.Name == function && isIdent(call.X, "visibility") {
 				found = append(found, path)
 			}
 			return true
@@ -406,14 +406,21 @@ func selfMadeElsewhere(dir string) (found []string, err error) {
 	return found, err
 }
 
-func TestNewSelf_IsCalledByAuthAndTestsOnly(t *testing.T) {
-	for _, module := range []string{"songspy-domain", "songspy-api", "songspy-batch"} {
-		found, err := selfMadeElsewhere(filepath.Join(root, module))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, path := range found {
-			t.Errorf("%s calls NewSelf; take the Self of the request instead", path)
+func isIdent(e ast.Expr, name string) bool {
+	id, ok := e.(*ast.Ident)
+	return ok && id.Name == name
+}
+
+func TestVisibility_OnePackageMakesASelfAndOneActsAsOperator(t *testing.T) {
+	for function, allowed := range map[string]string{"NewSelf": "auth", "Operator": "operator"} {
+		for _, module := range []string{"songspy-domain", "songspy-api", "songspy-batch"} {
+			found, err := callersElsewhere(filepath.Join(root, module), function, allowed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, path := range found {
+				t.Errorf("%s calls visibility.%s, which is for package %s", path, function, allowed)
+			}
 		}
 	}
 }
@@ -433,7 +440,7 @@ func TestStructure_FindsWhoMakesASelf(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, err := selfMadeElsewhere(dir)
+	got, err := callersElsewhere(dir, "NewSelf", "auth")
 	want := []string{filepath.Join(dir, "songspy-api/internal/people/people.go"), filepath.Join(dir, "songspy-api/serve.go")}
 	if slices.Sort(got); err != nil || !slices.Equal(got, want) {
 		t.Errorf("found %q, %v, want %q", got, err, want)

@@ -95,7 +95,7 @@ func seats() suite {
 				UserID: one, App: "small", State: songspy.SeatHeld, Email: "other@example.org",
 				AskedAt: start.Add(time.Minute), StateSince: start.Add(time.Hour + time.Minute),
 			})
-			waitingList := value[store.WaitingList](t)(b.WaitingList(t.Context(), smallApp))
+			waitingList := value[songspy.WaitingList](t)(b.WaitingList(t.Context(), smallApp))
 			same(t, "the waiting list", waitingList.Seats, []songspy.Seat{seat})
 		},
 		"AskSeat_AgainWithTheSameAddressChangesNothing": func(t *testing.T, b *fixture) {
@@ -124,10 +124,10 @@ func seats() suite {
 				return nil
 			}))
 			both := append([]songspy.AppSeats{{App: "two", Seats: 1}}, smallApp...)
-			same(t, "rejected", value[store.WaitingList](t)(b.WaitingList(t.Context(), both)).Unregistered, []store.UnregisteredLink{{UserID: u.ID, App: "two", Since: start}})
+			same(t, "rejected", value[songspy.WaitingList](t)(b.WaitingList(t.Context(), both)).Unregistered, []songspy.UnregisteredLink{{UserID: u.ID, App: "two", Since: start}})
 			value[songspy.Seat](t)(b.AskSeat(t.Context(), u.ID, "u@example.org", both))
 			same(t, "seat", b.seatStatus(t, u.ID), "held two 0")
-			same(t, "rejected, with a seat", len(value[store.WaitingList](t)(b.WaitingList(t.Context(), both)).Unregistered), 0)
+			same(t, "rejected, with a seat", len(value[songspy.WaitingList](t)(b.WaitingList(t.Context(), both)).Unregistered), 0)
 			same(t, "linked", value[bool](t)(b.EnterSeat(t.Context(), u.ID)), true)
 			same(t, "link", value[songspy.Link](t)(b.Link(t.Context(), u.ID)).State, songspy.LinkActive)
 			_, _, err := b.Seat(t.Context(), u.ID)
@@ -140,7 +140,7 @@ func seats() suite {
 				l.State = songspy.LinkNotRegistered
 				return nil
 			}))
-			same(t, "rejected by an app of the instance", len(value[store.WaitingList](t)(b.WaitingList(t.Context(), smallApp)).Unregistered), 0)
+			same(t, "rejected by an app of the instance", len(value[songspy.WaitingList](t)(b.WaitingList(t.Context(), smallApp)).Unregistered), 0)
 			value[songspy.Seat](t)(b.AskSeat(t.Context(), u, "u@example.org", smallApp))
 			same(t, "linked", value[bool](t)(b.EnterSeat(t.Context(), u)), false)
 			same(t, "seat", b.seatStatus(t, u), "entered small 0")
@@ -159,7 +159,7 @@ func seats() suite {
 			must(t, b.linkThroughApp(t, one, smallApp[0]))
 			_, _, err := b.Seat(t.Context(), one)
 			RequireCode(t, err, songspy.CodeNotFound)
-			waitingList := value[store.WaitingList](t)(b.WaitingList(t.Context(), smallApp))
+			waitingList := value[songspy.WaitingList](t)(b.WaitingList(t.Context(), smallApp))
 			same(t, "users of the app", waitingList.LinkedUsers, map[string][]songspy.UserID{"small": {one}})
 			same(t, "and of other apps", waitingList.OtherLinks, map[string]int64{"main": 1})
 			same(t, "nothing more is free", len(value[[]songspy.Seat](t)(b.AssignSeats(t.Context(), smallApp))), 0)
@@ -221,7 +221,7 @@ func seats() suite {
 			all.Wait()
 			value[[]songspy.Seat](t)(b.AssignSeats(t.Context(), smallApp))
 			given := 0
-			for _, seat := range value[store.WaitingList](t)(b.WaitingList(t.Context(), smallApp)).Seats {
+			for _, seat := range value[songspy.WaitingList](t)(b.WaitingList(t.Context(), smallApp)).Seats {
 				if seat.State == songspy.SeatHeld {
 					given++
 				}
@@ -288,7 +288,7 @@ func seats() suite {
 				LastUserID: two, Processed: 2, Resealed: 1, ByKey: map[string]int{"test": 1, "(damaged)": 1}, Undecryptable: []songspy.UserID{two},
 			})
 			only := b.openAnother(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new")} })
-			waitingList := value[store.WaitingList](t)(only.WaitingList(t.Context(), smallApp))
+			waitingList := value[songspy.WaitingList](t)(only.WaitingList(t.Context(), smallApp))
 			same(t, "the address", waitingList.Seats[0].Email, songspy.Secret(fmt.Sprintf("%d@example.org", one)))
 		},
 		"Addresses_AreStoredSealedAndOneThatCannotBeDecryptedBlocksNoUser": func(t *testing.T, b *fixture) {
@@ -302,7 +302,7 @@ func seats() suite {
 			must(t, err)
 			var log bytes.Buffer
 			s := b.openAnother(t, func(o *store.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
-			waitingList := value[store.WaitingList](t)(s.WaitingList(t.Context(), smallApp))
+			waitingList := value[songspy.WaitingList](t)(s.WaitingList(t.Context(), smallApp))
 			same(t, "addresses", []songspy.Secret{waitingList.Seats[0].Email, waitingList.Seats[1].Email}, []songspy.Secret{songspy.Secret(fmt.Sprintf("%d@example.org", one)), ""})
 			if !bytes.Contains(log.Bytes(), fmt.Appendf(nil, "user_id=%d", two)) || bytes.Contains(log.Bytes(), []byte("@")) {
 				t.Errorf("logged %s", log.String())

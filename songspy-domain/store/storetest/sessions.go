@@ -44,11 +44,14 @@ func sessions() suite {
 			RequireCode(t, err, songspy.CodeNotFound)
 		},
 		"RotateSession_CreatesOneSuccessor": func(t *testing.T, b *fixture) {
-			first := create(t, b, "one")
+			first := newSession(b.newUser(t).ID, "one")
+			first.OperatorHash = []byte("hash")
+			first = value[songspy.Session](t)(b.CreateSession(t.Context(), first))
 			b.clock.advance(time.Minute)
 			next := value[songspy.Session](t)(b.RotateSession(t.Context(), first.ID, newSession(0, "two")))
 			same(t, "the user and the family", []int64{int64(next.UserID), next.Family}, []int64{int64(first.UserID), first.Family})
 			same(t, "the label and the sign-in time", []any{next.Label, next.SignedInAt}, []any{"one", start})
+			same(t, "the operator hash", value[songspy.Session](t)(b.Session(t.Context(), next.ID)).OperatorHash, []byte("hash"))
 			same(t, "rotated at", *value[songspy.Session](t)(b.Session(t.Context(), first.ID)).RotatedAt, start.Add(time.Minute))
 			_, err := b.RotateSession(t.Context(), first.ID, newSession(0, "three"))
 			RequireCode(t, err, songspy.CodeConflict)

@@ -1,0 +1,97 @@
+package httpapi
+
+import (
+	"context"
+	"strconv"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// The routes of operators; see x-operator in openapi.yaml.
+
+func (s *server) GetOperatorStatus(ctx context.Context, _ GetOperatorStatusRequestObject) (GetOperatorStatusResponseObject, error) {
+	status, err := s.opts.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var failed error
+	status.Checks, failed = s.checkReadiness(ctx)
+	status.Ready = failed == nil
+	return GetOperatorStatus200JSONResponse{Result: SUCCESS, Data: status}, nil
+}
+
+func (s *server) ListSeats(ctx context.Context, _ ListSeatsRequestObject) (ListSeatsResponseObject, error) {
+	seats, err := s.opts.Operator.Seats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	data := OperatorSeats{
+		ToRegister: each(seats.ToRegister, operatorSeat), Rejected: each(seats.Rejected, operatorSeat),
+		Entered: each(seats.Entered, operatorSeat), Waiting: each(seats.Waiting, operatorSeat),
+	}
+	data.Apps = each(seats.Apps, func(use songspy.AppUse) AppUse {
+		app := AppUse{App: use.App, Configured: use.IsConfigured, Linked: use.Linked, Reserved: use.Reserved}
+		if use.Seats > 0 {
+			app.Seats, app.Free = &use.Seats, &use.Free
+		}
+		return app
+	})
+	return ListSeats200JSONResponse{Result: SUCCESS, Data: data}, nil
+}
+
+func (s *server) EnterSeat(ctx context.Context, r EnterSeatRequestObject) (EnterSeatResponseObject, error) {
+	user, err := s.opts.Operator.UserID(ctx, r.Handle)
+	if err != nil {
+		return nil, err
+	}
+	retried, err := s.opts.Operator.EnterSeat(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	return EnterSeat200JSONResponse{Result: SUCCESS, Data: SeatEntered{Retried: retried}}, nil
+}
+
+func (s *server) DropSeat(ctx context.Context, r DropSeatRequestObject) (DropSeatResponseObject, error) {
+	user, err := s.opts.Operator.UserID(ctx, r.Handle)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.opts.Operator.DropSeat(ctx, user); err != nil {
+		return nil, err
+	}
+	return DropSeat200JSONResponse{Result: SUCCESS, Data: true}, nil
+}
+
+func (s *server) ListReports(ctx context.Context, r ListReportsRequestObject) (ListReportsResponseObject, error) {
+	after, err := parseIDCursor(r.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	reports, next, err := s.opts.Operator.Reports(ctx, after, pageSize(r.Params.Limit))
+	if err != nil {
+		return nil, err
+	}
+	data := ReportsPage{Items: each(reports, report)}
+	if next != 0 {
+		data.NextCursor = new(newTextCursor(strconv.FormatInt(next, 10)))
+	}
+	return ListReports200JSONResponse{Result: SUCCESS, Data: data}, nil
+}
+
+func (s *server) HandleReport(ctx context.Context, r HandleReportRequestObject) (HandleReportResponseObject, error) {
+	var err error
+	switch detail := deref(r.Body.Detail); r.Body.Action {
+	case Hide:
+		err = s.opts.Operator.HideReported(ctx, r.Id, detail)
+	case Rename:
+		err = s.opts.Operator.RenameReported(ctx, r.Id, deref(r.Body.NickName), detail)
+	case Dismiss:
+		err = s.opts.Operator.Dismiss(ctx, r.Id)
+	default:
+		err = &songspy.Error{Code: songspy.CodeInvalid} // the contract has no other action
+	}
+	if err != nil {
+		return nil, err
+	}
+	return HandleReport200JSONResponse{Result: SUCCESS, Data: true}, nil
+}

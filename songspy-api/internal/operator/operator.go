@@ -1,0 +1,239 @@
+// Package operator holds what the operator of the service does about seats and reports.
+// The routes of operators and the command lines `songspy-api seats` and `songspy-api
+// people` share it.
+package operator
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/sanitize"
+	"github.com/songspy/songspy/songspy-domain/visibility"
+
+	"github.com/songspy/songspy/songspy-api/internal/people"
+)
+
+// Store stores seats, reports and users.
+type Store interface {
+	// AssignSeats assigns the free seats in the order of the waiting list.
+	AssignSeats(ctx context.Context, apps []songspy.AppSeats) ([]songspy.Seat, error)
+	WaitingList(ctx context.Context, apps []songspy.AppSeats) (songspy.WaitingList, error)
+	// EnterSeat stores that the operator has registered the user. linked reports whether
+	// the user has a link, which is retried.
+	EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, err error)
+	// LeaveSeat deletes the user's seat request.
+	LeaveSeat(ctx context.Context, id songspy.UserID) error
+	// OpenReports returns up to limit open reports, by id, after the given one.
+	OpenReports(ctx context.Context, after int64, limit int) ([]songspy.Report, error)
+	CloseReport(ctx context.Context, id int64) error
+	// SetHiddenByOperator and RenameByOperator record the act in the user's audit log.
+	SetHiddenByOperator(ctx context.Context, id songspy.UserID, hidden bool, detail string) error
+	RenameByOperator(ctx context.Context, id songspy.UserID, nick *string, detail string) error
+	// People returns the users with these ids; those that do not exist are missing.
+	People(ctx context.Context, ids []songspy.UserID) ([]songspy.Person, error)
+	PersonByPublicID(ctx context.Context, id songspy.PublicID) (songspy.Person, error)
+}
+
+// Service does what operators do.
+type Service struct {
+	store Store
+	apps  []songspy.AppSeats
+	now   func() time.Time
+}
+
+// New returns a Service for the operator's apps.
+func New(store Store, apps []songspy.AppSeats, now func() time.Time) *Service {
+	return &Service{store, apps, now}
+}
+
+// WaitingList assigns the free seats, and returns what is to be done about seats.
+func (s *Service) WaitingList(ctx context.Context) (songspy.WaitingList, error) {
+	if _, err := s.store.AssignSeats(ctx, s.apps); err != nil {
+		return songspy.WaitingList{}, err
+	}
+	return s.store.WaitingList(ctx, s.apps)
+}
+
+// Seats are the lists of WaitingList, with the users' profiles.
+type Seats struct {
+	Apps []songspy.AppUse
+	// ToRegister have a seat. Rejected have a link that Spotify rejects, and gave no
+	// address. Entered are registered and expected to link. Waiting have no seat yet.
+	ToRegister, Rejected, Entered, Waiting []Seat
+}
+
+// Seat is one user in a list.
+type Seat struct {
+	User  visibility.Seen[songspy.User]
+	App   string
+	Email songspy.Secret // empty if it is not known
+	Since time.Time
+}
+
+// Seats returns WaitingList with the users' profiles.
+func (s *Service) Seats(ctx context.Context) (seats Seats, err error) {
+	w, err := s.WaitingList(ctx)
+	if err != nil {
+		return Seats{}, err
+	}
+	var ids []songspy.UserID
+	for _, seat := range w.Seats {
+		ids = append(ids, seat.UserID)
+	}
+	for _, r := range w.Unregistered {
+		ids = append(ids, r.UserID)
+	}
+	profiles, err := s.profiles(ctx, ids)
+	if err != nil {
+		return Seats{}, err
+	}
+	add := func(list *[]Seat, user songspy.UserID, app string, email songspy.Secret, since time.Time) {
+		if seen, ok := profiles[user]; ok {
+			*list = append(*list, Seat{seen, app, email, since})
+		}
+	}
+	seats.Apps, _ = w.AppUses(s.apps)
+	for _, seat := range w.Seats {
+		switch seat.State {
+		case songspy.SeatHeld:
+			add(&seats.ToRegister, seat.UserID, seat.App, seat.Email, seat.StateSince)
+		case songspy.SeatEntered:
+			add(&seats.Entered, seat.UserID, seat.App, "", seat.StateSince)
+		case songspy.SeatWaiting:
+			add(&seats.Waiting, seat.UserID, "", "", seat.AskedAt)
+		}
+	}
+	for _, r := range w.Unregistered {
+		add(&seats.Rejected, r.UserID, r.App, "", r.Since)
+	}
+	return seats, nil
+}
+
+// profiles returns the profiles of the users that exist.
+func (s *Service) profiles(ctx context.Context, ids []songspy.UserID) (map[songspy.UserID]visibility.Seen[songspy.User], error) {
+	slices.Sort(ids)
+	found, err := s.store.People(ctx, slices.Compact(ids))
+	seen := make(map[songspy.UserID]visibility.Seen[songspy.User], len(found))
+	for i := range found {
+		user := &found[i].User
+		if profile, ok := visibility.Reveal(user, user.ID, found[i].Rule, visibility.Profile(), visibility.Operator(), s.now()); ok {
+			seen[user.ID] = profile
+		}
+	}
+	return seen, err
+}
+
+// UserID returns the user of a handle; not_found if there is none.
+func (s *Service) UserID(ctx context.Context, handle string) (songspy.UserID, error) {
+	id, _ := songspy.ParseHandle(handle) // no user has the id 0
+	p, err := s.store.PersonByPublicID(ctx, id)
+	return p.User.ID, err
+}
+
+// EnterSeat marks the user as registered in the dashboard of their app. retried reports
+// whether the user has a link that is tried again; else the user can link now.
+func (s *Service) EnterSeat(ctx context.Context, user songspy.UserID) (retried bool, err error) {
+	if retried, err = s.store.EnterSeat(ctx, user); err != nil {
+		return false, err
+	}
+	_, err = s.store.AssignSeats(ctx, s.apps)
+	return retried, err
+}
+
+// DropSeat removes the user from the seats and the waiting list.
+func (s *Service) DropSeat(ctx context.Context, user songspy.UserID) error {
+	if err := s.store.LeaveSeat(ctx, user); err != nil {
+		return err
+	}
+	_, err := s.store.AssignSeats(ctx, s.apps)
+	return err
+}
+
+// Report is an open report with the profile of the reported user.
+type Report struct {
+	songspy.Report
+	User visibility.Seen[songspy.User]
+	// IsHidden reports whether the operator hides the user already.
+	IsHidden bool
+}
+
+// Reports returns the open reports among the limit that come after the given id, by id.
+// next is the id of the last one if others may follow, and else 0.
+func (s *Service) Reports(ctx context.Context, after int64, limit int) (reports []Report, next int64, err error) {
+	open, err := s.store.OpenReports(ctx, after, limit)
+	if err != nil {
+		return nil, 0, err
+	}
+	ids := make([]songspy.UserID, len(open))
+	for i, r := range open {
+		ids[i] = r.UserID
+	}
+	profiles, err := s.profiles(ctx, ids)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, r := range open {
+		if seen, ok := profiles[r.UserID]; ok { // else the user was erased meanwhile
+			reports = append(reports, Report{r, seen, seen.Value().HiddenByOperator})
+		}
+	}
+	if len(open) == limit {
+		next = open[limit-1].ID
+	}
+	return reports, next, nil
+}
+
+// HideReported hides the user of an open report from all others, and closes the report.
+// The user reads detail in their audit log. It returns not_found if the report is not
+// open.
+func (s *Service) HideReported(ctx context.Context, report int64, detail string) error {
+	return s.handle(ctx, report, func(user songspy.UserID) error { return s.SetHidden(ctx, user, true, detail) })
+}
+
+// RenameReported is HideReported with a new nickname instead; empty removes it.
+func (s *Service) RenameReported(ctx context.Context, report int64, nickName, detail string) error {
+	return s.handle(ctx, report, func(user songspy.UserID) error {
+		_, err := s.Rename(ctx, user, nickName, detail)
+		return err
+	})
+}
+
+// Dismiss closes a report; not_found if it is not open.
+func (s *Service) Dismiss(ctx context.Context, report int64) error {
+	return s.store.CloseReport(ctx, report)
+}
+
+// handle acts on the user of an open report, and closes the report.
+func (s *Service) handle(ctx context.Context, id int64, act func(songspy.UserID) error) error {
+	reports, err := s.store.OpenReports(ctx, id-1, 1)
+	if err != nil {
+		return err
+	}
+	if len(reports) == 0 || reports[0].ID != id {
+		return &songspy.Error{Code: songspy.CodeNotFound}
+	}
+	if err := act(reports[0].UserID); err != nil {
+		return err
+	}
+	return s.store.CloseReport(ctx, id)
+}
+
+// SetHidden hides the user from all others, or ends that.
+func (s *Service) SetHidden(ctx context.Context, user songspy.UserID, hidden bool, detail string) error {
+	return s.store.SetHiddenByOperator(ctx, user, hidden, sanitize.Line(detail))
+}
+
+// Rename gives the user another nickname, and returns the stored one. An empty one
+// removes the nickname. It returns NICKNAME_INVALID for one that users may not have.
+func (s *Service) Rename(ctx context.Context, user songspy.UserID, nickName, detail string) (string, error) {
+	if nickName == "" {
+		return "", s.store.RenameByOperator(ctx, user, nil, sanitize.Line(detail))
+	}
+	name, err := people.NickName(nickName)
+	if err != nil {
+		return "", err
+	}
+	return name, s.store.RenameByOperator(ctx, user, &name, sanitize.Line(detail))
+}
