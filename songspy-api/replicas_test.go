@@ -45,8 +45,8 @@ func TestReplicas_HideAUserWithinASecond(t *testing.T) {
 	w := newTestAPI(t, storetest.Postgres, "SONGSPY_WRITES_PER_MINUTE", "0")
 	replicas := []*contracttest.Client{w.Client, w.newReplica(t)}
 	ann := w.signIn(t, 0)
-	// everywhere reports whether the song is on the board and in the list of each replica,
-	// or in none of them.
+	// everywhere reports whether all replicas agree with shown: each has the song on the
+	// board and in the list, or each lacks it in both.
 	everywhere := func(title string, shown bool) bool {
 		for _, r := range replicas {
 			for _, path := range []string{"/tracks/current-playing", "/listening"} {

@@ -80,7 +80,8 @@ func (s *Store) AcquireLease(ctx context.Context, name, owner string, length tim
 		if err != nil {
 			return err
 		}
-		// A lease that ends later than any can was given before the clock was set back.
+		// A lease that ends further ahead than its length was given before the clock
+		// was set back, and does not count.
 		until := now.Add(length)
 		done := tx.Exec(`UPDATE leases SET owner = ?, lease_until = ? WHERE name = ? AND (owner = ? OR lease_until <= ? OR lease_until > ?)`,
 			owner, until, name, owner, now, until.Add(songspy.ClockSkewMax))

@@ -52,7 +52,8 @@ func HiddenProgress(t songspy.Track, when float64) songspy.Observation {
 	return o
 }
 
-// IdleAt is an answer that shows nothing.
+// IdleAt returns an answer of Spotify that shows no active player. when is in
+// seconds after Base.
 func IdleAt(when float64) songspy.Observation {
 	return songspy.Observation{Kind: songspy.ObservedIdle, At: At(when)}
 }

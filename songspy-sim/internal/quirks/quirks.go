@@ -42,7 +42,8 @@ type Set struct {
 	RememberConsent bool `json:"rememberConsent"`
 	// TokeninfoWithoutSubject omits sub and e-mail from Google's tokeninfo.
 	TokeninfoWithoutSubject bool `json:"tokeninfoWithoutSubject"`
-	// UserinfoFlatError gives /oauth2/v1 and v2 userinfo the flat error of v3.
+	// UserinfoFlatError makes userinfo of /oauth2/v1 and v2 answer errors as v3
+	// does: {"error", "error_description"} without a nested object.
 	UserinfoFlatError bool `json:"userinfoFlatError"`
 	// IDTokenFlaw is what is wrong with Google's ID tokens, which the real Google
 	// never sends: "expired", "audience", "issuer" or "nonce" (another one), "key"

@@ -2,7 +2,7 @@
 //
 // A token contains its claims and an HMAC. The key is computed from the seed of
 // the simulation. So no token must be stored, and every process with the same
-// seed accepts it. Load tests make a million tokens in advance.
+// seed accepts it. A load test can make a million tokens in advance.
 package token
 
 import (
