@@ -246,7 +246,7 @@ func (p *worldPair) populate(db *store.Store) {
 	ctx := p.t.Context()
 	for i := range usersPerWorld {
 		u, _, err := db.SignIn(ctx, songspy.GoogleProfile{
-			Subject: fmt.Sprint("subject ", i), Name: fmt.Sprint("Google name ", i), PictureURL: fmt.Sprint("https://lh3.googleusercontent.com/a/", i),
+			Subject: fmt.Sprint("subject ", i), Name: fmt.Sprint("Google name ", i), PictureURL: fmt.Sprintf("http://127.0.0.1:1/portraits/%d.png", i),
 		}, pickOne(p.r, songspy.AudienceEveryone, songspy.AudienceFollowers, songspy.AudienceLink, songspy.AudienceNobody))
 		p.must(err)
 		u, err = db.UpdateUser(ctx, u.ID, func(u *songspy.User) error {
@@ -795,6 +795,7 @@ var noninterferenceCases = []noninterferenceCase{
 		return queries
 	}},
 	{"getPerson", read, false, func(u *turn) []query { return u.withLink(u.handles()) }},
+	{"getPersonPicture", read, false, func(u *turn) []query { return u.withLink(u.handles()) }},
 	{"listPersonPlays", read, false, func(u *turn) []query {
 		queries := u.withLink(u.handles())
 		return append(queries, query{values: queries[0].values, query: "?limit=1"})

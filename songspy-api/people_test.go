@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -38,6 +39,7 @@ func (w *testAPI) checkPeople(t *testing.T, ann, bob signedIn) {
 		t.Errorf("the search for Ann answers %s", a.Data)
 	}
 	call(bob, "GET", "/people/"+ann.handle()+"/plays", nil)
+	w.wantStatus(t, w.Call("GET", prefix+"/people/"+ann.handle()+"/picture", nil, bob.bearer()...), 200, "")
 	var profile struct {
 		NowPlaying struct {
 			Track struct{ Handle, Title string }
@@ -222,6 +224,48 @@ func TestDetails_ABlockActsBetweenAccounts(t *testing.T) {
 	w.wantStatus(t, w.Call("DELETE", prefix+"/people/"+bob.handle()+"/block", nil, ann.bearer()...), 200, "")
 	if a := w.Call("GET", prefix+"/me/following", nil, bob.bearer()...); bytes.Contains(a.Data, []byte(ann.handle())) {
 		t.Errorf("after the block, Bob follows %s", a.Data)
+	}
+}
+
+func TestDetails_AChosenGooglePictureIsServedByUs(t *testing.T) {
+	w, ann, bob, _ := newPeople(t)
+	w.share(t, ann, map[string]any{"findable": true})
+	w.play(t, ann, "A song")
+	google := *ann.ProfileImageURL
+	address := prefix + "/people/" + ann.handle() + "/picture"
+	unknown := w.Call("GET", prefix+"/people/00000000001/picture", nil)
+	if a := w.Call("GET", address, nil); !sameAnswer(a, unknown) {
+		t.Errorf("a picture that is not shown answers %d %s", a.Status, a.Body)
+	}
+	show := func(shown bool) {
+		t.Helper()
+		w.wantStatus(t, w.Call("POST", fmt.Sprint(prefix, "/users/", ann.ID, "/edit"), map[string]any{"nickName": "Ann", "showProfileImage": shown}, ann.bearer()...), 200, "")
+		w.eventually(t, "the board", func() bool { return strings.Contains(w.boardJSON(t), "http://127.0.0.1:8080"+address) == shown })
+	}
+	show(true)
+	a := w.Call("GET", address, nil)
+	if kind := http.DetectContentType(a.Body); a.Status != 200 || kind != "image/jpeg" || a.Header.Get("Cache-Control") != "no-cache" {
+		t.Errorf("the picture is %d %s %v", a.Status, kind, a.Header)
+	}
+	if again := w.Call("GET", address, nil, "If-None-Match", a.Header.Get("ETag")); again.Status != 304 || len(again.Body) > 0 {
+		t.Errorf("with the ETag the answer is %d", again.Status)
+	}
+	if private := w.Call("GET", address, nil, bob.bearer()...); private.Header.Get("Cache-Control") != "private, no-store" || !bytes.Equal(private.Body, a.Body) {
+		t.Errorf("for Bob the picture is %d %v", private.Status, private.Header)
+	}
+	for _, path := range []string{"/tracks/current-playing", "/listening", "/people?q=ann", "/people/" + ann.handle()} {
+		if seen := w.Call("GET", prefix+path, nil, bob.bearer()...); bytes.Contains(seen.Body, []byte(google)) || !bytes.Contains(seen.Body, []byte(address)) {
+			t.Errorf("%s has Google's address, or lacks ours: %s", path, seen.Body)
+		}
+	}
+	w.share(t, ann, map[string]any{"now": "nobody", "history": "nobody", "findable": false})
+	if hidden := w.Call("GET", address, nil); !sameAnswer(hidden, unknown) {
+		t.Errorf("the picture of a hidden user answers %d %s", hidden.Status, hidden.Body)
+	}
+	w.share(t, ann, map[string]any{"findable": true})
+	show(false)
+	if off := w.Call("GET", address, nil); !sameAnswer(off, unknown) {
+		t.Errorf("the picture that is switched off answers %d %s", off.Status, off.Body)
 	}
 }
 

@@ -32,6 +32,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 	"github.com/songspy/songspy/songspy-api/internal/operator"
 	"github.com/songspy/songspy/songspy-api/internal/people"
+	"github.com/songspy/songspy/songspy-api/internal/pictures"
 	"github.com/songspy/songspy/songspy-api/internal/web"
 	"github.com/songspy/songspy/songspy-api/internal/webhook"
 )
@@ -196,7 +197,7 @@ func (a *service) buildHandler(s settings) error {
 		return err
 	}
 	a.board = board.New(board.Options{
-		Feed: a.db, Render: ids.RenderBoard, RenderLive: httpapi.RenderLive, Now: time.Now, Log: a.log,
+		Feed: a.db, Render: ids.BoardRenderer(s.PublicURL), RenderLive: httpapi.RenderLive, Now: time.Now, Log: a.log,
 		StreamsPerAccount: s.StreamsPerAccount, StreamsPerAddress: s.StreamsPerAddress,
 	})
 	if err := registerBoardMetrics(a.metrics, a.board); err != nil {
@@ -220,7 +221,7 @@ func (a *service) buildHandler(s settings) error {
 	}
 	a.handler, err = httpapi.New(httpapi.Options{
 		Contract: contract, Auth: authService, Linking: newLinking(s, users, apps, a.spotify, derived.authorizations), TrackIDs: ids, Board: a.board,
-		People: people.New(a.db, a.board, time.Now), Embeds: embeds.New(a.db, a.board), Art: newArt(s), Webhooks: a.webhooks,
+		People: people.New(a.db, a.board, time.Now), Embeds: embeds.New(a.db, a.board), Art: newArt(s), Pictures: newPictures(s), Webhooks: a.webhooks,
 		Operator: operator.New(a.db, config.SeatsOf(apps), time.Now),
 		Status:   func(ctx context.Context) (httpapi.OperatorStatus, error) { return a.status(ctx, s.Spotify.DailyCalls) },
 		Users:    ownAdapter{users}, Links: users, History: ownAdapter{users}, Mailboxes: a.db, Site: site, Assets: docs,
@@ -276,6 +277,15 @@ func newArt(s settings) *embeds.Art {
 		return embeds.NewArt(nil, s.Spotify.AuthorizeURL, s.Spotify.AccountsURL, time.Now)
 	}
 	return embeds.NewArt(nil, "", "", time.Now)
+}
+
+// newPictures returns the fetcher of users' pictures. Those of a simulated Google are where
+// the images of a simulated Spotify are.
+func newPictures(s settings) *pictures.Fetcher {
+	if s.Spotify.Mode() == config.Simulated {
+		return pictures.New(nil, s.Spotify.AuthorizeURL, s.Spotify.AccountsURL, time.Now)
+	}
+	return pictures.New(nil, "", "", time.Now)
 }
 
 func newLinking(s settings, users *store.Store, apps []config.App, all *spotify.Apps, keys [][]byte) *linking.Service {

@@ -53,8 +53,8 @@ type User struct {
 // TableName returns the name of the table of users.
 func (User) TableName() string { return "users" }
 
-// PublicPicture returns the URL of the picture that others may see, or "" if
-// there is none.
+// PublicPicture returns Google's URL of the picture that others may see, or ""
+// if there is none. The URL itself identifies the account and is not for others.
 func (u User) PublicPicture() string {
 	if u.ShowPicture {
 		return u.PictureURL

@@ -39,7 +39,7 @@ func New(t testing.TB, base string, contract []byte) *Client {
 		t.Fatal(err)
 	}
 	doc.Servers = nil // any address matches
-	for _, text := range []string{"text/html", "image/svg+xml"} {
+	for _, text := range []string{"text/html", "image/svg+xml", "image/jpeg"} {
 		openapi3filter.RegisterBodyDecoder(text, openapi3filter.RegisteredBodyDecoder("text/plain"))
 	}
 	openapi3filter.RegisterBodyDecoder("text/event-stream", decodeFirstEvent)

@@ -1255,7 +1255,7 @@ type BoardUser struct {
 	// NickName Empty until the user sets one.
 	NickName string `json:"nickName"`
 
-	// ProfileImageUrl Empty unless the user shows it.
+	// ProfileImageUrl The address of the user's picture at this instance; empty unless the user shows it.
 	ProfileImageUrl string `json:"profileImageUrl"`
 }
 
@@ -2808,6 +2808,15 @@ type GetPersonParams struct {
 	Link *LinkSecret `form:"link,omitempty" json:"link,omitempty"`
 }
 
+// GetPersonPictureParams defines parameters for GetPersonPicture.
+type GetPersonPictureParams struct {
+	// Link The secret part of a share link of this user.
+	Link *LinkSecret `form:"link,omitempty" json:"link,omitempty"`
+
+	// IfNoneMatch The ETag of an earlier answer; 304 if it is still current.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
 // ListPersonPlaysParams defines parameters for ListPersonPlays.
 type ListPersonPlaysParams struct {
 	// Link The secret part of a share link of this user.
@@ -3254,6 +3263,9 @@ type ServerInterface interface {
 	// Follow Ask to follow a user.
 	// (PUT /v1/songspy/people/{handle}/follow)
 	Follow(c *gin.Context, handle HandleInPath)
+	// GetPersonPicture The picture of a user who shows it, for viewers who see the profile.
+	// (GET /v1/songspy/people/{handle}/picture)
+	GetPersonPicture(c *gin.Context, handle HandleInPath, params GetPersonPictureParams)
 	// ListPersonPlays The plays of a user that the viewer may see; newest first.
 	// (GET /v1/songspy/people/{handle}/plays)
 	ListPersonPlays(c *gin.Context, handle HandleInPath, params ListPersonPlaysParams)
@@ -4783,6 +4795,63 @@ func (siw *ServerInterfaceWrapper) Follow(c *gin.Context) {
 	siw.Handler.Follow(c, handle)
 }
 
+// GetPersonPicture operation middleware
+func (siw *ServerInterfaceWrapper) GetPersonPicture(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "handle" -------------
+	var handle HandleInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "handle", c.Param("handle"), &handle, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter handle: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetPersonPictureParams
+
+	// ------------- Optional query parameter "link" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "link", c.Request.URL.Query(), &params.Link, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter link: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetPersonPicture(c, handle, params)
+}
+
 // ListPersonPlays operation middleware
 func (siw *ServerInterfaceWrapper) ListPersonPlays(c *gin.Context) {
 
@@ -5174,6 +5243,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/songspy/people", wrapper.SearchPeople)
 	router.GET(options.BaseURL+"/v1/songspy/people/:handle", wrapper.GetPerson)
 	router.GET(options.BaseURL+"/v1/songspy/people/:handle/plays", wrapper.ListPersonPlays)
+	router.GET(options.BaseURL+"/v1/songspy/people/:handle/picture", wrapper.GetPersonPicture)
 	router.DELETE(options.BaseURL+"/v1/songspy/people/:handle/follow", wrapper.Unfollow)
 	router.PUT(options.BaseURL+"/v1/songspy/people/:handle/follow", wrapper.Follow)
 	router.DELETE(options.BaseURL+"/v1/songspy/people/:handle/block", wrapper.Unblock)
@@ -11270,6 +11340,136 @@ func (response Follow503JSONResponse) VisitFollowResponse(w http.ResponseWriter)
 	return err
 }
 
+type GetPersonPictureRequestObject struct {
+	Handle HandleInPath `json:"handle"`
+	Params GetPersonPictureParams
+}
+
+type GetPersonPictureResponseObject interface {
+	VisitGetPersonPictureResponse(w http.ResponseWriter) error
+}
+
+type GetPersonPicture200ResponseHeaders struct {
+	ETag *string
+}
+
+type GetPersonPicture200ImagejpegResponse struct {
+	Body          io.Reader
+	Headers       GetPersonPicture200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetPersonPicture200ImagejpegResponse) VisitGetPersonPictureResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "image/jpeg")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetPersonPicture304Response struct {
+}
+
+func (response GetPersonPicture304Response) VisitGetPersonPictureResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetPersonPicture400JSONResponse struct{ InvalidJSONResponse }
+
+func (response GetPersonPicture400JSONResponse) VisitGetPersonPictureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPersonPicture401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetPersonPicture401JSONResponse) VisitGetPersonPictureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPersonPicture404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetPersonPicture404JSONResponse) VisitGetPersonPictureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPersonPicture431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response GetPersonPicture431JSONResponse) VisitGetPersonPictureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPersonPicture500JSONResponse struct{ InternalJSONResponse }
+
+func (response GetPersonPicture500JSONResponse) VisitGetPersonPictureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPersonPicture503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetPersonPicture503JSONResponse) VisitGetPersonPictureResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListPersonPlaysRequestObject struct {
 	Handle HandleInPath `json:"handle"`
 	Params ListPersonPlaysParams
@@ -13127,6 +13327,9 @@ type StrictServerInterface interface {
 	// Follow Ask to follow a user.
 	// (PUT /v1/songspy/people/{handle}/follow)
 	Follow(ctx context.Context, request FollowRequestObject) (FollowResponseObject, error)
+	// GetPersonPicture The picture of a user who shows it, for viewers who see the profile.
+	// (GET /v1/songspy/people/{handle}/picture)
+	GetPersonPicture(ctx context.Context, request GetPersonPictureRequestObject) (GetPersonPictureResponseObject, error)
 	// ListPersonPlays The plays of a user that the viewer may see; newest first.
 	// (GET /v1/songspy/people/{handle}/plays)
 	ListPersonPlays(ctx context.Context, request ListPersonPlaysRequestObject) (ListPersonPlaysResponseObject, error)
@@ -13887,6 +14090,19 @@ func (sh *strictHandler) Follow(c *gin.Context, handle HandleInPath) {
 	response, err := sh.ssi.Follow(c.Request.Context(), request)
 	if err == nil {
 		err = response.VisitFollowResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) GetPersonPicture(c *gin.Context, handle HandleInPath, params GetPersonPictureParams) {
+	var request GetPersonPictureRequestObject
+	request.Handle = handle
+	request.Params = params
+	response, err := sh.ssi.GetPersonPicture(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitGetPersonPictureResponse(c.Writer)
 	}
 	if err != nil {
 		sh.fail(c, err)

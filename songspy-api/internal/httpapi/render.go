@@ -14,9 +14,16 @@ import (
 // builds them from what package visibility has revealed, or from what belongs to the
 // caller. TestRender_AloneBuildsPeopleAndTracks checks it.
 
-// RenderBoard returns the answer of current-playing without serverTime. The board
-// stores it for all viewers.
-func (t TrackIDs) RenderBoard(entries []visibility.Seen[songspy.BoardEntry]) ([]byte, error) {
+// BoardRenderer returns the function that renders the answer of current-playing without
+// serverTime. The board stores it for all viewers. Addresses begin with publicURL, because
+// pages of other origins show them.
+func (t TrackIDs) BoardRenderer(publicURL string) func([]visibility.Seen[songspy.BoardEntry]) ([]byte, error) {
+	return func(entries []visibility.Seen[songspy.BoardEntry]) ([]byte, error) {
+		return t.renderBoard(entries, publicURL)
+	}
+}
+
+func (t TrackIDs) renderBoard(entries []visibility.Seen[songspy.BoardEntry], publicURL string) ([]byte, error) {
 	answer := struct {
 		Data   []BoardEntry `json:"data"`
 		Error  *Fault       `json:"error"`
@@ -33,7 +40,7 @@ func (t TrackIDs) RenderBoard(entries []visibility.Seen[songspy.BoardEntry]) ([]
 			},
 			User: BoardUser{
 				Id: int64(p.User.PublicID), Handle: songspy.Handle(p.User.PublicID),
-				NickName: p.User.PublicName(), ProfileImageUrl: p.User.PublicPicture(),
+				NickName: p.User.PublicName(), ProfileImageUrl: pictureAddress(p.User, publicURL),
 			},
 			State:  BoardEntryStatePlaying,
 			EndsAt: timeOrNull(p.Playing.EndsAt),
@@ -58,10 +65,19 @@ func album(t songspy.Track) *Album {
 	return &Album{Uri: t.AlbumRef.URI, Name: t.AlbumRef.Name, Url: t.AlbumRef.URL}
 }
 
+// pictureAddress returns where this instance serves the user's picture, or "" if the user
+// shows none.
+func pictureAddress(u songspy.User, origin string) string {
+	if u.PublicPicture() == "" {
+		return ""
+	}
+	return origin + "/v1/songspy/people/" + songspy.Handle(u.PublicID) + "/picture"
+}
+
 func person(u visibility.Seen[songspy.User]) Person { return personOf(u.Value()) }
 
 func personOf(u songspy.User) Person {
-	return Person{Handle: songspy.Handle(u.PublicID), NickName: u.PublicName(), ProfileImageUrl: u.PublicPicture()}
+	return Person{Handle: songspy.Handle(u.PublicID), NickName: u.PublicName(), ProfileImageUrl: pictureAddress(u, "")}
 }
 
 func personTrack(t songspy.Track) PersonTrack {

@@ -23,6 +23,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 	"github.com/songspy/songspy/songspy-api/internal/operator"
 	"github.com/songspy/songspy/songspy-api/internal/people"
+	"github.com/songspy/songspy/songspy-api/internal/pictures"
 	"github.com/songspy/songspy/songspy-api/internal/web"
 	"github.com/songspy/songspy/songspy-api/internal/webhook"
 )
@@ -84,6 +85,7 @@ type Options struct {
 	Linking   *linking.Service
 	Board     *board.Board
 	People    *people.Service
+	Pictures  *pictures.Fetcher
 	Embeds    *embeds.Service
 	Art       *embeds.Art
 	Webhooks  *webhook.Service

@@ -369,7 +369,7 @@ func TestBoard_HasTheFieldsOfTheOriginalFrontend(t *testing.T) {
 	want := `[{"endsAt":"` + end.UTC().Format(timeLayout) + `","state":"playing","track":{"album":{"name":"Palette","uri":"spotify:album:1","url":"https://open.test/album/1"},` +
 		`"albumImageUrl":"https://i.test/9","artistName":"IU, Friend","artists":[{"name":"IU","uri":"spotify:artist:1","url":"https://open.test/artist/1"}],` +
 		`"createdAt":"2026-11-23T03:00:00.000Z","durationMs":253000,"handle":"00000000033","id":` + fmt.Sprint(testIDs.Of(5, 99)) + `,"kind":"track","originalUrl":"https://open.test/9","previewUrl":"","title":"밤편지"},` +
-		`"user":{"handle":"0000000001q","id":55,"nickName":"아이유 팬","profileImageUrl":"https://p.test/5"}},` +
+		`"user":{"handle":"0000000001q","id":55,"nickName":"아이유 팬","profileImageUrl":"http://songspy.test/v1/songspy/people/0000000001q/picture"}},` +
 		`{"endsAt":"` + end.UTC().Format(timeLayout) + `","state":"playing","track":{"album":null,"albumImageUrl":"","artistName":"","artists":[],` +
 		`"createdAt":"2026-11-23T02:59:59.000Z","durationMs":0,"handle":"00000000034","id":` + fmt.Sprint(testIDs.Of(6, 100)) + `,"kind":"local","originalUrl":"","previewUrl":"","title":"a file"},` +
 		`"user":{"handle":"00000000022","id":66,"nickName":"","profileImageUrl":""}}]`

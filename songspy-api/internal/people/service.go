@@ -113,6 +113,20 @@ func (s *Service) addPlaying(p *Profile, v visibility.Viewer, user songspy.UserI
 	return err
 }
 
+// Picture returns the user with the handle if the viewer sees the profile and the user
+// shows a picture.
+func (s *Service) Picture(ctx context.Context, self visibility.Self, handle, link string) (visibility.Seen[songspy.User], error) {
+	v, err := s.viewer(ctx, self, link)
+	if err != nil {
+		return visibility.Seen[songspy.User]{}, err
+	}
+	_, seen, err := s.person(ctx, v, handle)
+	if err == nil && seen.Value().PublicPicture() == "" {
+		err = errNotFound
+	}
+	return seen, err
+}
+
 // Plays returns up to limit plays of the user with the handle that the viewer sees, newest
 // first. They start before the given time; the zero time begins with the newest. more
 // reports whether others follow.

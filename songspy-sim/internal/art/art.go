@@ -6,6 +6,9 @@ package art
 import (
 	"fmt"
 	"hash/fnv"
+	"image"
+	"image/color"
+	"image/png"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -15,21 +18,35 @@ import (
 // Routes adds the routes of the drawings to a mux.
 func Routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /covers/{file}", serve(Cover))
-	mux.HandleFunc("GET /portraits/{file}", serve(Portrait))
+	mux.HandleFunc("GET /portraits/{file}", func(w http.ResponseWriter, r *http.Request) {
+		id, isPNG := strings.CutSuffix(r.PathValue("file"), ".png")
+		if !isPNG || len(id) > idMax {
+			serve(Portrait)(w, r)
+			return
+		}
+		setHeaders(w.Header(), "image/png")
+		_ = png.Encode(w, portraitPixels(id))
+	})
+}
+
+// idMax is the length of the longest identifier.
+const idMax = 64
+
+func setHeaders(h http.Header, contentType string) {
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", "public, max-age=86400, immutable")
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	h.Set("X-Content-Type-Options", "nosniff")
 }
 
 func serve(draw func(string) string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id, ok := strings.CutSuffix(r.PathValue("file"), ".svg")
-		if !ok || len(id) > 64 {
+		if !ok || len(id) > idMax {
 			http.NotFound(w, r)
 			return
 		}
-		h := w.Header()
-		h.Set("Content-Type", "image/svg+xml")
-		h.Set("Cache-Control", "public, max-age=86400, immutable")
-		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
-		h.Set("X-Content-Type-Options", "nosniff")
+		setHeaders(w.Header(), "image/svg+xml")
 		_, _ = io.WriteString(w, draw(id))
 	}
 }
@@ -70,4 +87,30 @@ func Portrait(id string) string {
 	hue := r.IntN(360)
 	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100"><rect width="100" height="100" fill="hsl(%d 45%% 82%%)"/><circle cx="50" cy="%d" r="%d" fill="hsl(%d 50%% 42%%)"/><ellipse cx="50" cy="104" rx="%d" ry="38" fill="hsl(%d 50%% 42%%)"/></svg>`,
 		hue, 38+r.IntN(5), 17+r.IntN(5), (hue+r.IntN(80))%360, 32+r.IntN(10), (hue+160)%360)
+}
+
+// portraitPixels returns a person's picture as pixels, as Google serves pictures: a head and
+// shoulders.
+func portraitPixels(id string) image.Image {
+	const side = 96
+	r := newRandom("portrait " + id)
+	colour := func() color.NRGBA {
+		return color.NRGBA{uint8(r.IntN(256)), uint8(r.IntN(256)), uint8(r.IntN(256)), 255}
+	}
+	picture := image.NewPaletted(image.Rect(0, 0, side, side), color.Palette{colour(), colour(), colour()})
+	within := func(x, y, centreY, width, height int) bool {
+		dx, dy := (x-side/2)*height, (y-centreY)*width
+		return dx*dx+dy*dy < width*width*height*height
+	}
+	for y := range side {
+		for x := range side {
+			switch {
+			case within(x, y, 38, 18, 18):
+				picture.SetColorIndex(x, y, 1)
+			case within(x, y, 100, 36, 38):
+				picture.SetColorIndex(x, y, 2)
+			}
+		}
+	}
+	return picture
 }

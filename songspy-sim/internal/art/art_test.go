@@ -3,6 +3,7 @@ package art
 import (
 	"encoding/xml"
 	"errors"
+	"image/png"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -35,11 +36,14 @@ func TestArt_IsTheSameForTheSameIDAndWellFormed(t *testing.T) {
 func TestRoutes_ServeOnlyDrawings(t *testing.T) {
 	mux := http.NewServeMux()
 	Routes(mux)
-	for path, status := range map[string]int{"/covers/x.svg": 200, "/portraits/3.svg": 200, "/covers/x.png": 404, "/covers/": 404} {
+	for path, kind := range map[string]string{"/covers/x.svg": "image/svg+xml", "/portraits/3.svg": "image/svg+xml", "/portraits/3.png": "image/png", "/covers/x.png": "", "/covers/": ""} {
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
-		if w.Code != status || status == 200 && w.Header().Get("Content-Type") != "image/svg+xml" {
+		if want := map[bool]int{true: 200, false: 404}[kind != ""]; w.Code != want || kind != "" && w.Header().Get("Content-Type") != kind {
 			t.Errorf("%s: %d %v", path, w.Code, w.Header())
+		}
+		if _, err := png.Decode(w.Body); (err == nil) != (kind == "image/png") {
+			t.Errorf("%s is a picture: %v", path, err)
 		}
 	}
 }

@@ -134,6 +134,6 @@ func (s *Server) addProfile(info map[string]any, c token.Claims) {
 		info["family_name"] = person.FamilyName
 	}
 	if person.HasPicture {
-		info["picture"] = s.PublicURL + "/portraits/" + strconv.Itoa(person.Number) + ".svg"
+		info["picture"] = s.PublicURL + "/portraits/" + strconv.Itoa(person.Number) + ".png"
 	}
 }
