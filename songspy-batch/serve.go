@@ -69,6 +69,7 @@ func serve(ctx context.Context, s settings, log *slog.Logger) (err error) {
 // tests can wrap the store.
 type database interface {
 	poller.Store
+	poller.WatchStore
 	changefeed.Feed
 	tokens.Links
 	jobs.CleanupStore
@@ -142,7 +143,8 @@ func newBatch(s settings, db database, transport http.RoundTripper, senders map[
 		apps:           apps, renewer: renewer, leaser: leaser,
 		poller: poller.New(poller.Options{
 			Registry: users, Store: db, Feed: db, Player: apps, Renewer: renewer, BlockApp: apps.TripForbidden, Shards: shards,
-			Interval: s.PollInterval, Spread: s.Spread, Workers: s.PollConcurrency,
+			Attention: &poller.AttentionOptions{Share: float64(s.Service.Attention) / 100, Store: db},
+			Interval:  s.PollInterval, Spread: s.Spread, Workers: s.PollConcurrency,
 			Now: now, Logger: log, Metrics: poller.NewMetrics(metrics),
 		}),
 		refresher: &tokens.Job{

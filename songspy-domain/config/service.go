@@ -37,6 +37,9 @@ type Service struct {
 	// StateDir is the directory in which Songspy keeps its generated keys in
 	// development; see DevelopmentKeys.
 	StateDir string `env:"SONGSPY_STATE_DIR" envDefault:".songspy"`
+	// Attention is how many calls to Spotify are made for viewers, in percent of the
+	// planned ones; 0: none.
+	Attention int `env:"SONGSPY_ATTENTION" envDefault:"15"`
 	// LogLevel is debug, info, warn or error.
 	LogLevel string `env:"SONGSPY_LOG_LEVEL" envDefault:"info"`
 	// LogFormat is json or text.
@@ -55,9 +58,17 @@ func (s Service) Validate() error {
 		OneOf("SONGSPY_LOG_FORMAT", s.LogFormat, "json", "text"),
 		checkDatabaseURL(s.DatabaseURL),
 		AtLeast("SONGSPY_DATABASE_MAX_CONNS", s.DatabaseMaxConns, 1),
+		s.checkAttention(),
 		s.CheckKeys("SONGSPY_SEAL_KEYS", s.SealKeys),
 		s.checkFiles(),
 	)
+}
+
+func (s Service) checkAttention() error {
+	if s.Attention < 0 || s.Attention > 100 {
+		return fmt.Errorf("SONGSPY_ATTENTION: is %d; it must be a percentage from 0 to 100", s.Attention)
+	}
+	return nil
 }
 
 // CheckKeys returns an error if the list of keys is malformed. In production it

@@ -18,6 +18,7 @@ var knownVariables = map[string]bool{
 	"SONGSPY_ALLOWLIST":                   true,
 	"SONGSPY_API_ADDR":                    false,
 	"SONGSPY_API_ADMIN_ADDR":              false,
+	"SONGSPY_ATTENTION":                   false,
 	"SONGSPY_BATCH_ADDR":                  false,
 	"SONGSPY_DATABASE_MAX_CONNS":          false,
 	"SONGSPY_DATABASE_SIMPLE_PROTOCOL":    false,

@@ -89,6 +89,9 @@ func erasePeople(tx *gorm.DB, id songspy.UserID) error {
 			return err
 		}
 	}
+	if err := deleteWatchesOf(tx, id); err != nil {
+		return err
+	}
 	return tx.Model(&songspy.Report{}).Where("reporter_id = ?", id).Updates(map[string]any{"reporter_id": nil, "text": ""}).Error
 }
 

@@ -29,6 +29,7 @@ type Status struct {
 	Breakers        map[string]breaker.SharedBreakers `json:"breakers"`        // by app of the instance
 	Quotas          map[string]QuotaStatus            `json:"quotas"`          // by app of the instance; apps of one account share an entry
 	UserAppsBlocked int64                             `json:"userAppsBlocked"` // user-supplied apps whose calls Spotify blocks
+	Watches         WatchStatus                       `json:"watches"`         // what viewers watch now
 	LastPollAt      *time.Time                        `json:"lastPollAt"`      // when a batch last polled, to within some seconds
 }
 
@@ -159,6 +160,9 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 		if err := queryRows(ctx, s.pool, q.scan, q.query, q.args...); err != nil {
 			return st, translate(err)
 		}
+	}
+	if st.Watches, err = s.watchStatus(ctx); err != nil {
+		return st, translate(err)
 	}
 	st.Quotas, err = s.quotaStatus(ctx, now)
 	return st, err

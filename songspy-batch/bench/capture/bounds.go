@@ -15,6 +15,8 @@ type bounds struct {
 	p50, p90, startOff, onBoard float64
 	rateLimited                 float64 // calls of one account in a week that are rejected with 429
 	longestOutage               float64 // seconds without a successful call of one account
+	wrong, moreCalls            float64 // both divided by those without calls for viewers
+	viewerP90                   float64 // seconds
 }
 
 // enoughClaims is how many probable plays a run needs before their precision is
@@ -57,6 +59,31 @@ var limitedBounds = bounds{perDay: 300, provable: 0.999, all: 0.97, p50: 5}
 var quotaBounds = map[string]bounds{
 	regularQuotaPolicy: {provable: 0.999, all: 0.97, rateLimited: 1, longestOutage: 15 * 60},
 	livelyQuotaPolicy:  {all: 0.95},
+	quotaViewersPolicy: {wrong: 0.50},
+}
+
+// attentionBounds are the bounds of the rows with viewers, by population.
+var attentionBounds = map[string]map[string]bounds{
+	"regular": {
+		attentionPolicy: {wrong: 0.60, moreCalls: 1.20, viewerP90: 6},
+		smallPolicy:     {wrong: 0.65},
+	},
+	"restless": {attentionPolicy: {wrong: 0.45, moreCalls: 1.16}},
+}
+
+// hostileFactor is how many times the share of wrong time with hostile viewers may be that
+// without them.
+const hostileFactor = 1.2
+
+// checkHostile returns the rows with hostile viewers in which others see too little.
+func (r *report) checkHostile() (missed []string) {
+	without, ok := r.result(attentionPolicy)
+	for _, name := range []string{openTabPolicy, hostilePolicy} {
+		if res, there := r.result(name); ok && there && res.WatchedWrong > hostileFactor*without.WatchedWrong {
+			missed = append(missed, fmt.Sprintf("%s: the picture is wrong for %.2f %% of the watched time, and for %.2f %% without them", name, 100*res.WatchedWrong, 100*without.WatchedWrong))
+		}
+	}
+	return missed
 }
 
 // checkBounds returns the bounds that were missed.
@@ -71,7 +98,13 @@ func (r *report) checkBounds() []string {
 	if r.Population == "regular" {
 		missed = append(missed, r.checkPolicy(limitedPolicy, limitedBounds)...)
 	}
-	for _, name := range []string{regularQuotaPolicy, livelyQuotaPolicy} {
+	for _, name := range []string{attentionPolicy, smallPolicy} {
+		if b, some := attentionBounds[r.Population][name]; some {
+			missed = append(missed, r.checkPolicy(name, b)...)
+		}
+	}
+	missed = append(missed, r.checkHostile()...)
+	for _, name := range []string{regularQuotaPolicy, livelyQuotaPolicy, quotaViewersPolicy} {
 		missed = append(missed, r.checkPolicy(name, quotaBounds[name])...)
 	}
 	return missed
@@ -91,6 +124,14 @@ func (r *report) checkPolicy(name string, b bounds) (missed []string) {
 	if plain, ok := r.result(plainPolicy); ok {
 		times := res.CallsPerUserDay / plain.CallsPerUserDay
 		miss(b.calls, times > b.calls, "%.3f times the calls of the plain 3-minute poll; the bound is at most %.2f", times, b.calls)
+	}
+	if base, ok := r.result(withoutAttention(name)); ok && base.WatchedWrong > 0 {
+		wrong, calls := res.WatchedWrong/base.WatchedWrong, res.CallsPerUserDay/base.CallsPerUserDay
+		miss(b.wrong, wrong > b.wrong, "the picture is wrong for %.3f of the time without calls for viewers; the bound is at most %.2f", wrong, b.wrong)
+		miss(b.moreCalls, calls > b.moreCalls, "%.3f times the calls without viewers; the bound is at most %.2f", calls, b.moreCalls)
+	}
+	if len(res.ViewerDelay) > 1 {
+		miss(b.viewerP90, res.ViewerDelay[1] > b.viewerP90, "a tenth of what viewers see comes later than %.1f s", res.ViewerDelay[1])
 	}
 	miss(b.provable, res.Provable.ratio() < b.provable, "recall of provable plays is %v", res.Provable)
 	miss(b.all, res.Plays.ratio() < b.all, "recall of all plays is %v", res.Plays)

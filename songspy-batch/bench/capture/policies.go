@@ -25,6 +25,12 @@ type policy struct {
 	// quota simulates accounts of five users each, and a warm-up in which the
 	// service learns.
 	quota int
+	// viewers measures what viewers see. attention is the number of calls that may be
+	// made for them, as a part of the planned ones; 0: none. hostile is the number of
+	// viewers who watch all day without being signed in.
+	viewers   bool
+	attention float64
+	hostile   int
 	// population names the population to simulate. If it is empty, the flag
 	// -population chooses.
 	population string
@@ -60,6 +66,25 @@ const (
 	livelyQuotaPolicy  = "lively people, an unknown quota"
 )
 
+// The rows with viewers.
+const (
+	watchedPolicy      = "viewers, allowance 0 %"
+	attentionPolicy    = "viewers, allowance 15 %"
+	smallPolicy        = "viewers, allowance 8 %"
+	openTabPolicy      = "viewers and one tab open all day"
+	hostilePolicy      = "viewers and 10,000 hostile streams"
+	watchedQuotaPolicy = "viewers under an unknown quota, allowance 0 %"
+	quotaViewersPolicy = "viewers under an unknown quota, allowance 15 %"
+)
+
+// withoutAttention returns the row of the same viewers without calls for them.
+func withoutAttention(name string) string {
+	if name == watchedQuotaPolicy || name == quotaViewersPolicy {
+		return watchedQuotaPolicy
+	}
+	return watchedPolicy
+}
+
 // policies returns the rows of the table.
 func policies() []policy {
 	return []policy{
@@ -71,6 +96,13 @@ func policies() []policy {
 		{name: oraclePolicy, oracle: true},
 		{name: regularQuotaPolicy, interval: pollInterval, planned: true, quota: reportedQuota, population: "regular"},
 		{name: livelyQuotaPolicy, interval: pollInterval, planned: true, quota: reportedQuota, population: "lively"},
+		{name: watchedPolicy, interval: pollInterval, planned: true, viewers: true},
+		{name: attentionPolicy, interval: pollInterval, planned: true, viewers: true, attention: 0.15},
+		{name: smallPolicy, interval: pollInterval, planned: true, viewers: true, attention: 0.08},
+		{name: openTabPolicy, interval: pollInterval, planned: true, viewers: true, attention: 0.15, hostile: 1},
+		{name: hostilePolicy, interval: pollInterval, planned: true, viewers: true, attention: 0.15, hostile: hostileStreams},
+		{name: watchedQuotaPolicy, interval: pollInterval, planned: true, quota: reportedQuota, population: "regular", viewers: true},
+		{name: quotaViewersPolicy, interval: pollInterval, planned: true, quota: reportedQuota, population: "regular", viewers: true, attention: 0.15},
 	}
 }
 

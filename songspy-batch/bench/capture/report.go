@@ -72,6 +72,18 @@ type result struct {
 	personDays                   float64
 	startOff, listenedOff, delay []time.Duration
 	playing, onBoard             time.Duration
+
+	// WatchedSeconds is the time in which viewers watched people who were listening,
+	// WatchedWrong the part of it in which the board showed something else. ViewerDelay
+	// says how late viewers saw what played, and ChangeDelay leaves out what was right
+	// when they opened the page: p50, p90, p95.
+	WatchedSeconds float64   `json:"watchedSeconds,omitempty"`
+	WatchedWrong   float64   `json:"watchedWrongShare,omitempty"`
+	ViewerDelay    []float64 `json:"viewerDelaySeconds,omitempty"`
+	ChangeDelay    []float64 `json:"changeDelaySeconds,omitempty"`
+
+	watched, watchedWrong    time.Duration
+	viewerDelay, changeDelay []time.Duration
 }
 
 // combine merges the results of several accounts into one.
@@ -98,6 +110,8 @@ func combine(rows []result) (all result) {
 		all.personDays, all.Seconds = all.personDays+res.personDays, all.Seconds+res.Seconds
 		all.startOff, all.listenedOff, all.delay = append(all.startOff, res.startOff...), append(all.listenedOff, res.listenedOff...), append(all.delay, res.delay...)
 		all.playing, all.onBoard = all.playing+res.playing, all.onBoard+res.onBoard
+		all.watched, all.watchedWrong = all.watched+res.watched, all.watchedWrong+res.watchedWrong
+		all.viewerDelay, all.changeDelay = append(all.viewerDelay, res.viewerDelay...), append(all.changeDelay, res.changeDelay...)
 	}
 	all.finish()
 	return all
@@ -110,6 +124,10 @@ func (res *result) finish() {
 	res.ListenedOff = percentiles(res.listenedOff, 50, 95)
 	res.Delay = percentiles(res.delay, 50, 90, 95)
 	res.OnBoard = res.onBoard.Seconds() / max(res.playing.Seconds(), 1e-9)
+	if res.watched > 0 {
+		res.WatchedSeconds, res.WatchedWrong = res.watched.Seconds(), res.watchedWrong.Seconds()/res.watched.Seconds()
+		res.ViewerDelay, res.ChangeDelay = percentiles(res.viewerDelay, 50, 90, 95), percentiles(res.changeDelay, 50, 90, 95)
+	}
 }
 
 // percentiles returns percentiles in seconds. Each is a measured value; -1 if there is none.
@@ -174,9 +192,36 @@ func (r *report) write(to io.Writer) error {
 				res.Policy, res.Accounts, usersPerAccount, reportedQuota, res.MaxRateLimited, res.LongestOutage)
 		}
 	}
+	r.writeViewers(to)
 	r.writeOracleComparison(to)
 	fmt.Fprintf(to, "\nbounds: %s\n", boundsText(r.Missed))
 	return json.NewEncoder(to).Encode(r)
+}
+
+// writeViewers prints what viewers saw: how much of the watched listening time the
+// picture was wrong, in relation to the same without calls for viewers.
+func (r *report) writeViewers(to io.Writer) {
+	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	for _, res := range r.Rows {
+		if res.WatchedSeconds == 0 {
+			continue
+		}
+		relative, calls := "", ""
+		if base, ok := r.result(withoutAttention(res.Policy)); ok && base.WatchedWrong > 0 {
+			relative = fmt.Sprintf("%.3f of without calls for viewers", res.WatchedWrong/base.WatchedWrong)
+			calls = fmt.Sprintf("%.3f × its calls", res.CallsPerUserDay/base.CallsPerUserDay)
+		}
+		fmt.Fprintf(t, "%s\twrong %.2f %% of %.0f h\t%s\t%s\tseen after %s\tchanges %s\n", res.Policy, 100*res.WatchedWrong, res.WatchedSeconds/3600,
+			relative, calls, seconds(res.ViewerDelay), seconds(res.ChangeDelay))
+	}
+	if r.hasViewers() {
+		fmt.Fprintln(to, "\nwhat viewers saw (p50 p90 p95):")
+		_ = t.Flush() // the caller's last write reports an error of the same writer
+	}
+}
+
+func (r *report) hasViewers() bool {
+	return slices.ContainsFunc(r.Rows, func(res result) bool { return res.WatchedSeconds > 0 })
 }
 
 // writeOracleComparison prints the difference of each policy from the oracle. The oracle

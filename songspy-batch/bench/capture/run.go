@@ -50,6 +50,7 @@ type policyRun struct {
 	path     string
 	client   *spotify.Apps
 	from, to time.Time // the measured time
+	viewing  []look    // what viewers watch; only with viewers
 }
 
 // run runs the policy in virtual time and returns its figures.
@@ -84,6 +85,9 @@ func (r *policyRun) run(t *testing.T) (figures result) {
 func (r *policyRun) build(ctx context.Context) (err error) {
 	r.from = time.Now().Add(r.policy.warmUp())
 	r.to = r.from.Add(time.Duration(r.days) * 24 * time.Hour)
+	if r.policy.viewers {
+		r.viewing = r.looks(time.Now())
+	}
 	r.db = &recordingStore{from: r.from, to: r.to, explain: r.explain, people: make([]observations, r.people)}
 	if r.policy.wholePlays {
 		r.habits.WholeOnly = 1
@@ -165,8 +169,13 @@ func (r *policyRun) startPoller(ctx context.Context, group *errgroup.Group) {
 	renewer := &tokens.Renewer{
 		Links: r.db, Provider: r.client, OnRenewed: users.UpdateLink, Now: time.Now, Logger: quiet, Metrics: tokens.NewMetrics(registry),
 	}
+	var attention *poller.AttentionOptions
+	if r.policy.attention > 0 {
+		attention = &poller.AttentionOptions{Share: r.policy.attention, Store: watchStore{r.viewing}}
+	}
 	p := poller.New(poller.Options{
-		Registry: users, Store: r.db, Feed: r.db, Player: r.client, Renewer: renewer,
+		Attention: attention,
+		Registry:  users, Store: r.db, Feed: r.db, Player: r.client, Renewer: renewer,
 		Interval: r.policy.interval, Spread: r.policy.planned, Workers: workers,
 		Now: time.Now, Logger: quiet, Metrics: poller.NewMetrics(registry),
 	})

@@ -103,6 +103,15 @@ func (q *Queue[K]) Has(key K) bool {
 	return ok
 }
 
+// At returns when the key is due; ok is false if it is not planned.
+func (q *Queue[K]) At(key K) (at time.Time, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.clock.read(q.now())
+	micros, ok := q.planned.Get(key)
+	return q.clock.toTime(micros), ok
+}
+
 // Len returns the number of planned keys.
 func (q *Queue[K]) Len() int {
 	q.mu.Lock()

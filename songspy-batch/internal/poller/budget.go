@@ -54,6 +54,30 @@ func (b *budgets) forApp(app string) *budget {
 	return (*by)[b.Account(app)]
 }
 
+// accountOf returns the developer account whose quota the calls of the app use.
+func (b *budgets) accountOf(app string) string {
+	if b == nil {
+		return app
+	}
+	return b.Account(app)
+}
+
+// plannedCalls returns how many calls are planned for 24 hours without viewers, by
+// account: a poll of each user in each interval, or what a quota allows. users are the
+// counts by app.
+func (b *budgets) plannedCalls(interval time.Duration, users map[string]userCounts) map[string]float64 {
+	planned := map[string]float64{}
+	for app, counts := range users {
+		planned[b.accountOf(app)] += float64(counts.idle+counts.listening) * float64(24*time.Hour) / float64(interval)
+	}
+	for _, budget := range b.all() {
+		if calls, ok := planned[budget.account]; ok {
+			planned[budget.account] = min(calls, float64(budget.currentPlan().room.Limit)*b.Share())
+		}
+	}
+	return planned
+}
+
 // all returns the budgets, ordered by account.
 func (b *budgets) all() (all []*budget) {
 	if b == nil {
@@ -154,8 +178,8 @@ type budgetPlan struct {
 }
 
 // hourCost counts the calls of one hour: the polls of listening users as if none
-// had been thinned out, and the history fetches.
-type hourCost struct{ polls, history float64 }
+// had been thinned out, and the calls that are made whatever the plan says.
+type hourCost struct{ polls, fixed float64 }
 
 // userCounts counts users by whether they are playing something.
 type userCounts struct{ idle, listening int }
@@ -231,15 +255,16 @@ func (b *budget) stagger(id songspy.UserID, poll playback.Poll, now time.Time) p
 	return poll
 }
 
-// countHistoryFetch counts a call of recently-played.
-func (b *budget) countHistoryFetch(now time.Time) {
+// countFixed counts calls that are made whatever the plan says: history fetches, and
+// polls for viewers.
+func (b *budget) countFixed(now time.Time, calls float64) {
 	if b == nil {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.rollHour(now)
-	b.currentCost.history++
+	b.currentCost.fixed += calls
 }
 
 // rollHour starts counting a new hour when the hour has changed. mu is held.
@@ -265,11 +290,11 @@ func (b *budget) expectedDemand(now time.Time, usual float64, listening int) (d 
 	sum, n := hourCost{}, 0.0
 	for hour, known := range b.measured {
 		if known {
-			sum.polls, sum.history, n = sum.polls+b.hourly[hour].polls, sum.history+b.hourly[hour].history, n+1
+			sum.polls, sum.fixed, n = sum.polls+b.hourly[hour].polls, sum.fixed+b.hourly[hour].fixed, n+1
 		}
 	}
 	if n > 0 {
-		usual, d.Fixed = sum.polls/n, sum.history/n
+		usual, d.Fixed = sum.polls/n, sum.fixed/n
 	}
 	// The hour that begins now overlaps two hours of the clock.
 	into := now.Sub(b.currentHour).Hours()

@@ -29,7 +29,7 @@ func TestWithoutAQuotaNoListeningHabitsAreKept(t *testing.T) {
 		}
 		all.forget(1)
 		b.recordListening(1, true, noon)
-		b.countHistoryFetch(noon)
+		b.countFixed(noon, 1)
 		poll := playback.Poll{At: noon.Add(time.Minute), Reason: playback.PollInterval}
 		if got := b.apply(1, poll, songspy.NowPlaying{}, noon); got != poll || b.maxPollInterval(time.Minute) != time.Minute {
 			t.Errorf("%s: %+v became %+v", name, poll, got)
@@ -66,7 +66,7 @@ func TestIdleUsersShareTheQuotaThatListeningUsersLeave(t *testing.T) {
 	}
 	b := all.forApp("app")
 	for range users * 10 { // a busy hour
-		b.countHistoryFetch(noon.Add(-time.Hour))
+		b.countFixed(noon.Add(-time.Hour), 1)
 	}
 	if wait() <= usual {
 		t.Errorf("after a busy hour idle users wait %v, want longer than %v", wait(), usual)

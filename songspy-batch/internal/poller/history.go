@@ -91,7 +91,7 @@ func (h *historyFetcher) fetch(ctx context.Context, id songspy.UserID, _ time.Ti
 		h.registry.fetches.Plan(id, now.Add(pendingWriteWait))
 		return
 	}
-	h.registry.budgets.forApp(state.access.App).countHistoryFetch(now)
+	h.registry.budgets.forApp(state.access.App).countFixed(now, 1)
 	outcome, err := h.reconcile(ctx, &state, next.Reason)
 	switch {
 	case ctx.Err() != nil && err != nil:

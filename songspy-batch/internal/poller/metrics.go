@@ -59,7 +59,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 }
 
 // registerGauges registers the metrics whose values are computed at each scrape.
-func (m *Metrics) registerGauges(users, waiting func() int, overdue, idle func() time.Duration, kept func() float64) {
+func (m *Metrics) registerGauges(users, waiting func() int, overdue, idle func() time.Duration, kept func() float64, attention func() (watched int, callsLeft float64)) {
 	m.registerer.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "songspy_batch_users",
@@ -81,6 +81,20 @@ func (m *Metrics) registerGauges(users, waiting func() int, overdue, idle func()
 			Name: "songspy_batch_polls_kept_ratio",
 			Help: "The part of the polls of listening users that is made: 1, or less where a quota does not allow all.",
 		}, kept),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "songspy_batch_watched_users",
+			Help: "Users of this replica that viewers watch now.",
+		}, func() float64 {
+			watched, _ := attention()
+			return float64(watched)
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "songspy_batch_attention_calls_left",
+			Help: "How many calls this replica may make now for viewers, in addition to the planned ones.",
+		}, func() float64 {
+			_, left := attention()
+			return left
+		}),
 	)
 }
 
@@ -110,11 +124,12 @@ const (
 	reasonProof
 	reasonAdvertisement
 	reasonDoubtful
-	reasonStart    // the first poll by this process
-	reasonTakeover // the first poll since this replica acquired the user's shard
-	reasonLinked   // the first poll of a link that is new or works again
-	reasonRetry    // the previous poll failed
-	reasonCount    // the number of reasons
+	reasonStart     // the first poll by this process
+	reasonTakeover  // the first poll since this replica acquired the user's shard
+	reasonLinked    // the first poll of a link that is new or works again
+	reasonRetry     // the previous poll failed
+	reasonAttention // somebody watches the user
+	reasonCount     // the number of reasons
 )
 
 var reasonNames = [reasonCount]string{
@@ -123,6 +138,7 @@ var reasonNames = [reasonCount]string{
 	reasonProof: string(playback.PollProof), reasonAdvertisement: string(playback.PollAdvertisement),
 	reasonDoubtful: string(playback.PollDoubtful),
 	reasonStart:    "startup", reasonTakeover: "takeover", reasonLinked: "linked", reasonRetry: "retry",
+	reasonAttention: "attention",
 }
 
 func (r pollReason) String() string { return reasonNames[r] }

@@ -30,7 +30,9 @@ func (p *Poller) Plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.registry.budgets.plan(p.opt.Now(), p.opt.Interval, p.registry.countByApp())
+	now, users := p.opt.Now(), p.registry.countByApp()
+	p.registry.budgets.plan(now, p.opt.Interval, users)
+	p.watcher.plan(now, users)
 	p.firstRead.complete(change)
 	p.opt.Logger.InfoContext(ctx, "polls planned",
 		slog.Int("users", p.registry.len()), slog.Int("waiting", p.registry.polls.Len()), p.outcomes.drain())
@@ -46,13 +48,14 @@ type plannedPoll struct {
 // planner decides when each user is polled next.
 type planner struct {
 	registry *Registry
+	watcher  *watcher
 	interval time.Duration
 	spread   bool
 	now      func() time.Time
 }
 
-func newPlanner(o Options) *planner {
-	return &planner{registry: o.Registry, interval: o.Interval, spread: o.Spread, now: o.Now}
+func newPlanner(o Options, w *watcher) *planner {
+	return &planner{registry: o.Registry, watcher: w, interval: o.Interval, spread: o.Spread, now: o.Now}
 }
 
 // first plans the first poll of an entry.
@@ -92,9 +95,10 @@ func (p *planner) next(before *userState, n songspy.NowPlaying, last songspy.Obs
 	if !before.listsPartial {
 		nextPoll = playback.NextPollWithProof
 	}
+	n = p.watcher.withoutExtraPolls(before, n, last)
 	next := nextPoll(n, last, now, p.phase(id), p.interval)
 	next = p.registry.budgets.forApp(before.access.App).apply(id, next, n, now)
-	return plannedPoll{next.At, reasonOf(next.Reason)}
+	return p.watcher.next(id, before.access.App, plannedPoll{next.At, reasonOf(next.Reason)}, n, now)
 }
 
 // atPhase returns the user's next phase, at least wait from now. It plans the

@@ -22,6 +22,7 @@
 //	deadline.go  one context per second for the calls that begin in it
 //	clock.go     stored times that are ahead of the clock
 //	refusals.go  counts unknown 403 responses, per user and per app
+//	attention.go plans earlier polls of users who are being watched
 //	budget.go    spreads the calls that a quota allows over 24 hours
 //	metrics.go   poll reasons, poll outcomes and their counters
 //
@@ -106,7 +107,7 @@ func (allShards) Owns(songspy.UserID) bool    { return true }
 func (allShards) Loaded(songspy.UserID) bool  { return true }
 func (allShards) MayPoll(songspy.UserID) bool { return true }
 
-// Options configure a Poller. All fields are required except BlockApp and Shards.
+// Options configure a Poller. All fields are required except BlockApp, Shards and Attention.
 type Options struct {
 	Registry *Registry
 	Store    Store
@@ -117,6 +118,8 @@ type Options struct {
 	BlockApp func(ctx context.Context, app string)
 	// Shards reports which users this replica polls. Nil: all users.
 	Shards Shards
+	// Attention makes polls for viewers. Nil: none.
+	Attention *AttentionOptions
 	// Interval is the longest time between two polls of a user.
 	Interval time.Duration
 	// Spread gives each user a fixed phase in the interval. If it is false, all
@@ -135,6 +138,7 @@ type Poller struct {
 	opt       Options
 	registry  *Registry
 	planner   *planner
+	watcher   *watcher
 	caller    *caller
 	writer    *writer
 	history   *historyFetcher
@@ -157,16 +161,17 @@ func New(o Options) *Poller {
 	heartbeats := &heartbeat{store: o.Store, firstRead: first, log: o.Logger}
 	call := &caller{renewer: o.Renewer, registry: o.Registry, deadlines: &sharedDeadline{}}
 	w := newWriter(o)
-	plans := newPlanner(o)
+	watches := newWatcher(o)
+	plans := newPlanner(o, watches)
 	l := newLoader(o, plans, heartbeats, skew, first)
 	p := &Poller{
-		opt: o, registry: o.Registry, planner: plans, caller: call, writer: w,
+		opt: o, registry: o.Registry, planner: plans, watcher: watches, caller: call, writer: w,
 		history: newHistoryFetcher(o, w, call, skew), loader: l,
 		follower:  &changefeed.Follower{Feed: o.Feed, Load: l.readAll, Apply: l.applyChanges, Now: o.Now, Log: o.Logger},
 		heartbeat: heartbeats, firstRead: first, clockSkew: skew,
 	}
 	o.Metrics.registerGauges(p.registry.len, p.registry.polls.Len, p.overdue,
-		func() time.Duration { return p.registry.budgets.longestIdleWait(o.Interval) }, p.registry.budgets.keptRatio)
+		func() time.Duration { return p.registry.budgets.longestIdleWait(o.Interval) }, p.registry.budgets.keptRatio, watches.stats)
 	return p
 }
 
@@ -183,6 +188,7 @@ func (p *Poller) Run(ctx context.Context) {
 		}
 	})
 	background.Go(func() { p.heartbeat.run(ctx) })
+	background.Go(func() { p.watcher.run(ctx) })
 	background.Go(func() { p.history.run(ctx, max(1, p.opt.Workers/8)) })
 	writer.Go(func() { p.writer.run(writing) })
 

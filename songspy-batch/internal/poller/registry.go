@@ -190,6 +190,27 @@ func (r *Registry) setPollReason(id songspy.UserID, reason pollReason) {
 	}
 }
 
+// advancePoll moves the user's next poll to the time that choose returns, if choose
+// returns true. It does nothing while a poll runs or is about to begin, and after a
+// failed poll, whose next time must be kept.
+func (r *Registry) advancePoll(id songspy.UserID, choose func(*userState, plannedPoll) (plannedPoll, bool)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.entries.get(id)
+	if e == nil || e.polling || e.pollReason == reasonRetry {
+		return
+	}
+	at, ok := r.polls.At(id)
+	if !ok {
+		return
+	}
+	state := r.stateOf(id, e)
+	if earlier, ok := choose(&state, plannedPoll{at, e.pollReason}); ok {
+		e.pollReason = earlier.reason
+		r.polls.Plan(id, earlier.at)
+	}
+}
+
 // isPolling reports whether a poll of the user is running.
 func (r *Registry) isPolling(id songspy.UserID) bool {
 	r.mu.Lock()

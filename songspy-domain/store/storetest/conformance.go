@@ -22,7 +22,7 @@ type suite map[string]func(*testing.T, *fixture)
 func Run(t *testing.T, engine string, topics ...string) {
 	all := map[string]suite{
 		"Users": users(), "Invites": invites(), "Sessions": sessions(), "Linking": linking(), "Seats": seats(), "Links": links(),
-		"PolledUsers": polledUsers(), "PlaybackUpdates": playbackUpdates(), "Plays": plays(), "History": history(), "Gaps": gaps(), "Breakers": breakers(), "Quotas": quotas(), "Shards": shards(), "Status": status(), "Recorded": recorded(), "Board": board(), "Feed": feed(),
+		"PolledUsers": polledUsers(), "PlaybackUpdates": playbackUpdates(), "Plays": plays(), "History": history(), "Gaps": gaps(), "Breakers": breakers(), "Quotas": quotas(), "Shards": shards(), "Watches": watches(), "Status": status(), "Recorded": recorded(), "Board": board(), "Feed": feed(),
 		"Erasure": erasure(), "Sharing": sharing(), "Identity": identity(), "People": people(), "Moderation": moderation(), "AuthorizationAttempts": attempts(),
 		"Notifications": notifications(), "Mailboxes": mailboxes(), "Embeds": embeds(),
 		"Schema": schemas(), "Times": times(), "StatementCounts": statementCounts(), "Sealing": sealing(), "Concurrency": concurrency(),

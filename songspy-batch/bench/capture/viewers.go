@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// The habits of viewers: each person follows some of the others, and opens the page some
+// times a day to see what they listen to.
+const (
+	followed    = 15
+	looksPerDay = 6
+	lookLength  = 3 * time.Minute
+	// reportDelay is how long the API gathers what viewers watch before it writes that.
+	reportDelay = 100 * time.Millisecond
+	// windowSize is how many people a viewer of the front page watches at most.
+	windowSize = 48
+	// hostileStreams is the number of streams of the row with that name.
+	hostileStreams = 10_000
+)
+
+// lookHours is how likely a look is at each hour (UTC): most come in the Korean evening.
+var lookHours = [24]float64{2, 2, 3, 4, 3, 2, 2, 2, 3, 4, 5, 5, 6, 6, 4, 2, 1, 0.3, 0.1, 0.1, 0.1, 0.3, 1, 2}
+
+// look is one time in which a viewer watches people.
+type look struct {
+	viewer   songspy.ViewerKey
+	signedIn bool
+	people   []int
+	from, to time.Time
+	measured bool // false: the viewer is hostile
+}
+
+// looks returns the looks of all people, sorted by their start.
+func (r *policyRun) looks(from time.Time) (all []look) {
+	for person := range r.people {
+		rng := rand.New(rand.NewPCG(r.seed, uint64(person)))
+		var people []int
+		for _, other := range rng.Perm(r.people) {
+			if other != person && len(people) < followed {
+				people = append(people, other)
+			}
+		}
+		slices.Sort(people)
+		for day := from.Truncate(24 * time.Hour); day.Before(r.to); day = day.Add(24 * time.Hour) {
+			for _, at := range lookTimes(rng) {
+				if start := day.Add(at); !start.Before(from) && start.Before(r.to) {
+					all = append(all, look{viewerKey(person), true, people, start, start.Add(lookLength), true})
+				}
+			}
+		}
+	}
+	all = append(all, r.hostileLooks(from)...)
+	slices.SortStableFunc(all, func(a, b look) int { return a.from.Compare(b.from) })
+	return all
+}
+
+// hostileLooks returns the looks of viewers who are not signed in and watch all day.
+func (r *policyRun) hostileLooks(from time.Time) (all []look) {
+	everyone := make([]int, r.people)
+	for i := range everyone {
+		everyone[i] = i
+	}
+	rng := rand.New(rand.NewPCG(r.seed, 1<<32))
+	for i := range r.policy.hostile {
+		rng.Shuffle(len(everyone), func(i, j int) { everyone[i], everyone[j] = everyone[j], everyone[i] })
+		all = append(all, look{viewer: viewerKey(r.people + i), people: slices.Clone(everyone[:min(windowSize, r.people)]), from: from, to: r.to})
+	}
+	return all
+}
+
+func viewerKey(n int) (key songspy.ViewerKey) {
+	binary.BigEndian.PutUint64(key[:], uint64(n))
+	return key
+}
+
+// lookTimes returns the times of the looks of one day. They do not overlap.
+func lookTimes(rng *rand.Rand) []time.Duration {
+	sum := 0.0
+	for _, weight := range lookHours {
+		sum += weight
+	}
+	var times []time.Duration
+	for len(times) < looksPerDay {
+		at, hour := rng.Float64()*sum, 0
+		for ; at >= lookHours[hour]; hour++ {
+			at -= lookHours[hour]
+		}
+		start := time.Duration((float64(hour) + at/lookHours[hour]) * float64(time.Hour))
+		if !slices.ContainsFunc(times, func(other time.Duration) bool { return (other - start).Abs() < lookLength+time.Minute }) {
+			times = append(times, start)
+		}
+	}
+	return times
+}
+
+// watchStore is the poller's source of what viewers watch.
+type watchStore struct{ looks []look }
+
+// WatchesSince returns the looks that began since then.
+func (w watchStore) WatchesSince(_ context.Context, since time.Time) (watches []songspy.Watch, readAt time.Time, err error) {
+	now := time.Now()
+	first, _ := slices.BinarySearchFunc(w.looks, since.Add(-reportDelay), func(l look, at time.Time) int { return l.from.Compare(at) })
+	for _, l := range w.looks[first:] {
+		if l.from.Add(reportDelay).After(now) {
+			break
+		}
+		users := make([]songspy.UserID, len(l.people))
+		for i, person := range l.people {
+			users[i] = userOf(person)
+		}
+		watches = append(watches, songspy.Watch{Viewer: l.viewer, SignedIn: l.signedIn, Users: users, OpenedAt: l.from, Until: l.to})
+	}
+	return watches, now, nil
+}
+
+// checkLooks measures what the viewers of one person saw: how much of the time in which
+// they watched and the person was listening the board showed something else, and how
+// late they saw what played.
+func (v userVerdict) checkLooks(looks []look) {
+	for _, l := range looks {
+		if !l.measured || !v.isMeasured(l.from) || !slices.Contains(l.people, v.person) {
+			continue
+		}
+		for _, t := range v.truth {
+			if !isObservable(t) || t.Offline || !t.Start.Before(l.to) || !l.from.Before(t.End) {
+				continue
+			}
+			for _, part := range playingIntervals(t) {
+				part = interval{later(part.from, l.from), earlier(part.to, l.to)}
+				if length := part.to.Sub(part.from); length > 0 {
+					v.watched += length
+					v.watchedWrong += length - v.shownFor(t.Track.URI, part)
+				}
+			}
+			began, ends := later(t.Start, l.from), earlier(t.End, l.to)
+			seen := v.seenAfter(t.Track.URI, interval{began, ends})
+			v.viewerDelay = append(v.viewerDelay, seen)
+			if began.Equal(t.Start) || seen > 0 { // else the viewer saw the right track at once
+				v.changeDelay = append(v.changeDelay, seen)
+			}
+		}
+	}
+}
+
+// seenAfter returns how long after the beginning of the interval the board shows the
+// track; the whole interval if it does not.
+func (v userVerdict) seenAfter(uri string, in interval) time.Duration {
+	i, _ := slices.BinarySearchFunc(v.recorded.shown, in.from, func(s boardState, at time.Time) int { return s.from.Compare(at) })
+	for i = max(0, i-1); i < len(v.recorded.shown) && v.recorded.shown[i].from.Before(in.to); i++ {
+		s := v.recorded.shown[i]
+		until := s.playing.ShownUntil()
+		if i+1 < len(v.recorded.shown) && v.recorded.shown[i+1].from.Before(until) {
+			until = v.recorded.shown[i+1].from
+		}
+		if s.plays(uri) && until.After(in.from) {
+			return max(0, s.from.Sub(in.from))
+		}
+	}
+	return in.to.Sub(in.from)
+}

@@ -1,0 +1,397 @@
+package poller
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/attention"
+	"github.com/songspy/songspy/songspy-domain/playback"
+)
+
+const (
+	// watchReadInterval is how often the store is asked for new watches. A viewer who
+	// opens a page waits for it.
+	watchReadInterval = 250 * time.Millisecond
+	// watchReadOverlap is how long a write of watches may take. Watches are read again
+	// for that long, because writes may become visible in another order.
+	watchReadOverlap = time.Second
+	// manyViewers is the number of viewers of a user from which on their weight is computed
+	// at most once a second.
+	manyViewers = 32
+	// forgetUnwatched is how long the habits of a user are kept whom nobody watches.
+	forgetUnwatched = 24 * time.Hour
+)
+
+// AttentionOptions say how many calls are made for viewers.
+type AttentionOptions struct {
+	// Share is the number of such calls, as a part of the planned ones.
+	Share float64
+	Store WatchStore
+}
+
+// WatchStore reads what viewers watch.
+type WatchStore interface {
+	// WatchesSince returns the watches that were written at the given time or later, and
+	// the time of the read, both by the clock of the store. Until is by that clock too.
+	WatchesSince(ctx context.Context, since time.Time) (watches []songspy.Watch, readAt time.Time, err error)
+}
+
+// watcher plans earlier polls of users who are being watched. A nil watcher plans none.
+//
+// Lock order: watcher.mu, Registry.mu.
+type watcher struct {
+	AttentionOptions
+	registry *Registry
+	shards   Shards
+	interval time.Duration
+	now      func() time.Time
+	log      *slog.Logger
+
+	mu         sync.Mutex
+	watches    map[watchKey]watch
+	users      map[songspy.UserID]*watchedUser
+	allowances map[string]*attention.Allowance // by developer account
+}
+
+// watchKey identifies a watch: a viewer may have one of others, and one of themselves.
+type watchKey struct {
+	viewer songspy.ViewerKey
+	own    bool
+}
+
+type watch struct {
+	viewer   attention.Viewer
+	users    []songspy.UserID // those that this replica polls
+	openedAt time.Time
+	until    time.Time
+}
+
+// watchedUser is a user who is watched, or was in the last 24 hours.
+type watchedUser struct {
+	viewers   []attention.Viewer // those who watch now
+	watchedAt time.Time          // when the last of them began or stopped
+	polledAt  time.Time          // when the last poll ended; zero: unknown
+	habit     playback.HourlyListening
+	// weight is how much the viewers counted at weighedAt.
+	weight    float64
+	weighedAt time.Time
+	// openedAt identifies the open play, and polls counts its polls for viewers. They do
+	// not count as polls that one play may cost.
+	openedAt time.Time
+	polls    int16
+	// If the next poll is made for viewers, plainAt is when it would be made without
+	// them, and payers are the viewers that it counts for.
+	plainAt   time.Time
+	payers    []attention.Viewer
+	crossfade crossfade
+}
+
+// crossfade is how much earlier than predicted the user's tracks begin: players fade
+// songs into each other.
+type crossfade struct{ last, former time.Duration }
+
+// crossfadeMax is the longest crossfade of Spotify's players.
+const crossfadeMax = 12500 * time.Millisecond
+
+// observe compares the predicted end of a track with the start of the next one.
+func (c *crossfade) observe(before, n songspy.NowPlaying) {
+	if before.State == songspy.PlayerPlaying && before.EndsAt != nil && n.IsOpen() && n.Skips == 0 && !n.Provisional && n.StartedAt.After(before.StartedAt) {
+		if early := before.EndsAt.Sub(n.StartedAt); early.Abs() <= crossfadeMax {
+			c.last, c.former = early, c.last
+		}
+	}
+}
+
+// lead returns how much earlier the next track will begin; 0 unless two changes in a row
+// were early.
+func (c *crossfade) lead() time.Duration {
+	if lead := min(c.last, c.former); lead > time.Second {
+		return lead
+	}
+	return 0
+}
+
+func newWatcher(o Options) *watcher {
+	if o.Attention == nil || o.Attention.Share <= 0 || !o.Spread {
+		return nil
+	}
+	return &watcher{
+		AttentionOptions: *o.Attention, registry: o.Registry, shards: o.Shards, interval: o.Interval, now: o.Now, log: o.Logger,
+		watches: map[watchKey]watch{}, users: map[songspy.UserID]*watchedUser{}, allowances: map[string]*attention.Allowance{},
+	}
+}
+
+// run reads watches until ctx ends.
+func (w *watcher) run(ctx context.Context) {
+	if w == nil {
+		return
+	}
+	var since time.Time
+	failing := false
+	for delayqueue.Wait(ctx, watchReadInterval) {
+		watches, readAt, err := w.Store.WatchesSince(ctx, since)
+		if err != nil {
+			if ctx.Err() == nil && !failing {
+				w.log.WarnContext(ctx, "reading what viewers watch failed; it is tried again", slog.Any("error", err))
+			}
+			failing = true
+			continue
+		}
+		failing = false
+		since = readAt.Add(-watchReadOverlap)
+		w.apply(watches, readAt)
+	}
+}
+
+// apply takes over watches that were read at the given time of the store's clock.
+func (w *watcher) apply(watches []songspy.Watch, readAt time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.now()
+	for _, read := range watches {
+		w.put(read, now.Add(read.Until.Sub(readAt)), now)
+	}
+	for key, known := range w.watches {
+		if !now.Before(known.until) {
+			w.end(key, now)
+		}
+	}
+}
+
+// put takes over one watch and plans polls of the users who are new in it. mu is held.
+func (w *watcher) put(read songspy.Watch, until, now time.Time) {
+	key := watchKey{read.Viewer, read.Own}
+	former, known := w.watches[key]
+	if !now.Before(until) {
+		if known {
+			w.end(key, now)
+		}
+		return
+	}
+	opened := read.OpenedAt.After(former.openedAt)
+	next := watch{attention.Viewer{Key: read.Viewer, SignedIn: read.SignedIn}, nil, read.OpenedAt, until}
+	for _, id := range read.Users {
+		if w.shards.Owns(id) {
+			next.users = append(next.users, id)
+		}
+	}
+	w.watches[key] = next
+	w.leave(former.viewer, former.users, next.users, now)
+	for _, id := range next.users {
+		isNew := !slices.Contains(former.users, id)
+		if isNew {
+			w.join(next.viewer, id, now)
+		}
+		if isNew || opened {
+			w.planNow(id, w.users[id], read.Own, now)
+		}
+	}
+}
+
+// join adds the viewer to those who watch the user. mu is held.
+func (w *watcher) join(viewer attention.Viewer, id songspy.UserID, now time.Time) {
+	u := w.users[id]
+	if u == nil {
+		u = &watchedUser{}
+		w.users[id] = u
+	}
+	u.viewers, u.watchedAt = append(u.viewers, viewer), now
+}
+
+// leave removes the viewer from those who watch the users, except those to keep. mu is
+// held.
+func (w *watcher) leave(viewer attention.Viewer, users, keep []songspy.UserID, now time.Time) {
+	for _, id := range users {
+		u := w.users[id]
+		if u == nil || slices.Contains(keep, id) {
+			continue
+		}
+		if i := slices.Index(u.viewers, viewer); i >= 0 {
+			u.viewers, u.watchedAt = slices.Delete(u.viewers, i, i+1), now
+		}
+	}
+}
+
+// end ends a watch. mu is held.
+func (w *watcher) end(key watchKey, now time.Time) {
+	ended := w.watches[key]
+	delete(w.watches, key)
+	w.leave(ended.viewer, ended.users, nil, now)
+}
+
+// planNow plans an earlier poll of a user whom a viewer has just begun to watch: now if
+// the user is listening, or is the viewer, and the last poll is old enough. mu is held.
+func (w *watcher) planNow(id songspy.UserID, u *watchedUser, own bool, now time.Time) {
+	w.registry.advancePoll(id, func(state *userState, planned plannedPoll) (plannedPoll, bool) {
+		at, worth := now, true
+		polled := later(u.polledAt, state.playing.ObservedAt)
+		switch {
+		case now.Sub(polled) < attention.MinGap, !own && !state.playing.IsOpen():
+			at, worth = w.bestTime(u, state.access.App, state.playing, polled, planned.at, now)
+		case w.weight(u, state.access.App, now) <= 0:
+			worth = false
+		}
+		if !worth || !at.Before(planned.at) {
+			return planned, false
+		}
+		w.charge(u, state.access.App, planned, now)
+		return plannedPoll{at, reasonAttention}, true
+	})
+}
+
+// next returns the next poll of a user: the planned one, or an earlier one if the user
+// is watched and that is worth a call.
+func (w *watcher) next(id songspy.UserID, app string, planned plannedPoll, n songspy.NowPlaying, now time.Time) plannedPoll {
+	if w == nil {
+		return planned
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	u := w.users[id]
+	if u == nil {
+		return planned
+	}
+	w.refund(u, app, planned, now)
+	best := planned.at
+	if lead := u.crossfade.lead(); lead > 0 && len(u.viewers) > 0 && planned.reason == reasonTrackEnd {
+		best = later(now.Add(min(attention.MinGap, planned.at.Sub(now))), planned.at.Add(-lead))
+	}
+	if at, worth := w.bestTime(u, app, n, now, best, now); worth {
+		best = at
+	}
+	if !best.Before(planned.at) {
+		return planned
+	}
+	w.charge(u, app, planned, now)
+	return plannedPoll{best, reasonAttention}
+}
+
+// withoutExtraPolls records a poll of the user and returns the state without the polls
+// that were made for viewers: they leave the planned ones as they are.
+func (w *watcher) withoutExtraPolls(before *userState, n songspy.NowPlaying, last songspy.ObservationKind) songspy.NowPlaying {
+	if w == nil {
+		return n
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	u := w.users[before.user]
+	if u == nil {
+		return n
+	}
+	u.polledAt = w.now()
+	u.crossfade.observe(before.playing, n)
+	if last == songspy.ObservedPlaying {
+		u.habit.Record(n.ObservedAt)
+	}
+	switch {
+	case !u.openedAt.Equal(n.OpenedAt):
+		u.openedAt, u.polls = n.OpenedAt, 0
+	case before.pollReason == reasonAttention:
+		u.polls++
+	}
+	n.Polls = max(min(n.Polls, 1), n.Polls-u.polls)
+	return n
+}
+
+// bestTime returns when a poll before the planned one is worth a call, after a poll at
+// the given time. mu is held.
+func (w *watcher) bestTime(u *watchedUser, app string, n songspy.NowPlaying, polled, planned, now time.Time) (at time.Time, worth bool) {
+	weight := w.weight(u, app, now)
+	if weight <= 0 {
+		return planned, false
+	}
+	wait, worth := attention.RiskOf(n, u.habit.Weight(now)).NextPoll(weight, planned.Sub(polled))
+	return later(now, polled.Add(wait)), worth
+}
+
+// weight returns how much the user's viewers count. mu is held.
+func (w *watcher) weight(u *watchedUser, app string, now time.Time) float64 {
+	switch {
+	case len(u.viewers) == 0:
+		return 0
+	case len(u.viewers) > manyViewers && now.Sub(u.weighedAt).Abs() < time.Second:
+		return u.weight
+	}
+	if a := w.allowances[w.registry.budgets.accountOf(app)]; a != nil {
+		u.weight, u.weighedAt = a.Weight(now, u.viewers), now
+		return u.weight
+	}
+	return 0
+}
+
+// charge counts a poll that was planned for the user's viewers, instead of one at the
+// given time. mu is held.
+func (w *watcher) charge(u *watchedUser, app string, plain plannedPoll, now time.Time) {
+	if plain.reason == reasonAttention { // it has been counted
+		return
+	}
+	u.plainAt, u.payers = plain.at, slices.Clone(u.viewers)
+	w.spend(u, app, 1, now)
+}
+
+// refund takes back a part of the poll for viewers that was just made: it has moved the
+// poll without viewers from plainAt to a later time. If it has moved it to an earlier
+// time, that costs more. mu is held.
+func (w *watcher) refund(u *watchedUser, app string, plain plannedPoll, now time.Time) {
+	gap := plain.at.Sub(now)
+	if plain.reason == reasonInterval {
+		gap = w.interval
+	}
+	if !u.plainAt.IsZero() && gap > 0 {
+		w.spend(u, app, -max(-1, min(1, plain.at.Sub(u.plainAt).Seconds()/gap.Seconds())), now)
+	}
+	u.plainAt, u.payers = time.Time{}, nil
+}
+
+func (w *watcher) spend(u *watchedUser, app string, calls float64, now time.Time) {
+	if a := w.allowances[w.registry.budgets.accountOf(app)]; a != nil {
+		a.Spend(now, u.payers, calls)
+		w.registry.budgets.forApp(app).countFixed(now, calls)
+	}
+}
+
+// plan sets how many calls may be made for viewers, from the users of each account.
+func (w *watcher) plan(now time.Time, users map[string]userCounts) {
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for account, calls := range w.registry.budgets.plannedCalls(w.interval, users) {
+		a := w.allowances[account]
+		if a == nil {
+			a = &attention.Allowance{}
+			w.allowances[account] = a
+		}
+		a.SetDaily(now, w.Share*calls)
+	}
+	for id, u := range w.users {
+		if len(u.viewers) == 0 && now.Sub(u.watchedAt) > forgetUnwatched {
+			delete(w.users, id)
+		}
+	}
+}
+
+// watchedUsers returns how many users are watched now, and callsLeft how many calls may
+// be made for viewers.
+func (w *watcher) stats() (watched int, callsLeft float64) {
+	if w == nil {
+		return 0, 0
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, u := range w.users {
+		if len(u.viewers) > 0 {
+			watched++
+		}
+	}
+	for _, a := range w.allowances {
+		callsLeft += a.Left(w.now())
+	}
+	return watched, callsLeft
+}

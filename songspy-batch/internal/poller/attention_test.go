@@ -1,0 +1,193 @@
+package poller
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/attention"
+)
+
+// fakeWatches is what viewers watch, by when it was written.
+type fakeWatches struct {
+	mu      sync.Mutex
+	written []time.Time
+	watches []songspy.Watch
+}
+
+func (f *fakeWatches) write(w songspy.Watch) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.written, f.watches = append(f.written, time.Now()), append(f.watches, w)
+}
+
+func (f *fakeWatches) WatchesSince(_ context.Context, since time.Time) (watches []songspy.Watch, readAt time.Time, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, w := range f.watches {
+		if !f.written[i].Before(since) {
+			watches = append(watches, w)
+		}
+	}
+	return watches, time.Now(), nil
+}
+
+// watching returns a watch of two minutes that begins now.
+func watching(viewer byte, users ...songspy.UserID) songspy.Watch {
+	now := time.Now()
+	return songspy.Watch{Viewer: songspy.ViewerKey{viewer}, SignedIn: true, Users: users, OpenedAt: now, Until: now.Add(2 * time.Minute)}
+}
+
+// watchedPoller runs a poller of ten users, of whom user 1 listens to songs and the
+// others to nothing.
+func watchedPoller(t *testing.T, share float64) (*harness, *fakeWatches) {
+	t.Helper()
+	f := &fakeWatches{}
+	h := newHarness(t, 10, func(o *Options) { o.Attention = &AttentionOptions{Share: share, Store: f} })
+	began := time.Now()
+	h.player.answer = func(token string) (songspy.Observation, error) {
+		if token != "1/1" {
+			return songspy.Observation{Kind: songspy.ObservedIdle, At: time.Now()}, nil
+		}
+		return song("a", began.Add(time.Since(began).Truncate(210*time.Second)))
+	}
+	t.Cleanup(runPoller(t, h.Poller))
+	return h, f
+}
+
+// firstAfter returns how long after the given time a poll of the token came; a day if none came.
+func firstAfter(h *harness, token string, at time.Time) time.Duration {
+	for _, polled := range h.player.pollTimes(token) {
+		if !polled.Before(at) {
+			return polled.Sub(at)
+		}
+	}
+	return 24 * time.Hour
+}
+
+func TestAttention_OpeningAPagePollsWhoListens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, f := watchedPoller(t, 0.15)
+		time.Sleep(30*time.Minute + 60*time.Second) // the song plays for a minute
+		opened := time.Now()
+		if polled := h.player.pollTimes("1/1"); opened.Sub(polled[len(polled)-1]) < attention.MinGap {
+			t.Fatalf("the last poll came %v ago", opened.Sub(polled[len(polled)-1]))
+		}
+		f.write(watching(1, 1, 2))
+		time.Sleep(time.Second)
+		if got := firstAfter(h, "1/1", opened); got > 500*time.Millisecond {
+			t.Errorf("the user who listens was polled after %v, want at most 500ms", got)
+		}
+		if got := firstAfter(h, "2/1", opened); got < time.Second {
+			t.Errorf("the idle user was polled after %v", got)
+		}
+	})
+}
+
+func TestAttention_OwnPagePollsAnIdleUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, f := watchedPoller(t, 0.15)
+		time.Sleep(30 * time.Minute)
+		for firstAfter(h, "2/1", time.Now().Add(-30*time.Second)) < time.Hour { // until the last poll is old enough
+			time.Sleep(10 * time.Second)
+		}
+		opened, own := time.Now(), watching(2, 2)
+		own.Own = true
+		f.write(own)
+		time.Sleep(time.Second)
+		if got := firstAfter(h, "2/1", opened); got > 500*time.Millisecond {
+			t.Errorf("the user was polled after %v, want at most 500ms", got)
+		}
+		time.Sleep(5 * time.Second)
+		again := time.Now()
+		own.OpenedAt = again
+		f.write(own)
+		time.Sleep(2 * time.Second)
+		if got := firstAfter(h, "2/1", again); got < 2*time.Second {
+			t.Errorf("the user was polled again after %v, although the last poll was 6 s old", got)
+		}
+	})
+}
+
+// However many viewers there are and whatever they do, no user is polled for them within
+// 15 s of the last poll, the interval is kept, and the allowance too.
+func TestAttention_KeepsTheGapTheIntervalAndTheAllowance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const share = 0.05
+		f := &fakeWatches{}
+		h := newHarness(t, 10, func(o *Options) { o.Attention = &AttentionOptions{Share: share, Store: f} })
+		stop := runPoller(t, h.Poller)
+		time.Sleep(time.Hour)
+		from := time.Now()
+		for minute := range 24 * 60 { // viewers who open pages all day
+			for viewer := range byte(6) {
+				w := watching(viewer+byte(minute%20), 1, 2, 3, 4, 5)
+				w.SignedIn = viewer%2 == 0
+				f.write(w)
+			}
+			f.mu.Lock()
+			if old := len(f.watches) - 12; old > 0 {
+				f.watches, f.written = slices.Delete(f.watches, 0, old), slices.Delete(f.written, 0, old)
+			}
+			f.mu.Unlock()
+			time.Sleep(time.Minute)
+		}
+		if watched, _ := h.watcher.stats(); watched != 5 {
+			t.Errorf("%d users are watched, want 5", watched)
+		}
+		stop()
+		calls := 0
+		for token, polls := range h.player.polls {
+			for i, at := range polls {
+				if at.Before(from) {
+					continue
+				}
+				calls++
+				if gap := at.Sub(polls[i-1]); gap > h.opt.Interval || gap < attention.MinGap {
+					t.Fatalf("user %s was polled %v after the last poll", token, gap)
+				}
+			}
+		}
+		plain := 10 * 480.0
+		if most := plain*(1+2*share) + 30; float64(calls) > most { // the allowance of a day was full at the start
+			t.Errorf("%d calls in a day, want at most %.0f", calls, most)
+		}
+		if float64(calls) < plain*(1+share) {
+			t.Errorf("%d calls in a day: the allowance was not used", calls)
+		}
+	})
+}
+
+func TestAttention_OffChangesNoPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, f := watchedPoller(t, 0)
+		time.Sleep(31 * time.Minute)
+		opened := time.Now()
+		f.write(watching(1, 1))
+		time.Sleep(10 * time.Second)
+		if got := firstAfter(h, "1/1", opened); got < 10*time.Second {
+			t.Errorf("the user was polled after %v", got)
+		}
+	})
+}
+
+func TestAttention_RetriesKeepTheirTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, f := watchedPoller(t, 0.15)
+		time.Sleep(30 * time.Minute)
+		h.player.answer = func(string) (songspy.Observation, error) {
+			return songspy.Observation{}, &songspy.Error{Code: songspy.CodeUnavailable, Disposition: songspy.DispositionRetryLater, RetryAfter: time.Hour}
+		}
+		time.Sleep(4 * time.Minute) // all polls have failed
+		opened := time.Now()
+		f.write(watching(1, 1))
+		time.Sleep(20 * time.Second)
+		if got := firstAfter(h, "1/1", opened); got < 20*time.Second {
+			t.Errorf("the user was polled after %v, although Spotify asked to wait an hour", got)
+		}
+	})
+}

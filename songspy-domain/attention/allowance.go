@@ -1,0 +1,181 @@
+package attention
+
+import (
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+const (
+	// day is the time over which an allowance is divided.
+	day = 24 * time.Hour
+	// anonymousShare is the part of the allowance that all viewers together may use who
+	// are not signed in.
+	anonymousShare = 0.25
+	// viewersMax is how many viewers an Allowance distinguishes. Further ones share an
+	// account of their own: a client can have very many addresses.
+	viewersMax = 1 << 16
+)
+
+// Viewer is a viewer as an Allowance distinguishes them.
+type Viewer struct {
+	Key      songspy.ViewerKey
+	SignedIn bool
+}
+
+// Allowance counts the calls that may be made for viewers, in addition to the planned
+// ones. It holds the calls of 24 hours and is full at the start. Each viewer of the last
+// 24 hours has an equal share.
+//
+// The zero Allowance allows nothing until SetDaily is called. It is not safe for
+// concurrent use.
+type Allowance struct {
+	daily     float64 // calls in 24 hours
+	all       bucket
+	anonymous bucket // what viewers who are not signed in may use together
+	viewers   map[Viewer]*account
+	counts    [2]int // the viewers who are not signed in, and those who are
+	prunedAt  time.Time
+}
+
+// account is what one viewer has used of their share.
+type account struct {
+	used     float64 // calls; it shrinks by one share in 24 hours
+	at       time.Time
+	lastSeen time.Time
+}
+
+// bucket is a token bucket of calls that fills up in 24 hours.
+type bucket struct {
+	left float64
+	at   time.Time
+}
+
+func (b *bucket) fill(now time.Time, capacity float64) {
+	if passed := now.Sub(b.at); passed > 0 {
+		b.left += capacity * passed.Seconds() / day.Seconds()
+	}
+	b.at, b.left = now, min(b.left, capacity)
+}
+
+// SetDaily sets how many calls may be made in 24 hours. The first call fills the
+// allowance; after that it stays filled to the same part.
+func (a *Allowance) SetDaily(now time.Time, calls float64) {
+	if a.daily == 0 {
+		a.all, a.anonymous = bucket{calls, now}, bucket{anonymousShare * calls, now}
+	} else {
+		a.fill(now)
+		part := calls / a.daily
+		a.all.left, a.anonymous.left = a.all.left*part, a.anonymous.left*part
+	}
+	a.daily = calls
+	a.prune(now)
+}
+
+func (a *Allowance) fill(now time.Time) {
+	a.all.fill(now, a.daily)
+	a.anonymous.fill(now, anonymousShare*a.daily)
+}
+
+// Left returns how many calls may be made now.
+func (a *Allowance) Left(now time.Time) float64 {
+	a.fill(now)
+	return a.all.left
+}
+
+// Weight returns how much the viewers count together: a viewer who has used none of
+// their share counts 1, one who has used all of it 0.
+func (a *Allowance) Weight(now time.Time, viewers []Viewer) (weight float64) {
+	a.fill(now)
+	if a.all.left < 1 {
+		return 0
+	}
+	for _, v := range viewers {
+		weight += a.unused(now, v)
+	}
+	return weight
+}
+
+// Spend counts calls for the viewers, each in proportion to what is left of their share.
+// A negative number takes back calls that turned out not to be additional ones.
+func (a *Allowance) Spend(now time.Time, viewers []Viewer, calls float64) {
+	weight := a.Weight(now, viewers)
+	if weight <= 0 {
+		return
+	}
+	parts := make([]float64, len(viewers))
+	for i, v := range viewers {
+		parts[i] = calls * a.unused(now, v) / weight
+	}
+	for i, v := range viewers {
+		viewer := a.account(now, v)
+		viewer.used = max(0, viewer.used+parts[i])
+		a.all.left -= parts[i]
+		if !v.SignedIn {
+			a.anonymous.left -= parts[i]
+		}
+	}
+}
+
+// unused returns which part of the viewer's share is left.
+func (a *Allowance) unused(now time.Time, v Viewer) float64 {
+	if !v.SignedIn && a.anonymous.left < 1 {
+		return 0
+	}
+	return max(0, 1-a.account(now, v).used/a.share(v.SignedIn))
+}
+
+// share returns how many calls in 24 hours one viewer may use.
+func (a *Allowance) share(signedIn bool) float64 {
+	anonymous, known := float64(a.counts[0]), float64(a.counts[1])
+	equal := a.daily / max(1, anonymous+known)
+	if signedIn {
+		return max(equal, (1-anonymousShare)*a.daily/max(1, known))
+	}
+	return min(equal, anonymousShare*a.daily/max(1, anonymous))
+}
+
+// account returns the viewer's account.
+func (a *Allowance) account(now time.Time, v Viewer) *account {
+	known := a.viewers[v]
+	if known == nil {
+		if len(a.viewers) >= viewersMax {
+			v.Key = songspy.ViewerKey{}
+			known = a.viewers[v]
+		}
+		if known == nil {
+			if a.viewers == nil {
+				a.viewers = map[Viewer]*account{}
+			}
+			known = &account{at: now}
+			a.viewers[v] = known
+			a.counts[kind(v)]++
+		}
+	}
+	if passed := now.Sub(known.at); passed > 0 {
+		known.used = max(0, known.used-a.share(v.SignedIn)*passed.Seconds()/day.Seconds())
+	}
+	known.at, known.lastSeen = now, now
+	return known
+}
+
+func kind(v Viewer) int {
+	if v.SignedIn {
+		return 1
+	}
+	return 0
+}
+
+// prune forgets the viewers who were not seen for 24 hours. Their shares are free again.
+func (a *Allowance) prune(now time.Time) {
+	if now.Sub(a.prunedAt) < day/24 && !now.Before(a.prunedAt) {
+		return
+	}
+	a.prunedAt = now
+	for v, known := range a.viewers {
+		if now.Sub(known.lastSeen) >= day {
+			delete(a.viewers, v)
+			a.counts[kind(v)]--
+		}
+	}
+}

@@ -1,0 +1,128 @@
+package attention
+
+import (
+	"math"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// How players behave, as far as it decides which polls are worth their calls.
+const (
+	// skipShare is the part of the plays that users leave early. It doubles after each
+	// skip, up to skipShareMax.
+	skipShare    = 0.12
+	skipShareMax = 0.6
+	// skipUntil is the part of a track after which users no longer skip it. Before that,
+	// the probability of a skip falls with the age of the play: the share of plays that
+	// are left before an age grows with its square root.
+	skipUntil = 0.7
+	// unknownLength is the assumed time until a track ends whose progress or length is
+	// not known.
+	unknownLength = 200 * time.Second
+	// advertisementLength is the mean time until music follows an advertisement.
+	advertisementLength = 20 * time.Second
+	// resumeShare is the part of the pauses after which the user plays on. The longer a
+	// pause has lasted, the longer the rest of it is: resumeAfter is added to its age.
+	resumeShare = 0.7
+	resumeAfter = 60 * time.Second
+	// startAfter is the mean time until a user who plays nothing starts, at an average
+	// hour.
+	startAfter = 12 * time.Hour
+	// MinGap is the shortest time between two polls of a user that are made for viewers.
+	MinGap = 15 * time.Second
+	// price is the time with a wrong picture, in seconds, that a poll has to save for a
+	// viewer who has used none of their share.
+	price = 0.35
+)
+
+// Risk is the probability that what is shown of a user is wrong, by the time since the
+// last poll.
+type Risk struct {
+	// A skip: share of the plays end before age skipUntil × length.
+	share, age, until float64
+	// Otherwise a change comes after mean on average. If slowing is set, it becomes less
+	// likely the longer it does not come.
+	mean    float64
+	slowing bool
+}
+
+// RiskOf returns the risk of a user's state after the last poll. startWeight says how
+// likely the user starts to listen at this hour, relative to the average.
+func RiskOf(n songspy.NowPlaying, startWeight float64) Risk {
+	switch {
+	case n.Advertisement:
+		return Risk{share: 1, mean: advertisementLength.Seconds()}
+	case n.State == songspy.PlayerPaused && n.PausedSince != nil:
+		return Risk{share: resumeShare, mean: (n.ObservedAt.Sub(*n.PausedSince) + resumeAfter).Seconds(), slowing: true}
+	case n.State != songspy.PlayerPlaying:
+		return Risk{share: 1, mean: startAfter.Seconds() / max(startWeight, 0.1)}
+	case n.EndsAt == nil || n.ProgressMS < 0 || !n.EndsAt.After(n.StartedAt):
+		return Risk{share: 1, mean: unknownLength.Seconds()}
+	}
+	share := min(skipShare*float64(int(1)<<min(n.Skips, 4)), skipShareMax)
+	return Risk{share: share, age: max(0, n.ObservedAt.Sub(n.StartedAt).Seconds()), until: skipUntil * n.EndsAt.Sub(n.StartedAt).Seconds()}
+}
+
+// Wrong returns the probability that what is shown is wrong when the given time has
+// passed since the last poll.
+func (r Risk) Wrong(after time.Duration) float64 {
+	t := max(0, after.Seconds())
+	switch {
+	case r.slowing:
+		return r.share * t / (r.mean + t)
+	case r.mean > 0:
+		return r.share * -math.Expm1(-t/r.mean)
+	}
+	before := r.leftBefore(r.age)
+	return (r.leftBefore(r.age+t) - before) / (1 - before)
+}
+
+// leftBefore returns which share of the plays is left before the age.
+func (r Risk) leftBefore(age float64) float64 { return r.share * math.Sqrt(min(1, age/r.until)) }
+
+// Saved returns how much time with a wrong picture, in seconds, a poll saves that comes
+// when the given time has passed since the last one: the area between the probability
+// that it reaches and its course until then. Polls that come when this reaches the same
+// price for every user leave the least time with a wrong picture for their number.
+func (r Risk) Saved(after time.Duration) float64 {
+	return max(0, r.Wrong(after)*after.Seconds()-r.area(max(0, after.Seconds())))
+}
+
+// area returns the area under the probability until the given time, in seconds.
+func (r Risk) area(t float64) float64 {
+	switch {
+	case r.slowing:
+		return r.share * (t - r.mean*math.Log1p(t/r.mean))
+	case r.mean > 0:
+		return r.share * (t + r.mean*math.Expm1(-t/r.mean))
+	}
+	left := func(age float64) float64 { // the area under leftBefore
+		early := min(age, r.until)
+		return r.share * (2*early*math.Sqrt(early/r.until)/3 + age - early)
+	}
+	before := r.leftBefore(r.age)
+	return (left(r.age+t) - left(r.age) - before*t) / (1 - before)
+}
+
+// NextPoll returns when, after the last poll, the next one is worth a call for viewers
+// of the given weight together (see Allowance.Weight): from MinGap on and before the
+// time of the planned poll. worth is false if it is not worth a call before that.
+func (r Risk) NextPoll(weight float64, planned time.Duration) (wait time.Duration, worth bool) {
+	isWorth := func(d time.Duration) bool { return weight*r.Saved(d) >= price }
+	low, high := MinGap, planned
+	if low >= high || !isWorth(high) {
+		return 0, false
+	}
+	if isWorth(low) {
+		return low, true
+	}
+	for high-low > 100*time.Millisecond {
+		if middle := (low + high) / 2; isWorth(middle) {
+			high = middle
+		} else {
+			low = middle
+		}
+	}
+	return high, high < planned-time.Second
+}

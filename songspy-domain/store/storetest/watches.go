@@ -1,0 +1,86 @@
+package storetest
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store"
+)
+
+func watches() suite {
+	key := func(n byte) songspy.ViewerKey { return songspy.ViewerKey{n} }
+	watch := func(n byte, users ...songspy.UserID) songspy.Watch {
+		return songspy.Watch{
+			Viewer: key(n), Source: "one", SignedIn: true, Users: users,
+			OpenedAt: start.Add(-10 * time.Second), Until: start.Add(time.Minute),
+		}
+	}
+	// read returns the watches since then, with times relative to the read: Postgres uses
+	// its own clock.
+	read := func(t *testing.T, s *store.Store, since time.Time) (all []songspy.Watch, readAt time.Time) {
+		t.Helper()
+		all, readAt, err := s.WatchesSince(t.Context(), since)
+		must(t, err)
+		for i, w := range all {
+			all[i].OpenedAt, all[i].Until = start.Add(w.OpenedAt.Sub(readAt).Round(10*time.Second)), start.Add(w.Until.Sub(readAt).Round(10*time.Second))
+		}
+		slices.SortFunc(all, func(a, b songspy.Watch) int {
+			return cmp.Or(bytes.Compare(a.Viewer[:], b.Viewer[:]), cmp.Compare(a.Source, b.Source))
+		})
+		return all, readAt
+	}
+	return suite{
+		"Watches_OfOneProcessAreReadByAnother": func(t *testing.T, b *fixture) {
+			own := watch(1, 7)
+			own.Own = true
+			all := []songspy.Watch{watch(1, 5, 6), own, watch(2, 600)}
+			all[2].SignedIn = false
+			must(t, b.WriteWatches(t.Context(), all))
+			got, readAt := read(t, b.openAnother(t), time.Time{})
+			same(t, "the watches", got, all)
+			b.clock.advance(time.Second)
+			later, _ := read(t, b.Store, readAt.Add(500*time.Millisecond))
+			same(t, "the watches since then", len(later), 0)
+		},
+		"Watches_OfAViewerAndAProcessReplaceEachOther": func(t *testing.T, b *fixture) {
+			must(t, b.WriteWatches(t.Context(), []songspy.Watch{watch(1, 5, 6)}))
+			other := watch(1, 8)
+			other.Source = "other"
+			must(t, b.WriteWatches(t.Context(), []songspy.Watch{watch(1, 7), other}))
+			got, _ := read(t, b.Store, time.Time{})
+			same(t, "the watches", got, []songspy.Watch{watch(1, 7), other})
+			ended := watch(1)
+			must(t, b.WriteWatches(t.Context(), []songspy.Watch{ended}))
+			ended.Until = start
+			got, _ = read(t, b.Store, time.Time{})
+			same(t, "the watches after one has ended", got, []songspy.Watch{ended, other})
+		},
+		"Watches_NameNoErasedUser": func(t *testing.T, b *fixture) {
+			erased, other := b.newUser(t).ID, b.newUser(t).ID
+			must(t, b.WriteWatches(t.Context(), []songspy.Watch{
+				watch(1, other, erased), watch(2, erased), watch(3, other), watch(4, 10*erased, 100+erased),
+			}))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), erased))
+			got, _ := read(t, b.Store, time.Time{})
+			same(t, "the watches", got, []songspy.Watch{watch(3, other), watch(4, 10*erased, 100+erased)})
+		},
+		"PruneWatches_DeletesThoseThatHaveEnded": func(t *testing.T, b *fixture) {
+			over := watch(1, 5)
+			over.Until = start.Add(-time.Minute)
+			must(t, b.WriteWatches(t.Context(), []songspy.Watch{over, watch(2, 5)}))
+			same(t, "deleted", value[int64](t)(b.PruneWatches(t.Context())), 1)
+			got, _ := read(t, b.Store, time.Time{})
+			same(t, "the watches", got, []songspy.Watch{watch(2, 5)})
+		},
+		"Status_CountsViewersAndWhomTheyWatch": func(t *testing.T, b *fixture) {
+			anonymous, over, again := watch(2, 6, 7), watch(3, 8), watch(1, 9)
+			anonymous.SignedIn, over.Until, again.Source = false, start.Add(-time.Second), "other"
+			must(t, b.WriteWatches(t.Context(), []songspy.Watch{watch(1, 5, 6), anonymous, over, again}))
+			same(t, "counts", value[store.Status](t)(b.Status(t.Context())).Watches, store.WatchStatus{Viewers: 2, SignedIn: 1, Users: 4})
+		},
+	}
+}

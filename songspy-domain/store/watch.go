@@ -1,0 +1,164 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"database/sql"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// watchRow is a watch as its table stores it. Its times are by the clock that all
+// processes share.
+type watchRow struct {
+	Viewer    []byte `gorm:"primaryKey"`
+	Source    string `gorm:"primaryKey"`
+	Own       bool   `gorm:"primaryKey"`
+	SignedIn  bool
+	Watched   string
+	OpenedAt  time.Time
+	WrittenAt time.Time
+	Until     time.Time
+}
+
+// TableName returns the name of the table of watches.
+func (watchRow) TableName() string { return "watches" }
+
+// watchBatch is how many watches one statement writes.
+const watchBatch = 500
+
+// WriteWatches adds the watches, or replaces those of the same viewer and source. A viewer
+// of a watch without users watches nobody from now on.
+func (s *Store) WriteWatches(ctx context.Context, watches []songspy.Watch) error {
+	if len(watches) == 0 {
+		return nil
+	}
+	now, err := s.databaseTime(s.query(ctx))
+	if err != nil {
+		return translate(err)
+	}
+	own := s.now()
+	rows := make([]watchRow, len(watches))
+	for i, w := range watches {
+		rows[i] = watchRow{
+			Viewer: w.Viewer[:], Source: w.Source, Own: w.Own, SignedIn: w.SignedIn, Watched: watchedText(w.Users),
+			OpenedAt: dbTime(now.Add(w.OpenedAt.Sub(own))), WrittenAt: dbTime(now), Until: dbTime(now.Add(w.Until.Sub(own))),
+		}
+		if len(w.Users) == 0 {
+			rows[i].Until = dbTime(now)
+		}
+	}
+	slices.SortFunc(rows, func(a, b watchRow) int {
+		return cmp.Or(bytes.Compare(a.Viewer, b.Viewer), cmp.Compare(a.Source, b.Source))
+	})
+	return s.inTx(ctx, func(tx *gorm.DB) error {
+		return tx.Clauses(clause.OnConflict{UpdateAll: true}).CreateInBatches(&rows, watchBatch).Error
+	})
+}
+
+// WatchesSince returns the watches that were written at the time or later, and the time of
+// this read. All times are by the clock that all processes share.
+func (s *Store) WatchesSince(ctx context.Context, since time.Time) (watches []songspy.Watch, readAt time.Time, err error) {
+	if readAt, err = s.databaseTime(s.query(ctx)); err != nil {
+		return nil, readAt, translate(err)
+	}
+	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
+		var w songspy.Watch
+		var viewer []byte
+		var watched string
+		if err := rows.Scan(&viewer, &w.Source, &w.Own, &w.SignedIn, &watched, &w.OpenedAt, &w.Until); err != nil {
+			return err
+		}
+		copy(w.Viewer[:], viewer)
+		w.Users = watchedUsers(watched)
+		watches = append(watches, w)
+		return nil
+	}, `SELECT viewer, source, own, signed_in, watched, opened_at, until FROM watches WHERE written_at >= $1 ORDER BY written_at, viewer, source, own`, since)
+	return watches, readAt, translate(err)
+}
+
+// PruneWatches deletes the watches that have ended and returns how many.
+func (s *Store) PruneWatches(ctx context.Context) (pruned int64, err error) {
+	now, err := s.databaseTime(s.query(ctx))
+	if err != nil {
+		return 0, translate(err)
+	}
+	const read = 10 * time.Second // until then, readers may still have to see that a watch has ended
+	return deleteRows[watchRow](ctx, s.inTx, "until < ?", now.Add(-read))
+}
+
+// deleteWatchesOf deletes the watches in which the user is watched. Their viewers are
+// reported again, without the user.
+func deleteWatchesOf(tx *gorm.DB, id songspy.UserID) error {
+	var rows []watchRow
+	about := tx.Where("watched LIKE ?", "%"+watchedText([]songspy.UserID{id})+"%")
+	if err := about.Clauses(clause.Locking{Strength: "UPDATE"}).Order("viewer, source, own").Find(&rows).Error; err != nil || len(rows) == 0 {
+		return err
+	}
+	return tx.Delete(&rows).Error
+}
+
+// watchedText returns the ids, each between commas.
+func watchedText(ids []songspy.UserID) string {
+	text := make([]byte, 0, 8*len(ids)+1)
+	for _, id := range ids {
+		text = append(text, ',')
+		text = strconv.AppendInt(text, int64(id), 10)
+	}
+	return string(append(text, ','))
+}
+
+// watchedUsers is the inverse of watchedText.
+func watchedUsers(text string) (ids []songspy.UserID) {
+	for part := range strings.SplitSeq(strings.Trim(text, ","), ",") {
+		if id, err := strconv.ParseInt(part, 10, 64); err == nil {
+			ids = append(ids, songspy.UserID(id))
+		}
+	}
+	return ids
+}
+
+// WatchStatus counts what viewers watch now.
+type WatchStatus struct {
+	Viewers  int64 `json:"viewers"`
+	SignedIn int64 `json:"signedIn"` // those of them who are signed in
+	Users    int64 `json:"users"`    // whom they watch
+}
+
+// watchStatus counts the watches that have not ended.
+func (s *Store) watchStatus(ctx context.Context) (st WatchStatus, err error) {
+	now, err := s.databaseTime(s.query(ctx))
+	if err != nil {
+		return st, err
+	}
+	signedIn, users := map[string]bool{}, map[songspy.UserID]bool{}
+	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
+		var viewer []byte
+		var is bool
+		var watched string
+		if err := rows.Scan(&viewer, &is, &watched); err != nil {
+			return err
+		}
+		signedIn[string(viewer)] = is
+		for _, id := range watchedUsers(watched) {
+			users[id] = true
+		}
+		return nil
+	}, `SELECT viewer, signed_in, watched FROM watches WHERE until > $1`, now)
+	for _, is := range signedIn {
+		st.Viewers++
+		if is {
+			st.SignedIn++
+		}
+	}
+	st.Users = int64(len(users))
+	return st, err
+}

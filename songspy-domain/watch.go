@@ -1,0 +1,24 @@
+package songspy
+
+import "time"
+
+// ViewerKey identifies a viewer: a keyed hash of the account, or of the address of a
+// viewer who is not signed in.
+type ViewerKey [16]byte
+
+// Watch is whom one viewer watches now. Polls of a watched user are worth more.
+type Watch struct {
+	Viewer ViewerKey
+	// Source is the process that reports the watch. Several may report the same viewer.
+	Source   string
+	SignedIn bool
+	// Own says that the viewer has asked for a poll of themselves.
+	Own bool
+	// Users are the watched users. The viewer may see them. Empty: the viewer watches
+	// nobody any more.
+	Users []UserID
+	// OpenedAt is when the viewer last opened a page, or last asked for a poll.
+	OpenedAt time.Time
+	// Until is when the watch ends unless the viewer renews it.
+	Until time.Time
+}
