@@ -35,7 +35,7 @@ func writeStatus(r statusReport, asJSON bool, out io.Writer) error {
 	t.heading("PLAYBACK")
 	t.numberRow("playing", r.Playing, "users who are playing a track now")
 	if w := r.Watches; w.Viewers > 0 {
-		t.numberRow("watched", w.Users, fmt.Sprintf("users whom %d viewers watch now; %d of these are signed in", w.Viewers, w.SignedIn))
+		t.numberRow("watched", w.Users, fmt.Sprintf("users that %d viewers watch now; %d of these are signed in", w.Viewers, w.SignedIn))
 	}
 	t.row("plays in 24 hours", "%s", formatCounts(r.Plays))
 	t.row("open gaps", "%s", formatCounts(r.OpenGaps))

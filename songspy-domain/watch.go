@@ -6,7 +6,8 @@ import "time"
 // viewer who is not signed in.
 type ViewerKey [16]byte
 
-// Watch is whom one viewer watches now. Polls of a watched user are worth more.
+// Watch is a set of users that one viewer watches now. Polls of these users are worth
+// more.
 type Watch struct {
 	Viewer ViewerKey
 	// Source is the process that reports the watch. Several may report the same viewer.

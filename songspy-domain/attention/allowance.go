@@ -32,7 +32,7 @@ type Viewer struct {
 type Allowance struct {
 	daily     float64 // calls in 24 hours
 	all       bucket
-	anonymous bucket // what viewers who are not signed in may use together
+	anonymous bucket // for all viewers together who are not signed in
 	viewers   map[Viewer]*account
 	counts    [2]int // the viewers who are not signed in, and those who are
 	prunedAt  time.Time
@@ -83,8 +83,8 @@ func (a *Allowance) Left(now time.Time) float64 {
 	return a.all.left
 }
 
-// Weight returns how much the viewers count together: a viewer who has used none of
-// their share counts 1, one who has used all of it 0.
+// Weight returns how much the viewers count together: a viewer with an unused share
+// counts 1, and a viewer whose share is used up counts 0.
 func (a *Allowance) Weight(now time.Time, viewers []Viewer) (weight float64) {
 	a.fill(now)
 	if a.all.left < 1 {

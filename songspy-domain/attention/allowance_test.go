@@ -58,16 +58,16 @@ func TestAllowance_IsNeverExceeded(t *testing.T) {
 		a := &Allowance{}
 		a.SetDaily(noon, 480)
 		viewers := append(anonymous(5), signedIn(5)...)
-		now, spent := noon, 0.0
+		now, used := noon, 0.0
 		for range rapid.IntRange(1, 300).Draw(t, "calls") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 900).Draw(t, "seconds")) * time.Second)
 			some := viewers[rapid.IntRange(0, 4).Draw(t, "from"):rapid.IntRange(5, 10).Draw(t, "to")]
 			if a.Weight(now, some) > 0 {
 				a.Spend(now, some, 1)
-				spent++
+				used++
 			}
-			if most := 480 * (1 + now.Sub(noon).Hours()/24); spent > most+1e-6 {
-				t.Fatalf("%.0f calls were made in %v", spent, now.Sub(noon))
+			if most := 480 * (1 + now.Sub(noon).Hours()/24); used > most+1e-6 {
+				t.Fatalf("%.0f calls were made in %v", used, now.Sub(noon))
 			}
 		}
 	})

@@ -1,7 +1,7 @@
 // Package attention decides which polls are worth most while somebody watches.
 //
-// Risk is the probability that what is shown of a user is wrong some time after the last
-// poll. It says how much a poll saves: the expected time with a wrong picture that later
+// Risk is the probability that the picture of a user, the track that viewers see, is
+// wrong some time after the last poll. It says how much a poll saves: the expected time with a wrong picture that later
 // viewers do not see. Allowance counts the calls that may be made for viewers, and
 // divides them equally among the viewers.
 //

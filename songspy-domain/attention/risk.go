@@ -31,13 +31,13 @@ const (
 	startAfter = 12 * time.Hour
 	// MinGap is the shortest time between two polls of a user that are made for viewers.
 	MinGap = 15 * time.Second
-	// price is the time with a wrong picture, in seconds, that a poll has to save for a
-	// viewer who has used none of their share.
+	// price is the time with a wrong picture, in seconds, that a poll has to save if
+	// the user has one viewer, whose share is unused.
 	price = 0.35
 )
 
-// Risk is the probability that what is shown of a user is wrong, by the time since the
-// last poll.
+// Risk is the probability that the picture of a user (the track that viewers see) is
+// wrong, by the time since the last poll.
 type Risk struct {
 	// A skip: share of the plays end before age skipUntil × length.
 	share, age, until float64
@@ -64,8 +64,8 @@ func RiskOf(n songspy.NowPlaying, startWeight float64) Risk {
 	return Risk{share: share, age: max(0, n.ObservedAt.Sub(n.StartedAt).Seconds()), until: skipUntil * n.EndsAt.Sub(n.StartedAt).Seconds()}
 }
 
-// Wrong returns the probability that what is shown is wrong when the given time has
-// passed since the last poll.
+// Wrong returns the probability that the picture is wrong when the given time has passed
+// since the last poll.
 func (r Risk) Wrong(after time.Duration) float64 {
 	t := max(0, after.Seconds())
 	switch {

@@ -35,8 +35,8 @@ func (watchRow) TableName() string { return "watches" }
 // watchBatch is how many watches one statement writes.
 const watchBatch = 500
 
-// WriteWatches adds the watches, or replaces those of the same viewer and source. A viewer
-// of a watch without users watches nobody from now on.
+// WriteWatches adds the watches, or replaces those of the same viewer and source. A watch
+// without users ends now.
 func (s *Store) WriteWatches(ctx context.Context, watches []songspy.Watch) error {
 	if len(watches) == 0 {
 		return nil
@@ -130,7 +130,7 @@ func watchedUsers(text string) (ids []songspy.UserID) {
 type WatchStatus struct {
 	Viewers  int64 `json:"viewers"`
 	SignedIn int64 `json:"signedIn"` // those of them who are signed in
-	Users    int64 `json:"users"`    // whom they watch
+	Users    int64 `json:"users"`    // the users that they watch
 }
 
 // watchStatus counts the watches that have not ended.

@@ -28,7 +28,7 @@ func (r *policyRun) judge(plays []storedPlay) result {
 		v := userVerdict{result: &res, from: r.from, to: r.to, truth: truth, plays: byPerson[person], recorded: r.db.people[person], person: person, explain: r.explain}
 		v.checkHistory()
 		v.checkBoard()
-		v.checkLooks(r.viewing)
+		v.checkVisits(r.viewing)
 		res.ExcessPolls = max(res.ExcessPolls, v.worstPollExcess())
 	}
 	res.finish()

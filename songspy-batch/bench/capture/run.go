@@ -50,7 +50,7 @@ type policyRun struct {
 	path     string
 	client   *spotify.Apps
 	from, to time.Time // the measured time
-	viewing  []look    // what viewers watch; only with viewers
+	viewing  []visit   // what viewers watch; only with viewers
 }
 
 // run runs the policy in virtual time and returns its figures.
@@ -86,7 +86,7 @@ func (r *policyRun) build(ctx context.Context) (err error) {
 	r.from = time.Now().Add(r.policy.warmUp())
 	r.to = r.from.Add(time.Duration(r.days) * 24 * time.Hour)
 	if r.policy.viewers {
-		r.viewing = r.looks(time.Now())
+		r.viewing = r.visits(time.Now())
 	}
 	r.db = &recordingStore{from: r.from, to: r.to, explain: r.explain, people: make([]observations, r.people)}
 	if r.policy.wholePlays {

@@ -13,9 +13,9 @@ import (
 // The habits of viewers: each person follows some of the others, and opens the page some
 // times a day to see what they listen to.
 const (
-	followed    = 15
-	looksPerDay = 6
-	lookLength  = 3 * time.Minute
+	followed     = 15
+	visitsPerDay = 6
+	visitLength  = 3 * time.Minute
 	// reportDelay is how long the API gathers what viewers watch before it writes that.
 	reportDelay = 100 * time.Millisecond
 	// windowSize is how many people a viewer of the front page watches at most.
@@ -24,11 +24,11 @@ const (
 	hostileStreams = 10_000
 )
 
-// lookHours is how likely a look is at each hour (UTC): most come in the Korean evening.
-var lookHours = [24]float64{2, 2, 3, 4, 3, 2, 2, 2, 3, 4, 5, 5, 6, 6, 4, 2, 1, 0.3, 0.1, 0.1, 0.1, 0.3, 1, 2}
+// visitHours is how likely a visit is at each hour (UTC): most come in the Korean evening.
+var visitHours = [24]float64{2, 2, 3, 4, 3, 2, 2, 2, 3, 4, 5, 5, 6, 6, 4, 2, 1, 0.3, 0.1, 0.1, 0.1, 0.3, 1, 2}
 
-// look is one time in which a viewer watches people.
-type look struct {
+// visit is one time in which a viewer watches people.
+type visit struct {
 	viewer   songspy.ViewerKey
 	signedIn bool
 	people   []int
@@ -36,8 +36,8 @@ type look struct {
 	measured bool // false: the viewer is hostile
 }
 
-// looks returns the looks of all people, sorted by their start.
-func (r *policyRun) looks(from time.Time) (all []look) {
+// visits returns the visits of all people, sorted by their start.
+func (r *policyRun) visits(from time.Time) (all []visit) {
 	for person := range r.people {
 		rng := rand.New(rand.NewPCG(r.seed, uint64(person)))
 		var people []int
@@ -48,20 +48,20 @@ func (r *policyRun) looks(from time.Time) (all []look) {
 		}
 		slices.Sort(people)
 		for day := from.Truncate(24 * time.Hour); day.Before(r.to); day = day.Add(24 * time.Hour) {
-			for _, at := range lookTimes(rng) {
+			for _, at := range visitTimes(rng) {
 				if start := day.Add(at); !start.Before(from) && start.Before(r.to) {
-					all = append(all, look{viewerKey(person), true, people, start, start.Add(lookLength), true})
+					all = append(all, visit{viewerKey(person), true, people, start, start.Add(visitLength), true})
 				}
 			}
 		}
 	}
-	all = append(all, r.hostileLooks(from)...)
-	slices.SortStableFunc(all, func(a, b look) int { return a.from.Compare(b.from) })
+	all = append(all, r.hostileVisits(from)...)
+	slices.SortStableFunc(all, func(a, b visit) int { return a.from.Compare(b.from) })
 	return all
 }
 
-// hostileLooks returns the looks of viewers who are not signed in and watch all day.
-func (r *policyRun) hostileLooks(from time.Time) (all []look) {
+// hostileVisits returns the visits of viewers who are not signed in and watch all day.
+func (r *policyRun) hostileVisits(from time.Time) (all []visit) {
 	everyone := make([]int, r.people)
 	for i := range everyone {
 		everyone[i] = i
@@ -69,7 +69,7 @@ func (r *policyRun) hostileLooks(from time.Time) (all []look) {
 	rng := rand.New(rand.NewPCG(r.seed, 1<<32))
 	for i := range r.policy.hostile {
 		rng.Shuffle(len(everyone), func(i, j int) { everyone[i], everyone[j] = everyone[j], everyone[i] })
-		all = append(all, look{viewer: viewerKey(r.people + i), people: slices.Clone(everyone[:min(windowSize, r.people)]), from: from, to: r.to})
+		all = append(all, visit{viewer: viewerKey(r.people + i), people: slices.Clone(everyone[:min(windowSize, r.people)]), from: from, to: r.to})
 	}
 	return all
 }
@@ -79,34 +79,34 @@ func viewerKey(n int) (key songspy.ViewerKey) {
 	return key
 }
 
-// lookTimes returns the times of the looks of one day. They do not overlap.
-func lookTimes(rng *rand.Rand) []time.Duration {
+// visitTimes returns the times of the visits of one day. They do not overlap.
+func visitTimes(rng *rand.Rand) []time.Duration {
 	sum := 0.0
-	for _, weight := range lookHours {
+	for _, weight := range visitHours {
 		sum += weight
 	}
 	var times []time.Duration
-	for len(times) < looksPerDay {
+	for len(times) < visitsPerDay {
 		at, hour := rng.Float64()*sum, 0
-		for ; at >= lookHours[hour]; hour++ {
-			at -= lookHours[hour]
+		for ; at >= visitHours[hour]; hour++ {
+			at -= visitHours[hour]
 		}
-		start := time.Duration((float64(hour) + at/lookHours[hour]) * float64(time.Hour))
-		if !slices.ContainsFunc(times, func(other time.Duration) bool { return (other - start).Abs() < lookLength+time.Minute }) {
+		start := time.Duration((float64(hour) + at/visitHours[hour]) * float64(time.Hour))
+		if !slices.ContainsFunc(times, func(other time.Duration) bool { return (other - start).Abs() < visitLength+time.Minute }) {
 			times = append(times, start)
 		}
 	}
 	return times
 }
 
-// watchStore is the poller's source of what viewers watch.
-type watchStore struct{ looks []look }
+// watchStore is the poller's source of watches.
+type watchStore struct{ visits []visit }
 
-// WatchesSince returns the looks that began since then.
+// WatchesSince returns the visits that began since then.
 func (w watchStore) WatchesSince(_ context.Context, since time.Time) (watches []songspy.Watch, readAt time.Time, err error) {
 	now := time.Now()
-	first, _ := slices.BinarySearchFunc(w.looks, since.Add(-reportDelay), func(l look, at time.Time) int { return l.from.Compare(at) })
-	for _, l := range w.looks[first:] {
+	first, _ := slices.BinarySearchFunc(w.visits, since.Add(-reportDelay), func(l visit, at time.Time) int { return l.from.Compare(at) })
+	for _, l := range w.visits[first:] {
 		if l.from.Add(reportDelay).After(now) {
 			break
 		}
@@ -119,11 +119,11 @@ func (w watchStore) WatchesSince(_ context.Context, since time.Time) (watches []
 	return watches, now, nil
 }
 
-// checkLooks measures what the viewers of one person saw: how much of the time in which
+// checkVisits measures what the viewers of one person saw: how much of the time in which
 // they watched and the person was listening the board showed something else, and how
 // late they saw what played.
-func (v userVerdict) checkLooks(looks []look) {
-	for _, l := range looks {
+func (v userVerdict) checkVisits(visits []visit) {
+	for _, l := range visits {
 		if !l.measured || !v.isMeasured(l.from) || !slices.Contains(l.people, v.person) {
 			continue
 		}

@@ -23,7 +23,7 @@ const (
 	// manyViewers is the number of viewers of a user from which on their weight is computed
 	// at most once a second.
 	manyViewers = 32
-	// forgetUnwatched is how long the habits of a user are kept whom nobody watches.
+	// forgetUnwatched is how long the habits of a user without viewers are kept.
 	forgetUnwatched = 24 * time.Hour
 )
 
@@ -73,7 +73,7 @@ type watch struct {
 
 // watchedUser is a user who is watched, or was in the last 24 hours.
 type watchedUser struct {
-	viewers   []attention.Viewer // those who watch now
+	viewers   []attention.Viewer // the viewers who watch now
 	watchedAt time.Time          // when the last of them began or stopped
 	polledAt  time.Time          // when the last poll ended; zero: unknown
 	habit     playback.HourlyListening
@@ -193,7 +193,7 @@ func (w *watcher) put(read songspy.Watch, until, now time.Time) {
 	}
 }
 
-// join adds the viewer to those who watch the user. mu is held.
+// join adds the viewer to the viewers of the user. mu is held.
 func (w *watcher) join(viewer attention.Viewer, id songspy.UserID, now time.Time) {
 	u := w.users[id]
 	if u == nil {
@@ -203,8 +203,8 @@ func (w *watcher) join(viewer attention.Viewer, id songspy.UserID, now time.Time
 	u.viewers, u.watchedAt = append(u.viewers, viewer), now
 }
 
-// leave removes the viewer from those who watch the users, except those to keep. mu is
-// held.
+// leave removes the viewer from the viewers of the users, except the users to keep. mu
+// is held.
 func (w *watcher) leave(viewer attention.Viewer, users, keep []songspy.UserID, now time.Time) {
 	for _, id := range users {
 		u := w.users[id]
@@ -224,7 +224,7 @@ func (w *watcher) end(key watchKey, now time.Time) {
 	w.leave(ended.viewer, ended.users, nil, now)
 }
 
-// planNow plans an earlier poll of a user whom a viewer has just begun to watch: now if
+// planNow plans an earlier poll of a user that a viewer has just begun to watch: now if
 // the user is listening, or is the viewer, and the last poll is old enough. mu is held.
 func (w *watcher) planNow(id songspy.UserID, u *watchedUser, own bool, now time.Time) {
 	w.registry.advancePoll(id, func(state *userState, planned plannedPoll) (plannedPoll, bool) {
@@ -272,7 +272,7 @@ func (w *watcher) next(id songspy.UserID, app string, planned plannedPoll, n son
 }
 
 // withoutExtraPolls records a poll of the user and returns the state without the polls
-// that were made for viewers: they leave the planned ones as they are.
+// that were made for viewers: they do not change the planned ones.
 func (w *watcher) withoutExtraPolls(before *userState, n songspy.NowPlaying, last songspy.ObservationKind) songspy.NowPlaying {
 	if w == nil {
 		return n
@@ -377,8 +377,8 @@ func (w *watcher) plan(now time.Time, users map[string]userCounts) {
 	}
 }
 
-// watchedUsers returns how many users are watched now, and callsLeft how many calls may
-// be made for viewers.
+// stats returns how many users are watched now, and how many calls may be made for
+// viewers.
 func (w *watcher) stats() (watched int, callsLeft float64) {
 	if w == nil {
 		return 0, 0

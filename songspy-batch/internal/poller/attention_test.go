@@ -42,8 +42,8 @@ func watching(viewer byte, users ...songspy.UserID) songspy.Watch {
 	return songspy.Watch{Viewer: songspy.ViewerKey{viewer}, SignedIn: true, Users: users, OpenedAt: now, Until: now.Add(2 * time.Minute)}
 }
 
-// watchedPoller runs a poller of ten users, of whom user 1 listens to songs and the
-// others to nothing.
+// watchedPoller runs a poller of ten users: user 1 listens to songs, and the others
+// are idle.
 func watchedPoller(t *testing.T, share float64) (*harness, *fakeWatches) {
 	t.Helper()
 	f := &fakeWatches{}
@@ -59,7 +59,7 @@ func watchedPoller(t *testing.T, share float64) (*harness, *fakeWatches) {
 	return h, f
 }
 
-// firstAfter returns how long after the given time a poll of the token came; a day if none came.
+// firstAfter returns how long after the given time a poll of the token came; a day if there was no poll.
 func firstAfter(h *harness, token string, at time.Time) time.Duration {
 	for _, polled := range h.player.pollTimes(token) {
 		if !polled.Before(at) {
