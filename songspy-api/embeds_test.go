@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -343,4 +345,98 @@ func TestDetails_AWebhookGetsWhatLinkHoldersSeeAndHidingIsAnEnd(t *testing.T) {
 	want("listening.playing", "A song for link holders")
 	w.share(t, ann, map[string]any{"now": "followers"})
 	want("listening.stopped", "")
+}
+
+// openOverlay opens the stream of an overlay and returns its events, as names with data.
+func (w *testAPI) openOverlay(t *testing.T, token string) (events chan string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+w.publicListener.Addr().String()+prefix+"/listening/stream?topics=owner&token="+token, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil || resp.StatusCode != 200 {
+		t.Fatalf("the stream: %v, error %v", resp, err)
+	}
+	events = make(chan string, 100)
+	go func() {
+		defer close(events)
+		defer resp.Body.Close()
+		name := ""
+		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+			if n, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
+				name = n
+			}
+			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+				events <- name + " " + data
+			}
+		}
+	}()
+	return events
+}
+
+func TestOverlay_ItsStreamShowsTheOwnerUntilTheTokenIsRevoked(t *testing.T) {
+	w, ann, bob, _ := newPeople(t)
+	w.play(t, bob, "B song")
+	token, id := w.newEmbed(t, ann, "overlay")
+	events := w.openOverlay(t, token)
+	want := func(name, holds string) {
+		t.Helper()
+		for got := range events {
+			if strings.HasPrefix(got, name+" ") && strings.Contains(got, holds) && !strings.Contains(got, "B song") {
+				return
+			}
+			t.Logf("before %s %s: %s", name, holds, got)
+		}
+		t.Fatalf("the stream ended before %s %s", name, holds)
+	}
+	want("snapshot", `"items":[]`)
+	w.play(t, ann, "A song")
+	want("playing", "A song")
+	w.share(t, ann, map[string]any{"hiddenUntil": "9999-12-31T00:00:00.000Z"})
+	want("gone", "")
+	w.share(t, ann, map[string]any{"hiddenUntil": nil, "now": "link"})
+	w.play(t, ann, "A song for link holders")
+	want("playing", "A song for link holders")
+	w.wantStatus(t, w.Call("DELETE", prefix+"/me/embeds/"+id, nil, ann.bearer()...), 200, "")
+	want("end", "session")
+	if rest, open := <-events; open {
+		t.Errorf("after the end: %s", rest)
+	}
+	w.wantStatus(t, w.Call("GET", prefix+"/listening/stream?topics=owner", nil), 400, "INVALID_REQUEST")
+}
+
+func TestDetails_ARevokedOverlayEqualsAnUnknownOne(t *testing.T) {
+	w, ann, _, _ := newPeople(t)
+	revoked, id := w.newEmbed(t, ann, "overlay")
+	embed, _ := w.newEmbed(t, ann, "embed")
+	w.play(t, ann, "A song")
+	w.wantStatus(t, w.Call("DELETE", prefix+"/me/embeds/"+id, nil, ann.bearer()...), 200, "")
+	serverTime := regexp.MustCompile(`"serverTime":"[^"]*"`)
+	for name, token := range map[string]string{"revoked": revoked, "that of an embed": embed, "unknown": "UNKNOWNUNKNOWNUNKNOWNUNKNO"} {
+		got := serverTime.ReplaceAllString(<-w.openOverlay(t, token), `"serverTime":0`)
+		if got != `snapshot {"topic":"owner","serverTime":0,"items":[]}` {
+			t.Errorf("a token that is %s: %s", name, got)
+		}
+	}
+}
+
+func TestOverlay_ThePageIsTheSameForEachToken(t *testing.T) {
+	w, ann, _, _ := newPeople(t)
+	token, _ := w.newEmbed(t, ann, "overlay")
+	known, unknown := w.Call("GET", "/overlay/"+token, nil), w.Call("GET", "/overlay/unknown", nil)
+	if !sameAnswer(known, unknown) || known.Status != 200 {
+		t.Errorf("a known token answers %d %v, an unknown one %d %v", known.Status, known.Header, unknown.Status, unknown.Header)
+	}
+	csp := known.Header.Get("Content-Security-Policy")
+	for _, loose := range []string{"unsafe", "*;", " https:", "data:"} {
+		if strings.Contains(strings.ReplaceAll(csp, "https://*.", ""), loose) {
+			t.Errorf("the policy %q allows %s", csp, loose)
+		}
+	}
+	for _, file := range []string{"/overlay.css", "/overlay.js", "/overlay-spotify.svg"} {
+		if a := w.Call("GET", file, nil); a.Status != 200 {
+			t.Errorf("%s answers %d", file, a.Status)
+		}
+	}
 }

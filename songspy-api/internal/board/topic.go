@@ -26,6 +26,9 @@ const (
 	TopicTrack                          // users who play one track, at most windowSize
 )
 
+// OwnerTopic is the name of the topic that shows the owner of an overlay's token.
+const OwnerTopic = "owner"
+
 // Topic is a part of a stream: a set of users that the viewer may see.
 type Topic struct {
 	// Name is the topic as the client writes it.
@@ -48,6 +51,8 @@ func ParseTopic(name string) (Topic, bool) {
 		t.Kind = TopicWindow
 	case name == "following":
 		t.Kind = TopicFollowing
+	case name == OwnerTopic:
+		t.Kind = TopicPerson
 	case kind == "person" && hasHandle:
 		t.Kind = TopicPerson
 	case kind == "track" && hasHandle:

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gin-gonic/gin"
+
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/sanitize"
 
@@ -108,4 +110,12 @@ func (a embedAnswer) VisitGetEmbedResponse(w http.ResponseWriter) error {
 	w.WriteHeader(http.StatusOK)
 	_, err := w.Write(a.body)
 	return err
+}
+
+// overlayRoutes registers the overlay page. Streaming programs show it as a page of its
+// own.
+func (s *server) overlayRoutes(engine *gin.Engine) {
+	for _, f := range embeds.OverlayFiles {
+		engine.GET(f.Path, serveAsset(Asset{ContentType: f.ContentType, Body: f.Body, CSP: s.opts.Art.OverlayCSP()}))
+	}
 }

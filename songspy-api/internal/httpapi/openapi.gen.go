@@ -2701,12 +2701,16 @@ type ListListeningParamsAudience string
 // StreamListeningParams defines parameters for StreamListening.
 type StreamListeningParams struct {
 	// Topics What the stream shows, separated by commas. `window`: at most 48 of the users that the viewer may see. `following`: the users that
-	// the viewer follows; it needs a token. `person:HANDLE`: one user. `track:HANDLE`: at most 48 listeners of one track. A handle
+	// the viewer follows; it needs a token. `owner`: the owner of the parameter `token`. `person:HANDLE`: one user. `track:HANDLE`: at most 48 listeners of one track. A handle
 	// with nothing to see has an empty snapshot.
 	Topics *StreamTopics `form:"topics,omitempty" json:"topics,omitempty"`
 
 	// Link The secret part of a share link of this user.
 	Link *LinkSecret `form:"link,omitempty" json:"link,omitempty"`
+
+	// Token The token of an overlay. Its holder alone is the viewer then: a session and a link do not count. A stream whose token is
+	// revoked ends. An unknown token shows what a stranger sees, and the topic `owner` is empty.
+	Token *string `form:"token,omitempty" json:"token,omitempty"`
 }
 
 // ListMyAuditEventsParams defines parameters for ListMyAuditEvents.
@@ -3774,6 +3778,14 @@ func (siw *ServerInterfaceWrapper) StreamListening(c *gin.Context) {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "link", c.Request.URL.Query(), &params.Link, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter link: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "token" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "token", c.Request.URL.Query(), &params.Token, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter token: %w", err), http.StatusBadRequest)
 		return
 	}
 

@@ -218,6 +218,7 @@ func (s *server) routes(engine *gin.Engine) {
 	for _, a := range s.opts.Assets {
 		engine.GET(a.Path, serveAsset(a))
 	}
+	s.overlayRoutes(engine)
 	s.pageRoutes(engine)
 }
 

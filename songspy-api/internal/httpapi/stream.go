@@ -66,6 +66,8 @@ func (s *server) StreamListening(ctx context.Context, r StreamListeningRequestOb
 		switch {
 		case !ok:
 			return nil, newFieldError("topics", problemUnknownValue)
+		case t.Name == board.OwnerTopic && r.Params.Token == nil:
+			return nil, newFieldError("token", problemMissing)
 		case t.Kind == board.TopicFollowing && caller == (auth.Caller{}):
 			return nil, &songspy.Error{Code: songspy.CodeUnauthorized}
 		}
@@ -75,7 +77,7 @@ func (s *server) StreamListening(ctx context.Context, r StreamListeningRequestOb
 	opening, cancel := context.WithTimeout(ctx, s.opts.RequestTimeout)
 	defer cancel()
 	stream, err := s.opts.People.OpenStream(opening, people.StreamOptions{
-		Self: caller.Self(), Link: deref(r.Params.Link), Topics: topics, Address: subscriberOf(client.address),
+		Self: caller.Self(), Link: deref(r.Params.Link), Token: songspy.Secret(deref(r.Params.Token)), Topics: topics, Address: subscriberOf(client.address),
 		SessionEnd: func(ctx context.Context) (time.Time, error) { return s.opts.Auth.SessionEnd(ctx, caller) },
 	})
 	if err != nil {

@@ -249,6 +249,9 @@ type StreamOptions struct {
 	Self   visibility.Self
 	Link   string // the secret of a share link; empty if there is none
 	Topics []board.Topic
+	// Token is that of an overlay; empty if there is none. The other secrets do not count
+	// then.
+	Token songspy.Secret
 	// Address identifies a viewer who is not signed in.
 	Address netip.Prefix
 	// SessionEnd returns when the session of a signed-in viewer ends. It returns
@@ -259,6 +262,17 @@ type StreamOptions struct {
 // OpenStream opens a stream. The caller must close it.
 func (s *Service) OpenStream(ctx context.Context, o StreamOptions) (*board.Stream, error) {
 	stream := board.StreamOptions{Viewer: board.ViewerKey{Address: o.Address}, Topics: slices.Clone(o.Topics)}
+	var owner songspy.UserID // of the token
+	if o.Token != "" {
+		o.Self, o.Link = visibility.Self{}, ""
+		var err error
+		if owner, err = s.overlayOwner(ctx, o.Token); err != nil && songspy.CodeOf(err) != songspy.CodeNotFound {
+			return nil, err
+		}
+	}
+	if owner != 0 {
+		stream.Concerns = append(stream.Concerns, owner)
+	}
 	if isSignedIn(o.Self) {
 		stream.Viewer = board.ViewerKey{Account: o.Self.ID()}
 		stream.Concerns = append(stream.Concerns, o.Self.ID())
@@ -276,6 +290,10 @@ func (s *Service) OpenStream(ctx context.Context, o StreamOptions) (*board.Strea
 		if t.Kind != board.TopicPerson {
 			continue
 		}
+		if t.Name == board.OwnerTopic {
+			stream.Topics[i].User = owner
+			continue
+		}
 		p, err := s.store.PersonByPublicID(ctx, t.Handle)
 		if err != nil && songspy.CodeOf(err) != songspy.CodeNotFound {
 			return nil, err
@@ -284,6 +302,13 @@ func (s *Service) OpenStream(ctx context.Context, o StreamOptions) (*board.Strea
 	}
 	stream.Renew = func(ctx context.Context) (visibility.Viewer, time.Time, error) {
 		var until time.Time
+		if owner != 0 {
+			_, err := s.overlayOwner(ctx, o.Token)
+			if songspy.CodeOf(err) == songspy.CodeNotFound {
+				err = &songspy.Error{Code: songspy.CodeUnauthorized} // the token was revoked
+			}
+			return visibility.LinkHolder(visibility.Anonymous(), owner), until, err
+		}
 		if isSignedIn(o.Self) {
 			var err error
 			if until, err = o.SessionEnd(ctx); err != nil {
@@ -294,6 +319,11 @@ func (s *Service) OpenStream(ctx context.Context, o StreamOptions) (*board.Strea
 		return v.Viewer, until, err
 	}
 	return s.board.OpenStream(ctx, stream)
+}
+
+// overlayOwner returns the owner of an overlay's token; not_found if there is none.
+func (s *Service) overlayOwner(ctx context.Context, token songspy.Secret) (songspy.UserID, error) {
+	return s.store.EmbedTokenOwner(ctx, songspy.EmbedOverlay, attempt.Hash(token))
 }
 
 // Listeners returns the first limit users that the viewer sees listening to the track with

@@ -16,6 +16,8 @@ type Store interface {
 	// PersonByPublicID and PersonByShareLink return not_found if there is none.
 	PersonByPublicID(ctx context.Context, id songspy.PublicID) (songspy.Person, error)
 	PersonByShareLink(ctx context.Context, hash []byte) (songspy.Person, error)
+	// EmbedTokenOwner returns not_found if no token of the purpose has the SHA-256 hash.
+	EmbedTokenOwner(ctx context.Context, purpose songspy.EmbedPurpose, hash []byte) (songspy.UserID, error)
 	// SearchPeople returns the findable users whose nickname begins with the prefix, by
 	// nickname and id.
 	SearchPeople(ctx context.Context, prefix string, after songspy.User, limit int) ([]songspy.Person, error)

@@ -1,0 +1,71 @@
+// The overlay shows what the owner of its token plays. It shows nothing while it does not
+// know it.
+
+const SILENCE_MAX = 20_000; // without an event or a comment the connection is dead
+const EMPTY_AFTER = 10_000; // without a connection nothing is shown
+const RETRY_MAX = 15_000;
+
+const token = location.pathname.split("/").pop();
+const address = `/v1/songspy/listening/stream?topics=owner&token=${encodeURIComponent(token)}`;
+const card = document.querySelector("main");
+const byId = (id) => document.getElementById(id);
+
+function show(item) {
+  card.hidden = !item || item.state !== "playing";
+  if (card.hidden) return;
+  const { track } = item;
+  byId("title").textContent = byId("title").title = track.title;
+  byId("artist").textContent = byId("artist").title = track.artistName;
+  byId("logo").hidden = track.kind === "local";
+  const art = byId("art");
+  art.hidden = !/^https?:\/\//.test(track.albumImageUrl);
+  if (art.hidden) art.removeAttribute("src");
+  else art.src = track.albumImageUrl;
+}
+
+const handlers = {
+  snapshot: (data) => show(data.items[0]),
+  playing: (data) => show(data.items[0]),
+  paused: () => show(null),
+  gone: () => show(null),
+  reset: () => show(null),
+  end: () => show(null),
+};
+
+// read passes the events of one connection to the handlers. EventSource would not see the
+// comments, by which one knows that the connection works.
+async function read() {
+  const stop = new AbortController();
+  let silence = setTimeout(() => stop.abort(), SILENCE_MAX);
+  try {
+    const answer = await fetch(address, { signal: stop.signal, cache: "no-store", credentials: "omit" });
+    if (!answer.ok) return;
+    let rest = "";
+    for await (const text of answer.body.pipeThrough(new TextDecoderStream())) {
+      clearTimeout(silence);
+      silence = setTimeout(() => stop.abort(), SILENCE_MAX);
+      clearTimeout(emptying);
+      const events = (rest + text).split("\n\n");
+      rest = events.pop();
+      for (const event of events) {
+        const lines = event.split("\n");
+        const name = lines.find((l) => l.startsWith("event: "))?.slice("event: ".length);
+        const data = lines.find((l) => l.startsWith("data: "))?.slice("data: ".length);
+        if (name && data) handlers[name]?.(JSON.parse(data));
+      }
+    }
+  } finally {
+    clearTimeout(silence);
+  }
+}
+
+let emptying;
+for (let failures = 0; ; failures++) {
+  const began = Date.now();
+  await read().catch(() => {});
+  emptying = setTimeout(() => show(null), EMPTY_AFTER);
+  if (Date.now() - began > SILENCE_MAX) failures = 0;
+  // A random wait spreads the clients of a server that comes back.
+  const wait = Math.random() * Math.min(1000 * 2 ** failures, RETRY_MAX);
+  await new Promise((resolve) => setTimeout(resolve, wait));
+}
