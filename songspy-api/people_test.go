@@ -331,6 +331,28 @@ func TestDetails_PersonalisedAnswersAreNotStored(t *testing.T) {
 	}
 }
 
+func TestListening_IsCompressedForClientsThatAcceptIt(t *testing.T) {
+	w, ann, _, _ := newPeople(t)
+	w.play(t, ann, "A song")
+	plain := w.Call("GET", prefix+"/listening", nil, "Accept-Encoding", "identity")
+	// Go's client asks for gzip by itself, and decompresses the answer.
+	zipped := w.Call("GET", prefix+"/listening", nil)
+	if !bytes.Equal(plain.Body, zipped.Body) {
+		t.Errorf("the answers differ: %s and %s", plain.Body, zipped.Body)
+	}
+	if a, b := plain.Header.Get("ETag"), zipped.Header.Get("ETag"); b != strings.TrimSuffix(a, `"`)+`-gzip"` {
+		t.Errorf("the ETags are %s and %s", a, b)
+	}
+	for _, a := range []contracttest.Response{plain, zipped} {
+		if a.Header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("Vary is %q", a.Header.Get("Vary"))
+		}
+		if again := w.Call("GET", prefix+"/listening", nil, "If-None-Match", a.Header.Get("ETag")); again.Status != 304 {
+			t.Errorf("with the ETag %s the answer is %d", a.Header.Get("ETag"), again.Status)
+		}
+	}
+}
+
 func TestDetails_TracksWithoutArtistIdentityAreComparedByName(t *testing.T) {
 	w, ann, _, _ := newPeople(t)
 	w.play(t, ann, "A song") // stored without artists, so their names are not known either

@@ -62,7 +62,7 @@ type Store struct {
 }
 
 // selects are the queries whose text depends on the engine.
-type selects struct{ board, people, plays, tracks string }
+type selects struct{ board, people, plays string }
 
 // Open opens the database and checks that it responds. It does not touch the schema:
 // see Migrate and CheckSchema.
@@ -94,7 +94,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		engine:  e,
 		pool:    &dbPool{pool: pool{conn: e.sql(), observe: o.Observe}, db: e.sql()},
 		sealer:  sealer,
-		selects: selects{board: selectBoard(e), people: selectPeople(e), plays: selectPlays(e), tracks: selectTracks(e)},
+		selects: selects{board: selectBoard(e), people: selectPeople(e), plays: selectPlays(e)},
 		now:     func() time.Time { return dbTime(o.Now()) },
 		log:     o.Logger,
 

@@ -43,30 +43,6 @@ func identityDest(t *songspy.Track) []any {
 	}
 }
 
-func selectTracks(e engine) string {
-	return `SELECT ` + trackColumns + `, ` + identityColumns(e) + ` FROM tracks t` + joinAlbum
-}
-
-// TrackByPublicID returns the track; CodeNotFound if there is none.
-func (s *Store) TrackByPublicID(ctx context.Context, id songspy.PublicID) (t songspy.Track, err error) {
-	found := false
-	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
-		found = true
-		return rows.Scan(append(trackDest(&t), identityDest(&t)...)...)
-	}, s.selects.tracks+`WHERE t.public_id = $1`, int64(id))
-	if err == nil && !found {
-		err = sql.ErrNoRows
-	}
-	return t, translate(err)
-}
-
-// HasTrack reports whether the track is among the user's tracks.
-func (s *Store) HasTrack(ctx context.Context, user songspy.UserID, track songspy.TrackID) (bool, error) {
-	var n int64
-	err := s.query(ctx).Model(&songspy.UserTrack{}).Where("user_id = ? AND track_id = ?", user, track).Limit(1).Count(&n).Error
-	return n > 0, translate(err)
-}
-
 // storedTrack is what a transaction needs to know about a stored track.
 type storedTrack struct {
 	id songspy.TrackID

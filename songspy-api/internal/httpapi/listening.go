@@ -1,10 +1,15 @@
 package httpapi
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strconv"
+	"strings"
+	"sync"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/visibility"
@@ -46,7 +51,10 @@ func (s *server) ListListening(ctx context.Context, r ListListeningRequestObject
 	if caller != (auth.Caller{}) {
 		answer.cacheControl = privateNoStore
 	}
-	answer.notModified = etagMatches(deref(r.Params.IfNoneMatch), answer.etag)
+	answer.notModified = etagMatches(deref(r.Params.IfNoneMatch), answer.etag) // with and without compression
+	if acceptsGzip(deref(r.Params.AcceptEncoding)) {
+		answer.compress()
+	}
 	return answer, nil
 }
 
@@ -62,22 +70,49 @@ func listeningPage(entries []visibility.Seen[songspy.BoardEntry], next *board.Po
 	return page
 }
 
-// listeningAnswer is an answer with an ETag.
+// listeningAnswer is an answer with an ETag. It repeats nothing of its request, so that
+// the size of the compressed answer reveals nothing to a site that makes others send
+// requests.
 type listeningAnswer struct {
 	body         []byte
+	encoding     []string // of the body; nil if it is not compressed
 	etag         string
 	cacheControl []string
 	notModified  bool // the viewer has this answer already
 }
+
+// compress compresses the body, which has another ETag then.
+func (a *listeningAnswer) compress() {
+	var out bytes.Buffer
+	z, _ := compressors.Get().(*gzip.Writer)
+	defer compressors.Put(z)
+	z.Reset(&out)
+	_, _ = z.Write(a.body) // a buffer accepts every write
+	_ = z.Close()
+	a.body, a.encoding = out.Bytes(), encodingGzip
+	a.etag = strings.TrimSuffix(a.etag, `"`) + `-gzip"`
+}
+
+var encodingGzip = []string{"gzip"}
+
+// compressors are reused: each has tables of several hundred KB.
+var compressors = sync.Pool{New: func() any {
+	z, _ := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed) // only an unknown level is an error
+	return z
+}}
 
 // VisitListListeningResponse implements the generated interface.
 func (a listeningAnswer) VisitListListeningResponse(w http.ResponseWriter) error {
 	h := w.Header()
 	h["Cache-Control"] = a.cacheControl
 	h["Etag"] = []string{a.etag}
+	h.Add("Vary", "Accept-Encoding")
 	if a.notModified {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
+	}
+	if a.encoding != nil {
+		h["Content-Encoding"] = a.encoding
 	}
 	return writeJSON(w, a.body)
 }

@@ -2693,6 +2693,9 @@ type ListListeningParams struct {
 
 	// IfNoneMatch The ETag of an earlier answer; 304 if it is still current.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// AcceptEncoding With `gzip` the answer is compressed.
+	AcceptEncoding *string `json:"Accept-Encoding,omitempty"`
 }
 
 // ListListeningParamsAudience defines parameters for ListListening.
@@ -3743,6 +3746,25 @@ func (siw *ServerInterfaceWrapper) ListListening(c *gin.Context) {
 		}
 
 		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	// ------------- Optional header parameter "Accept-Encoding" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Accept-Encoding")]; found {
+		var AcceptEncoding string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Accept-Encoding, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", valueList[0], &AcceptEncoding, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Accept-Encoding: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.AcceptEncoding = &AcceptEncoding
 
 	}
 

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -40,9 +39,6 @@ func identity() suite {
 			b.write(t, update)
 			requireIdentity(t, "on the board", onBoard(t, b, l.UserID), track)
 			requireIdentity(t, "of a play", value[[]songspy.PlayWithTrack](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))[0].Track, track)
-			requireIdentity(t, "by the public id", value[songspy.Track](t)(b.TrackByPublicID(t.Context(), onBoard(t, b, l.UserID).PublicID)), track)
-			_, err := b.TrackByPublicID(t.Context(), 404)
-			RequireCode(t, err, songspy.CodeNotFound)
 		},
 		"Tracks_OfHistoryHaveTheirIdentityToo": func(t *testing.T, b *fixture) {
 			l, track := b.newLinkedUser(t), identified(song(1))
@@ -119,13 +115,6 @@ func identity() suite {
 				same(t, "by the public id", value[songspy.Person](t)(b.PersonByPublicID(t.Context(), entry.User.PublicID)).User, entry.User)
 			}
 			same(t, "different ids", len(seen), 40)
-		},
-		"HasTrack_KnowsTheTracksOfAUser": func(t *testing.T, b *fixture) {
-			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
-			track := b.write(t, playingUpdate(one, song(1), start))[0].TrackID
-			same(t, fmt.Sprint("users of track ", track), []bool{
-				value[bool](t)(b.HasTrack(t.Context(), one.UserID, track)), value[bool](t)(b.HasTrack(t.Context(), two.UserID, track)),
-			}, []bool{true, false})
 		},
 	}
 }
