@@ -147,11 +147,11 @@ func clusterWidth(cluster string, columns int) float64 {
 	case columns != 1:
 		return float64(columns)
 	case strings.ContainsAny(cluster, " iljtfrI.,:;'!|()[]"):
-		return 0.36
+		return 0.42
 	case strings.ContainsAny(cluster, "MWmw@%…—"):
-		return 0.95
+		return 1.15
 	case strings.ToLower(cluster) != cluster:
-		return 0.7
+		return 0.8
 	}
-	return 0.6
+	return 0.68
 }

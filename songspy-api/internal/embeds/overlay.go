@@ -30,13 +30,14 @@ var OverlayFiles = []OverlayFile{
 }
 
 // OverlayCSP returns the Content-Security-Policy of the overlay page. It allows the page's
-// own files, the stream, and images of Spotify, or of the simulated one.
+// own files, the stream, and images of Spotify, or of the simulated one. A nil Art is
+// that of the real Spotify.
 func (a *Art) OverlayCSP() string {
 	images := "img-src 'self'"
 	for _, domain := range artDomains {
 		images += " https://*." + domain
 	}
-	if a.simulated != nil {
+	if a != nil && a.simulated != nil {
 		images += " " + (&url.URL{Scheme: a.simulated.Scheme, Host: a.simulated.Host}).String()
 	}
 	return "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " + images +
