@@ -47,7 +47,10 @@ func (s *server) pageRoutes(engine *gin.Engine) {
 		serveFile(c, f, cacheControl)
 	})
 	for address, f := range s.opts.Site.RootFiles() {
-		engine.GET(address, func(c *gin.Context) { serveFile(c, f, noCache) })
+		engine.GET(address, func(c *gin.Context) {
+			c.Writer.Header()["Content-Security-Policy"] = []string{s.opts.Site.Policy()} // it holds for the service worker too
+			serveFile(c, f, noCache)
+		})
 	}
 }
 

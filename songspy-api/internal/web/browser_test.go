@@ -130,7 +130,7 @@ func newPageTest(t *testing.T, entries ...songspy.BoardEntry) *pageTest {
 		t.Fatal(err)
 	}
 	handler, err := httpapi.New(httpapi.Options{
-		Contract: contract, Auth: authService, Linking: linking.New(linking.Options{}), Board: live, People: people.New(nil, live, time.Now), Site: site,
+		Contract: contract, Auth: authService, Linking: linking.New(linking.Options{}), Board: live, People: people.New(fakeStore{feed: s.feed}, live, time.Now), Site: site,
 		PublicURL: s.url, Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log,
 	})
 	if err != nil {
@@ -206,6 +206,34 @@ func evaluate[T any](s *pageTest, tab context.Context, expression string) T {
 	return value
 }
 
+// fakeStore has the people of the feed, who have played one track before.
+type fakeStore struct {
+	people.Store
+	feed *fakeFeed
+}
+
+func (s fakeStore) PersonByPublicID(_ context.Context, id songspy.PublicID) (songspy.Person, error) {
+	s.feed.mu.Lock()
+	defer s.feed.mu.Unlock()
+	for _, p := range s.feed.entries {
+		if p.User.PublicID == id {
+			return songspy.Person{User: p.User, Rule: p.Rule}, nil
+		}
+	}
+	return songspy.Person{}, &songspy.Error{Code: songspy.CodeNotFound}
+}
+
+func (s fakeStore) PlaysForOthers(_ context.Context, id songspy.UserID, after songspy.Play, _ int) ([]songspy.PlayWithTrack, error) {
+	p := newEntry(int(id), "before", 7200)
+	p.Track.ImageURL = ""
+	if !after.StartedAt.IsZero() {
+		return nil, nil
+	}
+	return []songspy.PlayWithTrack{{
+		Play: songspy.Play{UserID: id, StartedAt: p.Playing.StartedAt, EndedAt: p.Playing.StartedAt.Add(time.Minute)}, Track: p.Track,
+	}}, nil
+}
+
 // fakeFeed is a change feed in memory.
 type fakeFeed struct {
 	changefeedtest.Feed
@@ -222,7 +250,7 @@ func newEntry(id int, title string, ago int) songspy.BoardEntry {
 	end := start.Add(time.Hour)
 	return songspy.BoardEntry{
 		User: songspy.User{ID: songspy.UserID(id), PublicID: songspy.PublicID(id), NickName: &name},
-		Rule: songspy.SharingRule{Owner: songspy.UserID(id), Periods: []songspy.Sharing{{Now: songspy.AudienceEveryone}}},
+		Rule: songspy.SharingRule{Owner: songspy.UserID(id), Periods: []songspy.Sharing{{Now: songspy.AudienceEveryone, History: songspy.AudienceEveryone}}},
 		Playing: songspy.NowPlaying{
 			UserID: songspy.UserID(id), State: songspy.PlayerPlaying, TrackURI: "spotify:track:" + title, StartedAt: start, ObservedAt: time.Now(), EndsAt: &end,
 		},

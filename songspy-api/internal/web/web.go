@@ -20,7 +20,6 @@ import (
 	"io/fs"
 	"net/url"
 	"path"
-	"slices"
 	"strings"
 	texttemplate "text/template"
 	"time"
@@ -45,6 +44,8 @@ type Page struct {
 // Pages are all pages.
 var Pages = []Page{
 	{Name: "now", Path: "/"},
+	{Name: "person", Path: "/u/:handle", Style: "now"},
+	{Name: "track", Path: "/t/:handle", Style: "now"},
 	{Name: "welcome", Path: "/welcome", Style: "account"},
 	{Name: "me", Path: "/me", Style: "account"},
 	{Name: "privacy", Path: "/privacy", Style: "account"},
@@ -132,17 +133,14 @@ func newFile(name string, body []byte) (File, error) {
 
 // addRootFiles adds the files that browsers know by a fixed address.
 func (s *Site) addRootFiles() error {
-	for address, name := range map[string]string{"/sw.js": "root/sw.js", "/manifest.webmanifest": "root/manifest.webmanifest"} {
-		source, ok := s.files[name]
-		if !ok {
-			continue
-		}
+	for address, name := range map[string]string{"/sw.js": "root/sw.js", "/manifest.webmanifest": "root/manifest.webmanifest", "/offline.html": "root/offline.html"} {
+		source := s.files[name]
 		t, err := texttemplate.New(name).Parse(string(source.Body))
 		if err != nil {
 			return fmt.Errorf("parse %s: %w", name, err)
 		}
 		var body bytes.Buffer
-		if err := t.Execute(&body, map[string]any{"Base": s.base(), "Version": s.version, "Files": s.assets()}); err != nil {
+		if err := t.Execute(&body, map[string]any{"Base": s.base(), "Version": s.version}); err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
 		if s.root[address], err = newFile(name, body.Bytes()); err != nil {
@@ -150,18 +148,6 @@ func (s *Site) addRootFiles() error {
 		}
 	}
 	return nil
-}
-
-// assets returns the addresses of the files that every page needs.
-func (s *Site) assets() []string {
-	var all []string
-	for name := range s.files {
-		if dir := path.Dir(name); dir == "js" || dir == "css" || dir == "text" || path.Ext(name) == ".svg" {
-			all = append(all, s.base()+name)
-		}
-	}
-	slices.Sort(all)
-	return all
 }
 
 // AssetPath is the route of the files. Its parameter version is the hash of all files.

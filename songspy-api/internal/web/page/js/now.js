@@ -4,6 +4,7 @@ import { Wall, artists, fill, keyed, name, tick, watchImages } from "./card.js";
 import { announce, h, isWeb, outLink, setText } from "./dom.js";
 import { follow } from "./live.js";
 import { closest } from "./match.js";
+import { playRow, showConnection } from "./row.js";
 import { isSignedIn, loadSession, me, onSession } from "./session.js";
 import { ago, t } from "./text.js";
 
@@ -154,12 +155,8 @@ export function render(root, { first }, signal) {
 
   // Connection.
 
-  function showConnection(state, emptied) {
-    const lost = state === "reconnecting" || state === "offline";
-    const line = document.getElementById("connection");
-    const text = !lost ? "" : t(state === "offline" ? "now.offline" : emptied ? "now.reconnecting" : "now.unsteady");
-    setText(line, text);
-    line.hidden = !text;
+  function onState(state, emptied) {
+    showConnection(state, emptied);
     if (emptied) known = false;
     schedule();
   }
@@ -182,7 +179,7 @@ export function render(root, { first }, signal) {
           else latest[topic] = entries;
           schedule();
         },
-        onState: showConnection,
+        onState,
         onSession: () => loadSession().catch(() => {}),
       },
       end.signal,
@@ -330,26 +327,6 @@ function parts(key, params) {
   return t(key, numbers)
     .split(/(\{\w+\})/)
     .map((piece) => (/^\{\w+\}$/.test(piece) ? params[piece.slice(1, -1)] : piece));
-}
-
-// playRow returns a row of a list of plays.
-export function playRow(play) {
-  const { track } = play;
-  const linked = isWeb(track.originalUrl) && isWeb(track.albumImageUrl);
-  return h(
-    "li",
-    { class: "row" },
-    linked
-      ? h("a", { class: "art", href: track.originalUrl, tabindex: -1, "aria-hidden": "true", target: "_blank", rel: "noopener noreferrer" }, h("img", { alt: "", width: 96, height: 96, src: track.albumImageUrl, loading: "lazy", referrerpolicy: "no-referrer" }))
-      : h("span", { class: "art" }),
-    h(
-      "div",
-      {},
-      h("p", { class: "title" }, outLink(track.originalUrl, track.title, { title: track.title })),
-      h("p", { class: "soft" }, ...artists(track), ...(track.album ? [" · ", outLink(track.album.url, track.album.name)] : [])),
-      h("p", { class: "soft" }, ...(play.person ? [h("a", { href: "/u/" + encodeURIComponent(play.person.handle), dir: "auto" }, name(play.person)), " · "] : []), ago(Date.parse(play.startedAt), serverNow())),
-    ),
-  );
 }
 
 // lastVisit returns when this browser was here before, and notes that it is here now. A

@@ -20,6 +20,15 @@ async function start() {
   await page.render(root, { handle: root.dataset.handle, first }, end.signal);
 }
 
+// keepFiles installs the service worker, which shows an empty page without a network.
+function keepFiles() {
+  if (!("serviceWorker" in navigator)) return;
+  const address = "/sw.js";
+  const policy = window.trustedTypes && window.trustedTypes.createPolicy("songspy", { createScriptURL: () => address });
+  navigator.serviceWorker.register(policy ? policy.createScriptURL(address) : address).catch((error) => console.error(error));
+}
+
+window.addEventListener("load", keepFiles);
 start().catch((fault) => {
   console.error(fault);
   const notice = document.createElement("p");

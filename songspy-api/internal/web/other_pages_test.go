@@ -1,0 +1,56 @@
+package web_test
+
+import (
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func TestPerson_ShowsWhatTheyHearAndTheirLastPlays(t *testing.T) {
+	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
+	tab := s.openTab(1280, 800, "")
+	if err := chromedp.Do(tab, chromedp.Navigate(s.url+"/u/"+songspy.Handle(1))); err != nil {
+		t.Fatal(err)
+	}
+	const shown = `document.getElementById("name").textContent + "|" + (document.querySelector(".answer").hidden ? "" : document.querySelector(".answer .title").textContent)`
+	s.waitFor(tab, shown+` === "Listener A|one" && document.querySelector("[data-plays] .title")?.textContent === "before"`)
+	if got := evaluate[string](s, tab, artFaults); got != "" {
+		t.Error(got)
+	}
+	s.put(newEntry(1, "first", 0))
+	s.waitFor(tab, shown+` === "Listener A|first"`)
+	s.remove(1)
+	s.waitFor(tab, shown+` === "There is nobody to see here.|" && !document.querySelector("[data-plays]").hasChildNodes()`)
+}
+
+func TestTrack_ShowsWhoHearsIt(t *testing.T) {
+	a, b := newEntry(1, "one", 10), newEntry(2, "two", 20)
+	b.Track = a.Track
+	s := newPageTest(t, a, b)
+	tab := s.openTab(1280, 800, "")
+	if err := chromedp.Do(tab, chromedp.Navigate(s.url+"/t/"+songspy.Handle(a.Track.PublicID))); err != nil {
+		t.Fatal(err)
+	}
+	const who = `document.getElementById("name").textContent + ": " + Array.from(document.querySelectorAll("[data-listeners] .who"), (a) => a.textContent).sort().join()`
+	s.waitFor(tab, who+` === "one: Listener A,Listener B"`)
+	s.remove(1)
+	s.waitFor(tab, who+` === "one: Listener B"`)
+	s.remove(2)
+	s.waitFor(tab, who+` === "Nobody is seen listening to this right now.: "`)
+}
+
+func TestPage_HasAnEmptyPageForWhenThereIsNoNetwork(t *testing.T) {
+	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
+	tab := s.openTab(1280, 800, "")
+	s.waitFor(tab, titles+` === "one,two" && navigator.serviceWorker.controller !== null`)
+	kept := evaluate[string](s, tab, `(async () => {
+		const all = [];
+		for (const name of await caches.keys()) for (const request of await (await caches.open(name)).keys()) all.push(new URL(request.url).pathname.replace(/^\/assets\/[0-9a-f]+/, ""));
+		return all.sort().join();
+	})()`)
+	if want := "/css/base.css,/img/icon.svg,/offline.html"; kept != want {
+		t.Errorf("the service worker keeps %s, want %s", kept, want)
+	}
+}

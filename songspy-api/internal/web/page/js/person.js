@@ -1,0 +1,135 @@
+// The page of a person: what they hear now, and what the viewer may see of their last plays.
+import { ApiError, request } from "./api.js";
+import { fill, name, tick, watchImages } from "./card.js";
+import { h, setText } from "./dom.js";
+import { follow } from "./live.js";
+import { act, button, confirmed, explain, notes, signInLink } from "./parts.js";
+import { playRow, showConnection } from "./row.js";
+import { isSignedIn, onSession } from "./session.js";
+import { loadTexts, t } from "./text.js";
+
+export async function render(root, { handle }, signal) {
+  await loadTexts("account");
+  const find = (selector) => root.querySelector(selector);
+  const path = "/people/" + encodeURIComponent(handle);
+  const link = new URLSearchParams(location.search).get("link") || undefined;
+  const hero = find("[data-hero]");
+  const title = find("#name");
+  const state = find("[data-state]");
+  const acts = find("[data-acts]");
+  let profile = null;
+  let playing = null;
+  watchImages(hero);
+
+  function show(entry) {
+    playing = entry;
+    find(".answer").hidden = find(".hero-art").hidden = !entry;
+    if (entry) fill(hero, entry);
+    setText(state, profile && !entry ? t("person.silent", { name: name(profile.person) }) : "");
+  }
+
+  // gone empties the page: the person may not be seen, or does not exist.
+  function gone(text) {
+    profile = null;
+    show(null);
+    setText(title, text);
+    acts.replaceChildren();
+    find("[data-plays]").replaceChildren();
+    find("[data-plays-section]").hidden = true;
+  }
+
+  async function load() {
+    try {
+      profile = await request("GET", path, { query: { link }, signal });
+    } catch (error) {
+      if (signal.aborted || !(error instanceof ApiError)) throw error;
+      if (error.status === 404) return gone(t("person.none"));
+      return state.replaceChildren(...explain(error, load).filter(Boolean));
+    }
+    setText(title, name(profile.person));
+    document.title = name(profile.person) + " – Songspy";
+    show(profile.nowPlaying && Object.assign({ person: profile.person }, profile.nowPlaying));
+    showActs();
+    return loadPlays();
+  }
+
+  async function loadPlays(cursor) {
+    const page = await request("GET", path + "/plays", { query: { link, limit: 20, cursor }, signal }).catch(() => ({ items: [], nextCursor: null }));
+    const list = find("[data-plays]");
+    if (!cursor) list.replaceChildren();
+    list.append(...page.items.map(playRow));
+    find("[data-plays-section]").hidden = !list.hasChildNodes();
+    find("[data-more]").replaceChildren(...(page.nextCursor ? [button(t("part.more"), () => loadPlays(page.nextCursor))] : []));
+  }
+
+  // Follow, block and report.
+
+  function showActs() {
+    if (profile.follow === "self") return acts.replaceChildren(h("a", { class: "button", href: "/me" }, t("page.me")));
+    if (!isSignedIn()) return acts.replaceChildren(h("p", {}, t("person.signIn") + " "), signInLink());
+    const place = notes();
+    const change = (control, method, part, done, next) =>
+      act(control, place, async () => {
+        const answer = await request(method, path + part, { signal });
+        await next(answer);
+      }, done);
+    const setFollow = (value) => {
+      profile.follow = value;
+      showActs();
+      acts.querySelector("button").focus();
+    };
+    const following = profile.follow === "none"
+      ? button(t("person.follow"), (event) => change(event.currentTarget, "PUT", "/follow", t("person.asked"), (answer) => setFollow(answer.state)), { class: "button main" })
+      : button(t(profile.follow === "approved" ? "person.unfollow" : "person.withdraw"), (event) => change(event.currentTarget, "DELETE", "/follow", t("person.unfollowed"), () => setFollow("none")));
+    const block = confirmed(t("person.block"), t("person.blockAsk"), t("person.block"), (control) =>
+      change(control, "PUT", "/block", t("person.blocked"), () => {
+        gone(t("person.blocked"));
+        title.focus();
+      }));
+    return acts.replaceChildren(following, block, reportForm(place), place);
+  }
+
+  function reportForm(place) {
+    const box = h("details", { class: "report" }, h("summary", {}, t("person.report")));
+    const reason = h("select", { name: "reason" }, ...["name", "pretending", "harassment", "other"].map((one) => h("option", { value: one }, t("person.reason." + one))));
+    const text = h("input", { name: "text", maxlength: 500 });
+    const send = h("button", { class: "button", type: "submit" }, t("person.send"));
+    const form = h("form", {}, h("label", {}, t("person.why"), " ", reason), h("label", {}, t("person.more"), " ", text), send);
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const body = { reason: reason.value, text: text.value };
+      if (await act(send, place, () => request("POST", path + "/report", { body, signal }), t("person.reported"))) {
+        box.open = false;
+        box.querySelector("summary").focus();
+      }
+    });
+    box.append(form);
+    return box;
+  }
+
+  const ticker = setInterval(() => playing && tick(hero, playing), 1000);
+  signal.addEventListener("abort", () => {
+    clearInterval(ticker);
+    gone("");
+  });
+  onSession(() => load().catch((error) => console.error(error)), signal);
+  await load();
+  if (signal.aborted) return;
+  let first = true;
+  follow(
+    ["person:" + handle],
+    {
+      onEntries(topic, entries) {
+        const entry = entries[0] || null;
+        if (profile) show(entry);
+        // Plays of a person who has withdrawn may not stay.
+        if (!entry && !first) load().catch((error) => console.error(error));
+        first = false;
+      },
+      onState: (current, emptied) => showConnection(current, emptied),
+      onSession: () => location.reload(),
+      link,
+    },
+    signal,
+  );
+}

@@ -1,0 +1,34 @@
+// Parts that several pages show.
+import { serverNow } from "./api.js";
+import { artists, name } from "./card.js";
+import { h, isWeb, outLink, setText } from "./dom.js";
+import { ago, t } from "./text.js";
+
+// showConnection says what is wrong with the connection, and what happens next.
+export function showConnection(state, emptied) {
+  const line = document.getElementById("connection");
+  const lost = state === "reconnecting" || state === "offline";
+  const text = !lost ? "" : t(state === "offline" ? "now.offline" : emptied ? "now.reconnecting" : "now.unsteady");
+  setText(line, text);
+  line.hidden = !text;
+}
+
+// playRow returns a row of a list of plays.
+export function playRow(play) {
+  const { track } = play;
+  const linked = isWeb(track.originalUrl) && isWeb(track.albumImageUrl);
+  return h(
+    "li",
+    { class: "row" },
+    linked
+      ? h("a", { class: "art", href: track.originalUrl, tabindex: -1, "aria-hidden": "true", target: "_blank", rel: "noopener noreferrer" }, h("img", { alt: "", width: 96, height: 96, src: track.albumImageUrl, loading: "lazy", referrerpolicy: "no-referrer" }))
+      : h("span", { class: "art" }),
+    h(
+      "div",
+      {},
+      h("p", { class: "title" }, outLink(track.originalUrl, track.title, { title: track.title })),
+      h("p", { class: "soft" }, ...artists(track), ...(track.album ? [" · ", outLink(track.album.url, track.album.name)] : [])),
+      h("p", { class: "soft" }, ...(play.person ? [h("a", { href: "/u/" + encodeURIComponent(play.person.handle), dir: "auto" }, name(play.person)), " · "] : []), ago(Date.parse(play.startedAt), serverNow())),
+    ),
+  );
+}

@@ -1,0 +1,69 @@
+// The page of a track: who hears it now.
+import { request, serverNow } from "./api.js";
+import { fill, name, timeText, watchImages } from "./card.js";
+import { h, setText } from "./dom.js";
+import { follow } from "./live.js";
+import { explain } from "./parts.js";
+import { showConnection } from "./row.js";
+import { loadTexts, t } from "./text.js";
+
+export async function render(root, { handle }, signal) {
+  await loadTexts("account");
+  const find = (selector) => root.querySelector(selector);
+  const state = find("[data-state]");
+  const list = find("[data-listeners]");
+  let listeners = [];
+  watchImages(root);
+
+  function show(entries) {
+    listeners = entries;
+    find("[data-listeners-section]").hidden = entries.length === 0;
+    find(".answer").hidden = find(".hero-art").hidden = entries.length === 0;
+    if (entries.length === 0) {
+      // Without a listener the track is not known.
+      const link = find("h1 [data-track]");
+      link.removeAttribute("href");
+      setText(link, t("track.none"));
+      link.title = "";
+      list.replaceChildren();
+      return setText(state, t("track.noneHint"));
+    }
+    setText(state, "");
+    fill(find("[data-hero]"), entries[0]);
+    document.title = entries[0].track.title + " – Songspy";
+    const rows = new Map(Array.from(list.children, (row) => [row.dataset.handle, row]));
+    for (const entry of entries) {
+      if (!rows.has(entry.person.handle)) {
+        const href = "/u/" + encodeURIComponent(entry.person.handle);
+        list.append(h("li", { "data-handle": entry.person.handle }, h("a", { class: "who", href, dir: "auto" }, name(entry.person)), " ", h("span", { class: "soft" })));
+      }
+      rows.delete(entry.person.handle);
+    }
+    for (const row of rows.values()) row.remove();
+    return tickAll();
+  }
+
+  function tickAll() {
+    const times = new Map(listeners.map((entry) => [entry.person.handle, timeText(entry, serverNow())]));
+    for (const row of list.children) setText(row.querySelector("span"), times.get(row.dataset.handle) || "");
+  }
+
+  async function load() {
+    try {
+      const { listeners: all } = await request("GET", "/tracks/" + encodeURIComponent(handle), { signal });
+      show(all);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error.status === 404) show([]);
+      else state.replaceChildren(...explain(error, load).filter(Boolean));
+    }
+  }
+
+  const ticker = setInterval(tickAll, 1000);
+  signal.addEventListener("abort", () => {
+    clearInterval(ticker);
+    show([]);
+  });
+  await load();
+  if (!signal.aborted) follow(["track:" + handle], { onEntries: (topic, entries) => show(entries), onState: showConnection, onSession: () => location.reload() }, signal);
+}
