@@ -22,7 +22,7 @@ func TestPerson_ShowsWhatTheyHearAndTheirLastPlays(t *testing.T) {
 	s.put(newEntry(1, "first", 0))
 	s.waitFor(tab, shown+` === "Listener A|first"`)
 	s.remove(1)
-	s.waitFor(tab, shown+` === "There is nobody to see here.|" && !document.querySelector("[data-plays]").hasChildNodes()`)
+	s.waitFor(tab, shown+` === "This page shows nobody.|" && !document.querySelector("[data-plays]").hasChildNodes()`)
 }
 
 func TestTrack_ShowsWhoHearsIt(t *testing.T) {
