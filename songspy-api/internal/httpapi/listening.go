@@ -70,8 +70,8 @@ func listeningPage(entries []visibility.Seen[songspy.BoardEntry], next *board.Po
 	return page
 }
 
-// listeningAnswer is an answer with an ETag. It repeats nothing of its request, so that
-// the size of the compressed answer reveals nothing to a site that makes others send
+// listeningAnswer is an answer with an ETag. It does not repeat its request, so that
+// the size of the compressed answer reveals no content to a site that makes others send
 // requests.
 type listeningAnswer struct {
 	body         []byte
