@@ -261,6 +261,8 @@ func (p *worldPair) populate(db *store.Store) {
 		p.must(err)
 		_, err = db.CreateEmbedToken(ctx, songspy.EmbedToken{UserID: u.ID, Purpose: songspy.EmbedImage, Hash: attempt.Hash(linkOf(u))})
 		p.must(err)
+		_, err = db.CreateEmbedToken(ctx, songspy.EmbedToken{UserID: u.ID, Purpose: songspy.EmbedOverlay, Hash: attempt.Hash("overlay-" + linkOf(u))})
+		p.must(err)
 		p.link(db, u.ID)
 	}
 	for _, u := range p.users {
@@ -781,6 +783,9 @@ var noninterferenceCases = []noninterferenceCase{
 		handle := songspy.Handle(u.someone().PublicID)
 		topics := "?topics=window,person:" + handle + ",track:" + songspy.Handle(pickOne(u.r, u.tracks...))
 		return []query{{query: topics}, {query: "?topics=following"}, {query: "?topics=person:" + songspy.Handle(u.link.PublicID) + "&link=" + string(linkOf(u.link))}}
+	}},
+	{"streamListening", read, true, func(u *turn) []query { // of an overlay
+		return []query{{query: "?topics=owner&token=overlay-" + string(linkOf(u.link))}, {query: "?topics=owner&token=unknown"}}
 	}},
 	{"getEmbed", read, true, func(u *turn) []query {
 		token := string(linkOf(u.link))
