@@ -120,7 +120,7 @@ func (b *Board) Listeners(v visibility.Viewer, track songspy.PublicID, limit int
 // NowPlaying returns what the user plays now, if the viewer sees it.
 func (b *Board) NowPlaying(v visibility.Viewer, user songspy.UserID) (seen visibility.Seen[songspy.BoardEntry], ok bool, err error) {
 	err = b.read(func(x *index, now time.Time) {
-		if e, known := x.byUser[user]; known && !e.isExpired(now) && !e.isPaused() {
+		if e, known := x.byUser[user]; known && !e.isExpired(now) && !e.isPaused {
 			seen, ok = e.reveal(v, now)
 		}
 	})

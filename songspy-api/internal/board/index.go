@@ -5,6 +5,7 @@ import (
 	"container/heap"
 	"iter"
 	"math"
+	"reflect"
 	"slices"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 // the clock.
 type index struct {
 	byUser    map[songspy.UserID]*entry
+	tracks    map[songspy.PublicID]*sharedTrack
 	public    *btree.BTreeG[*entry] // listeners that strangers see, newest start first
 	byTrack   *btree.BTreeG[*entry] // listeners and paused users that strangers see, by track, newest start first
 	pending   *btree.BTreeG[*entry] // that strangers will see without another change, the soonest first
@@ -33,6 +35,7 @@ func newIndex() *index {
 	unlocked := btree.Options{NoLocks: true}
 	return &index{
 		byUser:  map[songspy.UserID]*entry{},
+		tracks:  map[songspy.PublicID]*sharedTrack{},
 		public:  btree.NewBTreeGOptions(isBefore, unlocked),
 		byTrack: btree.NewBTreeGOptions(isBeforeByTrack, unlocked),
 		pending: btree.NewBTreeGOptions(isShownSooner, unlocked),
@@ -50,6 +53,7 @@ func (x *index) put(p songspy.BoardEntry, now time.Time) {
 	}
 	x.markChanged(p.User.ID, nil)
 	x.byUser[p.User.ID] = e
+	x.share(e)
 	e.deadline = e.nextDeadline(now)
 	heap.Push(&x.deadlines, e)
 	x.file(e, now)
@@ -60,10 +64,10 @@ func (x *index) file(e *entry, now time.Time) {
 	if _, ok := e.reveal(visibility.Anonymous(), now); ok {
 		e.isPublic = true
 		x.byTrack.Set(e)
-		if !e.isPaused() {
+		if !e.isPaused {
 			x.public.Set(e)
 		}
-	} else if e.shownFrom = e.visibleFrom(now); !e.shownFrom.IsZero() {
+	} else if e.shownFrom = instantOf(e.visibleFrom(now)); e.shownFrom != 0 {
 		x.pending.Set(e)
 	}
 }
@@ -73,10 +77,39 @@ func (x *index) remove(id songspy.UserID) {
 	if e, ok := x.byUser[id]; ok {
 		x.markChanged(id, e)
 		delete(x.byUser, id)
+		x.unshare(e.track.PublicID)
 		x.public.Delete(e)
 		x.byTrack.Delete(e)
 		x.pending.Delete(e)
 		heap.Remove(&x.deadlines, e.deadlineIndex)
+	}
+}
+
+// sharedTrack is a track, and how many entries have its public id.
+type sharedTrack struct {
+	track   *songspy.Track
+	entries int
+}
+
+// share makes the entry use the track of others.
+func (x *index) share(e *entry) {
+	t := x.tracks[e.track.PublicID]
+	switch {
+	case t == nil:
+		t = &sharedTrack{track: e.track}
+		x.tracks[e.track.PublicID] = t
+	case reflect.DeepEqual(t.track, e.track):
+		e.track = t.track
+	default: // what is known of the track has changed
+		t.track = e.track
+	}
+	t.entries++
+}
+
+func (x *index) unshare(id songspy.PublicID) {
+	t := x.tracks[id]
+	if t.entries--; t.entries == 0 {
+		delete(x.tracks, id)
 	}
 }
 
@@ -97,13 +130,13 @@ func (x *index) takeChanged() map[songspy.UserID]*entry {
 // advance removes entries that have expired, and files those that strangers see from now
 // on.
 func (x *index) advance(now time.Time) {
-	for len(x.deadlines) > 0 && !x.deadlines[0].deadline.After(now) {
+	for len(x.deadlines) > 0 && x.deadlines[0].deadline <= instantOf(now) {
 		e := x.deadlines[0]
 		if e.isExpired(now) {
-			x.remove(e.User.ID)
+			x.remove(e.user)
 			continue
 		}
-		x.markChanged(e.User.ID, e)
+		x.markChanged(e.user, e)
 		if !e.isPublic {
 			x.pending.Delete(e)
 			x.file(e, now)
@@ -130,14 +163,14 @@ func (x *index) top(n int, now time.Time) ([]visibility.Seen[songspy.BoardEntry]
 		}
 		if seen, ok := e.reveal(visibility.Anonymous(), now); ok {
 			top = append(top, seen)
-			sooner(e.expiresAt)
+			sooner(e.expiresAt.time())
 		} else { // the clock was set back
 			sooner(e.visibleFrom(now))
 		}
 		return len(top) < n
 	})
 	if e, ok := x.pending.Min(); ok {
-		sooner(e.shownFrom)
+		sooner(e.shownFrom.time())
 	}
 	return top, until
 }
@@ -169,7 +202,7 @@ func (x *index) window(v visibility.Viewer, seed uint64, now time.Time) (seen []
 		slices.SortFunc(candidates, compareRank)
 		var shown []*entry
 		for _, c := range candidates {
-			if _, ok := c.reveal(v, now); ok && !c.isExpired(now) && len(shown) < windowSize {
+			if c.isVisible(v, now) && !c.isExpired(now) && len(shown) < windowSize {
 				shown = append(shown, c.entry)
 			}
 		}
@@ -186,8 +219,8 @@ func (x *index) window(v visibility.Viewer, seed uint64, now time.Time) (seen []
 func (x *index) listeners(v visibility.Viewer, track songspy.PublicID, n int, now time.Time) []visibility.Seen[songspy.BoardEntry] {
 	x.advance(now)
 	from := beginning.entry()
-	from.Track.PublicID = track
-	known := slices.DeleteFunc(x.of(v.Known(), from), func(e *entry) bool { return e.Track.PublicID != track })
+	from.track.PublicID = track
+	known := slices.DeleteFunc(x.of(v.Known(), from), func(e *entry) bool { return e.track.PublicID != track })
 	seen, _ := page(withPublic(known, untilOtherTrack(after(x.byTrack, from), track)), v, n, now)
 	return seen
 }
@@ -197,14 +230,14 @@ func (x *index) listeners(v visibility.Viewer, track songspy.PublicID, n int, no
 func page(entries iter.Seq[*entry], v visibility.Viewer, n int, now time.Time) (seen []visibility.Seen[songspy.BoardEntry], next *Position) {
 	var last *entry
 	for e := range entries {
-		if e.isExpired(now) || e.isPaused() {
+		if e.isExpired(now) || e.isPaused {
 			continue
 		}
 		s, ok := e.reveal(v, now)
 		switch {
 		case !ok:
 		case len(seen) == n:
-			return seen, &Position{last.Playing.StartedAt, last.User.PublicID}
+			return seen, &Position{last.startedAt.time(), last.publicID}
 		default:
 			seen, last = append(seen, s), e
 		}
@@ -261,7 +294,7 @@ func after(tree *btree.BTreeG[*entry], from *entry) iter.Seq[*entry] {
 func untilOtherTrack(entries iter.Seq[*entry], track songspy.PublicID) iter.Seq[*entry] {
 	return func(yield func(*entry) bool) {
 		for e := range entries {
-			if e.Track.PublicID != track || !yield(e) {
+			if e.track.PublicID != track || !yield(e) {
 				return
 			}
 		}
@@ -276,29 +309,40 @@ func (x *index) prune(now time.Time) (reordered bool) {
 		switch {
 		case e.isExpired(now):
 			x.remove(id)
-		case e.Playing.CorrectClock(now) != e.Playing:
-			x.put(e.BoardEntry, now)
-			reordered = true
+		default:
+			if playing := e.playing(); playing.HasFutureTime(now) {
+				x.put(e.boardEntry(), now)
+				reordered = true
+			}
 		}
 	}
 	return reordered
 }
 
-// entry is a user who is listening.
+// entry is a user who is listening or has paused. It holds only what the board needs,
+// because there may be 100,000 of them.
 type entry struct {
-	songspy.BoardEntry
+	user      songspy.UserID
+	publicID  songspy.PublicID
+	name      string         // what others see; empty if nothing
+	picture   string         // what others see; empty if nothing
+	track     *songspy.Track // entries with the same track share it
+	rule      songspy.SharingRule
+	startedAt instant
+	endsAt    instant // 0 if unknown
+	// observedAt, seenAt and pausedAt are those of songspy.NowPlaying.
+	observedAt, seenAt, pausedAt instant
 	// expiresAt is when the entry becomes invalid, unless a change comes first. For a
 	// song without a known end, each poll that still sees it is such a change.
-	expiresAt time.Time
+	expiresAt instant
 	// shownFrom is when strangers see the entry, if it is pending.
-	shownFrom time.Time
-	// isPublic: strangers see the entry.
-	isPublic bool
+	shownFrom instant
 	// deadline is when the entry expires, or when time alone may show it to more viewers.
-	deadline      time.Time
-	deadlineIndex int
+	deadline      instant
 	seed          uint64 // see hourSeed
-	item          []byte // the entry as JSON, during a tick
+	deadlineIndex int
+	isPaused      bool // only streams show such a user
+	isPublic      bool // strangers see the entry
 }
 
 // newEntry returns false for a user who has no open play, or whose track has no title.
@@ -306,26 +350,93 @@ func newEntry(p songspy.BoardEntry) (*entry, bool) {
 	if !p.Playing.IsOpen() || p.Track.ID == 0 || p.Track.Title == "" {
 		return nil, false
 	}
-	return &entry{BoardEntry: p, expiresAt: p.Playing.ShownUntil(), seed: hourSeed(&p)}, true
+	return &entry{
+		user: p.User.ID, publicID: p.User.PublicID, name: p.User.PublicName(), picture: p.User.PublicPicture(), track: &p.Track, rule: p.Rule,
+		startedAt: instantOf(p.Playing.StartedAt), endsAt: instantOrNone(p.Playing.EndsAt),
+		observedAt: instantOf(p.Playing.ObservedAt), seenAt: instantOf(p.Playing.SeenAt), pausedAt: instantOrNone(p.Playing.PausedSince),
+		expiresAt: instantOf(p.Playing.ShownUntil()), isPaused: p.Playing.State == songspy.PlayerPaused, seed: hourSeed(&p),
+	}, true
 }
 
-// isPaused reports whether the user has paused. Only streams show such a user.
-func (e *entry) isPaused() bool { return e.Playing.State == songspy.PlayerPaused }
+// boardEntry returns the entry as viewers get it.
+func (e *entry) boardEntry() songspy.BoardEntry {
+	b := songspy.BoardEntry{
+		User:    songspy.User{ID: e.user, PublicID: e.publicID, PictureURL: e.picture, ShowPicture: e.picture != ""},
+		Playing: e.playing(), Track: *e.track, Rule: e.rule,
+	}
+	if e.name != "" {
+		b.User.NickName = &e.name
+	}
+	return b
+}
+
+func (e *entry) playing() songspy.NowPlaying {
+	return songspy.NowPlaying{
+		UserID: e.user, State: e.state(), TrackID: e.track.ID, TrackURI: e.track.URI, DurationMS: e.track.DurationMS,
+		StartedAt: e.startedAt.time(), EndsAt: e.endsAt.timeOrNil(),
+		ObservedAt: e.observedAt.time(), SeenAt: e.seenAt.time(), PausedSince: e.pausedAt.timeOrNil(),
+	}
+}
+
+func (e *entry) state() songspy.PlayerState {
+	if e.isPaused {
+		return songspy.PlayerPaused
+	}
+	return songspy.PlayerPlaying
+}
 
 // nextDeadline returns the deadline of the entry, which is after now.
-func (e *entry) nextDeadline(now time.Time) time.Time {
-	next := visibility.NextChange(e.Rule, e.thing(), now)
-	if next.IsZero() || e.expiresAt.Before(next) {
+func (e *entry) nextDeadline(now time.Time) instant {
+	next := instantOf(visibility.NextChange(e.rule, e.thing(), now))
+	if next == 0 {
 		return e.expiresAt
 	}
-	return next
+	return min(next, e.expiresAt)
+}
+
+// instant is a time as Unix nanoseconds, which needs a third of the memory. 0 is no time.
+type instant int64
+
+// lastInstant stands for all times that are further in the future.
+const lastInstant = instant(math.MaxInt64)
+
+func instantOf(t time.Time) instant {
+	const lastYear = 2261
+	switch {
+	case t.IsZero():
+		return 0
+	case t.Year() > lastYear:
+		return lastInstant
+	}
+	return instant(t.UnixNano())
+}
+
+func instantOrNone(t *time.Time) instant {
+	if t == nil {
+		return 0
+	}
+	return instantOf(*t)
+}
+
+func (i instant) time() time.Time {
+	if i == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(i)).UTC()
+}
+
+func (i instant) timeOrNil() *time.Time {
+	if i == 0 {
+		return nil
+	}
+	return new(i.time())
 }
 
 // deadlines is a heap of entries, the soonest deadline first.
 type deadlines []*entry
 
 func (d deadlines) Len() int           { return len(d) }
-func (d deadlines) Less(i, j int) bool { return d[i].deadline.Before(d[j].deadline) }
+func (d deadlines) Less(i, j int) bool { return d[i].deadline < d[j].deadline }
 
 func (d deadlines) Swap(i, j int) {
 	d[i], d[j] = d[j], d[i]
@@ -349,17 +460,26 @@ func (d *deadlines) Pop() any {
 }
 
 // isExpired reports whether the entry is no longer valid.
-func (e *entry) isExpired(now time.Time) bool { return !now.Before(e.expiresAt) }
+func (e *entry) isExpired(now time.Time) bool { return instantOf(now) >= e.expiresAt }
 
-func (e *entry) thing() visibility.Thing { return visibility.NowThing(&e.Track, e.Playing.StartedAt) }
+func (e *entry) thing() visibility.Thing { return visibility.NowThing(e.track, e.startedAt.time()) }
+
+// isVisible reports whether the viewer sees the entry.
+func (e *entry) isVisible(v visibility.Viewer, now time.Time) bool {
+	_, ok := visibility.Reveal(e, e.user, e.rule, e.thing(), v, now)
+	return ok
+}
 
 func (e *entry) reveal(v visibility.Viewer, now time.Time) (visibility.Seen[songspy.BoardEntry], bool) {
-	return visibility.Reveal(&e.BoardEntry, e.User.ID, e.Rule, e.thing(), v, now)
+	if !e.isVisible(v, now) {
+		return visibility.Seen[songspy.BoardEntry]{}, false
+	}
+	return visibility.Reveal(new(e.boardEntry()), e.user, e.rule, e.thing(), v, now)
 }
 
 // visibleFrom returns when strangers see the entry; zero if never without a change.
 func (e *entry) visibleFrom(now time.Time) time.Time {
-	return visibility.VisibleFrom(e.User.ID, e.Rule, e.thing(), visibility.Anonymous(), now)
+	return visibility.VisibleFrom(e.user, e.rule, e.thing(), visibility.Anonymous(), now)
 }
 
 // Position is a place in the order of the board: the start of a play, and its user.
@@ -373,24 +493,22 @@ var beginning = Position{StartedAt: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC
 
 // entry returns an entry at the position.
 func (p Position) entry() *entry {
-	e := &entry{}
-	e.Playing.StartedAt, e.User.PublicID = p.StartedAt, p.User
-	return e
+	return &entry{startedAt: instantOf(p.StartedAt), publicID: p.User, track: &songspy.Track{}}
 }
 
 // compare orders entries as the board shows them: newest start first, then by public id.
 func compare(a, b *entry) int {
-	return cmp.Or(b.Playing.StartedAt.Compare(a.Playing.StartedAt), cmp.Compare(a.User.PublicID, b.User.PublicID))
+	return cmp.Or(cmp.Compare(b.startedAt, a.startedAt), cmp.Compare(a.publicID, b.publicID))
 }
 
 func isBefore(a, b *entry) bool { return compare(a, b) < 0 }
 
 // isBeforeByTrack orders entries by track, then as the board does.
 func isBeforeByTrack(a, b *entry) bool {
-	return cmp.Or(cmp.Compare(a.Track.PublicID, b.Track.PublicID), compare(a, b)) < 0
+	return cmp.Or(cmp.Compare(a.track.PublicID, b.track.PublicID), compare(a, b)) < 0
 }
 
 // isShownSooner orders pending entries by when strangers see them.
 func isShownSooner(a, b *entry) bool {
-	return cmp.Or(a.shownFrom.Compare(b.shownFrom), compare(a, b)) < 0
+	return cmp.Or(cmp.Compare(a.shownFrom, b.shownFrom), compare(a, b)) < 0
 }

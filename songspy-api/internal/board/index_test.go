@@ -164,7 +164,7 @@ func checkPages(t *rapid.T, c *index, v visibility.Viewer, want []songspy.UserID
 	for _, track := range []songspy.PublicID{1, 2, 3} {
 		seen := c.listeners(v, track, 8, now)
 		got := ids(seen)
-		if want := slices.DeleteFunc(slices.Clone(want), func(id songspy.UserID) bool { return c.byUser[id].Track.PublicID != track }); !slices.Equal(got, want) {
+		if want := slices.DeleteFunc(slices.Clone(want), func(id songspy.UserID) bool { return c.byUser[id].track.PublicID != track }); !slices.Equal(got, want) {
 			t.Fatalf("track %d has the listeners %v, want %v", track, got, want)
 		}
 	}

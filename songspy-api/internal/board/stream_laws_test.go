@@ -96,7 +96,7 @@ func (w *streamWorld) visible(v visibility.Viewer, seed uint64) (visible []ranke
 		if !ok || e.isExpired(w.now) {
 			continue
 		}
-		if _, ok := e.reveal(v, w.now); ok {
+		if e.isVisible(v, w.now) {
 			visible = append(visible, ranked{e.rankIn(seed), e})
 		}
 	}
@@ -106,7 +106,7 @@ func (w *streamWorld) visible(v visibility.Viewer, seed uint64) (visible []ranke
 
 func usersOf(entries []ranked) (ids []songspy.UserID) {
 	for _, e := range entries {
-		ids = append(ids, e.User.ID)
+		ids = append(ids, e.user)
 	}
 	slices.Sort(ids)
 	return ids
@@ -186,7 +186,7 @@ func (w *streamWorld) check(t *rapid.T, r *reader, v visibility.Viewer) {
 	for _, topic := range r.opts.Topics {
 		var want []ranked
 		for _, e := range w.visible(v, 1) {
-			if topic.shows(e.entry) && (topic.Kind != TopicFollowing || slices.Contains(v.Follows(), e.User.ID)) {
+			if topic.shows(e.entry) && (topic.Kind != TopicFollowing || slices.Contains(v.Follows(), e.user)) {
 				want = append(want, e)
 			}
 		}
@@ -194,9 +194,9 @@ func (w *streamWorld) check(t *rapid.T, r *reader, v visibility.Viewer) {
 			t.Fatalf("%s shows %d, want %d", topic.Name, got, usersOf(want))
 		}
 		for _, e := range want {
-			got := r.topics[topic.Name].users[e.User.ID]
-			if got.Track != e.Track.PublicID || got.State != e.Playing.State || got.Started != e.Playing.StartedAt.UnixMilli() || got.Name != e.User.PublicName() {
-				t.Fatalf("%s shows %+v, want %+v of %s", topic.Name, got, e.Playing, e.User.PublicName())
+			got := r.topics[topic.Name].users[e.user]
+			if got.Track != e.track.PublicID || got.State != e.state() || got.Started != e.startedAt.time().UnixMilli() || got.Name != e.name {
+				t.Fatalf("%s shows %+v, want %+v of %s", topic.Name, got, e.playing(), e.name)
 			}
 		}
 	}
@@ -262,7 +262,7 @@ func TestStreams_AWindowShowsTheSmallestRanks(t *testing.T) {
 					t.Fatalf("%d stays with a new track, and is not among the best", id)
 				}
 				if !stayed && step > 0 && slices.ContainsFunc(visible, func(e ranked) bool {
-					_, shown := now[e.User.ID]
+					_, shown := now[e.user]
 					return !shown && compareRank(e, find(visible, id)) < 0
 				}) {
 					t.Fatalf("%d is new, although a smaller rank waits", id)
@@ -304,7 +304,7 @@ func TestStreams_AWindowShowsTheSmallestRanks(t *testing.T) {
 }
 
 func find(entries []ranked, id songspy.UserID) ranked {
-	i := slices.IndexFunc(entries, func(e ranked) bool { return e.User.ID == id })
+	i := slices.IndexFunc(entries, func(e ranked) bool { return e.user == id })
 	return entries[i]
 }
 

@@ -179,7 +179,7 @@ func (b *Board) tick(now time.Time) {
 	if len(h.open) == 0 {
 		return
 	}
-	t := &tick{board: b, now: now, touched: map[*subscription]struct{}{}, streams: map[*Stream]struct{}{}}
+	t := &tick{board: b, now: now, touched: map[*subscription]struct{}{}, streams: map[*Stream]struct{}{}, items: map[*entry][]byte{}}
 	isAvailable := b.readyAt(now) == nil
 	all := h.isReloaded || isAvailable != h.isAvailable
 	h.isReloaded, h.isAvailable = false, isAvailable
@@ -224,18 +224,15 @@ func (b *Board) tick(now time.Time) {
 		}
 	}
 	h.joining = h.joining[:0]
-	for _, e := range t.rendered {
-		e.item = nil
-	}
 }
 
 // tick is the work of one tick.
 type tick struct {
-	board    *Board
-	now      time.Time
-	touched  map[*subscription]struct{} // subscriptions whose own view may have changed
-	streams  map[*Stream]struct{}       // streams with frames
-	rendered []*entry                   // with an item, for this tick only
+	board   *Board
+	now     time.Time
+	touched map[*subscription]struct{} // subscriptions whose own view may have changed
+	streams map[*Stream]struct{}       // streams with frames
+	items   map[*entry][]byte          // entries as JSON
 }
 
 // apply applies the change of one user to the shared topics, and finds the streams that
@@ -251,7 +248,7 @@ func (t *tick) apply(id songspy.UserID, before, after *entry) {
 		if e == nil {
 			continue
 		}
-		key := sharedKey{TopicTrack, uint64(e.Track.PublicID), "track:" + songspy.Handle(e.Track.PublicID)}
+		key := sharedKey{TopicTrack, uint64(e.track.PublicID), "track:" + songspy.Handle(e.track.PublicID)}
 		if s := h.shared[key]; s != nil {
 			s.apply(before, after)
 		}
@@ -357,8 +354,7 @@ func (t *tick) sees(topic *Topic, v visibility.Viewer, e *entry) bool {
 	if !t.board.streams.isAvailable || e.isExpired(t.now) || !topic.shows(e) {
 		return false
 	}
-	_, ok := e.reveal(v, t.now)
-	return ok
+	return e.isVisible(v, t.now)
 }
 
 // filter returns the entries that the topic shows to the viewer.
@@ -477,15 +473,17 @@ func (t *tick) sharedTopic(key sharedKey, topic Topic) *sharedTopic {
 // it. All viewers of a tick share the text.
 func (t *tick) itemFor(v visibility.Viewer) func(*entry) []byte {
 	return func(e *entry) []byte {
-		seen, ok := e.reveal(v, t.now)
-		if !ok {
+		if !e.isVisible(v, t.now) {
 			return nil
 		}
-		if e.item == nil {
-			e.item = t.board.opts.RenderLive(seen)
-			t.rendered = append(t.rendered, e)
+		item := t.items[e]
+		if item == nil {
+			if seen, ok := e.reveal(v, t.now); ok {
+				item = t.board.opts.RenderLive(seen)
+				t.items[e] = item
+			}
 		}
-		return e.item
+		return item
 	}
 }
 
@@ -514,7 +512,7 @@ func (b *Board) Watched() []Watch {
 			if !known {
 				for _, e := range v.slots {
 					if e != nil {
-						users = append(users, e.User.ID)
+						users = append(users, e.user)
 					}
 				}
 				users = slices.Clip(users)
@@ -570,7 +568,7 @@ func (s *sharedTopic) rank(x *index) {
 	for s.below = s.firstBound(len(x.byUser)); ; s.below = double(s.below) {
 		s.ranked = s.ranked[:0]
 		for e := range s.entries(x) {
-			if rank := e.rankIn(s.key.seed); e.isPublic && (rank < s.below || held[e.User.ID]) {
+			if rank := e.rankIn(s.key.seed); e.isPublic && (rank < s.below || held[e.user]) {
 				s.ranked = append(s.ranked, ranked{rank, e})
 			}
 		}
@@ -585,7 +583,7 @@ func (s *sharedTopic) rank(x *index) {
 func (s *sharedTopic) hold(held map[songspy.UserID]bool, v *view) {
 	for _, e := range v.slots {
 		if e != nil {
-			held[e.User.ID] = true
+			held[e.user] = true
 		}
 	}
 }
@@ -649,6 +647,6 @@ func (s *sharedTopic) entries(x *index) func(func(*entry) bool) {
 		return maps.Values(x.byUser)
 	}
 	from := beginning.entry()
-	from.Track.PublicID = s.view.topic.Handle
+	from.track.PublicID = s.view.topic.Handle
 	return untilOtherTrack(after(x.byTrack, from), s.view.topic.Handle)
 }

@@ -65,9 +65,9 @@ func ParseTopic(name string) (Topic, bool) {
 func (t *Topic) shows(e *entry) bool {
 	switch t.Kind {
 	case TopicTrack:
-		return e.Track.PublicID == t.Handle
+		return e.track.PublicID == t.Handle
 	case TopicPerson:
-		return e.User.ID == t.User
+		return e.user == t.User
 	}
 	return true
 }
@@ -89,7 +89,7 @@ type ranked struct {
 }
 
 func compareRank(a, b ranked) int {
-	return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.User.PublicID, b.User.PublicID))
+	return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.publicID, b.publicID))
 }
 
 // hourSeed returns a number that is random for each user and hour. The hour is the one

@@ -1,6 +1,7 @@
 package board
 
 import (
+	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -36,13 +37,13 @@ func (v *view) update(candidates []ranked, current func(songspy.UserID) *entry) 
 		if before == nil {
 			continue
 		}
-		after := current(before.User.ID)
+		after := current(before.user)
 		if after == nil || after.beganAfter(before) && isBeyond(after) {
-			d.gone = append(d.gone, songspy.Handle(before.User.PublicID))
+			d.gone = append(d.gone, songspy.Handle(before.publicID))
 			v.slots[i] = nil
 			continue
 		}
-		v.slots[i], shown[after.User.ID] = after, true
+		v.slots[i], shown[after.user] = after, true
 		if !after.rendersLike(before) {
 			d.changed = append(d.changed, i)
 		}
@@ -52,7 +53,7 @@ func (v *view) update(candidates []ranked, current func(songspy.UserID) *entry) 
 		if size > 0 && len(shown) == size {
 			break
 		}
-		if shown[c.User.ID] {
+		if shown[c.user] {
 			continue
 		}
 		for slot < len(v.slots) && v.slots[slot] != nil {
@@ -61,7 +62,7 @@ func (v *view) update(candidates []ranked, current func(songspy.UserID) *entry) 
 		if slot == len(v.slots) {
 			v.slots = append(v.slots, nil)
 		}
-		v.slots[slot], shown[c.User.ID] = c.entry, true
+		v.slots[slot], shown[c.user] = c.entry, true
 		d.changed = append(d.changed, slot)
 	}
 	slices.Sort(d.changed)
@@ -74,19 +75,14 @@ const restartTolerance = 30 * time.Second
 
 // beganAfter reports whether the entry is another play than the earlier one.
 func (e *entry) beganAfter(before *entry) bool {
-	return e.Track.PublicID != before.Track.PublicID || e.Playing.StartedAt.Sub(before.Playing.StartedAt).Abs() > restartTolerance
+	return e.track.PublicID != before.track.PublicID || e.startedAt.time().Sub(before.startedAt.time()).Abs() > restartTolerance
 }
 
 // rendersLike reports whether both entries are rendered to the same text.
 func (e *entry) rendersLike(other *entry) bool {
-	if e == other {
-		return true
-	}
-	ends, otherEnds := e.Playing.EndsAt, other.Playing.EndsAt
-	return e.Track.PublicID == other.Track.PublicID && e.Playing.State == other.Playing.State && e.Playing.StartedAt.Equal(other.Playing.StartedAt) &&
-		(ends == nil) == (otherEnds == nil) && (ends == nil || ends.Equal(*otherEnds)) &&
-		e.User.PublicName() == other.User.PublicName() && e.User.PublicPicture() == other.User.PublicPicture() &&
-		e.Track.Title == other.Track.Title && e.Track.ImageURL == other.Track.ImageURL && slices.Equal(e.Track.ArtistRefs, other.Track.ArtistRefs)
+	return e == other ||
+		e.track.PublicID == other.track.PublicID && e.isPaused == other.isPaused && e.startedAt == other.startedAt && e.endsAt == other.endsAt &&
+			e.name == other.name && e.picture == other.picture && (e.track == other.track || reflect.DeepEqual(e.track, other.track))
 }
 
 // frame returns the events of a difference, in the format of server-sent events; nil if
@@ -100,13 +96,10 @@ func (v *view) frame(d difference, item func(*entry) []byte) (frame []byte) {
 		}
 		frame = append(frame, "]}\n\n"...)
 	}
-	for _, event := range []struct {
-		name  string
-		state songspy.PlayerState
-	}{{"paused", songspy.PlayerPaused}, {"playing", songspy.PlayerPlaying}} {
-		slots := slices.DeleteFunc(slices.Clone(d.changed), func(i int) bool { return v.slots[i].Playing.State != event.state })
+	for _, state := range []songspy.PlayerState{songspy.PlayerPaused, songspy.PlayerPlaying} { // they are the names of events too
+		slots := slices.DeleteFunc(slices.Clone(d.changed), func(i int) bool { return v.slots[i].state() != state })
 		if len(slots) > 0 {
-			frame = v.appendItems(v.beginEvent(frame, event.name), slots, item)
+			frame = v.appendItems(v.beginEvent(frame, string(state)), slots, item)
 		}
 	}
 	return frame
