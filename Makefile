@@ -12,7 +12,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help up build images test test-days test-pg test-programs race lint fmt tidy generate verify bench-polls bench-capture bench-board bench-small release clean tools
+.PHONY: help up build images test test-days test-pg test-programs race lint fmt tidy generate verify bench-polls bench-capture bench-board bench-stream bench-small release clean tools
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,8 +92,12 @@ bench-capture: ## measure how many plays of 200 simulated people in a week are r
 bench-board: ## compare the board with 100,000 users with a bare handler; BOARDFLAGS="-users 1000000"
 	@exec go run ./songspy-api/bench $(BOARDFLAGS)
 
+bench-stream: ## compare streams with a bare loop, and measure many listeners and a restart; STREAMFLAGS="-streams 1000"
+	@exec go run ./songspy-api/bench/stream $(STREAMFLAGS)
+
 bench-small: ## run every bench in a small size, without checking bounds
 	@$(MAKE) --no-print-directory bench-board BOARDFLAGS='-bounds=false -users 500 -changes 50 -viewers 4 -rounds 1 -round 100ms'
+	@$(MAKE) --no-print-directory bench-stream STREAMFLAGS='-bounds=false -streams 20 -listeners 500 -length 1s -rows ab'
 	@$(MAKE) --no-print-directory bench-capture CAPTUREFLAGS='-bounds=false -people 2 -accounts 1 -days 1'
 	@$(MAKE) --no-print-directory bench-capture CAPTUREFLAGS='-bounds=false -people 2 -days 1 -population awkward -only service'
 	@$(MAKE) --no-print-directory bench-polls POLLFLAGS='-bounds=false -people 200 -interval 10s -rounds 1 -within 10m'

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -41,6 +42,9 @@ func TestProxyExamples_ServeTheAPIAndForwardClientAddresses(t *testing.T) {
 	for name, start := range map[string]func(*testing.T, string) proxy{"nginx": startNginx, "caddy": startCaddy} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := exec.LookPath(name); err != nil {
+				if name == "nginx" && os.Getenv("CI") != "" {
+					t.Fatal("nginx is not installed")
+				}
 				t.Skipf("NOT TESTED: %s is not installed", name)
 			}
 			t.Parallel()
@@ -74,6 +78,7 @@ func TestProxyExamples_ServeTheAPIAndForwardClientAddresses(t *testing.T) {
 			if status, body, _ := query("POST", prefix+"/google-auth", `{"accessToken":"`+strings.Repeat("x", 100_000)+`"}`, "Content-Type", "application/json"); !strings.Contains(body, `"result"`) {
 				t.Errorf("the proxy, not the API, answers a body that is too large: status %d, %s", status, body)
 			}
+			p.checkStream(t)
 			query("POST", prefix+"/spotify-auth?code=hunter2", "")
 			if p.log == "" {
 				return
@@ -89,8 +94,34 @@ func TestProxyExamples_ServeTheAPIAndForwardClientAddresses(t *testing.T) {
 	}
 }
 
-// request sends a request for the site to the address. It does not follow redirects.
+// checkStream checks that the proxy passes a stream on while it is open: neither buffered
+// nor compressed.
+func (p proxy) checkStream(t *testing.T) {
+	t.Helper()
+	resp := p.send(t, p.secure, "https", "GET", prefix+"/listening/stream", "", "Accept-Encoding", "gzip, zstd")
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" || resp.Header.Get("Content-Encoding") != "" {
+		t.Errorf("the stream: status %d, headers %v", resp.StatusCode, resp.Header)
+	}
+	in := bufio.NewReader(resp.Body)
+	for _, want := range []string{"retry: ", "\n", "event: snapshot\n", "data: {"} {
+		if line, err := in.ReadString('\n'); err != nil || !strings.HasPrefix(line, want) {
+			t.Fatalf("the stream has the line %q, error %v, want %q", line, err, want)
+		}
+	}
+}
+
+// request sends a request for the site to the address, and reads the answer.
 func (p proxy) request(t *testing.T, addr, scheme, method, path, body string, header ...string) (int, string, http.Header) {
+	t.Helper()
+	resp := p.send(t, addr, scheme, method, path, body, header...)
+	defer resp.Body.Close()
+	got, _ := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(got), resp.Header
+}
+
+// send sends a request for the site to the address. It does not follow redirects.
+func (p proxy) send(t *testing.T, addr, scheme, method, path, body string, header ...string) *http.Response {
 	t.Helper()
 	client := &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -113,9 +144,7 @@ func (p proxy) request(t *testing.T, addr, scheme, method, path, body string, he
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	got, _ := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(got), resp.Header
+	return resp
 }
 
 func startNginx(t *testing.T, upstream string) proxy {

@@ -127,6 +127,8 @@ func measureWindow(ctx context.Context, o options, bound bounder, note noter) er
 		note("a: "+kind+", p50 in ms", runs[i].sinceRendered(50))
 		note("a: "+kind+", p99 in ms", runs[i].sinceRendered(99))
 		note("a: "+kind+", KiB for each stream", runs[i].memory/1024/float64(o.streams))
+		note("a: "+kind+", KiB of reachable heap", runs[i].heap/1024/float64(o.streams))
+		note("a: "+kind+", KiB of stacks", runs[i].stacks/1024/float64(o.streams))
 		note("a: "+kind+", cores", runs[i].cores)
 	}
 	bare, live := runs[0], runs[1]
@@ -233,6 +235,7 @@ type result struct {
 	items             float64 // received
 	rendered, commits []time.Duration
 	memory            float64 // bytes that the streams added to the server
+	heap, stacks      float64 // those of them that are reachable, and in stacks
 	cores             float64
 	boardHeap, resets int64
 }
@@ -305,6 +308,7 @@ func run(ctx context.Context, o options, kind, row, query string, signedIn bool)
 	}
 	readers.Wait()
 	r.memory, r.cores = float64(to.RSS-before.RSS), (to.CPUSeconds-from.CPUSeconds)/o.length.Seconds()
+	r.heap, r.stacks = float64(to.Heap-before.Heap), float64(to.Stacks-before.Stacks)
 	r.boardHeap, r.resets = to.BoardHeap, to.Resets
 	slices.Sort(r.rendered)
 	slices.Sort(r.commits)

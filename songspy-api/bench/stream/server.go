@@ -50,6 +50,7 @@ const (
 type usage struct {
 	RSS        int64   // bytes
 	Heap       int64   // bytes that are reachable
+	Stacks     int64   // bytes of stacks
 	BoardHeap  int64   // bytes that the board added to the heap when it was loaded
 	CPUSeconds float64 // of all threads
 	Resets     int64
@@ -89,6 +90,9 @@ func serve(o options) error {
 
 func (u *usage) measure() {
 	u.Heap = heap()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	u.Stacks = int64(m.StackInuse) //nolint:gosec // far below 2^63
 	var r syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err == nil {
 		u.CPUSeconds = float64(r.Utime.Nano()+r.Stime.Nano()) / 1e9

@@ -100,7 +100,7 @@ func (x *index) share(e *entry) {
 		x.tracks[e.track.PublicID] = t
 	case reflect.DeepEqual(t.track, e.track):
 		e.track = t.track
-	default: // what is known of the track has changed
+	default: // the catalogue has changed the track
 		t.track = e.track
 	}
 	t.entries++
