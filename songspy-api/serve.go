@@ -25,6 +25,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 
 	"github.com/songspy/songspy/songspy-api/internal/apidocs"
+	"github.com/songspy/songspy/songspy-api/internal/attention"
 	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/embeds"
@@ -42,6 +43,7 @@ type service struct {
 	log                           *slog.Logger
 	db                            *store.Store
 	board                         *board.Board
+	attention                     *attention.Reporter
 	webhooks                      *webhook.Service
 	metrics                       *prometheus.Registry
 	spotify                       *spotify.Apps
@@ -104,6 +106,8 @@ func (a *service) run(ctx context.Context) error {
 	defer a.close()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { a.board.Run(ctx); return nil })
+	group.Go(func() error { a.attention.Run(ctx); return nil })
+	group.Go(func() error { a.attention.FollowStreams(ctx, a.board); return nil })
 	group.Go(func() error { a.webhooks.Run(ctx); return nil })
 	group.Go(func() error { a.spotify.SyncBreakers(ctx); return nil })
 	group.Go(func() error {
@@ -167,6 +171,9 @@ func (a *service) buildHandler(s settings) error {
 		return err
 	}
 	ids := httpapi.NewTrackIDs(derived.trackIDs)
+	if s.Service.Attention > 0 {
+		a.attention = attention.New(a.db, derived.viewers, time.Now, a.log)
+	}
 	operators, err := s.operators(derived.operators)
 	if err != nil {
 		return err
@@ -240,8 +247,8 @@ func (a *service) buildHandler(s settings) error {
 // from the first one, so replacing that changes every track id, and operators have to
 // sign in again. The keys that bind authorizations to their users come from all JWT keys.
 type derivedKeys struct {
-	trackIDs, operators []byte
-	authorizations      [][]byte
+	trackIDs, operators, viewers []byte
+	authorizations               [][]byte
 }
 
 func deriveKeys(jwtKeys []config.Key) (d derivedKeys, err error) {
@@ -252,7 +259,7 @@ func deriveKeys(jwtKeys []config.Key) (d derivedKeys, err error) {
 	}
 	for i, k := range jwtKeys {
 		if i == 0 {
-			d.trackIDs, d.operators = derive(k, "track ids"), derive(k, "operators")
+			d.trackIDs, d.operators, d.viewers = derive(k, "track ids"), derive(k, "operators"), derive(k, "viewers")
 		}
 		d.authorizations = append(d.authorizations, derive(k, "spotify authorization"))
 	}

@@ -1,0 +1,231 @@
+// Package attention reports to the batch which users are being watched, so that it polls
+// them more often. Only keyed hashes of viewers are stored.
+package attention
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/songspy/songspy/songspy-api/internal/board"
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
+)
+
+const (
+	// gather is how long new watches are gathered before they are written together.
+	gather = 100 * time.Millisecond
+	// renewal is how often watches are renewed.
+	renewal = 30 * time.Second
+	// life is how long a watch lasts without renewal.
+	life = 75 * time.Second
+	// streamInterval is how often the users that streams show are read.
+	streamInterval = 200 * time.Millisecond
+	// streamLasts is how long a stream counts after it was last read.
+	streamLasts = 2 * time.Second
+	// streamCounts is how long a stream counts after it was opened: a page that nobody
+	// looks at may stay open.
+	streamCounts = 10 * time.Minute
+	// usersMax is how many users one viewer watches at most.
+	usersMax = 256
+)
+
+// Store stores watches for the batch.
+type Store interface {
+	WriteWatches(ctx context.Context, watches []songspy.Watch) error
+	PruneWatches(ctx context.Context) (int64, error)
+}
+
+// Viewer is who watches: an account, or an address if the user is 0.
+type Viewer struct {
+	User    songspy.UserID
+	Address string
+}
+
+// Reporter gathers what viewers watch and writes it. A nil Reporter reports nothing.
+type Reporter struct {
+	store  Store
+	key    []byte
+	source string
+	now    func() time.Time
+	log    *slog.Logger
+
+	mu      sync.Mutex
+	viewers map[songspy.ViewerKey]*viewer
+	changed map[songspy.ViewerKey]bool
+	wake    chan struct{}
+}
+
+// viewer is what one viewer watches, by page.
+type viewer struct {
+	signedIn bool
+	pages    map[string]page
+	openedAt time.Time
+}
+
+type page struct {
+	users []songspy.UserID
+	until time.Time
+}
+
+// New returns a Reporter. The key makes hashes of viewers; replicas share it.
+func New(store Store, key []byte, now func() time.Time, log *slog.Logger) *Reporter {
+	return &Reporter{
+		store: store, key: key, source: rand.Text(), now: now, log: log,
+		viewers: map[songspy.ViewerKey]*viewer{}, changed: map[songspy.ViewerKey]bool{}, wake: make(chan struct{}, 1),
+	}
+}
+
+// Watch records that the viewer sees these users on a page for the given time. It
+// replaces what the viewer saw there before; no users end that.
+func (r *Reporter) Watch(v Viewer, name string, users []songspy.UserID, lasts time.Duration) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key, now := r.keyOf(v), r.now()
+	known := r.viewers[key]
+	if known == nil {
+		if len(users) == 0 {
+			return
+		}
+		known = &viewer{signedIn: v.User != 0, pages: map[string]page{}}
+		r.viewers[key] = known
+	}
+	former, open := known.pages[name]
+	open = open && now.Before(former.until)
+	if len(users) == 0 {
+		delete(known.pages, name)
+	} else {
+		known.pages[name] = page{slices.Clone(users), now.Add(lasts)}
+	}
+	if !open && len(users) > 0 {
+		known.openedAt = now
+	}
+	if !open || !slices.Equal(former.users, users) {
+		r.changed[key] = true
+		select {
+		case r.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// keyOf returns the keyed hash of a viewer. The addresses of one IPv6 subscriber count
+// as one.
+func (r *Reporter) keyOf(v Viewer) (key songspy.ViewerKey) {
+	text := "user " + strconv.FormatInt(int64(v.User), 10)
+	if v.User == 0 {
+		text = "address " + v.Address
+		if addr, err := netip.ParseAddr(v.Address); err == nil {
+			const subscriber = 64
+			addr = addr.Unmap().WithZone("")
+			text = "address " + addr.String()
+			if prefix, err := addr.Prefix(subscriber); err == nil && addr.Is6() {
+				text = "address " + prefix.String()
+			}
+		}
+	}
+	mac := hmac.New(sha256.New, r.key)
+	mac.Write([]byte(text))
+	copy(key[:], mac.Sum(nil))
+	return key
+}
+
+// Run writes watches until ctx ends.
+func (r *Reporter) Run(ctx context.Context) {
+	if r == nil {
+		return
+	}
+	renew := time.NewTicker(renewal)
+	defer renew.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-renew.C:
+			r.write(ctx, true)
+			if _, err := r.store.PruneWatches(ctx); err != nil && ctx.Err() == nil {
+				r.log.WarnContext(ctx, "deleting ended watches failed; it is tried again", slog.Any(logkey.Error, err))
+			}
+		case <-r.wake:
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(gather):
+			}
+			r.write(ctx, false)
+		}
+	}
+}
+
+// write writes the changed watches, or all.
+func (r *Reporter) write(ctx context.Context, all bool) {
+	watches := r.take(all)
+	if err := r.store.WriteWatches(ctx, watches); err != nil && ctx.Err() == nil {
+		r.log.WarnContext(ctx, "reporting watched users failed; the next renewal reports them again", slog.Any(logkey.Error, err))
+	}
+}
+
+// Streams returns what each open stream shows now.
+type Streams interface{ Watched() []board.Watch }
+
+// FollowStreams reports the users that streams show until ctx ends. A stream counts for
+// ten minutes.
+func (r *Reporter) FollowStreams(ctx context.Context, streams Streams) {
+	if r == nil {
+		return
+	}
+	tick := time.NewTicker(streamInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, w := range streams.Watched() {
+			if r.now().Sub(w.OpenedAt) < streamCounts {
+				v := Viewer{User: w.Viewer.Account, Address: w.Viewer.Address.Addr().String()}
+				r.Watch(v, w.OpenedAt.String(), w.Users, streamLasts)
+			}
+		}
+	}
+}
+
+// take returns the changed watches, or all, and forgets viewers who watch nobody.
+func (r *Reporter) take(all bool) (watches []songspy.Watch) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	for key, v := range r.viewers {
+		if !all && !r.changed[key] {
+			continue
+		}
+		w := songspy.Watch{Viewer: key, Source: r.source, SignedIn: v.signedIn, OpenedAt: v.openedAt, Until: now.Add(life)}
+		for name, p := range v.pages {
+			if !now.Before(p.until) {
+				delete(v.pages, name)
+				continue
+			}
+			w.Users = append(w.Users, p.users...)
+		}
+		slices.Sort(w.Users)
+		w.Users = slices.Compact(w.Users)
+		w.Users = w.Users[:min(len(w.Users), usersMax)]
+		if len(w.Users) == 0 {
+			delete(r.viewers, key)
+		}
+		watches = append(watches, w)
+	}
+	clear(r.changed)
+	return watches
+}
