@@ -30,8 +30,8 @@ const (
 	streamInterval = 200 * time.Millisecond
 	// streamLasts is how long a stream counts after it was last read.
 	streamLasts = 2 * time.Second
-	// streamCounts is how long a stream counts after it was opened: a page that nobody
-	// looks at may stay open.
+	// streamCounts is how long a stream counts after it was opened: a page may stay open without
+	// a reader.
 	streamCounts = 10 * time.Minute
 	// usersMax is how many users one viewer watches at most.
 	usersMax = 256

@@ -62,7 +62,7 @@ func TestReporter_FirstSightIsWrittenAtOnceAndRenewedUntilItEnds(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		if got = f.take(); len(got[len(got)-1].Users) != 0 {
-			t.Errorf("the last write is %+v, want that nobody is watched", got[len(got)-1])
+			t.Errorf("the last write is %+v, want no users", got[len(got)-1])
 		}
 		time.Sleep(time.Minute)
 		if got = f.take(); len(got) != 0 {
