@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connect, dataOf, ServiceError } from "./client.js";
+import { readStream, StreamError, type StreamEvent } from "./stream.js";
 
 const baseUrl = process.env["SONGSPY_URL"] ?? "";
 const accessToken = process.env["GOOGLE_TOKEN"] ?? "";
@@ -36,4 +37,28 @@ test("a route without an envelope of its own is typed too", async () => {
   assert.match(data?.serverTime ?? "", /^\d{4}-.*Z$/);
   const again = await client.GET("/v1/songspy/tracks/current-playing", { headers: { "If-None-Match": response.headers.get("ETag") ?? "" } });
   assert.equal(again.response.status, 304);
+});
+
+test("the stream begins with a snapshot of each topic", async () => {
+  const me = await dataOf(client.GET("/v1/songspy/me"));
+  const topics = ["window", "following", `person:${me.handle}`];
+  const snapshots: StreamEvent[] = [];
+  const stop = new AbortController();
+  const reading = readStream({
+    baseUrl, topics, signal: stop.signal, token: () => token,
+    onEvent: (e) => {
+      if (snapshots.push(e) === topics.length) stop.abort();
+    },
+  });
+  await reading;
+  assert.deepEqual(snapshots.map((e) => e.event === "snapshot" && e.topic), topics);
+});
+
+test("the service refuses an unknown topic", async () => {
+  const reading = readStream({ baseUrl, topics: ["nothing"], signal: new AbortController().signal, onEvent: () => assert.fail() });
+  await assert.rejects(reading, (e) => e instanceof StreamError && e.status === 400 && e.fault?.field === "topics");
+});
+
+test("without a session, the topic of followed users ends the reading", async () => {
+  await readStream({ baseUrl, topics: ["following"], signal: new AbortController().signal, onEvent: () => assert.fail() });
 });

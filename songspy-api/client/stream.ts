@@ -1,0 +1,162 @@
+// Reads the stream of the live board with fetch, which can send a JWT. EventSource cannot.
+import type { Fault, Schemas } from "./client.js";
+
+export type StreamEvent =
+  | ({ event: "snapshot" } & Schemas["LiveSnapshot"])
+  | ({ event: "playing" | "paused" } & Schemas["LiveItems"])
+  | ({ event: "gone" } & Schemas["LiveGone"])
+  | ({ event: "reset" } & Schemas["LiveReset"])
+  | ({ event: "end" } & Schemas["LiveEnd"])
+  /** The connection has been missing for 10 s: what is shown may be wrong. A snapshot follows once it is back. */
+  | { event: "lost" };
+
+export interface StreamOptions {
+  baseUrl: string;
+  topics: string[];
+  onEvent: (event: StreamEvent) => void;
+  /** The secret of a share link, for the topic of its user. */
+  link?: string;
+  /** Ends the reading. */
+  signal: AbortSignal;
+  /** The JWT of the next connection. Without it, a browser sends its session cookie. */
+  token?: () => string | undefined;
+  /** Finds out whether the user is signed in, after the session has ended. False ends the reading. */
+  renewSession?: () => Promise<boolean>;
+  random?: () => number;
+}
+
+/** StreamError is thrown if the service refuses the stream, and asking again would not help. */
+export class StreamError extends Error {
+  constructor(readonly status: number, readonly fault: Fault | undefined) {
+    super(fault?.message ?? `the service answered ${status}`);
+  }
+}
+
+/** A connection without an event or a comment for so long is dead. The server sends a comment every 15 s. */
+export const silentAfter = 20_000;
+export const lostAfter = 10_000;
+/** The longest wait before a reconnection. */
+export const longestWait = 60_000;
+
+/**
+ * readStream calls onEvent for each event, and reconnects, until the signal is aborted or
+ * the session has ended for good. It throws a StreamError for a stream that the service
+ * does not know or does not permit.
+ */
+export async function readStream(o: StreamOptions): Promise<void> {
+  const state: State = { retry: 1000, failures: 0 };
+  const lost = () => o.onEvent({ event: "lost" });
+  let alarm: ReturnType<typeof setTimeout> | undefined;
+  try {
+    while (!o.signal.aborted) {
+      const end = await connectOnce(o, state, () => {
+        clearTimeout(alarm);
+        alarm = undefined;
+      });
+      if (o.signal.aborted) return;
+      if (end.kind === "session" && !(await (o.renewSession ?? (async () => false))())) return;
+      alarm ??= setTimeout(lost, lostAfter);
+      // Full jitter: clients that were disconnected together do not come back together.
+      const jitter = (o.random ?? Math.random)() * Math.min(longestWait, state.retry * 2 ** state.failures);
+      state.failures = Math.min(state.failures + 1, 16);
+      await pause(end.retryAfter + jitter, o.signal);
+    }
+  } finally {
+    clearTimeout(alarm);
+  }
+}
+
+/** What is kept between connections: the server's retry, in ms, and how many connections failed in a row. */
+interface State {
+  retry: number;
+  failures: number;
+}
+
+interface End {
+  kind: "closed" | "session";
+  retryAfter: number; // ms
+}
+
+/** connectOnce reads one connection to its end. It calls connected at the first snapshot. */
+async function connectOnce(o: StreamOptions, state: State, connected: () => void): Promise<End> {
+  const end: End = { kind: "closed", retryAfter: 0 };
+  const connection = new AbortController();
+  const stop = () => connection.abort();
+  o.signal.addEventListener("abort", stop);
+  let watch = setTimeout(stop, silentAfter);
+  let delivering = false;
+  try {
+    const address = new URL("/v1/songspy/listening/stream", o.baseUrl);
+    address.searchParams.set("topics", o.topics.join(","));
+    if (o.link !== undefined) address.searchParams.set("link", o.link);
+    const token = o.token?.();
+    const headers: HeadersInit = { Accept: "text/event-stream", ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }) };
+    const response = await fetch(address, { headers, signal: connection.signal, cache: "no-store" });
+    if (!response.ok || response.body === null) {
+      const body = (await response.json().catch(() => undefined)) as { error?: Fault } | undefined;
+      if (response.status === 401) end.kind = "session";
+      else if (response.status < 500 && response.status !== 429) throw new StreamError(response.status, body?.error);
+      end.retryAfter = 1000 * (Number(response.headers.get("Retry-After")) || 0);
+      return end;
+    }
+    for await (const field of fields(response.body)) {
+      clearTimeout(watch);
+      watch = setTimeout(stop, silentAfter);
+      if (field.retry !== undefined) state.retry = field.retry;
+      if (field.event === undefined) continue;
+      delivering = true;
+      o.onEvent(field.event);
+      delivering = false;
+      if (field.event.event === "snapshot") {
+        state.failures = 0;
+        connected();
+      }
+      if (field.event.event === "end") {
+        if (field.event.reason === "session") end.kind = "session";
+        return end;
+      }
+    }
+  } catch (e) {
+    if (delivering || e instanceof StreamError) throw e; // otherwise the connection broke
+  } finally {
+    clearTimeout(watch);
+    o.signal.removeEventListener("abort", stop);
+    connection.abort();
+  }
+  return end;
+}
+
+/** fields yields once for each event, for each retry, and for each part that has neither: a sign of life. */
+async function* fields(body: ReadableStream<Uint8Array>): AsyncGenerator<{ event?: StreamEvent; retry?: number }> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  let name = "";
+  let data: string[] = [];
+  for await (const part of body) {
+    yield {};
+    const lines = (rest + decoder.decode(part, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      const colon = line.indexOf(":");
+      const [field, value] = colon < 0 ? [line, ""] : [line.slice(0, colon), line.slice(colon + 1).replace(/^ /, "")];
+      if (line === "" && data.length > 0) yield { event: { event: name, ...JSON.parse(data.join("\n")) } as StreamEvent };
+      if (line === "") [name, data] = ["", []];
+      else if (field === "event") name = value;
+      else if (field === "data") data.push(value);
+      else if (field === "retry" && /^\d+$/.test(value)) yield { retry: Number(value) };
+    }
+  }
+}
+
+/** pause waits for so many ms, or until the signal is aborted. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    const finish = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", finish);
+      done();
+    };
+    const timer = setTimeout(finish, ms);
+    signal.addEventListener("abort", finish);
+  });
+}
