@@ -38,6 +38,7 @@ var knownVariables = map[string]bool{
 	"SONGSPY_NOTIFICATION_WEBHOOK_SECRET": true,
 	"SONGSPY_NOTIFICATION_WEBHOOK_URL":    true,
 	"SONGSPY_OPERATOR_EMAIL":              true,
+	"SONGSPY_OPERATORS":                   true,
 	"SONGSPY_POLL_CONCURRENCY":            false,
 	"SONGSPY_POLL_INTERVAL":               false,
 	"SONGSPY_PUBLIC_URL":                  false,
@@ -74,6 +75,7 @@ var knownVariables = map[string]bool{
 var renamedVariables = map[string]string{
 	"SONGSPY_NOTICE_WEBHOOK_SECRET": "SONGSPY_NOTIFICATION_WEBHOOK_SECRET",
 	"SONGSPY_NOTICE_WEBHOOK_URL":    "SONGSPY_NOTIFICATION_WEBHOOK_URL",
+	"SONGSPY_SPOTIFY_OWN_APPS":      "SONGSPY_SPOTIFY_USER_APPS",
 }
 
 // foreignVariables matches variables with the same prefix that Load does not
