@@ -34,7 +34,7 @@ type Allowance struct {
 	all       bucket
 	anonymous bucket // for all viewers together who are not signed in
 	viewers   map[Viewer]*account
-	counts    [2]int // the viewers who are not signed in, and those who are
+	counts    [2]int // the viewers who are not signed in, and the viewers who are
 	prunedAt  time.Time
 }
 

@@ -50,21 +50,21 @@ func TestReporter_FirstSightIsWrittenAtOnceAndRenewedUntilItEnds(t *testing.T) {
 		me := Viewer{User: 7}
 		r.Watch(me, "listening", []songspy.UserID{3, 1}, time.Minute)
 		r.Watch(me, "person", []songspy.UserID{1, 2}, 2*time.Minute)
-		time.Sleep(200 * time.Millisecond)
+		<-time.After(200 * time.Millisecond)
 		got := f.take()
-		if len(got) != 1 || !slices.Equal(got[0].Users, []songspy.UserID{1, 2, 3}) || !got[0].SignedIn || got[0].Until.Sub(time.Now()) > life {
+		if len(got) != 1 || !slices.Equal(got[0].Users, []songspy.UserID{1, 2, 3}) || !got[0].SignedIn || time.Until(got[0].Until) > life {
 			t.Fatalf("after the first sight %+v was written", got)
 		}
-		time.Sleep(65 * time.Second)
+		<-time.After(65 * time.Second)
 		got = f.take()
 		if len(got) != 2 || !slices.Equal(got[1].Users, []songspy.UserID{1, 2}) && !slices.Equal(got[1].Users, []songspy.UserID{1, 2, 3}) {
 			t.Errorf("the renewals are %+v, want two", got)
 		}
-		time.Sleep(2 * time.Minute)
+		<-time.After(2 * time.Minute)
 		if got = f.take(); len(got[len(got)-1].Users) != 0 {
 			t.Errorf("the last write is %+v, want no users", got[len(got)-1])
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		if got = f.take(); len(got) != 0 {
 			t.Errorf("after the end %+v was written", got)
 		}
@@ -110,17 +110,17 @@ func TestReporter_AStreamCountsForTenMinutes(t *testing.T) {
 		go r.FollowStreams(ctx, streams)
 		open := board.Watch{Viewer: board.ViewerKey{Account: 7}, OpenedAt: time.Now(), Users: []songspy.UserID{1}}
 		streams.show(open)
-		time.Sleep(500 * time.Millisecond)
+		<-time.After(500 * time.Millisecond)
 		if got := f.take(); len(got) != 1 || !slices.Equal(got[0].Users, open.Users) {
 			t.Fatalf("500 ms after a stream began %+v was written", got)
 		}
 		open.Users = []songspy.UserID{1, 2}
 		streams.show(open)
-		time.Sleep(9 * time.Minute)
+		<-time.After(9 * time.Minute)
 		if got := f.take(); !slices.Equal(got[len(got)-1].Users, open.Users) {
 			t.Errorf("after nine minutes %+v was written", got[len(got)-1])
 		}
-		time.Sleep(2 * time.Minute)
+		<-time.After(2 * time.Minute)
 		if got := f.take(); len(got[len(got)-1].Users) != 0 {
 			t.Errorf("after eleven minutes %+v was written", got[len(got)-1])
 		}

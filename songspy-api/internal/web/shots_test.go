@@ -19,9 +19,16 @@ import (
 var (
 	nicknames = []string{"민아", "Jonas", "서준", "달토끼", "Ines", "하루", "몽글몽글", "Theo", "윤슬", "Priya", "라디오헤드폰", "Camille", "지우", "새벽두시", "Oskar", "하람", "Noor", "은하수", "Bea", "도토리"}
 	songs     = [][3]string{
-		{"밤의 가장자리", "유하", "첫 번째 겨울"}, {"Slow Harbour", "The Paper Kites Club", "Tide Tables"}, {"우리가 지나온 여름", "새벽공방", "여름 뒤"},
-		{"Glasshouse", "Marlo Vance", "Rooms Without Doors"}, {"창문을 열면", "이온", "온도"}, {"Northbound (feat. Lia Moreau)", "Kaito & The Lanterns", "Signals"},
-		{"파도", "Sea Of Trees", "물의 이름"}, {"Everything I Meant To Say Before You Left The Room", "Juniper Hale", "Letters"}, {"한낮의 꿈", "오후 네 시", "한낮"}, {"Bloom", "Ada Lindqvist", "Bloom"},
+		{"밤의 가장자리", "유하", "첫 번째 겨울"},
+		{"Slow Harbour", "The Paper Kites Club", "Tide Tables"},
+		{"우리가 지나온 여름", "새벽공방", "여름 뒤"},
+		{"Glasshouse", "Marlo Vance", "Rooms Without Doors"},
+		{"창문을 열면", "이온", "온도"},
+		{"Northbound (feat. Lia Moreau)", "Kaito & The Lanterns", "Signals"},
+		{"파도", "Sea Of Trees", "물의 이름"},
+		{"Everything I Meant To Say Before You Left The Room", "Juniper Hale", "Letters"},
+		{"한낮의 꿈", "오후 네 시", "한낮"},
+		{"Bloom", "Ada Lindqvist", "Bloom"},
 	}
 )
 

@@ -413,9 +413,13 @@ func TestTest_SaysWhyAMessageDidNotArriveAndFollowsNoRedirect(t *testing.T) {
 			err     error
 			failure songspy.WebhookFailure
 		}{
-			{200, nil, ""}, {302, nil, songspy.WebhookRejected}, {404, nil, songspy.WebhookRejected}, {410, nil, songspy.WebhookGone},
+			{200, nil, ""},
+			{302, nil, songspy.WebhookRejected},
+			{404, nil, songspy.WebhookRejected},
+			{410, nil, songspy.WebhookGone},
 			{0, &net.DNSError{Err: "no such host", Name: "hook.example"}, songspy.WebhookUnknownHost},
-			{0, context.DeadlineExceeded, songspy.WebhookTimeout}, {0, net.ErrClosed, songspy.WebhookUnreachable},
+			{0, context.DeadlineExceeded, songspy.WebhookTimeout},
+			{0, net.ErrClosed, songspy.WebhookUnreachable},
 		} {
 			w := newWorld(t)
 			w.receiver.status, w.receiver.err = c.status, c.err

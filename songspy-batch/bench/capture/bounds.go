@@ -131,7 +131,7 @@ func (r *report) checkPolicy(name string, b bounds) (missed []string) {
 		miss(b.moreCalls, calls > b.moreCalls, "%.3f times the calls without viewers; the bound is at most %.2f", calls, b.moreCalls)
 	}
 	if len(res.ViewerDelay) > 1 {
-		miss(b.viewerP90, res.ViewerDelay[1] > b.viewerP90, "a tenth of what viewers see comes later than %.1f s", res.ViewerDelay[1])
+		miss(b.viewerP90, res.ViewerDelay[1] > b.viewerP90, "a tenth of the changes reach viewers later than %.1f s", res.ViewerDelay[1])
 	}
 	miss(b.provable, res.Provable.ratio() < b.provable, "recall of provable plays is %v", res.Provable)
 	miss(b.all, res.Plays.ratio() < b.all, "recall of all plays is %v", res.Plays)

@@ -72,13 +72,13 @@ func firstAfter(h *harness, token string, at time.Time) time.Duration {
 func TestAttention_OpeningAPagePollsWhoListens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, f := watchedPoller(t, 0.15)
-		time.Sleep(30*time.Minute + 60*time.Second) // the song plays for a minute
+		<-time.After(30*time.Minute + 60*time.Second) // the song plays for a minute
 		opened := time.Now()
 		if polled := h.player.pollTimes("1/1"); opened.Sub(polled[len(polled)-1]) < attention.MinGap {
 			t.Fatalf("the last poll came %v ago", opened.Sub(polled[len(polled)-1]))
 		}
 		f.write(watching(1, 1, 2))
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		if got := firstAfter(h, "1/1", opened); got > 500*time.Millisecond {
 			t.Errorf("the user who listens was polled after %v, want at most 500ms", got)
 		}
@@ -91,22 +91,22 @@ func TestAttention_OpeningAPagePollsWhoListens(t *testing.T) {
 func TestAttention_OwnPagePollsAnIdleUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, f := watchedPoller(t, 0.15)
-		time.Sleep(30 * time.Minute)
+		<-time.After(30 * time.Minute)
 		for firstAfter(h, "2/1", time.Now().Add(-30*time.Second)) < time.Hour { // until the last poll is old enough
-			time.Sleep(10 * time.Second)
+			<-time.After(10 * time.Second)
 		}
 		opened, own := time.Now(), watching(2, 2)
 		own.Own = true
 		f.write(own)
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		if got := firstAfter(h, "2/1", opened); got > 500*time.Millisecond {
 			t.Errorf("the user was polled after %v, want at most 500ms", got)
 		}
-		time.Sleep(5 * time.Second)
+		<-time.After(5 * time.Second)
 		again := time.Now()
 		own.OpenedAt = again
 		f.write(own)
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		if got := firstAfter(h, "2/1", again); got < 2*time.Second {
 			t.Errorf("the user was polled again after %v, although the last poll was 6 s old", got)
 		}
@@ -121,7 +121,7 @@ func TestAttention_KeepsTheGapTheIntervalAndTheAllowance(t *testing.T) {
 		f := &fakeWatches{}
 		h := newHarness(t, 10, func(o *Options) { o.Attention = &AttentionOptions{Share: share, Store: f} })
 		stop := runPoller(t, h.Poller)
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		from := time.Now()
 		for minute := range 24 * 60 { // viewers who open pages all day
 			for viewer := range byte(6) {
@@ -134,7 +134,7 @@ func TestAttention_KeepsTheGapTheIntervalAndTheAllowance(t *testing.T) {
 				f.watches, f.written = slices.Delete(f.watches, 0, old), slices.Delete(f.written, 0, old)
 			}
 			f.mu.Unlock()
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute)
 		}
 		if watched, _ := h.watcher.stats(); watched != 5 {
 			t.Errorf("%d users are watched, want 5", watched)
@@ -165,10 +165,10 @@ func TestAttention_KeepsTheGapTheIntervalAndTheAllowance(t *testing.T) {
 func TestAttention_OffChangesNoPoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, f := watchedPoller(t, 0)
-		time.Sleep(31 * time.Minute)
+		<-time.After(31 * time.Minute)
 		opened := time.Now()
 		f.write(watching(1, 1))
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		if got := firstAfter(h, "1/1", opened); got < 10*time.Second {
 			t.Errorf("the user was polled after %v", got)
 		}
@@ -178,14 +178,14 @@ func TestAttention_OffChangesNoPoll(t *testing.T) {
 func TestAttention_RetriesKeepTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, f := watchedPoller(t, 0.15)
-		time.Sleep(30 * time.Minute)
+		<-time.After(30 * time.Minute)
 		h.player.answer = func(string) (songspy.Observation, error) {
 			return songspy.Observation{}, &songspy.Error{Code: songspy.CodeUnavailable, Disposition: songspy.DispositionRetryLater, RetryAfter: time.Hour}
 		}
-		time.Sleep(4 * time.Minute) // all polls have failed
+		<-time.After(4 * time.Minute) // all polls have failed
 		opened := time.Now()
 		f.write(watching(1, 1))
-		time.Sleep(20 * time.Second)
+		<-time.After(20 * time.Second)
 		if got := firstAfter(h, "1/1", opened); got < 20*time.Second {
 			t.Errorf("the user was polled after %v, although Spotify asked to wait an hour", got)
 		}
