@@ -177,14 +177,20 @@ func (s *pageTest) openTab(width, height int64, before string) context.Context {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.waitFor(tab, `document.getElementById("main").dataset.started !== undefined`)
 	return tab
 }
+
+// waitMax is far longer than any wait takes, because test machines may be slow.
+const waitMax = 40 * time.Second
 
 // waitFor waits until the expression is true in the page. It makes the page refresh.
 func (s *pageTest) waitFor(tab context.Context, expression string) {
 	s.t.Helper()
+	tab, cancel := context.WithTimeout(tab, waitMax+10*time.Second)
+	defer cancel()
 	missing, err := chromedp.Run(tab, chromedp.Evaluate[string](`(async () => {
-		for (let tries = 0; tries < 800; tries++) {
+		for (const start = performance.now(); performance.now() - start < `+strconv.FormatInt(waitMax.Milliseconds(), 10)+`;) {
 			if (`+expression+`) return "";
 			document.dispatchEvent(new Event("visibilitychange"));
 			await new Promise((done) => setTimeout(done, 50));
@@ -199,6 +205,8 @@ func (s *pageTest) waitFor(tab context.Context, expression string) {
 // evaluate runs a script in the page and returns its value.
 func evaluate[T any](s *pageTest, tab context.Context, expression string) T {
 	s.t.Helper()
+	tab, cancel := context.WithTimeout(tab, waitMax)
+	defer cancel()
 	value, err := chromedp.Run(tab, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
 		s.t.Fatalf("%s: %v", expression, err)

@@ -18,6 +18,7 @@ async function start() {
   startMenu(end.signal);
   startSession(first.signedIn).catch((error) => console.error(error));
   await page.render(root, { handle: root.dataset.handle, first }, end.signal);
+  root.dataset.started = ""; // the controls work from here on
 }
 
 // keepFiles installs the service worker, which shows an empty page without a network.
