@@ -260,7 +260,7 @@ func TestAPI_ShowsThePageAndMetrics(t *testing.T) {
 	w := newTestAPI(t, storetest.SQLite)
 	page := w.Call("GET", "/", nil)
 	script := regexp.MustCompile(`/assets/[0-9a-f]{16}/js/router\.js`).FindString(string(page.Body))
-	for path, contains := range map[string]string{"/": "지금 무슨 노래 듣고 있으세요?", script: "import", "/openapi.yaml": "openapi: 3"} {
+	for path, contains := range map[string]string{"/": "hat are you listening to", script: "import", "/openapi.yaml": "openapi: 3"} {
 		if a := w.Call("GET", path, nil); a.Status != 200 || !strings.Contains(string(a.Body), contains) {
 			t.Errorf("%s: status %d, %.200s", path, a.Status, a.Body)
 		}
