@@ -48,9 +48,18 @@ var (
 const (
 	usersPerWorld = 24
 	// pairsPerPast is how many pairs of worlds continue one past.
-	pairsPerPast = 4
+	pairsPerPast = 8
+	// turnsPerUser is how many turns a user has in a pair of worlds, each with the share
+	// link of another user.
+	turnsPerUser = 2
+	// differentMax is how many viewers who may see the difference send requests.
+	differentMax = 20
 	// settleTime is how long a change takes until the board has it.
 	settleTime = 200 * time.Millisecond
+	// afterTick makes requests, which begin and end at multiples of settleTime, fall
+	// between two ticks of the boards. At the instant of a tick, a stream may begin
+	// before the tick in one world and after it in the other, even if the worlds are equal.
+	afterTick = 7 * time.Millisecond
 	// turnMax is longer than the turn of one viewer.
 	turnMax = 10 * time.Minute
 )
@@ -204,7 +213,7 @@ func (p *worldPair) compare(n *tally) {
 		go func() { api.board.Run(ctx); close(ended) }()
 		defer func() { stop(); <-ended; api.close() }()
 	}
-	<-time.After(settleTime)
+	<-time.After(settleTime + afterTick)
 	p.diverge()
 	p.run(n)
 }
@@ -443,18 +452,28 @@ func (p *worldPair) diverge() {
 // run lets one viewer after the other send some requests. Requests that write change
 // both worlds for the viewers after it.
 func (p *worldPair) run(n *tally) {
-	viewers := []*songspy.User{nil, nil}
-	for i := range p.users {
-		viewers = append(viewers, &p.users[i])
+	var viewers []*songspy.User
+	for range turnsPerUser {
+		viewers = append(viewers, nil, nil)
+		for i := range p.users {
+			viewers = append(viewers, &p.users[i])
+		}
 	}
 	p.r.Shuffle(len(viewers), func(i, j int) { viewers[i], viewers[j] = viewers[j], viewers[i] })
+	gone := map[*songspy.User]bool{} // users without a session
 	for _, viewer := range viewers {
+		if gone[viewer] {
+			continue
+		}
 		u := &turn{worldPair: p, user: viewer, link: pickOne(p.r, p.users...)}
 		p.differs = nil
 		same, sameSignedOut := u.views()
 		u.signedOut = sameSignedOut
 		sent := p.sent
 		if !same {
+			if n.different == differentMax {
+				continue
+			}
 			u.send(read, 1)
 			n.different++
 			if len(p.differs) > 0 {
@@ -469,6 +488,7 @@ func (p *worldPair) run(n *tally) {
 		}
 		if p.once(40) {
 			u.send(end, 1)
+			gone[viewer] = viewer != nil
 		}
 		n.same++
 		n.requests += p.sent - sent
@@ -504,7 +524,8 @@ func (u *turn) views() (same, signedOut bool) {
 			u.stored[i] = &w
 		}
 		w := u.stored[i]
-		public[i] = w.view(visibility.LinkHolder(visibility.Anonymous(), u.link.ID))
+		// The viewer can leave out the link, and see from the difference what it adds.
+		public[i] = w.view(visibility.Anonymous()) + w.view(visibility.LinkHolder(visibility.Anonymous(), u.link.ID))
 		seen[i] = public[i]
 		if u.user == nil {
 			continue
@@ -516,7 +537,7 @@ func (u *turn) views() (same, signedOut bool) {
 		// The viewer can end the own blocks.
 		others := slices.DeleteFunc(slices.Clone(blocks), func(b songspy.Block) bool { return b.UserID == u.user.ID })
 		unblocked := visibility.SignedIn(self, visibility.NewRelations(self, follows, others))
-		seen[i] = w.view(visibility.SignedIn(self, relations)) + w.view(visibility.LinkHolder(unblocked, u.link.ID)) + w.relations(unblocked, u.user.ID, follows, blocks)
+		seen[i] = w.view(visibility.SignedIn(self, relations)) + w.view(unblocked) + w.view(visibility.LinkHolder(unblocked, u.link.ID)) + w.relations(unblocked, u.user.ID, follows, blocks)
 	}
 	isChanged := u.user != nil && slices.ContainsFunc(u.changed, func(c songspy.User) bool { return c.ID == u.user.ID })
 	same = seen[0] == seen[1] && !isChanged
@@ -536,17 +557,17 @@ func readWorld(t *testing.T, db *store.Store) (w rawWorld) {
 	if w.people, err = db.AllPeople(t.Context(), 0, 1000); err != nil {
 		t.Fatal(err)
 	}
+	var ids []songspy.UserID
 	for _, p := range w.people {
+		ids = append(ids, p.User.ID)
 		plays, err := db.PlaysForOthers(t.Context(), p.User.ID, songspy.Play{}, 100)
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.plays = append(w.plays, plays)
-		entries, err := db.BoardEntries(t.Context(), []songspy.UserID{p.User.ID})
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.entries = append(w.entries, entries...)
+	}
+	if w.entries, err = db.BoardEntries(t.Context(), ids); err != nil {
+		t.Fatal(err)
 	}
 	return w
 }
@@ -584,9 +605,10 @@ func (w rawWorld) view(v visibility.Viewer) string {
 }
 
 // relations describes the viewer's own follows and blocks. Of users that the viewer does
-// not see, only the own blocks are known.
+// not see, only the own blocks are known. The contract lists them with what a stranger sees.
 func (w rawWorld) relations(v visibility.Viewer, self songspy.UserID, follows []songspy.Follow, blocks []songspy.Block) string {
 	var seen []string
+	stranger := visibility.SignedIn(visibility.NewSelf(self), visibility.Relations{})
 	for _, p := range w.people {
 		visible := shows(p.User.ID, p.Rule, visibility.Profile(), v)
 		for _, f := range follows {
@@ -597,6 +619,9 @@ func (w rawWorld) relations(v visibility.Viewer, self songspy.UserID, follows []
 		for _, b := range blocks {
 			if b.UserID == self && b.BlockedID == p.User.ID {
 				seen = append(seen, fmt.Sprintf("%d is blocked", p.User.PublicID))
+				if shows(p.User.ID, p.Rule, visibility.Profile(), stranger) {
+					seen = append(seen, fmt.Sprintf("%d %q %q", p.User.PublicID, p.User.PublicName(), p.User.PublicPicture()))
+				}
 			}
 		}
 	}
@@ -873,11 +898,11 @@ var noninterferenceCases = []noninterferenceCase{
 	{"leaveSpotifySeat", write, false, one(query{})},
 	{"beginLinking", write, false, one(query{})},
 	{"linkSpotify", write, false, one(query{body: map[string]string{"code": "code"}})},
-	{"endMySession", write, false, one(query{values: []any{1}})},
 
 	{"unlinkSpotify", end, false, one(query{})},
 	{"getMe", end, false, one(query{})},
 	{"listListening", end, false, (*turn).positions},
+	{"endMySession", end, false, one(query{values: []any{1}})},
 	{"deleteMe", end, false, one(query{})},
 	{"logout", end, false, one(query{})},
 	{"endMySessions", end, false, one(query{})},
