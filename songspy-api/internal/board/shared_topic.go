@@ -1,0 +1,132 @@
+package board
+
+import (
+	"maps"
+	"math"
+	"slices"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// rankedTarget is how many entries a shared topic ranks. It is more than it shows, so that
+// some can leave before the topic ranks all users again.
+const rankedTarget = 128
+
+type sharedKey struct {
+	kind TopicKind
+	seed uint64
+	name string
+}
+
+// sharedTopic is a topic that looks the same to all viewers who know nobody: they share
+// its frames. The others have own views and share the ranks.
+type sharedTopic struct {
+	key         sharedKey
+	view        view
+	public, own map[*subscription]struct{}
+
+	// ranked holds the entries that strangers see and whose rank is below the bound, in
+	// order. It may hold others.
+	ranked []ranked
+	below  uint64
+	target int // how many entries ranked should hold
+	most   int // if it holds more, all are ranked again
+
+	isChanged bool   // since the last tick
+	frame     []byte // of this tick
+	snapshot  []byte // at this tick; nil if nobody needed it
+}
+
+// rank ranks all entries again.
+func (s *sharedTopic) rank(x *index) {
+	held := map[songspy.UserID]bool{}
+	hold(held, &s.view)
+	for sub := range s.own {
+		hold(held, sub.own)
+	}
+	for s.below = s.firstBound(len(x.byUser)); ; s.below = double(s.below) {
+		s.ranked = s.ranked[:0]
+		for e := range s.entries(x) {
+			if rank := e.rankIn(s.key.seed); e.isPublic && (rank < s.below || held[e.user]) {
+				s.ranked = append(s.ranked, ranked{rank, e})
+			}
+		}
+		if len(s.ranked) >= s.target || s.below == math.MaxUint64 {
+			break
+		}
+	}
+	slices.SortFunc(s.ranked, compareRank)
+	s.most = 4 * max(len(s.ranked), s.target)
+}
+
+// hold adds the users that the view shows.
+func hold(held map[songspy.UserID]bool, v *view) {
+	for _, e := range v.slots {
+		if e != nil {
+			held[e.user] = true
+		}
+	}
+}
+
+// firstBound returns the bound below which about target of so many ranks are.
+func (s *sharedTopic) firstBound(entries int) uint64 {
+	if s.key.kind != TopicWindow {
+		return math.MaxUint64
+	}
+	return boundOf(entries, s.target)
+}
+
+// boundOf returns the bound below which about target of the ranks of so many entries are.
+func boundOf(entries, target int) uint64 {
+	if entries <= 2*target {
+		return math.MaxUint64
+	}
+	return math.MaxUint64 / uint64(entries) * uint64(target)
+}
+
+func double(bound uint64) uint64 {
+	if bound > math.MaxUint64/2 {
+		return math.MaxUint64
+	}
+	return 2 * bound
+}
+
+// limitRanks ranks all entries again if too few or too many are left.
+func (s *sharedTopic) limitRanks(x *index) {
+	if len(s.ranked) < s.target/2 && s.below != math.MaxUint64 || len(s.ranked) > s.most && s.key.kind == TopicWindow {
+		s.rank(x)
+	}
+}
+
+// apply replaces the entry of a user.
+func (s *sharedTopic) apply(before, after *entry) {
+	wasRanked := false
+	if before != nil {
+		if i, found := slices.BinarySearchFunc(s.ranked, ranked{before.rankIn(s.key.seed), before}, compareRank); found {
+			s.ranked = slices.Delete(s.ranked, i, i+1)
+			wasRanked = true
+		}
+	}
+	isRanked := false
+	if after != nil && after.isPublic && s.view.topic.shows(after) {
+		r := ranked{after.rankIn(s.key.seed), after}
+		if isRanked = r.rank < s.below || wasRanked; isRanked {
+			if i, found := slices.BinarySearchFunc(s.ranked, r, compareRank); !found {
+				s.ranked = slices.Insert(s.ranked, i, r)
+			} else {
+				s.ranked[i] = r
+			}
+		}
+	}
+	s.isChanged = s.isChanged || wasRanked || isRanked
+}
+
+// entries returns the entries that the topic may show.
+func (s *sharedTopic) entries(x *index) func(func(*entry) bool) {
+	if s.key.kind != TopicTrack {
+		return maps.Values(x.byUser)
+	}
+	from := beginning.entry()
+	from.track.PublicID = s.view.topic.Handle
+	return untilOtherTrack(after(x.byTrack, from), s.view.topic.Handle)
+}

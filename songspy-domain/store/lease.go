@@ -1,0 +1,40 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// AcquireLease gives the owner the lease for a time, or renews it. It returns false while
+// another owner has it. The database's clock decides whether a lease has expired.
+func (s *Store) AcquireLease(ctx context.Context, name, owner string, length time.Duration) (held bool, err error) {
+	err = s.inTx(ctx, func(tx *gorm.DB) error {
+		now, err := s.databaseTime(tx)
+		if err != nil {
+			return err
+		}
+		// A lease that ends further ahead than its length was given before the clock
+		// was set back, and does not count.
+		until := now.Add(length)
+		done := tx.Exec(`UPDATE leases SET owner = ?, lease_until = ? WHERE name = ? AND (owner = ? OR lease_until <= ? OR lease_until > ?)`,
+			owner, until, name, owner, now, until.Add(songspy.ClockSkewMax))
+		held = done.RowsAffected == 1
+		return done.Error
+	})
+	return held && err == nil, err
+}
+
+// ReleaseLease ends the owner's lease, if the owner has it.
+func (s *Store) ReleaseLease(ctx context.Context, name, owner string) error {
+	return s.inTx(ctx, func(tx *gorm.DB) error {
+		now, err := s.databaseTime(tx)
+		if err != nil {
+			return err
+		}
+		return tx.Exec(`UPDATE leases SET owner = '', lease_until = ? WHERE name = ? AND owner = ?`, now, name, owner).Error
+	})
+}
