@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"log/slog"
-	"net/netip"
 	"slices"
 	"strconv"
 	"sync"
@@ -43,12 +42,6 @@ type Store interface {
 	PruneWatches(ctx context.Context) (int64, error)
 }
 
-// Viewer is who watches: an account, or an address if the user is 0.
-type Viewer struct {
-	User    songspy.UserID
-	Address string
-}
-
 // Reporter gathers what viewers watch and writes it. A nil Reporter reports nothing.
 type Reporter struct {
 	store  Store
@@ -58,14 +51,13 @@ type Reporter struct {
 	log    *slog.Logger
 
 	mu      sync.Mutex
-	viewers map[songspy.ViewerKey]*viewer
-	changed map[songspy.ViewerKey]bool
+	viewers map[board.ViewerKey]*viewer
+	changed map[board.ViewerKey]bool
 	wake    chan struct{}
 }
 
 // viewer is what one viewer watches, by page.
 type viewer struct {
-	signedIn bool
 	pages    map[string]page
 	openedAt time.Time
 }
@@ -79,39 +71,43 @@ type page struct {
 func New(store Store, key []byte, now func() time.Time, log *slog.Logger) *Reporter {
 	return &Reporter{
 		store: store, key: key, source: rand.Text(), now: now, log: log,
-		viewers: map[songspy.ViewerKey]*viewer{}, changed: map[songspy.ViewerKey]bool{}, wake: make(chan struct{}, 1),
+		viewers: map[board.ViewerKey]*viewer{}, changed: map[board.ViewerKey]bool{}, wake: make(chan struct{}, 1),
 	}
 }
 
 // Watch records that the viewer sees these users on a page for the given time. It
 // replaces what the viewer saw there before; no users end that.
-func (r *Reporter) Watch(v Viewer, name string, users []songspy.UserID, lasts time.Duration) {
+func (r *Reporter) Watch(v board.ViewerKey, name string, users []songspy.UserID, lasts time.Duration) {
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	key, now := r.keyOf(v), r.now()
-	known := r.viewers[key]
+	now := r.now()
+	known := r.viewers[v]
 	if known == nil {
 		if len(users) == 0 {
 			return
 		}
-		known = &viewer{signedIn: v.User != 0, pages: map[string]page{}}
-		r.viewers[key] = known
+		known = &viewer{pages: map[string]page{}}
+		r.viewers[v] = known
 	}
 	former, open := known.pages[name]
 	open = open && now.Before(former.until)
-	if len(users) == 0 {
+	isSame := slices.Equal(former.users, users)
+	switch {
+	case len(users) == 0:
 		delete(known.pages, name)
-	} else {
+	case isSame:
+		known.pages[name] = page{former.users, now.Add(lasts)}
+	default:
 		known.pages[name] = page{slices.Clone(users), now.Add(lasts)}
 	}
 	if !open && len(users) > 0 {
 		known.openedAt = now
 	}
-	if !open || !slices.Equal(former.users, users) {
-		r.changed[key] = true
+	if !open || !isSame {
+		r.changed[v] = true
 		select {
 		case r.wake <- struct{}{}:
 		default:
@@ -119,20 +115,11 @@ func (r *Reporter) Watch(v Viewer, name string, users []songspy.UserID, lasts ti
 	}
 }
 
-// keyOf returns the keyed hash of a viewer. The addresses of one IPv6 subscriber count
-// as one.
-func (r *Reporter) keyOf(v Viewer) (key songspy.ViewerKey) {
-	text := "user " + strconv.FormatInt(int64(v.User), 10)
-	if v.User == 0 {
-		text = "address " + v.Address
-		if addr, err := netip.ParseAddr(v.Address); err == nil {
-			const subscriber = 64
-			addr = addr.Unmap().WithZone("")
-			text = "address " + addr.String()
-			if prefix, err := addr.Prefix(subscriber); err == nil && addr.Is6() {
-				text = "address " + prefix.String()
-			}
-		}
+// keyOf returns the keyed hash of a viewer.
+func (r *Reporter) keyOf(v board.ViewerKey) (key songspy.ViewerKey) {
+	text := "address " + v.Address.String()
+	if v.Account != 0 {
+		text = "user " + strconv.FormatInt(int64(v.Account), 10)
 	}
 	mac := hmac.New(sha256.New, r.key)
 	mac.Write([]byte(text))
@@ -194,8 +181,7 @@ func (r *Reporter) FollowStreams(ctx context.Context, streams Streams) {
 		}
 		for _, w := range streams.Watched() {
 			if r.now().Sub(w.OpenedAt) < streamCounts {
-				v := Viewer{User: w.Viewer.Account, Address: w.Viewer.Address.Addr().String()}
-				r.Watch(v, w.OpenedAt.String(), w.Users, streamLasts)
+				r.Watch(w.Viewer, strconv.FormatInt(w.OpenedAt.UnixNano(), 36), w.Users, streamLasts)
 			}
 		}
 	}
@@ -210,7 +196,7 @@ func (r *Reporter) take(all bool) (watches []songspy.Watch) {
 		if !all && !r.changed[key] {
 			continue
 		}
-		w := songspy.Watch{Viewer: key, Source: r.source, SignedIn: v.signedIn, OpenedAt: v.openedAt, Until: now.Add(life)}
+		w := songspy.Watch{Viewer: r.keyOf(key), Source: r.source, SignedIn: key.Account != 0, OpenedAt: v.openedAt, Until: now.Add(life)}
 		for name, p := range v.pages {
 			if !now.Before(p.until) {
 				delete(v.pages, name)

@@ -47,7 +47,7 @@ func running(t *testing.T) (*Reporter, *fakeStore) {
 func TestReporter_FirstSightIsWrittenAtOnceAndRenewedUntilItEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, f := running(t)
-		me := Viewer{User: 7}
+		me := board.ViewerKey{Account: 7}
 		r.Watch(me, "listening", []songspy.UserID{3, 1}, time.Minute)
 		r.Watch(me, "person", []songspy.UserID{1, 2}, 2*time.Minute)
 		<-time.After(200 * time.Millisecond)
@@ -73,12 +73,12 @@ func TestReporter_FirstSightIsWrittenAtOnceAndRenewedUntilItEnds(t *testing.T) {
 
 func TestReporter_StoresNoAddressAndOneKeyForASubscriber(t *testing.T) {
 	r := New(nil, []byte("key"), time.Now, nil)
-	same := r.keyOf(Viewer{Address: "2001:db8::1"})
-	if r.keyOf(Viewer{Address: "2001:db8::2"}) != same || r.keyOf(Viewer{Address: "2001:db8:1::1"}) == same {
+	same := r.keyOf(board.ViewerKey{Address: board.SubscriberOf("2001:db8::1")})
+	if r.keyOf(board.ViewerKey{Address: board.SubscriberOf("2001:db8::2")}) != same || r.keyOf(board.ViewerKey{Address: board.SubscriberOf("2001:db8:1::1")}) == same {
 		t.Error("the addresses of a /64, and only these, must have one key")
 	}
 	other := New(nil, []byte("another key"), time.Now, nil)
-	if other.keyOf(Viewer{User: 1}) == r.keyOf(Viewer{User: 1}) || r.keyOf(Viewer{User: 1}) == r.keyOf(Viewer{Address: "1"}) {
+	if other.keyOf(board.ViewerKey{Account: 1}) == r.keyOf(board.ViewerKey{Account: 1}) || r.keyOf(board.ViewerKey{Account: 1}) == r.keyOf(board.ViewerKey{Address: board.SubscriberOf("1")}) {
 		t.Error("keys must differ by secret and by kind of viewer")
 	}
 }

@@ -36,7 +36,23 @@ const (
 // network address.
 type ViewerKey struct {
 	Account songspy.UserID
-	Address netip.Prefix
+	Address netip.Prefix // from SubscriberOf
+}
+
+// SubscriberOf returns the network that one subscriber has: an IPv4 address, or a /64. It
+// returns the zero Prefix for a text that is not an address.
+func SubscriberOf(address string) netip.Prefix {
+	const ipv4, subscriber = 32, 64
+	addr, err := netip.ParseAddr(address)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	addr = addr.Unmap().WithZone("")
+	if addr.Is4() {
+		return netip.PrefixFrom(addr, ipv4)
+	}
+	prefix, _ := addr.Prefix(subscriber) // cannot fail: an IPv6 address has more bits
+	return prefix
 }
 
 // window returns the seed of the viewer's window. It is the same at every replica and

@@ -8,6 +8,8 @@ import (
 	"golang.org/x/time/rate"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+
+	"github.com/songspy/songspy/songspy-api/internal/board"
 )
 
 // keysMax limits a limiter's memory: it stores at most twice as many keys.
@@ -71,23 +73,11 @@ func newAddressLimiter(perMinute int) addressLimiter {
 
 // take counts one request of the address. Beyond the limit it returns too_many.
 func (l addressLimiter) take(address string, now time.Time) error {
-	const ipv4, subscriber, network = 32, 64, 48
-	addr, err := netip.ParseAddr(address)
-	if err != nil {
-		return l.subscribers.take(netip.Prefix{}, now)
+	subscriber := board.SubscriberOf(address)
+	if err := l.subscribers.take(subscriber, now); err != nil || !subscriber.Addr().Is6() {
+		return err
 	}
-	addr = addr.Unmap().WithZone("")
-	if addr.Is4() {
-		return l.subscribers.take(netip.PrefixFrom(addr, ipv4), now)
-	}
-	for _, by := range []struct {
-		limiter *limiter[netip.Prefix]
-		bits    int
-	}{{l.subscribers, subscriber}, {l.networks, network}} {
-		prefix, _ := addr.Prefix(by.bits) // cannot fail: an IPv6 address has more bits
-		if err := by.limiter.take(prefix, now); err != nil {
-			return err
-		}
-	}
-	return nil
+	const network = 48
+	prefix, _ := subscriber.Addr().Prefix(network) // cannot fail: an IPv6 address has more bits
+	return l.networks.take(prefix, now)
 }

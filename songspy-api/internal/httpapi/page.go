@@ -96,7 +96,7 @@ func (s *server) servePage(p web.Page) gin.HandlerFunc {
 			known = err == nil || songspy.CodeOf(err) == songspy.CodeUnauthorized
 		}
 		if known && p.Path == "/" { // else the module asks, and shows what is wrong
-			view.Listening, _ = s.firstListening(c.Request.Context(), subscriberOf(c.ClientIP()))
+			view.Listening, _ = s.firstListening(c.Request.Context(), board.SubscriberOf(c.ClientIP()))
 		}
 		s.writePage(c, view)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"net/netip"
 	"os"
 	"time"
 
@@ -77,28 +76,13 @@ func (s *server) StreamListening(ctx context.Context, r StreamListeningRequestOb
 	opening, cancel := context.WithTimeout(ctx, s.opts.RequestTimeout)
 	defer cancel()
 	stream, err := s.opts.People.OpenStream(opening, people.StreamOptions{
-		Self: caller.Self(), Link: deref(r.Params.Link), Token: songspy.Secret(deref(r.Params.Token)), Topics: topics, Address: subscriberOf(client.address),
+		Self: caller.Self(), Link: deref(r.Params.Link), Token: songspy.Secret(deref(r.Params.Token)), Topics: topics, Address: board.SubscriberOf(client.address),
 		SessionEnd: func(ctx context.Context) (time.Time, error) { return s.opts.Auth.SessionEnd(ctx, caller) },
 	})
 	if err != nil {
 		return nil, err
 	}
 	return streamAnswer{ctx, stream, client.isHead}, nil
-}
-
-// subscriberOf returns the network that one subscriber has: an IPv4 address, or a /64.
-func subscriberOf(address string) netip.Prefix {
-	const ipv4, subscriber = 32, 64
-	addr, err := netip.ParseAddr(address)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	addr = addr.Unmap().WithZone("")
-	if addr.Is4() {
-		return netip.PrefixFrom(addr, ipv4)
-	}
-	prefix, _ := addr.Prefix(subscriber) // cannot fail: an IPv6 address has more bits
-	return prefix
 }
 
 // streamAnswer writes a stream until it ends.
