@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -12,7 +11,6 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/sanitize"
 
-	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/embeds"
 )
 
@@ -60,20 +58,18 @@ func (s *server) GetEmbed(ctx context.Context, r GetEmbedRequestObject) (GetEmbe
 	if err != nil {
 		return nil, err
 	}
-	answer := embedAnswer{contentType: contentTypeJSON}
+	contentType, body := contentTypeJSON, []byte(nil)
 	if isImage {
 		art := ""
 		if playing != nil {
 			art = s.opts.Art.DataURI(ctx, playing.Value().Track.ImageURL)
 		}
-		answer.contentType = contentTypeSVG
-		answer.body = embeds.Draw(playing, art, embeds.Style{Dark: deref(r.Params.Theme) == Dark, English: deref(r.Params.Lang) == En})
-	} else if answer.body, err = json.Marshal(EmbedAnswer{Result: SUCCESS, Data: embed(playing)}); err != nil {
+		contentType = contentTypeSVG
+		body = embeds.Draw(playing, art, embeds.Style{Dark: deref(r.Params.Theme) == Dark, English: deref(r.Params.Lang) == En})
+	} else if body, err = json.Marshal(EmbedAnswer{Result: SUCCESS, Data: embed(playing)}); err != nil {
 		return nil, err
 	}
-	answer.etag = board.ETag(answer.body)
-	answer.notModified = etagMatches(deref(r.Params.IfNoneMatch), answer.etag)
-	return answer, nil
+	return embedAnswer{newCachedAnswer(contentType, noCache, body, r.Params.IfNoneMatch)}, nil
 }
 
 var (
@@ -86,30 +82,15 @@ var (
 
 // embedAnswer is an image or its data. Pages of all origins may show it, and caches ask
 // before they use it again.
-type embedAnswer struct {
-	contentType []string
-	body        []byte
-	etag        string
-	notModified bool // the viewer has this answer already
-}
+type embedAnswer struct{ cachedAnswer }
 
 // VisitGetEmbedResponse implements the generated interface.
 func (a embedAnswer) VisitGetEmbedResponse(w http.ResponseWriter) error {
 	h := w.Header()
-	h["Cache-Control"] = noCache
-	h["Etag"] = []string{a.etag}
 	h["Cross-Origin-Resource-Policy"] = crossOrigin
 	h["Access-Control-Allow-Origin"] = anyOrigin
 	h["Content-Security-Policy"] = embedCSP
-	if a.notModified {
-		w.WriteHeader(http.StatusNotModified)
-		return nil
-	}
-	h["Content-Type"] = a.contentType
-	h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
-	w.WriteHeader(http.StatusOK)
-	_, err := w.Write(a.body)
-	return err
+	return a.write(w)
 }
 
 // overlayRoutes registers the overlay page. Streaming programs show it as a page of its

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"net/http"
 	"net/netip"
@@ -139,27 +138,18 @@ func (s *server) writePage(c *gin.Context, view web.View) {
 	}
 	h["Content-Security-Policy"] = []string{s.opts.Site.Policy()}
 	h.Set("Vary", "Accept-Encoding, Accept-Language, Cookie, User-Agent")
-	var body bytes.Buffer
-	err := s.opts.Site.Render(&body, view)
-	if err == nil && acceptsGzip(c.GetHeader("Accept-Encoding")) {
-		h.Set("Content-Encoding", "gzip")
-		body, err = compressed(body.Bytes())
-	}
-	if err != nil {
-		h.Del("Content-Encoding")
+	var out bytes.Buffer
+	if err := s.opts.Site.Render(&out, view); err != nil {
 		s.writeFault(c, err)
 		return
 	}
-	h.Set("Content-Length", strconv.Itoa(body.Len()))
-	c.Data(http.StatusOK, "text/html; charset=utf-8", body.Bytes())
-}
-
-func compressed(body []byte) (b bytes.Buffer, err error) {
-	w := gzip.NewWriter(&b)
-	if _, err = w.Write(body); err == nil {
-		err = w.Close()
+	body := out.Bytes()
+	if acceptsGzip(c.GetHeader("Accept-Encoding")) {
+		h["Content-Encoding"] = encodingGzip
+		body = compressed(body)
 	}
-	return b, err
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	c.Data(http.StatusOK, "text/html; charset=utf-8", body)
 }
 
 // languageOf returns the language of the page: the one that the viewer has chosen, else the

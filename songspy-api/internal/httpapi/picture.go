@@ -3,12 +3,8 @@ package httpapi
 import (
 	"context"
 	"net/http"
-	"strconv"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-
-	"github.com/songspy/songspy/songspy-api/internal/auth"
-	"github.com/songspy/songspy/songspy-api/internal/board"
 )
 
 func (s *server) GetPersonPicture(ctx context.Context, r GetPersonPictureRequestObject) (GetPersonPictureResponseObject, error) {
@@ -21,37 +17,16 @@ func (s *server) GetPersonPicture(ctx context.Context, r GetPersonPictureRequest
 	if picture == nil {
 		return nil, &songspy.Error{Code: songspy.CodeNotFound}
 	}
-	answer := pictureAnswer{body: picture, etag: board.ETag(picture), cacheControl: noCache}
-	if caller != (auth.Caller{}) {
-		answer.cacheControl = privateNoStore
-	}
-	answer.notModified = etagMatches(deref(r.Params.IfNoneMatch), answer.etag)
-	return answer, nil
+	return pictureAnswer{newCachedAnswer(contentTypeJPEG, cacheControlFor(caller), picture, r.Params.IfNoneMatch)}, nil
 }
 
 var contentTypeJPEG = []string{"image/jpeg"}
 
 // pictureAnswer is a picture. Pages of all origins may show it, as they show the board.
-type pictureAnswer struct {
-	body         []byte
-	etag         string
-	cacheControl []string
-	notModified  bool // the viewer has this answer already
-}
+type pictureAnswer struct{ cachedAnswer }
 
 // VisitGetPersonPictureResponse implements the generated interface.
 func (a pictureAnswer) VisitGetPersonPictureResponse(w http.ResponseWriter) error {
-	h := w.Header()
-	h["Cache-Control"] = a.cacheControl
-	h["Etag"] = []string{a.etag}
-	h["Cross-Origin-Resource-Policy"] = crossOrigin
-	if a.notModified {
-		w.WriteHeader(http.StatusNotModified)
-		return nil
-	}
-	h["Content-Type"] = contentTypeJPEG
-	h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
-	w.WriteHeader(http.StatusOK)
-	_, err := w.Write(a.body)
-	return err
+	w.Header()["Cross-Origin-Resource-Policy"] = crossOrigin
+	return a.write(w)
 }
