@@ -218,7 +218,8 @@ func (a *service) buildHandler(s settings) error {
 		return err
 	}
 	a.spotify = newSpotify(s, apps, a.db, a.metrics, a.log)
-	site, err := newSite(s)
+	images, reachedAt := simulatedImages(s)
+	site, err := web.New(images)
 	if err != nil {
 		return err
 	}
@@ -228,7 +229,8 @@ func (a *service) buildHandler(s settings) error {
 	}
 	a.handler, err = httpapi.New(httpapi.Options{
 		Contract: contract, Auth: authService, Linking: newLinking(s, users, apps, a.spotify, derived.authorizations), TrackIDs: ids, Board: a.board,
-		People: people.New(a.db, a.board, time.Now), Embeds: embeds.New(a.db, a.board), Art: newArt(s), Pictures: newPictures(s), Webhooks: a.webhooks,
+		People: people.New(a.db, a.board, time.Now), Embeds: embeds.New(a.db, a.board), Webhooks: a.webhooks,
+		Art: embeds.NewArt(nil, images, reachedAt, time.Now), Pictures: pictures.New(nil, images, reachedAt, time.Now),
 		Operator: operator.New(a.db, config.SeatsOf(apps), time.Now),
 		Status:   func(ctx context.Context) (httpapi.OperatorStatus, error) { return a.status(ctx, s.Spotify.DailyCalls) },
 		Users:    ownAdapter{users}, Links: users, History: ownAdapter{users}, Mailboxes: a.db, Site: site, Assets: docs,
@@ -277,22 +279,13 @@ func newSpotify(s settings, apps []config.App, breakers spotify.BreakerStore, re
 	}, all...)
 }
 
-// newArt returns the album art of embeds. The images of a simulated Spotify are at the
-// address that browsers use, and this process reaches them where it reaches Spotify.
-func newArt(s settings) *embeds.Art {
+// simulatedImages returns where browsers find the images of a simulated Spotify and Google,
+// and where this process does: where it reaches Spotify. Both are empty if Spotify is real.
+func simulatedImages(s settings) (browsers, here string) {
 	if s.Spotify.Mode() == config.Simulated {
-		return embeds.NewArt(nil, s.Spotify.AuthorizeURL, s.Spotify.AccountsURL, time.Now)
+		return s.Spotify.AuthorizeURL, s.Spotify.AccountsURL
 	}
-	return embeds.NewArt(nil, "", "", time.Now)
-}
-
-// newPictures returns the fetcher of users' pictures. Those of a simulated Google are where
-// the images of a simulated Spotify are.
-func newPictures(s settings) *pictures.Fetcher {
-	if s.Spotify.Mode() == config.Simulated {
-		return pictures.New(nil, s.Spotify.AuthorizeURL, s.Spotify.AccountsURL, time.Now)
-	}
-	return pictures.New(nil, "", "", time.Now)
+	return "", ""
 }
 
 func newLinking(s settings, users *store.Store, apps []config.App, all *spotify.Apps, keys [][]byte) *linking.Service {
@@ -314,15 +307,6 @@ func newLinking(s settings, users *store.Store, apps []config.App, all *spotify.
 		o.RedirectURLs = []string{s.Spotify.RedirectURL}
 	}
 	return linking.New(o)
-}
-
-// newSite returns the bundled page. If Spotify is simulated, the page may load covers
-// from the simulator.
-func newSite(s settings) (*web.Site, error) {
-	if s.Spotify.Mode() == config.Simulated {
-		return web.New(s.Spotify.AuthorizeURL) // the address that browsers use
-	}
-	return web.New()
 }
 
 // docsAssets returns the files of /docs.

@@ -3,7 +3,6 @@ package embeds
 import (
 	"context"
 	"encoding/base64"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/songspy/songspy/songspy-api/internal/remoteimage"
 )
 
 const (
@@ -28,23 +29,18 @@ const (
 	artFetchesMax = 8
 )
 
-// artDomains are the domains of Spotify's images.
-var artDomains = []string{"scdn.co", "spotifycdn.com"}
+// artHosts are the hosts of Spotify's images.
+var artHosts = []string{"scdn.co", ".scdn.co", "spotifycdn.com", ".spotifycdn.com"}
 
 // artTypes are the types of images that are inlined, as http.DetectContentType names
 // them.
 var artTypes = map[string]bool{"image/jpeg": true, "image/png": true, "image/webp": true}
 
-// Art fetches album art from Spotify and keeps it for a day. It fetches from Spotify's
-// image hosts only, by https, and follows no redirect: an address that is stored with a
-// track cannot make it call another host, because no other host has the certificate.
+// Art fetches album art from Spotify's image hosts and keeps it for a day.
 type Art struct {
-	client *http.Client
-	now    func() time.Time
-	// simulated is the origin of a simulated Spotify as browsers know it, and at the
-	// address where this process reaches it; nil if Spotify is real.
-	simulated, reachedAt *url.URL
-	fetches              chan struct{}
+	source  *remoteimage.Source
+	now     func() time.Time
+	fetches chan struct{}
 
 	mu    sync.Mutex
 	cache *simplelru.LRU[string, *artEntry]
@@ -63,16 +59,9 @@ type artEntry struct {
 // its images at the origin simulated, which this process reaches at reachedAt; both are
 // empty if Spotify is real.
 func NewArt(via http.RoundTripper, simulated, reachedAt string, now func() time.Time) *Art {
-	a := &Art{
-		client: &http.Client{Transport: via, Timeout: artFetchTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
-		now:    now, fetches: make(chan struct{}, artFetchesMax),
-	}
-	if u, err := url.Parse(simulated); err == nil && u.Host != "" {
-		a.simulated = u
-		if a.reachedAt, err = url.Parse(reachedAt); err != nil {
-			a.reachedAt = u
-		}
-	}
+	a := &Art{now: now, fetches: make(chan struct{}, artFetchesMax), source: remoteimage.New(remoteimage.Options{
+		Hosts: artHosts, Accept: "image/*", Timeout: artFetchTimeout, BytesMax: artBytesMax, Via: via, Simulated: simulated, ReachedAt: reachedAt,
+	})}
 	a.cache, _ = simplelru.NewLRU(artCacheEntries, func(_ string, e *artEntry) { a.bytes -= len(e.uri) }) // only a size of 0 is an error
 	return a
 }
@@ -80,8 +69,8 @@ func NewArt(via http.RoundTripper, simulated, reachedAt string, now func() time.
 // DataURI returns the image as a data URI; empty if it cannot be had, or not in time.
 // Callers that want the same image share one fetch.
 func (a *Art) DataURI(ctx context.Context, address string) string {
-	u, ok := a.allowed(address)
-	if !ok {
+	u := a.source.Allowed(address)
+	if u == nil {
 		return ""
 	}
 	e := a.entry(u)
@@ -97,31 +86,6 @@ func (a *Art) DataURI(ctx context.Context, address string) string {
 	case <-ctx.Done():
 	}
 	return ""
-}
-
-// allowed returns the URL to fetch for an address, if it may be fetched.
-func (a *Art) allowed(address string) (*url.URL, bool) {
-	u, err := url.Parse(address)
-	if err != nil || u.User != nil || u.Host == "" {
-		return nil, false
-	}
-	if a.isSimulated(u) {
-		u.Scheme, u.Host = a.reachedAt.Scheme, a.reachedAt.Host
-		return u, true
-	}
-	if u.Scheme != "https" || u.Port() != "" {
-		return nil, false
-	}
-	for _, domain := range artDomains {
-		if u.Host == domain || strings.HasSuffix(u.Host, "."+domain) {
-			return u, true
-		}
-	}
-	return nil, false
-}
-
-func (a *Art) isSimulated(u *url.URL) bool {
-	return a.simulated != nil && u.Scheme == a.simulated.Scheme && u.Host == a.simulated.Host
 }
 
 // entry returns the entry of the image, and begins to fetch it if it is not known. It
@@ -165,24 +129,14 @@ func (a *Art) keep(u *url.URL, fetched *artEntry, uri string) {
 // fetch returns the image as a data URI; empty if it cannot be had. It does not end with
 // the request that began it: others may wait for the image too.
 func (a *Art) fetch(u *url.URL) string {
-	req, err := http.NewRequest(http.MethodGet, u.String(), http.NoBody)
-	if err != nil {
-		return ""
-	}
-	req.Header.Set("Accept", "image/*")
-	resp, err := a.client.Do(req)
-	if err != nil {
-		return ""
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, artBytesMax+1))
-	if err != nil || resp.StatusCode != http.StatusOK || len(body) > artBytesMax {
+	body, named := a.source.Fetch(context.Background(), u)
+	if body == nil {
 		return ""
 	}
 	kind := http.DetectContentType(body)
 	// The simulator draws its covers. An image inside an image runs no script and loads
 	// nothing.
-	if a.reachedAt != nil && u.Host == a.reachedAt.Host && strings.HasPrefix(resp.Header.Get("Content-Type"), "image/svg+xml") {
+	if a.source.IsSimulated(u) && strings.HasPrefix(named, "image/svg+xml") {
 		kind = "image/svg+xml"
 	}
 	if kind != "image/svg+xml" && !artTypes[kind] {

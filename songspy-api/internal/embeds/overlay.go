@@ -2,7 +2,7 @@ package embeds
 
 import (
 	_ "embed"
-	"net/url"
+	"strings"
 )
 
 //go:embed overlay/index.html
@@ -34,11 +34,15 @@ var OverlayFiles = []OverlayFile{
 // that of the real Spotify.
 func (a *Art) OverlayCSP() string {
 	images := "img-src 'self'"
-	for _, domain := range artDomains {
-		images += " https://*." + domain
+	for _, host := range artHosts {
+		if strings.HasPrefix(host, ".") {
+			images += " https://*" + host
+		}
 	}
-	if a != nil && a.simulated != nil {
-		images += " " + (&url.URL{Scheme: a.simulated.Scheme, Host: a.simulated.Host}).String()
+	if a != nil {
+		if origin := a.source.SimulatedOrigin(); origin != "" {
+			images += " " + origin
+		}
 	}
 	return "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " + images +
 		"; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"

@@ -44,15 +44,24 @@ func (s *Service) viewer(ctx context.Context, self visibility.Self, link string)
 		}
 		v = viewer{visibility.SignedIn(self, visibility.NewRelations(self, follows, blocks)), follows}
 	}
+	owner, err := s.linkOwner(ctx, link)
+	if owner != 0 {
+		v.Viewer = visibility.LinkHolder(v.Viewer, owner)
+	}
+	return v, err
+}
+
+// linkOwner returns the owner of a share link; 0 if there is none: a revoked link is like
+// none.
+func (s *Service) linkOwner(ctx context.Context, link string) (songspy.UserID, error) {
 	if link == "" {
-		return v, nil
+		return 0, nil
 	}
 	owner, err := s.store.PersonByShareLink(ctx, attempt.Hash(songspy.Secret(link)))
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
-		return v, nil // a revoked link is like none
+		return 0, nil
 	}
-	v.Viewer = visibility.LinkHolder(v.Viewer, owner.User.ID)
-	return v, err
+	return owner.User.ID, err
 }
 
 func isSignedIn(self visibility.Self) bool { return self != visibility.Self{} }
@@ -277,14 +286,12 @@ func (s *Service) OpenStream(ctx context.Context, o StreamOptions) (*board.Strea
 		stream.Viewer = board.ViewerKey{Account: o.Self.ID()}
 		stream.Concerns = append(stream.Concerns, o.Self.ID())
 	}
-	if o.Link != "" {
-		owner, err := s.store.PersonByShareLink(ctx, attempt.Hash(songspy.Secret(o.Link)))
-		switch {
-		case err == nil:
-			stream.Concerns = append(stream.Concerns, owner.User.ID)
-		case songspy.CodeOf(err) != songspy.CodeNotFound:
-			return nil, err
-		}
+	linked, err := s.linkOwner(ctx, o.Link)
+	if err != nil {
+		return nil, err
+	}
+	if linked != 0 {
+		stream.Concerns = append(stream.Concerns, linked)
 	}
 	for i, t := range stream.Topics {
 		if t.Kind != board.TopicPerson {
