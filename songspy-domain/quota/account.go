@@ -268,7 +268,7 @@ type Demand struct {
 	// Listening is how many polls listening users need in each of the next 24
 	// hours.
 	Listening [24]float64
-	// Fixed is how many calls an hour are made whatever the plan says, such as
+	// Fixed is how many calls an hour are made independently of the plan, such as
 	// history fetches.
 	Fixed float64
 	// Idle is how many users are idle.

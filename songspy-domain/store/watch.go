@@ -133,7 +133,7 @@ type WatchStatus struct {
 	Users    int64 `json:"users"`    // the users that they watch
 }
 
-// watchStatus counts the watches that have not ended.
+// watchStatus counts the present watches.
 func (s *Store) watchStatus(ctx context.Context) (st WatchStatus, err error) {
 	now, err := s.databaseTime(s.query(ctx))
 	if err != nil {

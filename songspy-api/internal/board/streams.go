@@ -155,8 +155,8 @@ type Watch struct {
 	Users    []songspy.UserID // in no order; a user may be listed twice
 }
 
-// Watched returns what each open stream shows now. A user who plays nothing is not shown,
-// also if the viewer has opened the page of that user.
+// Watched returns what each open stream shows now. It leaves out users
+// who play nothing, even if the viewer has opened the page of such a user.
 func (b *Board) Watched() []Watch {
 	b.mu.Lock()
 	defer b.mu.Unlock()

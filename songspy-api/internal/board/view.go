@@ -10,7 +10,7 @@ import (
 )
 
 // view is what one viewer, or all viewers without relations, have of a topic: a user in
-// each slot. A user keeps the slot while they are shown.
+// each slot. A user keeps the slot until the view does not show them any more.
 type view struct {
 	topic Topic
 	seed  uint64

@@ -89,8 +89,8 @@ const keyBytes = 32
 // keyPrefix begins a key as users see it.
 const keyPrefix = "whsec_"
 
-// Set sets the caller's webhook, in place of any other, and returns its key, which is
-// shown once. The error for an address that cannot be used has the reason
+// Set sets the caller's webhook, in place of any other. It returns the key, and no other
+// method does. The error for an address that cannot be used has the reason
 // WEBHOOK_URL_INVALID.
 func (s *Service) Set(ctx context.Context, self visibility.Self, address songspy.Secret) (songspy.Webhook, songspy.Secret, error) {
 	if err := s.checkAddress(address.Reveal()); err != nil {

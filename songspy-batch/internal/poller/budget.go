@@ -178,7 +178,7 @@ type budgetPlan struct {
 }
 
 // hourCost counts the calls of one hour: the polls of listening users as if none
-// had been thinned out, and the calls that are made whatever the plan says.
+// had been thinned out, and the calls that do not depend on the plan.
 type hourCost struct{ polls, fixed float64 }
 
 // userCounts counts users by whether they are playing something.
@@ -255,7 +255,7 @@ func (b *budget) stagger(id songspy.UserID, poll playback.Poll, now time.Time) p
 	return poll
 }
 
-// countFixed counts calls that are made whatever the plan says: history fetches, and
+// countFixed counts calls that do not depend on the plan: history fetches, and
 // polls for viewers.
 func (b *budget) countFixed(now time.Time, calls float64) {
 	if b == nil {
