@@ -114,10 +114,11 @@ func TestArt_FetchesAnImageOnceADayHoweverManyAsk(t *testing.T) {
 func TestArt_AFailureIsTriedAgainAfterAMinuteAndASlowHostHoldsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int32
-		slow := true
+		var slow atomic.Bool
+		slow.Store(true)
 		art := embeds.NewArt(roundTrip(func(r *http.Request) (*http.Response, error) {
 			calls.Add(1)
-			if slow {
+			if slow.Load() {
 				<-r.Context().Done()
 				return nil, r.Context().Err()
 			}
@@ -128,7 +129,7 @@ func TestArt_AFailureIsTriedAgainAfterAMinuteAndASlowHostHoldsNobody(t *testing.
 			t.Errorf("a slow host: %q after %s, want no image after 2s", uri, time.Since(began))
 		}
 		<-time.After(10 * time.Second)
-		slow = false
+		slow.Store(false)
 		if uri := art.DataURI(t.Context(), "https://i.scdn.co/image/1"); uri != "" || calls.Load() != 1 {
 			t.Errorf("soon after the failure: %d calls, want 1", calls.Load())
 		}

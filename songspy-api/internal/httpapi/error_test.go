@@ -139,7 +139,7 @@ func TestFaults_NeverShowInternalErrors(t *testing.T) {
 		"an unknown code": &songspy.Error{Code: "strange", Message: "10.1.2.3"},
 		"wrapped":         fmt.Errorf("read: %w", &songspy.Error{Code: songspy.CodeInternal, Err: errors.New("10.1.2.3")}),
 	} {
-		e.failure = fail
+		e.fail(fail)
 		a := e.Call("GET", prefix+"/me", nil, bearer...)
 		wantFault(t, a, 500, "COMMON_ERROR")
 		if strings.Contains(string(a.Body), "10.1.2.3") {
@@ -168,7 +168,7 @@ func TestFaults_HaveRetryAfter(t *testing.T) {
 		"2": &songspy.Error{Code: songspy.CodeUnavailable, RetryAfter: 1100 * time.Millisecond},
 		"5": &songspy.Error{Code: songspy.CodeUnavailable},
 	} {
-		e.failure = fail
+		e.fail(fail)
 		a := e.Call("GET", prefix+"/me", nil, bearer...)
 		wantFault(t, a, 503, "UNAVAILABLE")
 		if got := a.Header.Get("Retry-After"); got != want {
@@ -186,7 +186,7 @@ func TestFaults_AreReturnedForTimeouts(t *testing.T) {
 
 func TestReadiness_NamesTheFailedCheck(t *testing.T) {
 	e := newTestServer(t)
-	e.failure = &songspy.Error{Code: songspy.CodeUnavailable, Message: "The backend is down.", Err: errors.New("at 10.1.2.3")}
+	e.fail(&songspy.Error{Code: songspy.CodeUnavailable, Message: "The backend is down.", Err: errors.New("at 10.1.2.3")})
 	a := e.Call("GET", "/readyz", nil)
 	if a.Status != http.StatusServiceUnavailable || !strings.Contains(string(a.Data), "The backend is down.") || strings.Contains(string(a.Body), "10.1.2.3") {
 		t.Errorf("answered %d %s", a.Status, a.Body)

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,7 +71,7 @@ func newTestServer(t *testing.T, change ...func(*Options, *fakeBackend)) *testSe
 	o := Options{
 		Contract: spec, Auth: authService, TrackIDs: testIDs, Board: live, Users: h, Links: h, History: h, Mailboxes: h, PublicURL: "http://songspy.test",
 		Linking:         linking.New(linking.Options{Apps: []linking.App{{Spotify: h}}, Links: h, RedirectURLs: []string{"https://fe.test/callback"}, Now: time.Now}),
-		ReadinessChecks: []ReadinessCheck{{Name: "backend", Run: func(context.Context) error { return h.failure }}},
+		ReadinessChecks: []ReadinessCheck{{Name: "backend", Run: func(context.Context) error { return h.failure() }}},
 		People:          people.New(nil, live, time.Now), Site: site,
 		Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log,
 	}
@@ -85,7 +86,7 @@ func newTestServer(t *testing.T, change ...func(*Options, *fakeBackend)) *testSe
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); live.Run(ctx) }()
-	for h.failure == nil && live.Ready() != nil {
+	for h.failure() == nil && live.Ready() != nil {
 		runtime.Gosched()
 	}
 	t.Cleanup(func() {
@@ -146,7 +147,7 @@ type fakeBackend struct {
 	sessions    map[int64]songspy.Session
 	attempt     *songspy.AuthorizationAttempt
 	entries     []songspy.BoardEntry
-	failure     error // of every read of accounts and of the board
+	failing     atomic.Pointer[error] // of every read of accounts and of the board
 	panics      bool
 	hangs       bool  // reads of accounts, until their context ends
 	spotifyErr  error // of Ready and Refresh
@@ -249,7 +250,7 @@ func (h *fakeBackend) User(ctx context.Context, self visibility.Self) (songspy.U
 		<-ctx.Done()
 		return songspy.User{}, &songspy.Error{Code: songspy.CodeUnavailable, Err: ctx.Err()}
 	}
-	return h.users[self.ID()], h.failure
+	return h.users[self.ID()], h.failure()
 }
 
 func (h *fakeBackend) UpdateUser(_ context.Context, self visibility.Self, change func(*songspy.User) error) (songspy.User, error) {
@@ -326,9 +327,19 @@ func (h *fakeBackend) Account(context.Context, songspy.Secret) (songspy.SpotifyA
 	return songspy.SpotifyAccount{ID: "ann"}, nil
 }
 
+// fail makes every read of accounts and of the board return the error.
+func (h *fakeBackend) fail(err error) { h.failing.Store(&err) }
+
+func (h *fakeBackend) failure() error {
+	if err := h.failing.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 func (h *fakeBackend) FeedBounds(ctx context.Context) (oldest, last int64, err error) {
 	oldest, last, err = h.Feed.FeedBounds(ctx)
-	return oldest, last, errors.Join(err, h.failure)
+	return oldest, last, errors.Join(err, h.failure())
 }
 
 func (h *fakeBackend) BoardEntries(_ context.Context, ids []songspy.UserID) (entries []songspy.BoardEntry, err error) {
@@ -356,7 +367,7 @@ func (h *fakeBackend) Sessions(_ context.Context, user songspy.UserID, at time.T
 			active = append(active, s)
 		}
 	}
-	return active, h.failure
+	return active, h.failure()
 }
 
 func (h *fakeBackend) TouchSession(context.Context, int64, time.Time) error { return nil }

@@ -28,7 +28,7 @@ func (h *fakeBackend) Plays(_ context.Context, _ visibility.Self, after songspy.
 			Track: songspy.Track{Kind: songspy.KindTrack, PublicID: 1},
 		})
 	}
-	return plays, h.failure
+	return plays, h.failure()
 }
 
 // newestPlay is the start of the newest play, in microseconds. Its id is 1.
@@ -39,12 +39,12 @@ func (h *fakeBackend) DeletePlay(_ context.Context, _ songspy.UserID, play songs
 	if play != 1 {
 		return errNotFound
 	}
-	return h.failure
+	return h.failure()
 }
 
 // Gaps returns no gap.
 func (h *fakeBackend) Gaps(context.Context, songspy.UserID, songspy.Gap, int) ([]songspy.Gap, error) {
-	return nil, h.failure
+	return nil, h.failure()
 }
 
 func TestLists_NameTheInvalidField(t *testing.T) {

@@ -10,12 +10,12 @@ import (
 )
 
 func (h *fakeBackend) Mailbox(context.Context, songspy.UserID) (songspy.Mailbox, error) {
-	return h.mailbox, h.failure
+	return h.mailbox, h.failure()
 }
 
 func (h *fakeBackend) SetMailOff(_ context.Context, _ songspy.UserID, off bool) (songspy.Mailbox, error) {
 	h.mailbox.OptedOut = off
-	return h.mailbox, h.failure
+	return h.mailbox, h.failure()
 }
 
 func TestNotifications_AreSwitchedByTheirUserAndMaskTheAddress(t *testing.T) {
@@ -43,9 +43,9 @@ func TestNotifications_AreSwitchedByTheirUserAndMaskTheAddress(t *testing.T) {
 	if a := e.Call("GET", path, nil); a.Status != 401 {
 		t.Errorf("without a token: status %d", a.Status)
 	}
-	e.failure = &songspy.Error{Code: songspy.CodeNotFound}
+	e.fail(&songspy.Error{Code: songspy.CodeNotFound})
 	if a := e.Call("GET", path, nil, bearer...); a.ErrorCode() != "SESSION_ENDED" {
 		t.Errorf("after the user was erased: status %d, %s", a.Status, a.Body)
 	}
-	e.failure = nil
+	e.fail(nil)
 }

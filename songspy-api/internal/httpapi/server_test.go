@@ -400,7 +400,7 @@ func TestBoard_HasTheFieldsOfTheOriginalFrontend(t *testing.T) {
 }
 
 func TestBoard_IsUnavailableUntilTheFeedIsRead(t *testing.T) {
-	e := newTestServer(t, func(_ *Options, h *fakeBackend) { h.failure = errDown })
+	e := newTestServer(t, func(_ *Options, h *fakeBackend) { h.fail(errDown) })
 	wantFault(t, e.Call("GET", prefix+"/tracks/current-playing", nil), 503, "UNAVAILABLE")
 }
 

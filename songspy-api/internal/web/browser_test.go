@@ -195,7 +195,7 @@ func (s *pageTest) waitFor(tab context.Context, expression string) {
 			document.dispatchEvent(new Event("visibilitychange"));
 			await new Promise((done) => setTimeout(done, 50));
 		}
-		return document.querySelector("main").outerHTML.slice(0, 3000);
+		return document.querySelector("main").innerText.slice(0, 1500) + "\n" + document.querySelector("main").outerHTML.slice(0, 3000);
 	})()`, chromedp.EvalAwaitPromise))
 	if err != nil || missing != "" {
 		s.t.Fatalf("waited too long for %s: error %v; the page has %s", expression, err, missing)

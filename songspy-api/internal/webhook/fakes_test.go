@@ -257,7 +257,7 @@ func (w *world) set(t *testing.T, address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.key = []byte(w.store.hooks[user].Key.Reveal())
+	w.key = []byte(w.stored().Key.Reveal())
 	if _, err := standardwebhooks.NewWebhook(secret.Reveal()); err != nil {
 		t.Fatalf("the secret cannot be used: %v", err)
 	}

@@ -179,9 +179,9 @@ func TestAttention_RetriesKeepTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, f := watchedPoller(t, 0.15)
 		<-time.After(30 * time.Minute)
-		h.player.answer = func(string) (songspy.Observation, error) {
+		h.player.setAnswer(func(string) (songspy.Observation, error) {
 			return songspy.Observation{}, &songspy.Error{Code: songspy.CodeUnavailable, Disposition: songspy.DispositionRetryLater, RetryAfter: time.Hour}
-		}
+		})
 		<-time.After(4 * time.Minute) // all polls have failed
 		opened := time.Now()
 		f.write(watching(1, 1))

@@ -238,11 +238,19 @@ type fakePlayer struct {
 func (p *fakePlayer) CurrentlyPlaying(_ context.Context, access songspy.Credentials) (songspy.Observation, error) {
 	p.mu.Lock()
 	p.polls[access.Token.Reveal()] = append(p.polls[access.Token.Reveal()], time.Now())
+	answer := p.answer
 	p.mu.Unlock()
-	if p.answer == nil {
+	if answer == nil {
 		return songspy.Observation{Kind: songspy.ObservedIdle, At: time.Now()}, nil
 	}
-	return p.answer(access.Token.Reveal())
+	return answer(access.Token.Reveal())
+}
+
+// setAnswer replaces the answer while the poller runs.
+func (p *fakePlayer) setAnswer(answer func(token string) (songspy.Observation, error)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answer = answer
 }
 
 func (p *fakePlayer) RecentlyPlayed(_ context.Context, access songspy.Credentials, _ time.Time) ([]songspy.HistoryItem, error) {
