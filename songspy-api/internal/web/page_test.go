@@ -308,6 +308,26 @@ func TestPage_SaysWhatIsWrongAndRecovers(t *testing.T) {
 	}
 }
 
+// A stream lists its users in an order that is random for each hour.
+func TestPage_FillsAnEmptyBoardAsTheHTMLDoesNewestStartFirst(t *testing.T) {
+	names := []string{"one", "two", "three", "four", "five", "six", "seven"}
+	entries := make([]songspy.BoardEntry, len(names))
+	for i, name := range names {
+		entries[i] = newEntry(i+1, name, 10*(i+1))
+	}
+	s := newPageTest(t, entries...)
+	s.setAnswer(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	tab := s.openTab(1280, 800, hurry)
+	s.waitFor(tab, titles+` === ""`)
+	s.setAnswer(func(w http.ResponseWriter, r *http.Request) { // only the stream answers
+		if !strings.HasSuffix(r.URL.Path, "/stream") {
+			panic(http.ErrAbortHandler)
+		}
+		s.handler.ServeHTTP(w, r)
+	})
+	s.waitFor(tab, titles+` === "`+strings.Join(names, ",")+`"`)
+}
+
 func TestPage_ShowsOnePersonAlone(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10))
 	tab := s.openTab(1280, 800, "")
@@ -369,4 +389,5 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 	}
 	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1").textContent === "지금 무슨 노래 듣고 있으세요?" &&
 		document.querySelector("[data-state]").textContent === "지금 노래를 공유하는 사람이 없어요. Spotify를 연결하고 한 곡 틀어 보세요."`)
+	evaluate[any](s, tab, `document.cookie = "songspy-language=; Path=/; Max-Age=0"`) // all tests share the browser
 }

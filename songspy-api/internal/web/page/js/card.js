@@ -135,11 +135,13 @@ export class Wall {
     this.tick();
   }
 
-  // show makes the wall show exactly these entries.
+  // show makes the wall show exactly these entries. New ones take the free places, newest
+  // start first, as in the HTML.
   show(entries) {
     const wanted = new Map(entries.map((entry) => [entry.person.handle, entry]));
     for (const handle of Array.from(this.cards.keys())) if (!wanted.has(handle)) this.empty(handle);
-    for (const entry of entries) this.put(entry);
+    const newestFirst = entries.slice().sort((a, b) => Date.parse(b.startedAt) - Date.parse(a.startedAt));
+    for (const entry of newestFirst) this.put(entry);
     this.sweep();
   }
 
