@@ -534,10 +534,16 @@ func (u *turn) views() (same, signedOut bool) {
 		follows, blocks, err := api.db.Relations(u.t.Context(), u.user.ID)
 		u.must(err)
 		relations := visibility.NewRelations(self, follows, blocks)
-		// The viewer can end the own blocks.
-		others := slices.DeleteFunc(slices.Clone(blocks), func(b songspy.Block) bool { return b.UserID == u.user.ID })
-		unblocked := visibility.SignedIn(self, visibility.NewRelations(self, follows, others))
-		seen[i] = w.view(visibility.SignedIn(self, relations)) + w.view(unblocked) + w.view(visibility.LinkHolder(unblocked, u.link.ID)) + w.relations(unblocked, u.user.ID, follows, blocks)
+		// The viewer can end the own blocks, and then remove the followers, and then end the own follows.
+		theirBlocks := slices.DeleteFunc(slices.Clone(blocks), func(b songspy.Block) bool { return b.UserID == u.user.ID })
+		ownFollows := slices.DeleteFunc(slices.Clone(follows), func(f songspy.Follow) bool { return f.UserID == u.user.ID })
+		unblocked := visibility.SignedIn(self, visibility.NewRelations(self, follows, theirBlocks))
+		unfollowed := visibility.SignedIn(self, visibility.NewRelations(self, ownFollows, theirBlocks))
+		unrelated := visibility.SignedIn(self, visibility.NewRelations(self, nil, theirBlocks))
+		seen[i] = w.relations(unblocked, u.user.ID, follows, blocks)
+		for _, v := range []visibility.Viewer{visibility.SignedIn(self, relations), unblocked, visibility.LinkHolder(unblocked, u.link.ID), unfollowed, unrelated} {
+			seen[i] += w.view(v)
+		}
 	}
 	isChanged := u.user != nil && slices.ContainsFunc(u.changed, func(c songspy.User) bool { return c.ID == u.user.ID })
 	same = seen[0] == seen[1] && !isChanged
