@@ -892,6 +892,7 @@ var noninterferenceCases = []noninterferenceCase{
 	{"testMyWebhook", write, false, one(query{})},
 	{"getMyWebhook", write, false, one(query{})},
 	{"deleteMyWebhook", write, false, one(query{})},
+	{"pollMe", write, false, one(query{})},
 	{"hideItem", write, false, one(query{values: []any{artistURI}})},
 	{"unhideItem", write, false, one(query{values: []any{artistURI}})},
 	{"editUser", write, false, func(u *turn) []query {

@@ -229,7 +229,7 @@ func (a *service) buildHandler(s settings) error {
 	}
 	a.handler, err = httpapi.New(httpapi.Options{
 		Contract: contract, Auth: authService, Linking: newLinking(s, users, apps, a.spotify, derived.authorizations), TrackIDs: ids, Board: a.board,
-		People: people.New(a.db, a.board, time.Now), Embeds: embeds.New(a.db, a.board), Webhooks: a.webhooks,
+		People: people.New(a.db, a.board, time.Now), Embeds: embeds.New(a.db, a.board), Webhooks: a.webhooks, Attention: a.attention,
 		Art: embeds.NewArt(nil, images, reachedAt, time.Now), Pictures: pictures.New(nil, images, reachedAt, time.Now),
 		Operator: operator.New(a.db, config.SeatsOf(apps), time.Now),
 		Status:   func(ctx context.Context) (httpapi.OperatorStatus, error) { return a.status(ctx, s.Spotify.DailyCalls) },

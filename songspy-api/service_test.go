@@ -80,6 +80,7 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 
 		w.writePlayback(t, ann.UserID, "A song")
 		w.eventually(t, "the song on the board", func() bool { return strings.Contains(w.boardJSON(t), "A song") })
+		w.wantStatus(t, w.Call("POST", prefix+"/me/poll", nil, ann.bearer()...), 200, "")
 		w.checkEmbeds(t, ann)
 		w.checkWebhook(t, ann)
 		w.checkPeople(t, ann, bob)

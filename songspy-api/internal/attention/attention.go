@@ -32,6 +32,8 @@ const (
 	// streamCounts is how long a stream counts after it was opened: a page may stay open without
 	// a reader.
 	streamCounts = 10 * time.Minute
+	// ownLasts is how long a viewer who asked for a poll of themselves counts as watching.
+	ownLasts = 10 * time.Second
 	// usersMax is how many users one viewer watches at most.
 	usersMax = 256
 )
@@ -113,6 +115,18 @@ func (r *Reporter) Watch(v board.ViewerKey, name string, users []songspy.UserID,
 		default:
 		}
 	}
+}
+
+// PollSelf asks the batch for one poll of the user, who is looking at their own page.
+func (r *Reporter) PollSelf(ctx context.Context, self songspy.UserID) error {
+	if r == nil {
+		return nil
+	}
+	now := r.now()
+	return r.store.WriteWatches(ctx, []songspy.Watch{{
+		Viewer: r.keyOf(board.ViewerKey{Account: self}), Source: r.source, SignedIn: true, Own: true,
+		Users: []songspy.UserID{self}, OpenedAt: now, Until: now.Add(ownLasts),
+	}})
 }
 
 // keyOf returns the keyed hash of a viewer.

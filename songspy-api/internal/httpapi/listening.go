@@ -78,3 +78,14 @@ func (s *server) GetTrack(ctx context.Context, r GetTrackRequestObject) (GetTrac
 	}
 	return GetTrack200JSONResponse{Result: SUCCESS, Data: trackPage(listeners)}, nil
 }
+
+func (s *server) PollMe(ctx context.Context, _ PollMeRequestObject) (PollMeResponseObject, error) {
+	caller := callerFrom(ctx)
+	if _, err := s.opts.Links.Link(ctx, caller.UserID); err != nil {
+		return nil, asNotLinked(err)
+	}
+	if err := s.opts.Attention.PollSelf(ctx, caller.UserID); err != nil {
+		return nil, err
+	}
+	return PollMe200JSONResponse{Result: SUCCESS, Data: true}, nil
+}

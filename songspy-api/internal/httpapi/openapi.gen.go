@@ -3198,6 +3198,9 @@ type ServerInterface interface {
 	// DeleteMyPlay Delete one of the user's plays.
 	// (DELETE /v1/songspy/me/plays/{id})
 	DeleteMyPlay(c *gin.Context, id int64)
+	// PollMe Ask for one poll of the user's own player now.
+	// (POST /v1/songspy/me/poll)
+	PollMe(c *gin.Context)
 	// EndMySessions End all sessions of the user, including this one. Their tokens stop working at once.
 	// (DELETE /v1/songspy/me/sessions)
 	EndMySessions(c *gin.Context)
@@ -4332,6 +4335,19 @@ func (siw *ServerInterfaceWrapper) DeleteMyPlay(c *gin.Context) {
 	siw.Handler.DeleteMyPlay(c, id)
 }
 
+// PollMe operation middleware
+func (siw *ServerInterfaceWrapper) PollMe(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PollMe(c)
+}
+
 // EndMySessions operation middleware
 func (siw *ServerInterfaceWrapper) EndMySessions(c *gin.Context) {
 
@@ -5269,6 +5285,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/v1/songspy/me/webhook", wrapper.GetMyWebhook)
 	router.PUT(options.BaseURL+"/v1/songspy/me/webhook", wrapper.SetMyWebhook)
 	router.POST(options.BaseURL+"/v1/songspy/me/webhook/test", wrapper.TestMyWebhook)
+	router.POST(options.BaseURL+"/v1/songspy/me/poll", wrapper.PollMe)
 	router.GET(options.BaseURL+"/embed/:file", wrapper.GetEmbed)
 	router.GET(options.BaseURL+"/v1/songspy/me/hidden", wrapper.ListMyHiddenItems)
 	router.DELETE(options.BaseURL+"/v1/songspy/me/hidden/:uri", wrapper.UnhideItem)
@@ -8572,6 +8589,127 @@ func (response DeleteMyPlay500JSONResponse) VisitDeleteMyPlayResponse(w http.Res
 type DeleteMyPlay503JSONResponse struct{ UnavailableJSONResponse }
 
 func (response DeleteMyPlay503JSONResponse) VisitDeleteMyPlayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PollMeRequestObject struct {
+}
+
+type PollMeResponseObject interface {
+	VisitPollMeResponse(w http.ResponseWriter) error
+}
+
+type PollMe200JSONResponse DoneAnswer
+
+func (response PollMe200JSONResponse) VisitPollMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PollMe401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response PollMe401JSONResponse) VisitPollMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PollMe403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response PollMe403JSONResponse) VisitPollMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PollMe404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response PollMe404JSONResponse) VisitPollMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PollMe429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response PollMe429JSONResponse) VisitPollMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PollMe431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response PollMe431JSONResponse) VisitPollMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PollMe500JSONResponse struct{ InternalJSONResponse }
+
+func (response PollMe500JSONResponse) VisitPollMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PollMe503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response PollMe503JSONResponse) VisitPollMeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -13289,6 +13427,9 @@ type StrictServerInterface interface {
 	// DeleteMyPlay Delete one of the user's plays.
 	// (DELETE /v1/songspy/me/plays/{id})
 	DeleteMyPlay(ctx context.Context, request DeleteMyPlayRequestObject) (DeleteMyPlayResponseObject, error)
+	// PollMe Ask for one poll of the user's own player now.
+	// (POST /v1/songspy/me/poll)
+	PollMe(ctx context.Context, request PollMeRequestObject) (PollMeResponseObject, error)
 	// EndMySessions End all sessions of the user, including this one. Their tokens stop working at once.
 	// (DELETE /v1/songspy/me/sessions)
 	EndMySessions(ctx context.Context, request EndMySessionsRequestObject) (EndMySessionsResponseObject, error)
@@ -13823,6 +13964,17 @@ func (sh *strictHandler) DeleteMyPlay(c *gin.Context, id int64) {
 	response, err := sh.ssi.DeleteMyPlay(c.Request.Context(), request)
 	if err == nil {
 		err = response.VisitDeleteMyPlayResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) PollMe(c *gin.Context) {
+	var request PollMeRequestObject
+	response, err := sh.ssi.PollMe(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitPollMeResponse(c.Writer)
 	}
 	if err != nil {
 		sh.fail(c, err)

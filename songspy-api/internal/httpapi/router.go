@@ -17,6 +17,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/visibility"
 
+	"github.com/songspy/songspy/songspy-api/internal/attention"
 	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/embeds"
@@ -89,6 +90,7 @@ type Options struct {
 	Embeds    *embeds.Service
 	Art       *embeds.Art
 	Webhooks  *webhook.Service
+	Attention *attention.Reporter // nil: it reports nothing
 	Users     Users
 	Links     Links
 	History   PlayHistory

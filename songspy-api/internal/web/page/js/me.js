@@ -28,6 +28,8 @@ export async function render(root, { first }, signal) {
     return request("GET", "/me/sharing");
   }, (settings) => {
     if (!settings) return h("div", { class: "lead" }, h("h1", {}, t("me.signedOut")), h("p", { class: "actions" }, signInLink(t("part.signInAgain"))));
+    pollMe();
+    document.addEventListener("visibilitychange", pollMe, { signal });
     const state = newState(settings);
     const names = Object.keys(parts);
     return [
@@ -42,6 +44,11 @@ export async function render(root, { first }, signal) {
   });
   const wanted = document.getElementById(location.hash.slice(1));
   if (wanted) wanted.scrollIntoView();
+}
+
+// pollMe asks for a poll of one's own player, so that what the page shows is true soon.
+function pollMe() {
+  if (!document.hidden && me() && me().hasSpotify) request("POST", "/me/poll").catch(() => null);
 }
 
 // newState returns the sharing settings, which several parts show and change.
