@@ -42,7 +42,7 @@ type simWorld struct {
 	dbPath string
 	db     *store.Store
 	log    *logBuffer
-	// changeInterval is the time between two reads of the change feed.
+	// changeInterval is the time between two reads of the change feed, and of watches.
 	changeInterval time.Duration
 	// inbox receives notifications; nil: there are no senders.
 	inbox *inbox
@@ -195,6 +195,14 @@ func (s *killableStore) WaitForChange(ctx context.Context, _ int64) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// WatchesSince waits for changeInterval, as WaitForChange does.
+func (s *killableStore) WatchesSince(ctx context.Context, since time.Time) ([]songspy.Watch, time.Time, error) {
+	if err := s.WaitForChange(ctx, 0); err != nil {
+		return nil, time.Time{}, err
+	}
+	return s.Store.WatchesSince(ctx, since)
 }
 
 // start starts a batch. stop ends it regularly, kill without another write.
