@@ -1,8 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -57,4 +65,106 @@ func TestPollMe_AnswersTheSameIfNoPollsAreMadeForViewers(t *testing.T) {
 	if stored := w.watches(t); len(stored) != 0 {
 		t.Errorf("the batch reads %+v", stored)
 	}
+}
+
+// A page that is read counts without a stream: the users that it shows, and no others.
+func TestAttention_WhoeverReadsAPageWatchesTheUsersOnIt(t *testing.T) {
+	forEachDatabase(t, func(t *testing.T, w *testAPI) {
+		ann, bob := w.signIn(t, 0), w.signIn(t, 1)
+		w.play(t, bob, "A song")
+		w.share(t, bob, map[string]any{"now": "nobody", "history": "nobody"})
+		w.play(t, ann, "A song")
+		w.eventually(t, "Ann alone in the list", func() bool {
+			list := string(w.Call("GET", prefix+"/listening", nil, ann.bearer()...).Data)
+			return strings.Contains(list, ann.handle()) && !strings.Contains(list, bob.handle())
+		})
+		var profile struct {
+			NowPlaying struct{ Track struct{ Handle string } }
+		}
+		w.Call("GET", prefix+"/people/"+ann.handle(), nil, ann.bearer()...).DecodeData(t, &profile)
+		paths := []string{"/", prefix + "/listening", prefix + "/people/" + ann.handle(), prefix + "/tracks/" + profile.NowPlaying.Track.Handle}
+		for i, path := range paths {
+			stranger := []string{"X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i)}
+			w.wantStatus(t, w.Call("GET", prefix+"/people/"+bob.handle(), nil, stranger...), 404, "NOT_FOUND")
+			w.wantStatus(t, w.Call("GET", path, nil, stranger...), 200, "")
+			w.eventually(t, "the batch to know who reads "+path, func() bool {
+				strangers := slices.DeleteFunc(w.watches(t), func(watch songspy.Watch) bool { return watch.SignedIn })
+				for _, watch := range strangers {
+					if !slices.Equal(watch.Users, []songspy.UserID{ann.UserID}) {
+						t.Fatalf("a stranger watches %v, want Ann alone", watch.Users)
+					}
+				}
+				return len(strangers) == i+1
+			})
+		}
+	}, "SONGSPY_TRUSTED_PROXIES", "127.0.0.1")
+}
+
+// snapshotRecorder records an answer, and when its first snapshot is written.
+type snapshotRecorder struct {
+	recorder
+	at chan time.Time
+}
+
+func (r snapshotRecorder) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte("event: snapshot")) {
+		select {
+		case r.at <- time.Now():
+		default:
+		}
+	}
+	return r.recorder.Write(p)
+}
+
+func (r snapshotRecorder) Flush() {}
+
+// A viewer who opens a page is known to the batch within 500 ms after the page shows
+// somebody. The batch reads every 250 ms. Time is virtual.
+func TestAttention_FirstSightReachesTheBatchWithinHalfASecond(t *testing.T) {
+	s, path := noninterferenceSettings(t)
+	synctest.Test(t, func(t *testing.T) {
+		s.Service.DatabaseURL = songspy.Secret("sqlite:" + path)
+		api, err := newService(t.Context(), s, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { api.board.Run(ctx) })
+		running.Go(func() { api.attention.Run(ctx) })
+		running.Go(func() { api.attention.FollowStreams(ctx, api.board) })
+		defer func() { stop(); running.Wait(); api.close() }()
+		w := &testAPI{service: api}
+		ann, _, err := api.db.SignIn(ctx, songspy.GoogleProfile{Subject: "ann"}, songspy.AudienceEveryone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		(&worldPair{t: t}).link(api.db, ann.ID)
+		w.writePlayback(t, ann.ID, "A song")
+		<-time.After(time.Second)
+
+		const batchReads, step = 250 * time.Millisecond, 10 * time.Millisecond
+		for i, path := range []string{"/listening", "/listening/stream", "/listening/stream", "/listening/stream", "/listening/stream", "/listening/stream"} {
+			<-time.After(time.Duration(i) * 53 * time.Millisecond) // another time between two ticks
+			known := len(w.watches(t))
+			request, leave := context.WithCancel(ctx)
+			r := httptest.NewRequestWithContext(request, "GET", prefix+path, nil)
+			r.RemoteAddr = fmt.Sprintf("192.0.2.%d:1", i)
+			answer := snapshotRecorder{recorder{httptest.NewRecorder()}, make(chan time.Time, 1)}
+			var served sync.WaitGroup
+			served.Go(func() { api.handler.ServeHTTP(answer, r) })
+			shown := time.Now()
+			if path == "/listening/stream" {
+				shown = <-answer.at
+			}
+			for len(w.watches(t)) == known && time.Since(shown) < time.Second {
+				<-time.After(step)
+			}
+			if took := time.Since(shown) + batchReads; took > 500*time.Millisecond {
+				t.Errorf("%s: the batch knows the viewer after %v, want at most 500ms", path, took)
+			}
+			leave()
+			served.Wait()
+		}
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -19,23 +20,27 @@ import (
 )
 
 const (
-	// gather is how long new watches are gathered before they are written together.
-	gather = 100 * time.Millisecond
+	// gather is how long new watches are gathered before they are written together. A viewer
+	// waits for it.
+	gather = 50 * time.Millisecond
 	// renewal is how often watches are renewed.
 	renewal = 30 * time.Second
 	// life is how long a watch lasts without renewal.
 	life = 75 * time.Second
-	// streamInterval is how often the users that streams show are read.
-	streamInterval = 200 * time.Millisecond
+	// readLasts is how long the viewer of a page without a stream counts after reading it.
+	readLasts = 30 * time.Second
 	// streamLasts is how long a stream counts after it was last read.
 	streamLasts = 2 * time.Second
-	// streamCounts is how long a stream counts after it was opened: a page may stay open without
-	// a reader.
+	// streamCounts is how long a stream counts after it was opened, and after a sign of its
+	// viewer: a page may stay open without a reader.
 	streamCounts = 10 * time.Minute
 	// ownLasts is how long a viewer who asked for a poll of themselves counts as watching.
 	ownLasts = 10 * time.Second
 	// usersMax is how many users one viewer watches at most.
 	usersMax = 256
+	// viewersMax is how many viewers who are signed in, and how many others, are known at
+	// most: a client can have very many addresses. Further viewers do not count.
+	viewersMax = 1 << 15
 )
 
 // Store stores watches for the batch.
@@ -54,6 +59,8 @@ type Reporter struct {
 
 	mu      sync.Mutex
 	viewers map[board.ViewerKey]*viewer
+	counts  [2]int // the viewers who are not signed in, and the viewers who are
+	most    int    // of each: viewersMax
 	changed map[board.ViewerKey]bool
 	wake    chan struct{}
 }
@@ -62,6 +69,9 @@ type Reporter struct {
 type viewer struct {
 	pages    map[string]page
 	openedAt time.Time
+	// signAt is when the viewer last sent a request.
+	signAt    time.Time
+	isWritten bool // the store has a watch of the viewer that has not ended
 }
 
 type page struct {
@@ -73,26 +83,48 @@ type page struct {
 func New(store Store, key []byte, now func() time.Time, log *slog.Logger) *Reporter {
 	return &Reporter{
 		store: store, key: key, source: rand.Text(), now: now, log: log,
-		viewers: map[board.ViewerKey]*viewer{}, changed: map[board.ViewerKey]bool{}, wake: make(chan struct{}, 1),
+		viewers: map[board.ViewerKey]*viewer{}, changed: map[board.ViewerKey]bool{}, most: viewersMax, wake: make(chan struct{}, 1),
 	}
 }
 
-// Watch records that the viewer sees these users on a page for the given time. It
-// replaces what the viewer saw there before; no users end that.
-func (r *Reporter) Watch(v board.ViewerKey, name string, users []songspy.UserID, lasts time.Duration) {
+// Sign records that the viewer has sent a request. The open streams of the viewer count
+// for ten more minutes.
+func (r *Reporter) Sign(v board.ViewerKey) {
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if known := r.viewer(v); known != nil {
+		known.signAt = r.now()
+	}
+}
+
+// Read records that the viewer has read a page that shows these users. It replaces what
+// the viewer saw on the page before. Read is a sign of the viewer.
+func (r *Reporter) Read(v board.ViewerKey, name string, users []songspy.UserID) {
+	r.Sign(v)
+	if len(users) > 0 {
+		r.watch(v, name, users, readLasts)
+	}
+}
+
+// watch records that the viewer sees these users on a page for the given time. It
+// replaces what the viewer saw there before; no users end that.
+func (r *Reporter) watch(v board.ViewerKey, name string, users []songspy.UserID, lasts time.Duration) {
+	if r == nil {
+		return
+	}
+	users = users[:min(len(users), usersMax)]
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	now := r.now()
-	known := r.viewers[v]
+	if r.viewers[v] == nil && len(users) == 0 {
+		return
+	}
+	known := r.viewer(v)
 	if known == nil {
-		if len(users) == 0 {
-			return
-		}
-		known = &viewer{pages: map[string]page{}}
-		r.viewers[v] = known
+		return
 	}
 	former, open := known.pages[name]
 	open = open && now.Before(former.until)
@@ -115,6 +147,25 @@ func (r *Reporter) Watch(v board.ViewerKey, name string, users []songspy.UserID,
 		default:
 		}
 	}
+}
+
+// viewer returns what is known of the viewer. It returns nil if there are too many viewers. mu
+// is held.
+func (r *Reporter) viewer(v board.ViewerKey) *viewer {
+	known := r.viewers[v]
+	if known == nil && r.counts[kind(v)] < r.most {
+		known = &viewer{pages: map[string]page{}}
+		r.viewers[v] = known
+		r.counts[kind(v)]++
+	}
+	return known
+}
+
+func kind(v board.ViewerKey) int {
+	if v.Account != 0 {
+		return 1
+	}
+	return 0
 }
 
 // PollSelf asks the batch for one poll of the user, who is looking at their own page.
@@ -176,40 +227,56 @@ func (r *Reporter) write(ctx context.Context, all bool) {
 	}
 }
 
-// Streams returns what each open stream shows now.
-type Streams interface{ Watched() []board.Watch }
+// Streams are the open streams.
+type Streams interface {
+	// Ticked returns a channel that has a value when streams may show other users than before.
+	Ticked() <-chan struct{}
+	// Watched returns what each open stream shows now.
+	Watched() []board.Watch
+}
 
 // FollowStreams reports the users that streams show until ctx ends. A stream counts for
-// ten minutes.
+// ten minutes after it was opened and after a sign of its viewer.
 func (r *Reporter) FollowStreams(ctx context.Context, streams Streams) {
 	if r == nil {
 		return
 	}
-	tick := time.NewTicker(streamInterval)
-	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-streams.Ticked():
 		}
 		for _, w := range streams.Watched() {
-			if r.now().Sub(w.OpenedAt) < streamCounts {
-				r.Watch(w.Viewer, strconv.FormatInt(w.OpenedAt.UnixNano(), 36), w.Users, streamLasts)
+			if now := r.now(); now.Sub(w.OpenedAt) < streamCounts || now.Sub(r.signOf(w.Viewer)) < streamCounts {
+				r.watch(w.Viewer, strconv.FormatInt(w.OpenedAt.UnixNano(), 36), w.Users, streamLasts)
 			}
 		}
 	}
 }
 
-// take returns the changed watches, or all, and forgets viewers who watch nobody.
+// signOf returns when the viewer last sent a request; the zero time: long ago.
+func (r *Reporter) signOf(v board.ViewerKey) (at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if known := r.viewers[v]; known != nil {
+		at = known.signAt
+	}
+	return at
+}
+
+// take returns the changed watches, or all, and forgets viewers who watch nobody and have
+// sent no request for a while.
 func (r *Reporter) take(all bool) (watches []songspy.Watch) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
-	for key, v := range r.viewers {
-		if !all && !r.changed[key] {
-			continue
-		}
+	keys := maps.Keys(r.changed)
+	if all {
+		keys = maps.Keys(r.viewers)
+	}
+	for key := range keys {
+		v := r.viewers[key]
 		w := songspy.Watch{Viewer: r.keyOf(key), Source: r.source, SignedIn: key.Account != 0, OpenedAt: v.openedAt, Until: now.Add(life)}
 		for name, p := range v.pages {
 			if !now.Before(p.until) {
@@ -221,10 +288,14 @@ func (r *Reporter) take(all bool) (watches []songspy.Watch) {
 		slices.Sort(w.Users)
 		w.Users = slices.Compact(w.Users)
 		w.Users = w.Users[:min(len(w.Users), usersMax)]
-		if len(w.Users) == 0 {
-			delete(r.viewers, key)
+		isWatching := len(w.Users) > 0
+		if isWatching || v.isWritten {
+			watches = append(watches, w)
 		}
-		watches = append(watches, w)
+		if v.isWritten = isWatching; !isWatching && now.Sub(v.signAt) >= streamCounts {
+			delete(r.viewers, key)
+			r.counts[kind(key)]--
+		}
 	}
 	clear(r.changed)
 	return watches

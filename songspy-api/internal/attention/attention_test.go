@@ -2,6 +2,7 @@ package attention
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
 type fakeStore struct {
@@ -48,8 +50,8 @@ func TestReporter_FirstSightIsWrittenAtOnceAndRenewedUntilItEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, f := running(t)
 		me := board.ViewerKey{Account: 7}
-		r.Watch(me, "listening", []songspy.UserID{3, 1}, time.Minute)
-		r.Watch(me, "person", []songspy.UserID{1, 2}, 2*time.Minute)
+		r.watch(me, "listening", []songspy.UserID{3, 1}, time.Minute)
+		r.watch(me, "person", []songspy.UserID{1, 2}, 2*time.Minute)
 		<-time.After(200 * time.Millisecond)
 		got := f.take()
 		if len(got) != 1 || !slices.Equal(got[0].Users, []songspy.UserID{1, 2, 3}) || !got[0].SignedIn || time.Until(got[0].Until) > life {
@@ -85,9 +87,35 @@ func TestReporter_StoresNoAddressAndOneKeyForASubscriber(t *testing.T) {
 
 // openStreams are open streams that show the given users.
 type openStreams struct {
+	ticked  chan struct{}
 	mu      sync.Mutex
 	watched []board.Watch
 }
+
+// following returns open streams that the Reporter follows. They show nothing at first.
+func following(t *testing.T, r *Reporter) *openStreams {
+	t.Helper()
+	s := &openStreams{ticked: make(chan struct{}, 1)}
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	go r.FollowStreams(ctx, s)
+	go func() {
+		for tick := time.NewTicker(250 * time.Millisecond); ; {
+			select {
+			case <-tick.C:
+				select {
+				case s.ticked <- struct{}{}:
+				default:
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return s
+}
+
+func (s *openStreams) Ticked() <-chan struct{} { return s.ticked }
 
 func (s *openStreams) Watched() []board.Watch {
 	s.mu.Lock()
@@ -104,10 +132,7 @@ func (s *openStreams) show(watched ...board.Watch) {
 func TestReporter_AStreamCountsForTenMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, f := running(t)
-		streams := &openStreams{}
-		ctx, cancel := context.WithCancel(t.Context())
-		t.Cleanup(cancel)
-		go r.FollowStreams(ctx, streams)
+		streams := following(t, r)
 		open := board.Watch{Viewer: board.ViewerKey{Account: 7}, OpenedAt: time.Now(), Users: []songspy.UserID{1}}
 		streams.show(open)
 		<-time.After(500 * time.Millisecond)
@@ -125,4 +150,103 @@ func TestReporter_AStreamCountsForTenMinutes(t *testing.T) {
 			t.Errorf("after eleven minutes %+v was written", got[len(got)-1])
 		}
 	})
+}
+
+// lastUsers returns the users of the last watch that was written; ok is false if none was.
+func (f *fakeStore) lastUsers() (users []songspy.UserID, ok bool) {
+	if got := f.take(); len(got) > 0 {
+		return got[len(got)-1].Users, true
+	}
+	return nil, false
+}
+
+func TestReporter_ASignOfItsViewerLetsAStreamCountForTenMoreMinutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, f := running(t)
+		me := board.ViewerKey{Account: 7}
+		following(t, r).show(board.Watch{Viewer: me, OpenedAt: time.Now(), Users: []songspy.UserID{1}})
+		<-time.After(9 * time.Minute)
+		r.Sign(me)
+		r.Sign(board.ViewerKey{Account: 8})
+		<-time.After(9 * time.Minute)
+		if users, _ := f.lastUsers(); len(users) != 1 {
+			t.Error("nine minutes after a sign the stream does not count")
+		}
+		<-time.After(2 * time.Minute)
+		if users, ok := f.lastUsers(); !ok || len(users) != 0 {
+			t.Errorf("eleven minutes after the sign %v is watched", users)
+		}
+		<-time.After(time.Hour)
+		f.take()
+		back := time.Now()
+		r.Sign(me)
+		<-time.After(500 * time.Millisecond)
+		if got := f.take(); len(got) != 1 || len(got[0].Users) != 1 || got[0].OpenedAt.Before(back) {
+			t.Errorf("when its viewer is back, %+v was written, want a first sight", got)
+		}
+	})
+}
+
+func TestReporter_AReadCountsForAShortTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, f := running(t)
+		me := board.ViewerKey{Address: board.SubscriberOf("192.0.2.1")}
+		r.Read(me, "listening", []songspy.UserID{1, 2})
+		<-time.After(100 * time.Millisecond)
+		if got := f.take(); len(got) != 1 || !slices.Equal(got[0].Users, []songspy.UserID{1, 2}) || got[0].SignedIn {
+			t.Fatalf("after a read %+v was written", got)
+		}
+		<-time.After(readLasts + renewal)
+		if users, ok := f.lastUsers(); !ok || len(users) != 0 {
+			t.Errorf("a minute after the read %v is watched", users)
+		}
+		<-time.After(time.Hour)
+		if len(r.viewers) != 0 || r.counts != [2]int{} {
+			t.Errorf("after an hour %d viewers are known", len(r.viewers))
+		}
+	})
+}
+
+// However many viewers there are, and whatever they read, the memory and the writes are
+// limited, and followers are reported.
+func TestReporter_HostileViewersTakeNoPlaceOfOthers(t *testing.T) {
+	for _, engine := range []string{storetest.SQLite, storetest.Postgres} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			db := storetest.Open(t, engine)
+			r := New(db, []byte("key"), time.Now, slog.New(slog.DiscardHandler))
+			r.most = 300
+			many := make([]songspy.UserID, 10*usersMax)
+			for i := range many {
+				many[i] = songspy.UserID(i + 1)
+			}
+			for i := range 1000 {
+				hostile := board.ViewerKey{Address: board.SubscriberOf(fmt.Sprintf("2001:db8:0:%x::1", i))}
+				r.Read(hostile, "listening", many)
+				r.Read(hostile, "track", many[i:])
+			}
+			for i := range 100 {
+				r.Read(board.ViewerKey{Account: songspy.UserID(i + 1)}, "listening", many[i:i+1])
+			}
+			r.write(t.Context(), false)
+			watches, _, err := db.WatchesSince(t.Context(), time.Time{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var counts [2]int
+			for _, w := range watches {
+				if len(w.Users) > usersMax {
+					t.Fatalf("a viewer watches %d users", len(w.Users))
+				}
+				if w.SignedIn {
+					counts[1]++
+				} else {
+					counts[0]++
+				}
+			}
+			if counts != [2]int{300, 100} || len(r.viewers) != 400 {
+				t.Errorf("%v viewers are reported and %d are known, want 300 strangers and all followers", counts, len(r.viewers))
+			}
+		})
+	}
 }

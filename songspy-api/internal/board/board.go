@@ -43,6 +43,7 @@ type Board struct {
 	lastChange atomic.Int64 // the number of the last change that is on the board
 
 	frames, resets, dropped atomic.Int64 // see Stats
+	ticked                  chan struct{}
 
 	mu       sync.Mutex
 	index    *index
@@ -52,7 +53,7 @@ type Board struct {
 
 // New returns a Board. It is unavailable until Run has read the feed.
 func New(o Options) *Board {
-	return &Board{opts: o, index: newIndex(), streams: newStreams()}
+	return &Board{opts: o, index: newIndex(), streams: newStreams(), ticked: make(chan struct{}, 1)}
 }
 
 // Page is the rendered board. It must not be changed.

@@ -155,6 +155,10 @@ type Watch struct {
 	Users    []songspy.UserID // in no order; a user may be listed twice
 }
 
+// Ticked returns a channel that has a value after a tick: then streams may show other
+// users than before. It has one reader.
+func (b *Board) Ticked() <-chan struct{} { return b.ticked }
+
 // Watched returns what each open stream shows now. It leaves out users
 // who play nothing, even if the viewer has opened the page of such a user.
 func (b *Board) Watched() []Watch {

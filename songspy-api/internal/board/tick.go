@@ -23,6 +23,10 @@ func (b *Board) runTicks(ctx context.Context) {
 		select {
 		case <-ticker.C:
 			b.tick(b.opts.Now())
+			select {
+			case b.ticked <- struct{}{}:
+			default:
+			}
 		case <-ctx.Done():
 			return
 		}

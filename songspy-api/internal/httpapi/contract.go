@@ -155,7 +155,7 @@ func (s *server) enforceContract(c *gin.Context) {
 		c.Next()
 		return
 	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), s.opts.RequestTimeout)
+	ctx, cancel := context.WithTimeout(withClient(c), s.opts.RequestTimeout)
 	defer cancel()
 	c.Request = c.Request.WithContext(ctx)
 	if rule.redirectsErrors {

@@ -21,9 +21,9 @@ const (
 )
 
 func (s *server) ListListening(ctx context.Context, r ListListeningRequestObject) (ListListeningResponseObject, error) {
-	caller, audience, limit := callerFrom(ctx), board.Everyone, defaultListeningSize
+	caller, audience, limit, name := callerFrom(ctx), board.Everyone, defaultListeningSize, "listening"
 	if deref(r.Params.Audience) == ListListeningParamsAudienceFollowing {
-		audience = board.Following
+		audience, name = board.Following, "following"
 		if caller == (auth.Caller{}) {
 			return nil, &songspy.Error{Code: songspy.CodeUnauthorized}
 		}
@@ -37,6 +37,7 @@ func (s *server) ListListening(ctx context.Context, r ListListeningRequestObject
 	if err != nil {
 		return nil, err
 	}
+	s.reads(ctx, name, listening...)
 	body, err := json.Marshal(newListeningAnswer(listening, next))
 	if err != nil {
 		return nil, err
@@ -76,16 +77,6 @@ func (s *server) GetTrack(ctx context.Context, r GetTrackRequestObject) (GetTrac
 	if err != nil {
 		return nil, err
 	}
+	s.reads(ctx, "track", listeners...)
 	return GetTrack200JSONResponse{Result: SUCCESS, Data: trackPage(listeners)}, nil
-}
-
-func (s *server) PollMe(ctx context.Context, _ PollMeRequestObject) (PollMeResponseObject, error) {
-	caller := callerFrom(ctx)
-	if _, err := s.opts.Links.Link(ctx, caller.UserID); err != nil {
-		return nil, asNotLinked(err)
-	}
-	if err := s.opts.Attention.PollSelf(ctx, caller.UserID); err != nil {
-		return nil, err
-	}
-	return PollMe200JSONResponse{Result: SUCCESS, Data: true}, nil
 }

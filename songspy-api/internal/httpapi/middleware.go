@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"runtime/debug"
@@ -21,6 +22,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 
 	"github.com/songspy/songspy/songspy-api/internal/auth"
+	"github.com/songspy/songspy/songspy-api/internal/board"
 )
 
 // requestIDPattern matches the X-Request-Id values that clients may choose.
@@ -191,10 +193,29 @@ func (o *refusedOrigins) isNew(origin string) bool {
 	return true
 }
 
+// client is what handlers need to know of the sender of a request.
+type client struct {
+	address netip.Prefix // from board.SubscriberOf
+	isHead  bool
+}
+
+type clientKey struct{}
+
+// withClient returns the context of the request with its client.
+func withClient(c *gin.Context) context.Context {
+	ctx := c.Request.Context()
+	return context.WithValue(ctx, clientKey{}, client{board.SubscriberOf(c.ClientIP()), ctx.Value(headKey{}) != nil})
+}
+
+func clientFrom(ctx context.Context) client {
+	known, _ := ctx.Value(clientKey{}).(client)
+	return known
+}
+
 type callerKey struct{}
 
-// authenticate puts the caller into the request's context. A request with the header
-// Authorization does not use the cookie.
+// authenticate puts the caller into the request's context, and records a sign of the
+// caller. A request with the header Authorization does not use the cookie.
 func (s *server) authenticate(c *gin.Context) error {
 	header := c.GetHeader("Authorization")
 	scheme, token, _ := strings.Cut(header, " ")
@@ -212,6 +233,7 @@ func (s *server) authenticate(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	s.opts.Attention.Sign(board.ViewerKey{Account: caller.UserID})
 	ctx := telemetry.WithAttrs(c.Request.Context(), slog.Int64(logkey.UserID, int64(caller.UserID)))
 	c.Request = c.Request.WithContext(context.WithValue(ctx, callerKey{}, caller))
 	return nil

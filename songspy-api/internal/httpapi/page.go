@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"net/http"
-	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -71,7 +71,7 @@ func serveFile(c *gin.Context, f web.File, cacheControl []string) {
 // servePage answers with the HTML of a page, as the viewer sees it.
 func (s *server) servePage(p web.Page) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		ctx, cancel := context.WithTimeout(c.Request.Context(), s.opts.RequestTimeout)
+		ctx, cancel := context.WithTimeout(withClient(c), s.opts.RequestTimeout)
 		defer cancel()
 		c.Request = c.Request.WithContext(ctx)
 		view := web.View{
@@ -95,7 +95,7 @@ func (s *server) servePage(p web.Page) gin.HandlerFunc {
 			known = err == nil || songspy.CodeOf(err) == songspy.CodeUnauthorized
 		}
 		if known && p.Path == "/" { // else the module asks, and shows what is wrong
-			view.Listening, _ = s.firstListening(c.Request.Context(), board.SubscriberOf(c.ClientIP()))
+			view.Listening, _ = s.firstListening(c.Request.Context())
 		}
 		s.writePage(c, view)
 	}
@@ -115,9 +115,9 @@ func (s *server) signInPath(r *http.Request) string {
 }
 
 // firstListening returns who is listening, as the viewer sees it.
-func (s *server) firstListening(ctx context.Context, address netip.Prefix) (*web.Listening, error) {
+func (s *server) firstListening(ctx context.Context) (*web.Listening, error) {
 	self := callerFrom(ctx).Self()
-	window, err := s.opts.People.Window(ctx, self, address)
+	window, err := s.opts.People.Window(ctx, self, clientFrom(ctx).address)
 	if err != nil {
 		return nil, err
 	}
@@ -127,6 +127,7 @@ func (s *server) firstListening(ctx context.Context, address netip.Prefix) (*web
 			return nil, err
 		}
 	}
+	s.reads(ctx, "front", slices.Concat(window, following)...)
 	return firstListening(window, following), nil
 }
 

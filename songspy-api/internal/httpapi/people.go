@@ -38,6 +38,11 @@ func (s *server) GetPerson(ctx context.Context, r GetPersonRequestObject) (GetPe
 	if err != nil {
 		return nil, err
 	}
+	var playing []visibility.Seen[songspy.BoardEntry]
+	if p.Playing != nil {
+		playing = append(playing, *p.Playing)
+	}
+	s.reads(ctx, "person", playing...)
 	return GetPerson200JSONResponse{Result: SUCCESS, Data: profile(p)}, nil
 }
 

@@ -36,19 +36,10 @@ var (
 	identity = []string{"identity"}
 )
 
-// streamClient is what a stream needs to know of its request.
-type streamClient struct {
-	address string
-	isHead  bool
-}
-
-type streamClientKey struct{}
-
 // withoutTimeout calls work, which may take as long as one request, and lets the context
 // of the request live on. It is for requests whose answer has no end.
 func (s *server) withoutTimeout(c *gin.Context, work func() error) error {
-	client := streamClient{address: c.ClientIP(), isHead: c.Request.Context().Value(headKey{}) != nil}
-	ctx, cancel := context.WithCancel(context.WithValue(c.Request.Context(), streamClientKey{}, client))
+	ctx, cancel := context.WithCancel(withClient(c))
 	timer := time.AfterFunc(s.opts.RequestTimeout, cancel)
 	defer timer.Stop()
 	c.Request = c.Request.WithContext(ctx)
@@ -72,11 +63,11 @@ func (s *server) StreamListening(ctx context.Context, r StreamListeningRequestOb
 		}
 		topics[i] = t
 	}
-	client, _ := ctx.Value(streamClientKey{}).(streamClient)
+	client := clientFrom(ctx)
 	opening, cancel := context.WithTimeout(ctx, s.opts.RequestTimeout)
 	defer cancel()
 	stream, err := s.opts.People.OpenStream(opening, people.StreamOptions{
-		Self: caller.Self(), Link: deref(r.Params.Link), Token: songspy.Secret(deref(r.Params.Token)), Topics: topics, Address: board.SubscriberOf(client.address),
+		Self: caller.Self(), Link: deref(r.Params.Link), Token: songspy.Secret(deref(r.Params.Token)), Topics: topics, Address: client.address,
 		SessionEnd: func(ctx context.Context) (time.Time, error) { return s.opts.Auth.SessionEnd(ctx, caller) },
 	})
 	if err != nil {

@@ -1,0 +1,35 @@
+package httpapi
+
+import (
+	"context"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/visibility"
+
+	"github.com/songspy/songspy/songspy-api/internal/board"
+)
+
+// reads reports that the viewer reads a page that shows these users. The name is that of
+// the page: a later read of it replaces this one.
+func (s *server) reads(ctx context.Context, name string, seen ...visibility.Seen[songspy.BoardEntry]) {
+	viewer := board.ViewerKey{Account: callerFrom(ctx).UserID}
+	if viewer.Account == 0 {
+		viewer.Address = clientFrom(ctx).address
+	}
+	users := make([]songspy.UserID, len(seen))
+	for i, entry := range seen {
+		users[i] = entry.Value().User.ID
+	}
+	s.opts.Attention.Read(viewer, name, users)
+}
+
+func (s *server) PollMe(ctx context.Context, _ PollMeRequestObject) (PollMeResponseObject, error) {
+	caller := callerFrom(ctx)
+	if _, err := s.opts.Links.Link(ctx, caller.UserID); err != nil {
+		return nil, asNotLinked(err)
+	}
+	if err := s.opts.Attention.PollSelf(ctx, caller.UserID); err != nil {
+		return nil, err
+	}
+	return PollMe200JSONResponse{Result: SUCCESS, Data: true}, nil
+}
