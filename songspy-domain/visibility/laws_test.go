@@ -279,3 +279,23 @@ func TestReveal_SkewedClocksNeverRevealMore(t *testing.T) {
 		}
 	})
 }
+
+func TestHistorySince_IsNotAfterAPlayThatTheViewerSees(t *testing.T) {
+	law(t, func(t *rapid.T, d dice, w *world, viewer spectator, of int) {
+		by, r := w.viewer(viewer), w.rule(of)
+		if d.once(2) {
+			r = skewed(d, r)
+		}
+		for range 10 {
+			w.people[of].plays = append(w.people[of].plays, newPlay(d))
+		}
+		for at := lastDay - d(10); at < lastDay+40; at += 1 + d(20) {
+			since := visibility.HistorySince(id(of), r, by, tick(at))
+			for _, l := range w.people[of].plays {
+				if tick(l.from).Before(since) && reveals(of, r, l.thing(false), by, at) {
+					t.Fatalf("the play %+v is visible at %d and began before %s", l, at, since)
+				}
+			}
+		}
+	})
+}

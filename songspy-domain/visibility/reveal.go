@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -68,6 +69,38 @@ func nextChange(r *Rule, th *Thing, at time.Time) (next time.Time) {
 		}
 	}
 	return next
+}
+
+// HistorySince returns a time before which the viewer sees no play of owner, so that what
+// is hidden for years need not be read. It is the beginning of the oldest period in which
+// they could see a play, or the end of the time in which it hid owner; at itself if there
+// is none, and the zero time for the owner.
+func HistorySince(owner songspy.UserID, r Rule, by Viewer, at time.Time) time.Time {
+	if by.relation(owner) == Owner {
+		return time.Time{}
+	}
+	for i := range r.Periods {
+		start, last := r.Periods[i].BeganAt, len(r.Periods)-1
+		if until := r.Periods[i].HiddenUntil; until != nil && until.After(start) {
+			start = *until
+		}
+		if i < last && !start.Before(r.Periods[i+1].BeganAt) {
+			continue
+		}
+		// The shortest play in this period, of a track that no setting hides.
+		alone := Rule{Owner: r.Owner, HiddenByOperator: r.HiddenByOperator, Periods: slices.Clone(r.Periods[i:])}
+		if i < last {
+			alone.Periods = append(alone.Periods[:1], alone.Periods[last-i])
+		}
+		for j := range alone.Periods {
+			alone.Periods[j].MinSeconds = 0
+		}
+		th := Thing{kind: history, track: &songspy.Track{Kind: songspy.KindTrack}, started: start, ended: start, certain: true}
+		if maySee(owner, &alone, &th, &by, at) {
+			return start
+		}
+	}
+	return at
 }
 
 // Value returns the value. It panics if nothing was revealed.

@@ -227,3 +227,34 @@ func BenchmarkReveal(b *testing.B) {
 		}
 	}
 }
+
+func TestHistorySince_LeavesOutWhatIsHiddenAsAWhole(t *testing.T) {
+	hidden := func(from float64, until time.Time) songspy.Sharing {
+		s := shares(from, songspy.AudienceEveryone)
+		s.HiddenUntil = &until
+		return s
+	}
+	all, none := songspy.AudienceEveryone, songspy.AudienceNobody
+	for name, c := range map[string]struct {
+		periods []songspy.Sharing
+		want    time.Time
+	}{
+		"shared from the beginning":      {[]songspy.Sharing{shares(0, all)}, minute(0)},
+		"private at first":               {[]songspy.Sharing{shares(0, none), shares(10, none), shares(20, all)}, minute(20)},
+		"hidden at first":                {[]songspy.Sharing{hidden(0, songspy.HiddenForever), shares(20, all)}, minute(20)},
+		"hidden for a while":             {[]songspy.Sharing{hidden(0, minute(5)), shares(20, all)}, minute(5)},
+		"hidden for a while, until now":  {[]songspy.Sharing{shares(0, none), hidden(10, minute(15))}, minute(15)},
+		"hidden soon after the change":   {[]songspy.Sharing{shares(0, all), hidden(10, minute(15))}, minute(0)},
+		"private today":                  {[]songspy.Sharing{shares(0, all), shares(10, none)}, minute(100)},
+		"hidden today":                   {[]songspy.Sharing{shares(0, all), hidden(10, songspy.HiddenForever)}, minute(100)},
+		"without settings":               {nil, minute(100)},
+		"followers first, then everyone": {[]songspy.Sharing{shares(0, songspy.AudienceFollowers), shares(10, all)}, minute(10)},
+	} {
+		if got := visibility.HistorySince(owner, ruleOf(c.periods...), visibility.Anonymous(), minute(100)); !got.Equal(c.want) {
+			t.Errorf("%s: got %s, want %s", name, got, c.want)
+		}
+	}
+	if got := visibility.HistorySince(owner, ruleOf(shares(0, all)), signedIn(owner, nil, nil), minute(100)); !got.IsZero() {
+		t.Errorf("owners see their plays from %s on", got)
+	}
+}

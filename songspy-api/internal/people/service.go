@@ -149,7 +149,7 @@ func (s *Service) Plays(ctx context.Context, self visibility.Self, handle, link 
 		return nil, false, err
 	}
 	now := s.now()
-	since := historySince(p, v.Viewer, now)
+	since := visibility.HistorySince(p.User.ID, p.Rule, v.Viewer, now)
 	return fill(limit, songspy.PlayWithTrack{Play: songspy.Play{StartedAt: before}},
 		func(after songspy.PlayWithTrack, n int) ([]songspy.PlayWithTrack, error) {
 			if start := after.Play.StartedAt; !start.IsZero() && start.Before(since) {
@@ -160,25 +160,6 @@ func (s *Service) Plays(ctx context.Context, self visibility.Self, handle, link 
 		func(play songspy.PlayWithTrack) (visibility.Seen[songspy.PlayWithTrack], bool) {
 			return visibility.Reveal(&play, p.User.ID, p.Rule, visibility.PlayThing(&play.Track, &play.Play), v.Viewer, now)
 		})
-}
-
-// historySince returns a time before which the viewer sees no play of the user: the
-// beginning of the oldest period in which they could see one. Years that are hidden are
-// not read.
-func historySince(p songspy.Person, v visibility.Viewer, now time.Time) time.Time {
-	periods := p.Rule.Periods
-	for i, period := range periods {
-		rule := songspy.SharingRule{Owner: p.Rule.Owner, Periods: []songspy.Sharing{period, periods[len(periods)-1]}}
-		if i == len(periods)-1 {
-			rule.Periods = rule.Periods[1:]
-		}
-		// A play of an hour, in this period alone, of a track that no setting hides.
-		play := songspy.Play{StartedAt: period.BeganAt, EndedAt: period.BeganAt.Add(time.Hour)}
-		if _, ok := visibility.Reveal(&play, p.User.ID, rule, visibility.PlayThing(&songspy.Track{Kind: songspy.KindTrack}, &play), v, now); ok {
-			return period.BeganAt
-		}
-	}
-	return now
 }
 
 // ErrPosition is returned for the position of a user that the viewer does not see.
