@@ -81,15 +81,15 @@ func (s *Store) PersonByShareLink(ctx context.Context, hash []byte) (songspy.Per
 const afterAnyNick = "\U0010FFFF"
 
 // SearchPeople returns up to limit users that search may find and whose nickname begins
-// with the prefix, by NickKey and id, starting after the given user; the zero User
+// with the prefix, by NickKey and public id, starting after the given user; the zero User
 // starts with the first. Fewer than limit means that there are no more.
 func (s *Store) SearchPeople(ctx context.Context, prefix string, after songspy.User, limit int) ([]songspy.Person, error) {
 	prefix = NickKey(prefix)
 	where, args := `WHERE u.nick_key <> '' AND u.nick_key >= $1 AND u.nick_key < $2 `, []any{prefix, prefix + afterAnyNick, limit}
-	if after.ID != 0 {
-		where, args = where+`AND (u.nick_key, u.id) > ($4, $5) `, append(args, NickKey(after.PublicName()), int64(after.ID))
+	if after.PublicID != 0 {
+		where, args = where+`AND (u.nick_key, u.public_id) > ($4, $5) `, append(args, NickKey(after.PublicName()), int64(after.PublicID))
 	}
-	return s.queryPeople(ctx, where+`ORDER BY u.nick_key, u.id LIMIT $3`, args...)
+	return s.queryPeople(ctx, where+`ORDER BY u.nick_key, u.public_id LIMIT $3`, args...)
 }
 
 // Relations returns the follows and blocks that concern the viewer, in either

@@ -19,7 +19,7 @@ type Store interface {
 	// EmbedTokenOwner returns not_found if no token of the purpose has the SHA-256 hash.
 	EmbedTokenOwner(ctx context.Context, purpose songspy.EmbedPurpose, hash []byte) (songspy.UserID, error)
 	// SearchPeople returns the findable users whose nickname begins with the prefix, by
-	// nickname and id.
+	// nickname and public id: the id tells who signed up first.
 	SearchPeople(ctx context.Context, prefix string, after songspy.User, limit int) ([]songspy.Person, error)
 	// PlaysForOthers returns plays that are certain, newest start first.
 	PlaysForOthers(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) ([]songspy.PlayWithTrack, error)

@@ -260,6 +260,26 @@ func people() suite {
 			}
 			same(t, "all", len(found(t, b, "")), 12)
 		},
+		"SearchPeople_OrdersUsersOfOneNameByTheirRandomIDs": func(t *testing.T, b *fixture) {
+			var want []songspy.PublicID
+			for range 8 {
+				u := b.newUser(t)
+				rename(t, b, u.ID, "Ada")
+				b.share(t, u.ID, func(p *songspy.Sharing) { p.Findable = true })
+				want = append(want, u.PublicID)
+			}
+			slices.Sort(want)
+			var got []songspy.PublicID
+			var after songspy.User
+			for more := true; more; {
+				page := value[[]songspy.Person](t)(b.SearchPeople(t.Context(), "ada", after, 3))
+				for _, p := range page {
+					got, after = append(got, p.User.PublicID), p.User
+				}
+				more = len(page) == 3
+			}
+			same(t, "the order", got, want)
+		},
 		"SearchPeople_UsesTheIndex": func(t *testing.T, b *fixture) {
 			executed := b.statements.recordDuring(func() { found(t, b, "ad") })
 			tx := value[*sql.Tx](t)(b.sql(t).BeginTx(t.Context(), nil))
