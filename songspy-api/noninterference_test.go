@@ -869,6 +869,9 @@ var noninterferenceCases = []noninterferenceCase{
 	{"enterSeat", read, false, eachHandle},
 	{"dropSeat", read, false, eachHandle},
 	{"handleReport", read, false, one(query{values: []any{1}, body: map[string]string{"action": "hide"}})},
+	{"moderatePerson", read, false, func(u *turn) []query {
+		return []query{{values: []any{songspy.Handle(u.someone().PublicID)}, body: map[string]string{"action": "show"}}}
+	}},
 
 	{"follow", write, false, eachHandle},
 	{"getPerson", write, false, eachHandle},

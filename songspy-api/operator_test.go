@@ -118,6 +118,22 @@ func (w *testAPI) checkOperator(t *testing.T, ann, bob signedIn) {
 			t.Errorf("Bob's audit log lacks %s: %s", want, audit)
 		}
 	}
+	moderate := func(handle string, body map[string]string) contracttest.Response {
+		return w.Call("POST", prefix+"/operator/people/"+handle, body, ann.bearer()...)
+	}
+	w.wantStatus(t, moderate("00000000001", map[string]string{"action": "show"}), 404, "NOT_FOUND")
+	w.wantStatus(t, moderate(bob.handle(), map[string]string{"action": "dismiss"}), 400, "INVALID_REQUEST")
+	w.wantStatus(t, moderate(bob.handle(), map[string]string{"action": "rename", "nickName": strings.Repeat("x", 31)}), 400, "NICKNAME_INVALID")
+	w.wantStatus(t, moderate(bob.handle(), map[string]string{"action": "show", "detail": "a mistake"}), 200, "")
+	w.wantStatus(t, moderate(bob.handle(), map[string]string{"action": "rename", "nickName": "Robert"}), 200, "")
+	if a := w.Call("GET", prefix+"/people/"+bob.handle(), nil, ann.bearer()...); !bytes.Contains(a.Data, []byte(`"Robert"`)) {
+		t.Errorf("after Bob was shown and renamed the profile is %s", a.Body)
+	}
+	if a := w.Call("GET", prefix+"/me/audit?limit=2", nil, bob.bearer()...); !bytes.Contains(a.Data, []byte(`"kind":"shown"`)) || !bytes.Contains(a.Data, []byte(`"detail":"a mistake"`)) {
+		t.Errorf("Bob's audit log is %s", a.Data)
+	}
+	w.wantStatus(t, moderate(bob.handle(), map[string]string{"action": "hide"}), 200, "")
+	w.wantStatus(t, w.Call("GET", prefix+"/people/"+bob.handle(), nil, ann.bearer()...), 404, "NOT_FOUND")
 }
 
 func TestOperators_OnlyUseTheirRoutes(t *testing.T) {
@@ -143,7 +159,7 @@ func TestOperators_OnlyUseTheirRoutes(t *testing.T) {
 			}
 		}
 	}
-	if routes < 6 {
+	if routes < 7 {
 		t.Errorf("the contract has %d routes of operators", routes)
 	}
 	browser := w.newBrowser(t, 0)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"strings"
@@ -210,6 +211,9 @@ func (s *Store) HideItem(ctx context.Context, id songspy.UserID, uri string) (it
 		if err := tx.Create(&item).Error; err != nil {
 			return err
 		}
+		if err := s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditItemHidden, Actor: songspy.ActorSelf, Detail: cmp.Or(item.Name, uri)}); err != nil {
+			return err
+		}
 		return s.publishChanges(tx, songspy.ChangeUser, id)
 	})
 	if err != nil {
@@ -245,6 +249,9 @@ func (s *Store) ShowItem(ctx context.Context, id songspy.UserID, uri string) err
 		ended := tx.Model(&songspy.HiddenItem{}).Where("user_id = ? AND uri = ? AND began_at = ?", id, item.URI, item.BeganAt).
 			Update("ended_at", laterThan(item.BeganAt, s.now()))
 		if err := requireOneRow(ended); err != nil {
+			return err
+		}
+		if err := s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditItemShown, Actor: songspy.ActorSelf, Detail: cmp.Or(item.Name, item.URI)}); err != nil {
 			return err
 		}
 		return s.publishChanges(tx, songspy.ChangeUser, id)

@@ -43,6 +43,8 @@ const (
 	AuditEventKindErased           AuditEventKind = "erased"
 	AuditEventKindExported         AuditEventKind = "exported"
 	AuditEventKindHidden           AuditEventKind = "hidden"
+	AuditEventKindItemHidden       AuditEventKind = "item_hidden"
+	AuditEventKindItemShown        AuditEventKind = "item_shown"
 	AuditEventKindLinked           AuditEventKind = "linked"
 	AuditEventKindRenamed          AuditEventKind = "renamed"
 	AuditEventKindShareLinkCreated AuditEventKind = "share_link_created"
@@ -70,6 +72,10 @@ func (e AuditEventKind) Valid() bool {
 	case AuditEventKindExported:
 		return true
 	case AuditEventKindHidden:
+		return true
+	case AuditEventKindItemHidden:
+		return true
+	case AuditEventKindItemShown:
 		return true
 	case AuditEventKindLinked:
 		return true
@@ -444,6 +450,27 @@ func (e MeAudience) Valid() bool {
 	}
 }
 
+// Defines values for ModerationAction.
+const (
+	ModerationActionHide   ModerationAction = "hide"
+	ModerationActionRename ModerationAction = "rename"
+	ModerationActionShow   ModerationAction = "show"
+)
+
+// Valid indicates whether the value is a known member of the ModerationAction enum.
+func (e ModerationAction) Valid() bool {
+	switch e {
+	case ModerationActionHide:
+		return true
+	case ModerationActionRename:
+		return true
+	case ModerationActionShow:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MyGapReason.
 const (
 	AppBlocked   MyGapReason = "app_blocked"
@@ -674,19 +701,19 @@ func (e ReportReason) Valid() bool {
 
 // Defines values for ReportHandlingAction.
 const (
-	Dismiss ReportHandlingAction = "dismiss"
-	Hide    ReportHandlingAction = "hide"
-	Rename  ReportHandlingAction = "rename"
+	ReportHandlingActionDismiss ReportHandlingAction = "dismiss"
+	ReportHandlingActionHide    ReportHandlingAction = "hide"
+	ReportHandlingActionRename  ReportHandlingAction = "rename"
 )
 
 // Valid indicates whether the value is a known member of the ReportHandlingAction enum.
 func (e ReportHandlingAction) Valid() bool {
 	switch e {
-	case Dismiss:
+	case ReportHandlingActionDismiss:
 		return true
-	case Hide:
+	case ReportHandlingActionHide:
 		return true
-	case Rename:
+	case ReportHandlingActionRename:
 		return true
 	default:
 		return false
@@ -1099,7 +1126,7 @@ type AuditEvent struct {
 	// At RFC 3339 in UTC with milliseconds.
 	At Timestamp `json:"at"`
 
-	// Detail More about it: the browser of a session, the settings that changed, or how many plays were erased, such as `plays: 3`; may be empty.
+	// Detail More about it: the browser of a session, the settings that changed, what was hidden or shown again, or how many plays were erased, such as `plays: 3`; may be empty.
 	Detail string `json:"detail"`
 
 	// Kind What happened. Later versions may add words.
@@ -1668,6 +1695,20 @@ type MeAnswer struct {
 	Error  *Fault `json:"error"`
 	Result Result `json:"result"`
 }
+
+// Moderation defines model for Moderation.
+type Moderation struct {
+	Action ModerationAction `json:"action"`
+
+	// Detail The user reads it in the audit log.
+	Detail *string `json:"detail,omitempty"`
+
+	// NickName The new nickname for `rename`; the user has none if it is absent or empty.
+	NickName *string `json:"nickName,omitempty"`
+}
+
+// ModerationAction defines model for Moderation.Action.
+type ModerationAction string
 
 // MyEmbed defines model for MyEmbed.
 type MyEmbed struct {
@@ -2877,6 +2918,9 @@ type SetMySharingJSONRequestBody = SharingChange
 // SetMyWebhookJSONRequestBody defines body for SetMyWebhook for application/json ContentType.
 type SetMyWebhookJSONRequestBody = NewWebhook
 
+// ModeratePersonJSONRequestBody defines body for ModeratePerson for application/json ContentType.
+type ModeratePersonJSONRequestBody = Moderation
+
 // HandleReportJSONRequestBody defines body for HandleReport for application/json ContentType.
 type HandleReportJSONRequestBody = ReportHandling
 
@@ -3237,6 +3281,9 @@ type ServerInterface interface {
 	// TestMyWebhook Send a message of the type `listening.test` to the webhook now.
 	// (POST /v1/songspy/me/webhook/test)
 	TestMyWebhook(c *gin.Context)
+	// ModeratePerson Hide, show or rename a user.
+	// (POST /v1/songspy/operator/people/{handle})
+	ModeratePerson(c *gin.Context, handle HandleInPath)
 	// ListReports The open reports; the oldest first.
 	// (GET /v1/songspy/operator/reports)
 	ListReports(c *gin.Context, params ListReportsParams)
@@ -4530,6 +4577,31 @@ func (siw *ServerInterfaceWrapper) TestMyWebhook(c *gin.Context) {
 	siw.Handler.TestMyWebhook(c)
 }
 
+// ModeratePerson operation middleware
+func (siw *ServerInterfaceWrapper) ModeratePerson(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "handle" -------------
+	var handle HandleInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "handle", c.Param("handle"), &handle, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter handle: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ModeratePerson(c, handle)
+}
+
 // ListReports operation middleware
 func (siw *ServerInterfaceWrapper) ListReports(c *gin.Context) {
 
@@ -5319,6 +5391,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/songspy/operator/seats/:handle/entered", wrapper.EnterSeat)
 	router.GET(options.BaseURL+"/v1/songspy/operator/reports", wrapper.ListReports)
 	router.POST(options.BaseURL+"/v1/songspy/operator/reports/:id", wrapper.HandleReport)
+	router.POST(options.BaseURL+"/v1/songspy/operator/people/:handle", wrapper.ModeratePerson)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness)
 }
@@ -10023,6 +10096,173 @@ func (response TestMyWebhook503JSONResponse) VisitTestMyWebhookResponse(w http.R
 	return err
 }
 
+type ModeratePersonRequestObject struct {
+	Handle HandleInPath `json:"handle"`
+	Body   *ModeratePersonJSONRequestBody
+}
+
+type ModeratePersonResponseObject interface {
+	VisitModeratePersonResponse(w http.ResponseWriter) error
+}
+
+type ModeratePerson200JSONResponse DoneAnswer
+
+func (response ModeratePerson200JSONResponse) VisitModeratePersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ModeratePerson400JSONResponse struct{ InvalidJSONResponse }
+
+func (response ModeratePerson400JSONResponse) VisitModeratePersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ModeratePerson401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ModeratePerson401JSONResponse) VisitModeratePersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ModeratePerson403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ModeratePerson403JSONResponse) VisitModeratePersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ModeratePerson404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ModeratePerson404JSONResponse) VisitModeratePersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ModeratePerson413JSONResponse struct{ BodyTooLargeJSONResponse }
+
+func (response ModeratePerson413JSONResponse) VisitModeratePersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ModeratePerson415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response ModeratePerson415JSONResponse) VisitModeratePersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ModeratePerson429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response ModeratePerson429JSONResponse) VisitModeratePersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ModeratePerson431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response ModeratePerson431JSONResponse) VisitModeratePersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ModeratePerson500JSONResponse struct{ InternalJSONResponse }
+
+func (response ModeratePerson500JSONResponse) VisitModeratePersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ModeratePerson503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ModeratePerson503JSONResponse) VisitModeratePersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListReportsRequestObject struct {
 	Params ListReportsParams
 }
@@ -13466,6 +13706,9 @@ type StrictServerInterface interface {
 	// TestMyWebhook Send a message of the type `listening.test` to the webhook now.
 	// (POST /v1/songspy/me/webhook/test)
 	TestMyWebhook(ctx context.Context, request TestMyWebhookRequestObject) (TestMyWebhookResponseObject, error)
+	// ModeratePerson Hide, show or rename a user.
+	// (POST /v1/songspy/operator/people/{handle})
+	ModeratePerson(ctx context.Context, request ModeratePersonRequestObject) (ModeratePersonResponseObject, error)
 	// ListReports The open reports; the oldest first.
 	// (GET /v1/songspy/operator/reports)
 	ListReports(ctx context.Context, request ListReportsRequestObject) (ListReportsResponseObject, error)
@@ -14125,6 +14368,26 @@ func (sh *strictHandler) TestMyWebhook(c *gin.Context) {
 	response, err := sh.ssi.TestMyWebhook(c.Request.Context(), request)
 	if err == nil {
 		err = response.VisitTestMyWebhookResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) ModeratePerson(c *gin.Context, handle HandleInPath) {
+	var request ModeratePersonRequestObject
+	request.Handle = handle
+	var body ModeratePersonJSONRequestBody
+	switch sent, err := decodeBody(c.Request, &body); {
+	case err != nil:
+		sh.fail(c, err)
+		return
+	case sent:
+		request.Body = &body
+	}
+	response, err := sh.ssi.ModeratePerson(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitModeratePersonResponse(c.Writer)
 	}
 	if err != nil {
 		sh.fail(c, err)

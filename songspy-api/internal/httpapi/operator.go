@@ -81,11 +81,11 @@ func (s *server) ListReports(ctx context.Context, r ListReportsRequestObject) (L
 func (s *server) HandleReport(ctx context.Context, r HandleReportRequestObject) (HandleReportResponseObject, error) {
 	var err error
 	switch detail := deref(r.Body.Detail); r.Body.Action {
-	case Hide:
+	case ReportHandlingActionHide:
 		err = s.opts.Operator.HideReported(ctx, r.Id, detail)
-	case Rename:
+	case ReportHandlingActionRename:
 		err = s.opts.Operator.RenameReported(ctx, r.Id, deref(r.Body.NickName), detail)
-	case Dismiss:
+	case ReportHandlingActionDismiss:
 		err = s.opts.Operator.Dismiss(ctx, r.Id)
 	default:
 		err = &songspy.Error{Code: songspy.CodeInvalid} // the contract has no other action
@@ -94,4 +94,23 @@ func (s *server) HandleReport(ctx context.Context, r HandleReportRequestObject) 
 		return nil, err
 	}
 	return HandleReport200JSONResponse{Result: SUCCESS, Data: true}, nil
+}
+
+func (s *server) ModeratePerson(ctx context.Context, r ModeratePersonRequestObject) (ModeratePersonResponseObject, error) {
+	user, err := s.opts.Operator.UserID(ctx, r.Handle)
+	if err != nil {
+		return nil, err
+	}
+	switch detail := deref(r.Body.Detail); r.Body.Action {
+	case ModerationActionHide, ModerationActionShow:
+		err = s.opts.Operator.SetHidden(ctx, user, r.Body.Action == ModerationActionHide, detail)
+	case ModerationActionRename:
+		_, err = s.opts.Operator.Rename(ctx, user, deref(r.Body.NickName), detail)
+	default:
+		err = &songspy.Error{Code: songspy.CodeInvalid} // the contract has no other action
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ModeratePerson200JSONResponse{Result: SUCCESS, Data: true}, nil
 }
