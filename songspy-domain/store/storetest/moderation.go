@@ -101,7 +101,7 @@ func moderation() suite {
 			must(t, b.RevokeSessions(t.Context(), l.UserID, 0))
 			b.share(t, l.UserID, func(p *songspy.Sharing) { p.Now, p.HideEpisodes = songspy.AudienceNobody, true })
 			b.share(t, l.UserID, func(*songspy.Sharing) {})
-			b.write(t, playingUpdate(b.newLinkedUser(t), song(1), start)) // another user plays it
+			b.write(t, playingUpdate(b.newLinkedUser(t), song(1), start))                      // another user plays it
 			for _, uri := range []string{"spotify:artist:unknown", song(1).URI, song(1).URI} { // the last is hidden already
 				value[songspy.HiddenItem](t)(b.HideItem(t.Context(), l.UserID, uri))
 			}
