@@ -590,7 +590,7 @@ func shows(p songspy.UserID, r visibility.Rule, th visibility.Thing, v visibilit
 func (w rawWorld) view(v visibility.Viewer) string {
 	var seen []string
 	for i, p := range w.people {
-		for name, th := range map[string]visibility.Thing{"profile": visibility.Profile(), "search": visibility.Search()} {
+		for name, th := range map[string]visibility.Thing{"profile": visibility.Profile(), "search": visibility.Search(), "preview": visibility.LinkPreview()} {
 			if shows(p.User.ID, p.Rule, th, v) {
 				seen = append(seen, fmt.Sprintf("%d %s %q %q", p.User.PublicID, name, p.User.PublicName(), p.User.PublicPicture()))
 			}
@@ -830,7 +830,10 @@ var noninterferenceCases = []noninterferenceCase{
 		}
 		return queries
 	}},
-	{"getPerson", read, false, func(u *turn) []query { return u.withLink(u.handles()) }},
+	{"getPerson", read, false, func(u *turn) []query {
+		u.both("GET", "/u/"+songspy.Handle(u.someone().PublicID), nil)
+		return u.withLink(u.handles())
+	}},
 	{"getPersonPicture", read, false, func(u *turn) []query { return u.withLink(u.handles()) }},
 	{"listPersonPlays", read, false, func(u *turn) []query {
 		queries := u.withLink(u.handles())

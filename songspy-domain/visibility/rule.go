@@ -28,6 +28,7 @@ const (
 	history
 	profile
 	search
+	linkPreview
 )
 
 // NowThing returns the Thing of a track that plays, or is paused, since
@@ -48,6 +49,10 @@ func Profile() Thing { return Thing{kind: profile} }
 // Search returns the Thing of a user as a result of a search by name.
 func Search() Thing { return Thing{kind: search} }
 
+// LinkPreview returns the Thing of a user's name in the preview of a link to their page,
+// which other services make and keep. It is narrower than the profile.
+func LinkPreview() Thing { return Thing{kind: linkPreview} }
+
 // required returns the least relation that may see the thing at a time. Of the
 // rows that apply, the narrowest counts. A row of a period applies if the period
 // is in force now, later, or at any moment of the play.
@@ -63,6 +68,7 @@ func Search() Thing { return Thing{kind: search} }
 //	now, play  | period: the kind of the track is hidden          | owner
 //	now, play  | period: it has played less than the minimum      | owner
 //	now        | period: audience for now                         | by audience
+//	preview    | period: audience for now                         | by audience
 //	play       | period: audience for history                     | by audience
 //	profile    | period: findable                                 | stranger
 //	profile    | period: else                                     | by the wider of the two audiences
@@ -91,7 +97,7 @@ func required(r *Rule, th *Thing, at time.Time) Relation {
 			isPlay && hidesKind(p, th.track),
 			isPlay && p.MinSeconds > 0 && th.played(at) < time.Duration(p.MinSeconds)*time.Second:
 			return Owner
-		case th.kind == now:
+		case th.kind == now, th.kind == linkPreview:
 			need = max(need, audience(p.Now))
 		case th.kind == history:
 			need = max(need, audience(p.History))

@@ -146,6 +146,7 @@ func TestReveal_FollowsTheTableForEveryRelationAudienceThingAndPeriod(t *testing
 						"profile":          {periods, visibility.Profile(), "profile " + today},
 						"findable profile": {found, visibility.Profile(), "profile found"},
 						"search":           {periods, visibility.Search(), "search " + today},
+						"link preview":     {found, visibility.LinkPreview(), "now " + today},
 						"findable search":  {found, visibility.Search(), "search found"},
 					} {
 						cases++
@@ -157,7 +158,7 @@ func TestReveal_FollowsTheTableForEveryRelationAudienceThingAndPeriod(t *testing
 			}
 		}
 	}
-	if want := 20 * 16 * 15 * 3 * 6; cases != want {
+	if want := 20 * 16 * 15 * 3 * 7; cases != want {
 		t.Errorf("%d cases, want %d", cases, want)
 	}
 }
@@ -179,6 +180,7 @@ func TestReveal_NowAndHistoryHaveTheirOwnAudience(t *testing.T) {
 				"now":     {visibility.NowThing(song(), minute(5)), spec[who]["now "+pair[:1]]},
 				"play":    {visibility.PlayThing(song(), play(1, 4)), spec[who]["now "+pair[1:]]},
 				"profile": {visibility.Profile(), spec[who]["profile "+wider[pair]]},
+				"preview": {visibility.LinkPreview(), spec[who]["now "+pair[:1]]},
 			} {
 				if got := sees(ruleOf(s), c.thing, viewer, minute(6)); got != c.want {
 					t.Errorf("%s, %s, audiences %s: seen is %t, want %t", who, what, pair, got, c.want)
@@ -196,6 +198,7 @@ func things() map[string]visibility.Thing {
 		"play":    visibility.PlayThing(song(), play(40, 44)),
 		"profile": visibility.Profile(),
 		"search":  visibility.Search(),
+		"preview": visibility.LinkPreview(),
 	}
 }
 
@@ -231,7 +234,7 @@ func TestReveal_ShowsEverythingOfAnOpenOwner(t *testing.T) {
 func TestReveal_OperatorHidesAUserFromAllOthers(t *testing.T) {
 	r := open()
 	r.HiddenByOperator = true
-	onlyOwner(t, "hidden by the operator", r, "now", "play", "profile", "search")
+	onlyOwner(t, "hidden by the operator", r, "now", "play", "profile", "search", "preview")
 }
 
 func TestReveal_DoubtfulSettingsShowNothing(t *testing.T) {
@@ -245,7 +248,7 @@ func TestReveal_DoubtfulSettingsShowNothing(t *testing.T) {
 		s.BeganAt = minute(from)
 		return s
 	}
-	all := []string{"now", "play", "profile", "search"}
+	all := []string{"now", "play", "profile", "search", "preview"}
 	for name, c := range map[string]struct {
 		rule   visibility.Rule
 		hidden []string
@@ -257,7 +260,7 @@ func TestReveal_DoubtfulSettingsShowNothing(t *testing.T) {
 		"in order":                  {ruleOf(later(0), later(10), later(20)), nil},
 		"the first begins too late": {ruleOf(later(46)), []string{"now", "play"}},
 		"the first begins with it":  {ruleOf(later(45)), []string{"play"}},
-		"an unknown audience":       {changed(func(r *visibility.Rule) { r.Periods[0].Now, r.Periods[0].History = "public", "" }), []string{"now", "play"}},
+		"an unknown audience":       {changed(func(r *visibility.Rule) { r.Periods[0].Now, r.Periods[0].History = "public", "" }), []string{"now", "play", "preview"}},
 		"hidden by a clock ahead":   {ruleOf(later(0), func() songspy.Sharing { s := later(51); s.HiddenUntil = ptr(minute(52)); return s }()), []string{"now", "play"}},
 		"an item by a clock ahead":  {changed(func(r *visibility.Rule) { r.Hidden = []songspy.HiddenItem{{URI: song().URI, BeganAt: minute(51)}} }), []string{"now", "play"}},
 		"an item ended by such one": {changed(func(r *visibility.Rule) {

@@ -76,7 +76,7 @@ func (s *server) servePage(p web.Page) gin.HandlerFunc {
 		c.Request = c.Request.WithContext(ctx)
 		view := web.View{
 			Page: p, Handle: c.Param("handle"), Language: languageOf(c.Request), Now: s.opts.Now(),
-			InApp: isInAppBrowser(c.Request.UserAgent()), SignIn: s.signInPath(c.Request),
+			InApp: isInAppBrowser(c.Request.UserAgent()), SignIn: s.signInPath(c.Request), PublicURL: s.opts.PublicURL,
 		}
 		if fault, ok := messageByCode[c.Query("error")]; ok {
 			if p.Path == "/" {
@@ -96,6 +96,11 @@ func (s *server) servePage(p web.Page) gin.HandlerFunc {
 		}
 		if known && p.Path == "/" { // else the module asks, and shows what is wrong
 			view.Listening, _ = s.firstListening(c.Request.Context())
+		}
+		if p.Name == "person" && !view.SignedIn { // only programs read it, and these do not sign in
+			if seen, err := s.opts.People.LinkPreview(ctx, view.Handle); err == nil {
+				view.Name = person(seen).NickName
+			}
 		}
 		s.writePage(c, view)
 	}

@@ -136,6 +136,21 @@ func (s *Service) Picture(ctx context.Context, self visibility.Self, handle, lin
 	return seen, err
 }
 
+// LinkPreview returns the user with the handle if the preview of a link, which anybody may
+// see, may name them.
+func (s *Service) LinkPreview(ctx context.Context, handle string) (visibility.Seen[songspy.User], error) {
+	id, _ := songspy.ParseHandle(handle) // no user has the id 0
+	p, err := s.store.PersonByPublicID(ctx, id)
+	if err != nil {
+		return visibility.Seen[songspy.User]{}, err
+	}
+	seen, ok := s.reveal(p, visibility.LinkPreview(), visibility.Anonymous())
+	if !ok {
+		err = errNotFound
+	}
+	return seen, err
+}
+
 // Plays returns up to limit plays of the user with the handle that the viewer sees, newest
 // first. They start before the given time; the zero time begins with the newest. more
 // reports whether others follow.

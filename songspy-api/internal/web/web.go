@@ -174,6 +174,11 @@ type View struct {
 	Page Page
 	// Handle is that of the user or track of the page; empty if it has none.
 	Handle string
+	// Name is the nickname of the user of the page in previews of links to it; empty: they
+	// name nobody.
+	Name string
+	// PublicURL is the address at which browsers reach this instance.
+	PublicURL string
 	// Language is one of Languages.
 	Language string
 	SignedIn bool
