@@ -312,20 +312,28 @@ func TestStream_ShowsAPausedUserForTenMinutes(t *testing.T) {
 	})
 }
 
+// disappearances are the reasons for which viewer a no longer sees user 1.
+var disappearances = map[string]func(*fakeFeed, *account){
+	"the end of the play, or erasure": func(f *fakeFeed, _ *account) { f.remove(1) },
+	"hiding": func(f *fakeFeed, _ *account) {
+		p := newPlaying(1, time.Now())
+		setting(&p).HiddenUntil = &songspy.HiddenForever
+		f.put(p)
+	},
+	"hiding by the operator": func(f *fakeFeed, _ *account) {
+		p := newPlaying(1, time.Now())
+		p.Rule.HiddenByOperator = true
+		f.put(p)
+	},
+	"a block": func(f *fakeFeed, a *account) {
+		a.blocks = []songspy.UserID{1}
+		f.Add(1, songspy.ChangeRelation)
+		f.Add(a.id, songspy.ChangeRelation)
+	},
+}
+
 func TestStream_HidesWithinASecond(t *testing.T) {
-	for name, hide := range map[string]func(*fakeFeed, *account){
-		"erasure": func(f *fakeFeed, _ *account) { f.remove(1) },
-		"hiding": func(f *fakeFeed, _ *account) {
-			p := newPlaying(1, time.Now())
-			setting(&p).HiddenUntil = &songspy.HiddenForever
-			f.put(p)
-		},
-		"a block": func(f *fakeFeed, a *account) {
-			a.blocks = []songspy.UserID{1}
-			f.Add(1, songspy.ChangeRelation)
-			f.Add(a.id, songspy.ChangeRelation)
-		},
-	} {
+	for name, hide := range disappearances {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				feed, a := newFeed(newPlaying(1, time.Now()), newPlaying(2, time.Now())), &account{id: 5}
@@ -341,6 +349,26 @@ func TestStream_HidesWithinASecond(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestDetails_EndingHidingAndBlockingSendTheSameFrames(t *testing.T) {
+	frames := map[string]string{}
+	for name, hide := range disappearances {
+		synctest.Test(t, func(t *testing.T) {
+			feed, a := newFeed(newPlaying(1, time.Now()), newPlaying(2, time.Now())), &account{id: 5}
+			r := mustOpen(t, startStreams(t, feed), a, "window", person(1), "track:"+songspy.Handle(7))
+			waitSecond(t)
+			r.read(t)
+			hide(feed, a)
+			waitSecond(t)
+			frames[name] = r.read(t)
+		})
+	}
+	for name, got := range frames {
+		if want := frames["hiding"]; got != want || strings.Count(got, "event: gone\n") != 3 || strings.Count(got, "event: ") != 3 {
+			t.Errorf("%s sends\n%s\nand hiding\n%s\nwant the event gone alone, once for each topic", name, got, want)
+		}
 	}
 }
 

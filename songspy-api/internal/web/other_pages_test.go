@@ -8,7 +8,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-func TestPerson_ShowsWhatTheyHearAndTheirLastPlays(t *testing.T) {
+func TestDetails_APersonsPageShowsWhatTheyHearAndDropsItWithTheLastPlaysOnceHidden(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
 	tab := s.openTab(1280, 800, "")
 	if err := chromedp.Do(tab, chromedp.Navigate(s.url+"/u/"+songspy.Handle(1))); err != nil {
@@ -41,7 +41,7 @@ func TestTrack_ShowsWhoHearsIt(t *testing.T) {
 	s.waitFor(tab, who+` === "Nobody is seen listening to this right now.: "`)
 }
 
-func TestPage_HasAnEmptyPageForWhenThereIsNoNetwork(t *testing.T) {
+func TestDetails_TheServiceWorkerKeepsAssetsAndAnEmptyPageOnly(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
 	tab := s.openTab(1280, 800, "")
 	s.waitFor(tab, titles+` === "one,two" && navigator.serviceWorker.controller !== null`)

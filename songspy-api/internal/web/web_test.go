@@ -100,6 +100,16 @@ func texts(t *testing.T, lang string) map[string]string {
 	return all
 }
 
+func TestDetails_TheBlockDialogSaysWhatIsSeenSignedOutAndNamesFollowersOnly(t *testing.T) {
+	for lang, words := range map[string][]string{"en": {"Signed out", "what strangers see", "followers only"}, "ko": {"로그인하지 않은 사람", "승인한 팔로워"}} {
+		for _, word := range words {
+			if text := texts(t, lang)["person.blockAsk"]; !strings.Contains(text, word) {
+				t.Errorf("the dialog %q lacks %q", text, word)
+			}
+		}
+	}
+}
+
 func TestTexts_HaveTheSameKeysAndPlaceholdersInBothLanguages(t *testing.T) {
 	placeholder := regexp.MustCompile(`\{\w+\}`)
 	english, korean := texts(t, "en"), texts(t, "ko")
