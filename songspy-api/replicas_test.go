@@ -1,10 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
+	"flag"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,5 +80,145 @@ func TestReplicas_HideAUserWithinASecond(t *testing.T) {
 	t.Logf("until no replica shows the user: median %v, p99 %v, longest %v", took[tries/2], p99, took[tries-1])
 	if p99 > time.Second {
 		t.Errorf("p99 is %v, want at most 1 s", p99)
+	}
+}
+
+var replicasStreams = flag.Int("replicas.streams", 200, "how many streams are open in TestReplicas_StreamsEndWhatTheyShowWithinASecond")
+
+// liveStream is an open stream of the topic window.
+type liveStream struct {
+	showsSomebody atomic.Bool
+	isOver        atomic.Bool
+	changedAt     atomic.Int64 // when one of these changed, Unix nanoseconds
+}
+
+func (s *liveStream) set(b *atomic.Bool, to bool) {
+	if b.Load() != to {
+		s.changedAt.Store(time.Now().UnixNano())
+		b.Store(to)
+	}
+}
+
+// openStream opens a stream and reads it until it ends.
+func openStream(ctx context.Context, t *testing.T, reading *sync.WaitGroup, base string, header ...string) *liveStream {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+prefix+"/listening/stream", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pair := range slices.Chunk(header, 2) {
+		r.Header.Set(pair[0], pair[1])
+	}
+	resp, err := (&http.Transport{}).RoundTrip(r)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("the answer is %v, error %v", resp, err)
+	}
+	s := &liveStream{}
+	reading.Go(func() {
+		defer func() { _ = resp.Body.Close() }()
+		s.read(bufio.NewScanner(resp.Body))
+		s.set(&s.isOver, true)
+	})
+	return s
+}
+
+// read follows who is shown until the stream ends.
+func (s *liveStream) read(lines *bufio.Scanner) {
+	shown, event := map[string]bool{}, ""
+	for lines.Scan() {
+		name, value, _ := strings.Cut(lines.Text(), ": ")
+		if name == "event" {
+			event = value
+		}
+		var data struct {
+			Items   []struct{ Person struct{ Handle string } }
+			Handles []string
+		}
+		if name != "data" || json.Unmarshal([]byte(value), &data) != nil {
+			continue
+		}
+		if event == "snapshot" {
+			clear(shown)
+		}
+		for _, item := range data.Items {
+			shown[item.Person.Handle] = true
+		}
+		for _, handle := range data.Handles {
+			delete(shown, handle)
+		}
+		s.set(&s.showsSomebody, len(shown) > 0)
+	}
+}
+
+// This test measures wall-clock time, so the Makefile runs it alone.
+func TestReplicas_StreamsEndWhatTheyShowWithinASecond(t *testing.T) {
+	const rounds, perAccount = 5, 32 // the default of SONGSPY_STREAMS_PER_ACCOUNT
+	w := newTestAPI(t, storetest.Postgres, "SONGSPY_WRITES_PER_MINUTE", "0", "SONGSPY_SIGN_INS_PER_MINUTE", "0", "SONGSPY_STREAMS_PER_ADDRESS", "0")
+	bases := []string{w.Base(), w.newReplica(t).Base()}
+	ctx, leave := context.WithCancel(t.Context())
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	defer leave()
+	ann, bob := w.signIn(t, 0), w.signIn(t, 1)
+	open := func(n int, header ...string) (streams []*liveStream) {
+		for i := range n {
+			streams = append(streams, openStream(ctx, t, &reading, bases[i%len(bases)], header...))
+		}
+		return streams
+	}
+	strangers, bobs := open(*replicasStreams-perAccount), open(perAccount, bob.bearer()...)
+	all := func() []*liveStream { return slices.Concat(strangers, bobs) }
+	until := func(what string, streams []*liveStream, holds func(*liveStream) bool) {
+		t.Helper()
+		w.eventually(t, what, func() bool {
+			return !slices.ContainsFunc(streams, func(s *liveStream) bool { return !holds(s) })
+		})
+	}
+	shows := func(s *liveStream) bool { return s.showsSomebody.Load() }
+	hidden := func(s *liveStream) bool { return !s.showsSomebody.Load() }
+	over := func(s *liveStream) bool { return s.isOver.Load() }
+	took := map[string][]time.Duration{}
+	// measure calls act and measures when each stream shows its effect.
+	measure := func(what string, act func(), streams []*liveStream, holds func(*liveStream) bool) {
+		t.Helper()
+		began := time.Now()
+		act()
+		until(what, streams, holds)
+		for _, s := range streams {
+			took[what] = append(took[what], time.Unix(0, s.changedAt.Load()).Sub(began))
+		}
+	}
+	call := func(user signedIn, method, path string) func() {
+		return func() { w.wantStatus(t, w.Call(method, prefix+path, nil, user.bearer()...), 200, "") }
+	}
+	for range rounds {
+		(&worldPair{t: t}).link(w.db, ann.UserID)
+		w.writePlayback(t, ann.UserID, "A song")
+		until("Ann on all streams", all(), shows)
+
+		measure("hiding", func() { w.share(t, ann, map[string]any{"now": "nobody"}) }, all(), hidden)
+		w.share(t, ann, map[string]any{"now": "everyone"})
+		w.writePlayback(t, ann.UserID, "Another song")
+		until("Ann on all streams again", all(), shows)
+
+		measure("block", call(ann, "PUT", "/people/"+bob.handle()+"/block"), bobs, hidden)
+		call(ann, "DELETE", "/people/"+bob.handle()+"/block")()
+		until("Ann on the streams of Bob", bobs, shows)
+
+		measure("logout", call(bob, "POST", "/logout"), bobs, over)
+		bob = w.signIn(t, 1)
+		bobs = open(len(bobs), bob.bearer()...)
+		until("Ann on the new streams of Bob", bobs, shows)
+
+		measure("erasure", call(ann, "DELETE", "/me"), all(), hidden)
+		ann = w.signIn(t, 0)
+	}
+	for what, times := range took {
+		slices.Sort(times)
+		p99 := times[len(times)*99/100-1]
+		t.Logf("%s, %d open streams: median %v, p99 %v, longest %v", what, *replicasStreams, times[len(times)/2], p99, times[len(times)-1])
+		if p99 > time.Second {
+			t.Errorf("%s: p99 is %v, want at most 1 s", what, p99)
+		}
 	}
 }

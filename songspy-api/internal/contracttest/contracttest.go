@@ -50,6 +50,9 @@ func New(t testing.TB, base string, contract []byte) *Client {
 	return &Client{t: t, base: base, document: doc, router: router, called: map[string]bool{}}
 }
 
+// Base returns the address of the service.
+func (c *Client) Base() string { return c.base }
+
 // decodeFirstEvent returns the data of the first event of a stream.
 func decodeFirstEvent(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (data any, err error) {
 	text, err := io.ReadAll(body)
