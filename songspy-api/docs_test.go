@@ -33,7 +33,7 @@ func newTab(t *testing.T) context.Context {
 		if os.Getenv("CI") != "" {
 			t.Fatal("Chromium is missing, and CI must not skip this test: apt-get install chromium")
 		}
-		t.Skip("NOT TESTED: the page /docs in a browser. Chromium is missing: apt-get install chromium, or set SONGSPY_TEST_CHROMIUM")
+		t.Skip("NOT TESTED: in a browser. Chromium is missing: apt-get install chromium, or set SONGSPY_TEST_CHROMIUM")
 	}
 	o := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir())}
 	for _, flag := range []string{

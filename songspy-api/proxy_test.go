@@ -171,7 +171,7 @@ func startNginx(t *testing.T, upstream string) proxy {
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	runProxy(t, p.secure, "nginx", "-p", dir, "-e", "stderr", "-c", path)
+	runProxy(t, toSite, p.secure, "nginx", "-p", dir, "-e", "stderr", "-c", path)
 	return p
 }
 
@@ -187,7 +187,7 @@ func startCaddy(t *testing.T, upstream string) proxy {
 	if err := os.WriteFile(path, []byte("{\n\tadmin off\n\tskip_install_trust\n\tauto_https disable_redirects\n\tstorage file_system "+dir+"/storage\n}\n"+example), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	runProxy(t, p.secure, "caddy", "run", "--adapter", "caddyfile", "--config", path)
+	runProxy(t, toSite, p.secure, "caddy", "run", "--adapter", "caddyfile", "--config", path)
 	return p
 }
 
@@ -208,9 +208,17 @@ func readExample(t *testing.T, name string, changes map[string]string) string {
 	return text
 }
 
-// runProxy starts a proxy, and returns when it has its certificate. The proxy ends with
-// the test.
-func runProxy(t *testing.T, addr, name string, args ...string) {
+// dialer connects to a proxy.
+type dialer interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// toSite connects by TLS, which works when the proxy has its certificate.
+var toSite = &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, ServerName: site}} //nolint:gosec // a certificate of a test
+
+// runProxy starts a proxy, and returns when the dialer can connect to it. The proxy ends
+// with the test.
+func runProxy(t *testing.T, to dialer, addr, name string, args ...string) {
 	t.Helper()
 	var log bytes.Buffer
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), name, args...)
@@ -232,8 +240,7 @@ func runProxy(t *testing.T, addr, name string, args ...string) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, ServerName: site}} //nolint:gosec // a certificate of this test
-		conn, err := dialer.DialContext(t.Context(), "tcp", addr)
+		conn, err := to.DialContext(t.Context(), "tcp", addr)
 		if err == nil {
 			_ = conn.Close()
 			return
