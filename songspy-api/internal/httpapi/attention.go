@@ -14,7 +14,7 @@ import (
 func (s *server) reads(ctx context.Context, name string, seen ...visibility.Seen[songspy.BoardEntry]) {
 	viewer := board.ViewerKey{Account: callerFrom(ctx).UserID}
 	if viewer.Account == 0 {
-		viewer.Address = clientFrom(ctx).address
+		viewer.Address = addressFrom(ctx)
 	}
 	users := make([]songspy.UserID, len(seen))
 	for i, entry := range seen {

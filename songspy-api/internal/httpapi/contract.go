@@ -43,7 +43,7 @@ type rule struct {
 	forOperators bool
 	// redirectsErrors: errors lead the browser to the page; see x-errors.
 	redirectsErrors bool
-	// streams: the answer has no end. The request timeout is only for its beginning.
+	// streams: the answer has no end.
 	streams bool
 	// hasInput: the route has a body, or parameters in the path or the query.
 	hasInput bool
@@ -147,15 +147,7 @@ func (s *server) enforceContract(c *gin.Context) {
 	if rule == nil || rule.isCheap() {
 		return
 	}
-	if rule.streams {
-		if err := s.withoutTimeout(c, func() error { return s.admit(c, rule) }); err != nil {
-			s.writeFault(c, err)
-			return
-		}
-		c.Next()
-		return
-	}
-	ctx, cancel := context.WithTimeout(withClient(c), s.opts.RequestTimeout)
+	ctx, cancel := context.WithTimeout(withAddress(c), s.opts.RequestTimeout)
 	defer cancel()
 	c.Request = c.Request.WithContext(ctx)
 	if rule.redirectsErrors {

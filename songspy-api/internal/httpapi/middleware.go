@@ -193,23 +193,17 @@ func (o *refusedOrigins) isNew(origin string) bool {
 	return true
 }
 
-// client is what handlers need to know of the sender of a request.
-type client struct {
-	address netip.Prefix // from board.SubscriberOf
-	isHead  bool
+type addressKey struct{}
+
+// withAddress returns the context of the request with the network of its client.
+func withAddress(c *gin.Context) context.Context {
+	return context.WithValue(c.Request.Context(), addressKey{}, board.SubscriberOf(c.ClientIP()))
 }
 
-type clientKey struct{}
-
-// withClient returns the context of the request with its client.
-func withClient(c *gin.Context) context.Context {
-	ctx := c.Request.Context()
-	return context.WithValue(ctx, clientKey{}, client{board.SubscriberOf(c.ClientIP()), ctx.Value(headKey{}) != nil})
-}
-
-func clientFrom(ctx context.Context) client {
-	known, _ := ctx.Value(clientKey{}).(client)
-	return known
+// addressFrom returns the network of the client, as board.SubscriberOf does.
+func addressFrom(ctx context.Context) netip.Prefix {
+	address, _ := ctx.Value(addressKey{}).(netip.Prefix)
+	return address
 }
 
 type callerKey struct{}

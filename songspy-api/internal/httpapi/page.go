@@ -71,7 +71,7 @@ func serveFile(c *gin.Context, f web.File, cacheControl []string) {
 // servePage answers with the HTML of a page, as the viewer sees it.
 func (s *server) servePage(p web.Page) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		ctx, cancel := context.WithTimeout(withClient(c), s.opts.RequestTimeout)
+		ctx, cancel := context.WithTimeout(withAddress(c), s.opts.RequestTimeout)
 		defer cancel()
 		c.Request = c.Request.WithContext(ctx)
 		view := web.View{
@@ -122,7 +122,7 @@ func (s *server) signInPath(r *http.Request) string {
 // firstListening returns who is listening, as the viewer sees it.
 func (s *server) firstListening(ctx context.Context) (*web.Listening, error) {
 	self := callerFrom(ctx).Self()
-	window, err := s.opts.People.Window(ctx, self, clientFrom(ctx).address)
+	window, err := s.opts.People.Window(ctx, self, addressFrom(ctx))
 	if err != nil {
 		return nil, err
 	}

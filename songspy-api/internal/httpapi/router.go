@@ -186,18 +186,20 @@ func New(o Options) (http.Handler, error) {
 }
 
 // serveHead answers HEAD requests as GET requests. net/http does not send the body.
-func serveHead(next http.Handler) http.Handler {
+func serveHead(engine http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodHead {
-			r = r.WithContext(context.WithValue(r.Context(), headKey{}, true)) // a copy
+		isHead := r.Method == http.MethodHead
+		if isHead {
+			r = r.WithContext(r.Context()) // a copy
 			r.Method = http.MethodGet
 		}
-		next.ServeHTTP(w, r)
+		if r.URL.Path == streamPath {
+			serveStream(engine, w, r, isHead)
+			return
+		}
+		engine.ServeHTTP(w, r)
 	})
 }
-
-// headKey marks the context of a HEAD request, for answers that have no end.
-type headKey struct{}
 
 // allowHead adds HEAD to the header Allow of a 405 that has GET.
 func allowHead(h http.Header) {

@@ -9,8 +9,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/gin-gonic/gin"
-
 	songspy "github.com/songspy/songspy/songspy-domain"
 
 	"github.com/songspy/songspy/songspy-api/internal/auth"
@@ -36,14 +34,28 @@ var (
 	identity = []string{"identity"}
 )
 
-// withoutTimeout calls work, which may take as long as one request, and lets the context
-// of the request live on. It is for requests whose answer has no end.
-func (s *server) withoutTimeout(c *gin.Context, work func() error) error {
-	ctx, cancel := context.WithCancel(withClient(c))
-	timer := time.AfterFunc(s.opts.RequestTimeout, cancel)
-	defer timer.Stop()
-	c.Request = c.Request.WithContext(ctx)
-	return work()
+// streamPath is the route of streams.
+const streamPath = "/v1/songspy/listening/stream"
+
+// openedKey is the key of a **board.Stream in the context of a request to streamPath.
+type openedKey struct{}
+
+// serveStream lets the engine open a stream, and writes the stream when the engine has
+// returned. An open stream then holds little memory: not what the engine needs for a
+// request, above all its stack.
+func serveStream(engine http.Handler, w http.ResponseWriter, r *http.Request, isHead bool) {
+	var opened *board.Stream
+	engine.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), openedKey{}, &opened)))
+	if opened == nil {
+		return
+	}
+	defer opened.Close()
+	if isHead {
+		return
+	}
+	if err := writeStream(r.Context(), w, opened); errors.Is(err, os.ErrDeadlineExceeded) {
+		opened.Drop()
+	}
 }
 
 func (s *server) StreamListening(ctx context.Context, r StreamListeningRequestObject) (StreamListeningResponseObject, error) {
@@ -63,47 +75,34 @@ func (s *server) StreamListening(ctx context.Context, r StreamListeningRequestOb
 		}
 		topics[i] = t
 	}
-	client := clientFrom(ctx)
-	opening, cancel := context.WithTimeout(ctx, s.opts.RequestTimeout)
-	defer cancel()
-	stream, err := s.opts.People.OpenStream(opening, people.StreamOptions{
-		Self: caller.Self(), Link: deref(r.Params.Link), Token: songspy.Secret(deref(r.Params.Token)), Topics: topics, Address: client.address,
+	stream, err := s.opts.People.OpenStream(ctx, people.StreamOptions{
+		Self: caller.Self(), Link: deref(r.Params.Link), Token: songspy.Secret(deref(r.Params.Token)), Topics: topics, Address: addressFrom(ctx),
 		SessionEnd: func(ctx context.Context) (time.Time, error) { return s.opts.Auth.SessionEnd(ctx, caller) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	return streamAnswer{ctx, stream, client.isHead}, nil
+	opened, _ := ctx.Value(openedKey{}).(**board.Stream) // serveStream has set it
+	*opened = stream
+	return streamAnswer{}, nil
 }
 
-// streamAnswer writes a stream until it ends.
-type streamAnswer struct {
-	ctx    context.Context
-	stream *board.Stream
-	isHead bool
-}
+// streamAnswer begins the answer; serveStream continues it.
+type streamAnswer struct{}
 
-// VisitStreamListeningResponse implements the generated interface. A client that has
-// gone, or does not read, is no error of the request.
-func (a streamAnswer) VisitStreamListeningResponse(w http.ResponseWriter) error {
+// VisitStreamListeningResponse implements the generated interface.
+func (streamAnswer) VisitStreamListeningResponse(w http.ResponseWriter) error {
 	h := w.Header()
 	h["Content-Type"] = contentTypeStream
 	h["Cache-Control"] = streamCacheControl
 	h["X-Accel-Buffering"] = unbuffered
 	h["Transfer-Encoding"] = identity
 	w.WriteHeader(http.StatusOK)
-	if a.isHead {
-		a.stream.Close()
-		return nil
-	}
-	if err := a.write(w); errors.Is(err, os.ErrDeadlineExceeded) {
-		a.stream.Drop()
-	}
-	a.stream.Close()
 	return nil
 }
 
-func (a streamAnswer) write(w http.ResponseWriter) error {
+// writeStream writes a stream until it ends or the client has gone.
+func writeStream(ctx context.Context, w http.ResponseWriter, stream *board.Stream) error {
 	out := http.NewResponseController(w)
 	// The server's time limits are for requests and answers that end.
 	if err := out.SetReadDeadline(time.Time{}); err != nil {
@@ -129,7 +128,7 @@ func (a streamAnswer) write(w http.ResponseWriter) error {
 		return err
 	}
 	for {
-		frames, err := a.stream.Next(a.ctx)
+		frames, err := stream.Next(ctx)
 		if err != nil {
 			return err
 		}

@@ -16,8 +16,6 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/people"
 )
 
-const streamPath = contracttest.Prefix + "/listening/stream"
-
 // withPeople gives the server the routes of other users' data. The store knows nobody.
 func withPeople(o *Options, h *fakeBackend) {
 	o.People = people.New(noPeople{}, o.Board, time.Now)
