@@ -50,6 +50,7 @@ var Pages = []Page{
 	{Name: "me", Path: "/me", Style: "account"},
 	{Name: "privacy", Path: "/privacy", Style: "account"},
 	{Name: "terms", Path: "/terms", Style: "account"},
+	{Name: "status", Path: "/status", Style: "account"},
 }
 
 // File is a file of the page.

@@ -10,9 +10,10 @@ import { sharing } from "./me/sharing.js";
 import { people } from "./me/people.js";
 import { link } from "./me/link.js";
 import { history } from "./me/history.js";
+import { embeds } from "./me/embeds.js";
 import { activity, erase, mail, profile, sessions } from "./me/account.js";
 
-const parts = { look, sharing, people, link, history, profile, mail, sessions, activity, erase };
+const parts = { look, sharing, people, link, history, embeds, profile, mail, sessions, activity, erase };
 
 export async function render(root, { first }, signal) {
   await loadTexts("account.");

@@ -31,6 +31,7 @@ export async function loadSession() {
   signedIn = account !== null;
   for (const element of document.querySelectorAll("[data-me]")) element.hidden = !signedIn;
   for (const element of document.querySelectorAll("[data-sign-in]")) element.hidden = signedIn;
+  for (const element of document.querySelectorAll("[data-operator]")) element.hidden = !signedIn || !account.operator;
   changes.dispatchEvent(new Event("change"));
 }
 
