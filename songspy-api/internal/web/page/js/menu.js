@@ -4,7 +4,8 @@ import { request } from "./api.js";
 export function startMenu(signal) {
   const menu = document.querySelector("header .menu");
   const close = (event) => {
-    const leaves = event.type === "keydown" ? event.key === "Escape" : !menu.contains(event.target) || event.target.closest("a");
+    const outside = !menu.contains(event.target);
+    const leaves = { keydown: event.key === "Escape", focusin: outside, click: outside || event.target.closest("a") }[event.type];
     if (!menu.open || !leaves) return;
     menu.open = false;
     if (event.type === "keydown") menu.querySelector("summary").focus();
