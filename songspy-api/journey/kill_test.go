@@ -59,8 +59,8 @@ func TestBatch_KilledWhilePollingLosesAndDuplicatesNothing(t *testing.T) {
 	})
 }
 
-// storedPlays counts the stored plays by user and track.
-func (w *testSystem) storedPlays() map[int64]map[string]int {
+// openDatabase opens the database of the programs.
+func (w *testSystem) openDatabase() *sql.DB {
 	w.t.Helper()
 	driver, source := "pgx", w.database
 	if path, ok := strings.CutPrefix(w.database, "sqlite:"); ok {
@@ -70,7 +70,14 @@ func (w *testSystem) storedPlays() map[int64]map[string]int {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	defer func() { _ = db.Close() }()
+	w.t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// storedPlays counts the stored plays by user and track.
+func (w *testSystem) storedPlays() map[int64]map[string]int {
+	w.t.Helper()
+	db := w.openDatabase()
 	rows, err := db.QueryContext(w.t.Context(), `SELECT u.public_id, t.uri, count(*) FROM plays p
 		JOIN users u ON u.id = p.user_id JOIN tracks t ON t.id = p.track_id GROUP BY u.public_id, t.uri`)
 	if err != nil {

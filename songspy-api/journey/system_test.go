@@ -40,6 +40,7 @@ func TestMain(m *testing.M) {
 				return 1
 			}
 		}
+		defer func() { endChromium() }()
 		return m.Run()
 	}())
 }

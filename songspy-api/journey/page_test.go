@@ -1,0 +1,205 @@
+package journey
+
+import (
+	"net/http"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store/storetest"
+	"github.com/songspy/songspy/songspy-sim/sim"
+)
+
+// onlyInTestPage skips a journey that runs in `make test-page` only.
+func onlyInTestPage(t *testing.T) {
+	t.Helper()
+	if os.Getenv("SONGSPY_TEST_PAGE") == "" {
+		t.Skip("this journey runs in make test-page")
+	}
+}
+
+// newPageSystem starts the programs for tests of the page.
+func newPageSystem(t *testing.T, o sim.Options, env ...string) *testSystem {
+	t.Helper()
+	t.Parallel()
+	w := newTestSystem(t, storetest.New(t, storetest.SQLite).URL, o, append([]string{"SONGSPY_LOG_LEVEL=warn", "SONGSPY_GOOGLE_CLIENT_SECRET=" + sim.GoogleClientSecret}, env...)...)
+	w.addSecrets(sim.GoogleClientSecret)
+	return w
+}
+
+// A user signs up, is seen by a stranger whose page is open, hides, embeds the song, and
+// erases the account.
+func TestPage_AUserSharesHidesAndErases(t *testing.T) {
+	w := newPageSystem(t, sim.Options{Seed: 3, People: 2})
+	const length = 15 * time.Second
+	w.sim.Script(0, songsInARow(w.sim, 100, 200, length))
+	stranger, mina := w.newTab(1), w.newTab(0)
+	w.start("songspy-api")
+	w.start("songspy-batch")
+	stranger.open("/")
+	stranger.waitText("Nobody shares a song at the moment.")
+
+	mina.signUp("mina", "everyone")
+	mina.link()
+	const title = `document.querySelector(".answer .title").textContent`
+	stranger.waitText("mina")
+	first := evaluate[string](stranger, title)
+	stranger.wait(title + ` !== ` + strconv.Quote(first))
+
+	mina.open("/me")
+	mina.waitText("Everyone sees you")
+	mina.click("[data-hide=hour]")
+	mina.waitText("Nobody sees you right now")
+	mina.waitText("min left")
+	mina.waitText("They do not see a song right now.") // what others see
+	stranger.waitGone("mina")
+	mina.click("[data-show]")
+	mina.waitText("Everyone sees you")
+	stranger.waitText("mina") // from the next song on
+
+	mina.write(`#embeds input[name="label"]`, "my blog")
+	mina.clickText("#embeds", "Create an image")
+	mina.wait(`document.querySelector("#embeds img.embed")?.naturalWidth > 0`)
+	mina.waitText("my blog")
+	if html := evaluate[string](mina, `document.querySelector("#embeds .copy input").value`); html != evaluate[string](mina, `'<a href="' + location.origin + '/u/' + `+
+		`document.querySelector("#look .who").getAttribute("href").slice(3) + '"><img src="' + new URL(document.querySelector("img.embed").src).href.replace("&theme=dark", "") + '" alt="What I am listening to" width="480" height="148"></a>'`) {
+		t.Errorf("the HTML to paste is %s", html)
+	}
+	// To others a revoked embed is like one that never was.
+	const unknown = `document.querySelector("img.embed").src.replace(/embed\/[^.]+/, "embed/unknown")`
+	same := evaluate[string](mina, `(window.same = async (a, b) => (await (await fetch(a)).text()) === (await (await fetch(b)).text()), window.embed = document.querySelector("img.embed").src, window.unknown = `+unknown+`)`)
+	if evaluate[bool](mina, `same(embed, unknown)`) {
+		t.Errorf("the embed is the same as %s", same)
+	}
+	mina.clickText("#embeds", "Revoke")
+	mina.click("#embeds .confirm button.main")
+	mina.waitText("You have none yet.")
+	if !evaluate[bool](mina, `same(embed, unknown)`) {
+		t.Error("a revoked embed differs from an unknown one")
+	}
+
+	mina.write("#erase input", "no")
+	mina.click("#erase button")
+	mina.waitText("Nothing is erased yet.")
+	mina.write("#erase input", "erase")
+	mina.click("#erase button")
+	mina.waitText("Everything is erased")
+	stranger.waitGone("mina")
+	if status := evaluate[int](mina, `fetch("/v1/songspy/me").then((r) => r.status)`); status != 401 {
+		t.Errorf("the session of an erased user gets %d, want 401", status)
+	}
+}
+
+// A user without a seat asks for one; the operator registers the user, and handles a
+// report, on the status page.
+func TestPage_AnOperatorEntersASeatAndHandlesAReport(t *testing.T) {
+	o := sim.Options{Seed: 4, People: 2}
+	s, err := sim.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newPageSystem(t, o, "SONGSPY_SPOTIFY_CLIENT_ID="+sim.DevelopmentClientID, "SONGSPY_SPOTIFY_CLIENT_SECRET="+sim.DevelopmentClientSecret,
+		"SONGSPY_SPOTIFY_SEATS=5", "SONGSPY_OPERATORS="+s.Person(1).Email)
+	w.addSecrets(sim.DevelopmentClientSecret, s.Person(1).Email)
+	user, operator := w.newTab(0), w.newTab(1)
+	w.start("songspy-api")
+	w.start("songspy-batch")
+
+	user.signUp("mina", "everyone")
+	user.write(`input[type="email"]`, "mina@example.com")
+	user.click("form button.main")
+	user.wait(`document.querySelector("[data-seat=held]")`)
+	user.open("/status")
+	user.waitText("Only operators see this page")
+
+	operator.signUp("op", "nobody")
+	operator.click(".menu summary")
+	operator.click(".menu [data-operator]")
+	operator.waitText("mina@example.com")
+	w.sim.RegisterWith(0, sim.DevelopmentClientID)
+	operator.clickText("#seats", "Entered, try again")
+	operator.wait(`document.getElementById("announce").textContent === "The user can link now."`)
+	user.open("/welcome")
+	user.wait(`document.querySelector("[data-seat=entered]")`)
+	user.link()
+
+	operator.open("/u/" + get[string](user, "/me", "data.handle"))
+	operator.click(".report summary")
+	operator.write(`.report input[name="text"]`, "a made-up reason")
+	operator.click(".report form button")
+	operator.wait(`!document.querySelector(".report").open`)
+	operator.open("/status")
+	operator.waitText("a made-up reason")
+	operator.click("[data-language]")
+	operator.waitText("서비스") // the same in Korean
+	operator.waitText("a made-up reason")
+	operator.write(`#reports input[name="detail"]`, "told in the activity")
+	operator.clickText("#reports", "숨기기")
+	operator.click("#reports .confirm button.main")
+	operator.waitGone("a made-up reason")
+	user.open("/me")
+	user.waitText("told in the activity")
+}
+
+// A follower asks, is approved, and is blocked. After the end of the consent one step
+// links again. A page whose network is cut is emptied, and comes back.
+func TestPage_FollowersRelinkingAndTheNetwork(t *testing.T) {
+	onlyInTestPage(t)
+	w := newPageSystem(t, sim.Options{Seed: 5, People: 3, AccessTokenLife: 20 * time.Second})
+	// A wider audience acts from the next song on, so songs are short.
+	w.sim.Script(0, songsInARow(w.sim, 100, 200, 20*time.Second))
+	mina, juno, stranger := w.newTab(0), w.newTab(1), w.newTab(2)
+	w.start("songspy-api")
+	w.start("songspy-batch")
+	mina.signUp("mina", "followers")
+	mina.link()
+	juno.signUp("juno", "nobody")
+	mina.open("/me")
+	mina.waitText("Only your followers see you")
+	mina.wait(`Array.from(document.querySelectorAll("#sharing label")).some((l) => l.textContent.startsWith("Let others find me") && (l.click(), true))`)
+	mina.wait(`document.getElementById("announce").textContent === "Saved."`)
+
+	juno.open("/")
+	juno.write(`input[type="search"]`, "mina")
+	juno.click(".find button")
+	juno.clickText("[data-found]", "mina")
+	juno.clickText(".acts", "Follow")
+	juno.clickText(".acts", "Withdraw the request")
+	juno.clickText(".acts", "Follow")
+	juno.wait(`document.getElementById("announce").textContent.startsWith("You have asked to follow.")`)
+	mina.open("/me")
+	mina.clickText("#people", "Approve")
+	mina.waitText("No new requests.")
+	juno.wait(`document.querySelector(".answer .title")?.textContent && !document.querySelector(".answer").hidden`)
+
+	mina.clickText("#people", "Block")
+	mina.click("#people .confirm button.main")
+	mina.waitText("Unblock")
+	juno.waitText("This page shows nobody.")
+
+	stranger.before(`const slow = window.setTimeout; window.setTimeout = (run, ms, ...rest) => slow(run, ms / 4, ...rest);`)
+	stranger.open("/")
+	mina.click(`input[name="now"][value="everyone"]`)
+	mina.waitText("Everyone sees you")
+	stranger.waitText("mina")
+	stranger.setOffline(true)
+	stranger.waitText("You are offline. The board comes back with your connection.")
+	stranger.waitGone("mina")
+	stranger.setOffline(false)
+	stranger.waitText("mina")
+
+	// The consent was given six months ago, so Songspy believes Spotify that it has ended.
+	if _, err := w.openDatabase().ExecContext(t.Context(), `UPDATE spotify_links SET authorized_at = ?`, time.Now().AddDate(0, -songspy.ConsentMonths, 0).UTC()); err != nil {
+		t.Fatal(err)
+	}
+	end := w.sim.Fault(sim.Fault{Endpoint: "token", Person: sim.Everyone, Kind: sim.Raw, Status: http.StatusBadRequest, Body: `{"error":"invalid_grant","error_description":"Refresh token expired"}`})
+	w.eventually("a link that needs the user", func() bool { return get[string](mina, "/spotify-auth", "data.state") == "reauth_required" })
+	end()
+	mina.open("/")
+	mina.clickText("main", "Link again")
+	mina.consent()
+	mina.open("/me")
+	mina.wait(`document.querySelector("[data-link=active]")`)
+}

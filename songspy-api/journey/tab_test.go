@@ -1,0 +1,237 @@
+package journey
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+// chromium is the browser that all tests of this package share. endChromium ends it.
+var (
+	chromium    = sync.OnceValue(startChromium)
+	endChromium = func() {}
+)
+
+// startChromium returns the context of a browser; nil if there is none.
+func startChromium() context.Context {
+	for _, name := range []string{os.Getenv("SONGSPY_TEST_CHROMIUM"), "chromium", "chromium-browser", "google-chrome", "chrome"} {
+		path, err := exec.LookPath(name)
+		if name == "" || err != nil {
+			continue
+		}
+		o := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.Flag("lang", "en-US")}
+		for _, flag := range []string{
+			"headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
+			"disable-component-update", "disable-sync", "disable-dev-shm-usage", "hide-scrollbars",
+		} {
+			o = append(o, chromedp.Flag(flag, true))
+		}
+		allocated, end := chromedp.NewExecAllocator(context.Background(), o...)
+		first, leave := chromedp.NewContext(allocated)
+		if err := chromedp.Do(first); err != nil {
+			panic(err)
+		}
+		endChromium = func() { leave(); end() }
+		return first
+	}
+	return nil
+}
+
+// tab is a tab of a person of the simulator. It shares no cookies with other tabs.
+type tab struct {
+	*testSystem
+	ctx    context.Context
+	person int
+}
+
+// newTab opens a tab of a phone's size.
+func (w *testSystem) newTab(person int) *tab {
+	w.t.Helper()
+	first := chromium()
+	if first == nil {
+		if os.Getenv("CI") != "" {
+			w.t.Fatal("Chromium is missing, and CI must not skip this test: apt-get install chromium")
+		}
+		w.t.Skip("NOT TESTED: the page with the programs in a browser. Chromium is missing: apt-get install chromium, or set SONGSPY_TEST_CHROMIUM")
+	}
+	ctx, leave := chromedp.NewContext(first, chromedp.WithNewBrowserContext())
+	w.t.Cleanup(leave)
+	if err := chromedp.Do(ctx); err != nil { // the tab lives as long as the context of its first action
+		w.t.Fatal(err)
+	}
+	b := &tab{w, ctx, person}
+	b.do(chromedp.EmulateViewport(390, 844))
+	return b
+}
+
+// do runs actions, and fails the test if they take too long.
+func (b *tab) do(actions ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, eventuallyTimeout)
+	defer cancel()
+	if err := chromedp.Do(ctx, actions...); err != nil {
+		b.t.Fatalf("%v; the page is:\n%s", err, b.text())
+	}
+}
+
+// send runs a command of the browser for this tab.
+func send[P, R any](b *tab, command cdp.Command[P, R], params P) {
+	b.t.Helper()
+	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, command, params)
+		return err
+	}))
+}
+
+// text returns the address and the text of the page.
+func (b *tab) text() string {
+	ctx, cancel := context.WithTimeout(b.ctx, eventuallyTimeout)
+	defer cancel()
+	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText.slice(0, 4000)`))
+	if err != nil {
+		return err.Error()
+	}
+	return text
+}
+
+func (b *tab) open(path string) { b.t.Helper(); b.do(chromedp.Navigate(b.api + path)) }
+
+// wait waits until a script returns a true value. While the tab opens another page, the
+// script returns none.
+func (b *tab) wait(script string) {
+	b.t.Helper()
+	holds := false
+	defer func() {
+		if !holds {
+			b.t.Logf("waited for %s; the page is:\n%s", script, b.text())
+		}
+	}()
+	b.eventually(script, func() bool {
+		ctx, cancel := context.WithTimeout(b.ctx, eventuallyTimeout)
+		defer cancel()
+		is, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+script+")"))
+		holds = err == nil && is
+		return holds
+	})
+}
+
+// waitText waits until the page shows a text; waitGone waits until it does not.
+func (b *tab) waitText(text string) {
+	b.t.Helper()
+	b.wait(fmt.Sprintf(`document.getElementById("main").innerText.includes(%q)`, text))
+}
+
+func (b *tab) waitGone(text string) {
+	b.t.Helper()
+	b.wait(fmt.Sprintf(`!document.getElementById("main").innerText.includes(%q)`, text))
+}
+
+// click clicks the first element of a selector as soon as there is one.
+func (b *tab) click(selector string) {
+	b.t.Helper()
+	b.wait(fmt.Sprintf(`document.querySelector(%q)`, selector))
+	b.do(chromedp.Click(selector))
+}
+
+// clickText clicks the first button or link inside of an element that has this text.
+func (b *tab) clickText(inside, text string) {
+	b.t.Helper()
+	b.wait(fmt.Sprintf(`Array.from(document.querySelectorAll(%q), (e) => Array.from(e.querySelectorAll("button, a, summary"))).flat().some((e) => {
+		if (e.textContent.trim() !== %q) return false;
+		for (const marked of document.querySelectorAll("[data-test-click]")) delete marked.dataset.testClick;
+		return (e.dataset.testClick = "true");
+	})`, inside, text))
+	b.do(chromedp.Click("[data-test-click]"))
+}
+
+// write replaces the text of a field.
+func (b *tab) write(selector, text string) {
+	b.t.Helper()
+	b.wait(fmt.Sprintf(`((field) => field && (field.value = "", true))(document.querySelector(%q))`, selector))
+	b.do(chromedp.SendKeys(selector, text))
+}
+
+// evaluate returns the value of a script, or of its promise.
+func evaluate[T any](b *tab, script string) T {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, eventuallyTimeout)
+	defer cancel()
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatalf("%s: %v; the page is:\n%s", script, err, b.text())
+	}
+	return value
+}
+
+// get returns the value of a script about the data of a route.
+func get[T any](b *tab, path, script string) T {
+	b.t.Helper()
+	return evaluate[T](b, fmt.Sprintf(`fetch(%q).then(async (r) => { const { data } = await r.json(); return %s; })`, "/v1/songspy"+path, script))
+}
+
+// before runs a script before those of all pages that the tab opens.
+func (b *tab) before(script string) {
+	b.t.Helper()
+	send(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+}
+
+// setOffline cuts the network of the tab, or restores it.
+func (b *tab) setOffline(offline bool) {
+	b.t.Helper()
+	type conditions struct {
+		Offline            bool    `json:"offline"`
+		Latency            float64 `json:"latency"`
+		DownloadThroughput float64 `json:"downloadThroughput"`
+		UploadThroughput   float64 `json:"uploadThroughput"`
+	}
+	// This command also sets navigator.onLine; its successors are not in all versions of Chromium.
+	send(b, cdp.Command[conditions, cdp.Empty]{Method: "Network.emulateNetworkConditions"}, conditions{Offline: offline, DownloadThroughput: -1, UploadThroughput: -1})
+}
+
+// step waits for a step of the first run.
+func (b *tab) step(name string) {
+	b.t.Helper()
+	b.wait(fmt.Sprintf(`document.querySelector("[data-step]")?.dataset.step === %q`, name))
+}
+
+// consent allows the app on the page of Google or Spotify to which the tab has gone.
+func (b *tab) consent() {
+	b.t.Helper()
+	b.wait(fmt.Sprintf(`location.origin !== %q && document.querySelector("form")`, b.api))
+	b.do(chromedp.Navigate(fmt.Sprintf("%s&person=%d&allow=1", evaluate[string](b, "location.href"), b.person)))
+}
+
+// signUp signs the person up on the page, as far as the step Spotify.
+func (b *tab) signUp(nickname, audience string) {
+	b.t.Helper()
+	b.open("/welcome")
+	b.step("signIn")
+	b.click(".lead a.main")
+	b.consent()
+	b.step("name")
+	b.write(`input[name="nickname"]`, nickname)
+	b.click("form button")
+	b.step("audience")
+	if n := evaluate[int](b, `document.querySelectorAll("input:checked").length`); n != 0 {
+		b.t.Errorf("%d audiences are chosen before the user chooses", n)
+	}
+	b.click(".actions button.main")
+	b.waitText("Please choose one.")
+	b.click(`input[value="` + audience + `"]`)
+	b.click(".actions button.main")
+	b.step("spotify")
+}
+
+// link links Spotify on the page, from the step Spotify on.
+func (b *tab) link() {
+	b.t.Helper()
+	b.click("[data-link-spotify]")
+	b.consent()
+	b.step("done")
+}
