@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -256,6 +257,22 @@ func TestPage_AsksWithoutPush(t *testing.T) {
 	s.waitFor(tab, titles+` === "one,two"`)
 	s.put(newEntry(2, "second", 0))
 	s.waitFor(tab, titles+` === "one,second" && document.getElementById("connection").hidden`)
+}
+
+// A stream counts as watched for ten minutes after a request of its viewer.
+func TestLive_AViewerWhoUsesThePageSendsASignEveryFiveMinutes(t *testing.T) {
+	s := newPageTest(t, newEntry(1, "Song", 10))
+	tab := s.openTab(1000, 800, `const now = Date.now, ask = fetch;
+		window.later = window.signs = 0;
+		Date.now = () => now() + window.later;
+		window.fetch = (url, options) => { window.signs += String(url).endsWith("/listening?limit=1"); return ask(url, options); };`)
+	s.waitFor(tab, `document.querySelectorAll(".slot").length === 1`)
+	for _, c := range []struct{ minutes, signs int }{{4, 0}, {6, 1}, {10, 1}, {12, 2}} {
+		move := `window.later = ` + strconv.Itoa(60_000*c.minutes) + `; document.dispatchEvent(new Event("pointermove")); document.dispatchEvent(new Event("keydown")); window.signs`
+		if got := evaluate[int](s, tab, move); got != c.signs {
+			t.Errorf("%d minutes after the page was opened it has sent %d signs, want %d", c.minutes, got, c.signs)
+		}
+	}
 }
 
 func TestLive_TheTabsOfABrowserShareOneStream(t *testing.T) {

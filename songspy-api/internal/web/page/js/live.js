@@ -7,6 +7,7 @@ const silence = 20000; // milliseconds without a byte, after which a stream coun
 const emptyAfter = 10000; // milliseconds without a connection, after which nothing is shown
 const askEvery = 5000; // milliseconds between two questions without push
 const mostTopics = 8;
+const signEvery = 300000; // milliseconds between two signs of the viewer
 
 // readStream reads server-sent events until the stream ends. It throws if there is none.
 async function readStream(topics, link, onEvent, onByte, signal) {
@@ -97,6 +98,16 @@ export function follow(topics, { onEntries, onState, onSession, link }, signal) 
     else return;
     publish(data.topic, map);
   }
+
+  // A stream counts as watched for ten minutes after a request of its viewer. So a viewer who
+  // uses the page, or comes back to it, sends a small one from time to time.
+  let signedAt = Date.now();
+  const sign = () => {
+    if (document.hidden || Date.now() - signedAt < signEvery) return;
+    signedAt = Date.now();
+    request("GET", "/listening", { query: { limit: 1 }, signal }).catch(() => null);
+  };
+  for (const type of ["visibilitychange", "pointermove", "keydown"]) document.addEventListener(type, sign, { signal, passive: true });
 
   const canShare = !link && "locks" in navigator && typeof BroadcastChannel === "function";
   const shared = { topics, apply, setState, signal };
