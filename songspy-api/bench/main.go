@@ -1,6 +1,7 @@
 // Command bench measures how fast the API serves the board. It compares the API's whole
 // handler on a real listener, with many users on the board, with a bare Gin handler that
-// writes the same bytes. The contenders alternate within one run, so that other load on
+// writes the same bytes. It does the same for the list of listeners that a signed-in viewer
+// gets, whose session and relations are in a database. The contenders alternate within one run, so that other load on
 // the machine affects all of them.
 //
 // It prints a table and, last, one line of JSON. With -bounds=false it does not check the
@@ -27,9 +28,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// minRatio is the smallest accepted result: the rate at which the board is
-// served, divided by the rate of the bare handler.
-const minRatio = 0.8
+// minRatio and minListeningRatio are the smallest accepted results: the rates at which the
+// board and the list of listeners are served, divided by those of the bare handlers.
+const minRatio, minListeningRatio = 0.8, 0.5
 
 // options are the flags.
 type options struct {
@@ -58,10 +59,12 @@ func main() {
 // contender is one of the servers that are compared, with its rate (requests a
 // second) and its 99th percentile of response times in each round.
 type contender struct {
-	name string
-	url  string
-	rate []float64
-	p99  []time.Duration
+	name   string
+	url    string
+	cookie string
+	bare   int // the contender that it is compared with
+	rate   []float64
+	p99    []time.Duration
 }
 
 // measure runs the benchmark and prints the result. It returns an error if the bound is
@@ -86,7 +89,7 @@ func measure(ctx context.Context, o options, out io.Writer) error {
 			}
 		}
 	}
-	ratio := report(out, o, contenders)
+	ratio, listening := report(out, o, contenders)
 	cancel()
 	transport.CloseIdleConnections()
 	if err := group.Wait(); err != nil {
@@ -94,6 +97,9 @@ func measure(ctx context.Context, o options, out io.Writer) error {
 	}
 	if o.enforceBounds && ratio < minRatio {
 		return fmt.Errorf("the bound is missed: the board reaches %.2f of a bare handler, want %.2f", ratio, minRatio)
+	}
+	if o.enforceBounds && listening < minListeningRatio {
+		return fmt.Errorf("the bound is missed: the list of listeners reaches %.2f of a bare handler, want %.2f", listening, minListeningRatio)
 	}
 	return nil
 }
@@ -108,7 +114,7 @@ func (c *contender) run(ctx context.Context, o options, transport http.RoundTrip
 	for v := range o.viewers {
 		group.Go(func() error {
 			for sentAt := time.Now(); sentAt.Before(until); {
-				if err := request(ctx, transport, c.url); err != nil {
+				if err := request(ctx, transport, c, io.Discard); err != nil {
 					return fmt.Errorf("%s: %w", c.name, err)
 				}
 				now := time.Now()
@@ -127,17 +133,22 @@ func (c *contender) run(ctx context.Context, o options, transport http.RoundTrip
 	return float64(answers.Load()) / time.Since(began).Seconds(), all[len(all)*99/100], nil
 }
 
-func request(ctx context.Context, transport http.RoundTripper, url string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+// request sends one request and writes the body of the answer.
+func request(ctx context.Context, transport http.RoundTripper, c *contender, body io.Writer) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url, http.NoBody)
 	if err != nil {
 		return err
+	}
+	req.Header.Set("Accept-Encoding", "identity")
+	if c.cookie != "" {
+		req.AddCookie(&http.Cookie{Name: "songspy", Value: c.cookie})
 	}
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+	if _, err := io.Copy(body, resp.Body); err != nil {
 		return err
 	}
 	if resp.StatusCode != http.StatusOK {
@@ -146,18 +157,17 @@ func request(ctx context.Context, transport http.RoundTripper, url string) error
 	return nil
 }
 
-// report prints the table and the line of JSON. It compares each contender with the bare
-// handler in each round, and takes the median of the ratios. It returns the ratio of the
-// board that does not change.
-func report(out io.Writer, o options, contenders []contender) float64 {
-	bare := contenders[0]
+// report prints the table and the line of JSON. It compares each contender with its bare
+// handler in each round, and takes the median of the ratios. It returns the ratios of the
+// board that does not change and of the list of listeners.
+func report(out io.Writer, o options, contenders []contender) (board, listening float64) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "contender\trequests/s\tp99\tof bare\t")
 	ratios := make([]float64, len(contenders))
 	for i, c := range contenders {
 		perRound := make([]float64, len(c.rate))
 		for r := range c.rate {
-			perRound[r] = c.rate[r] / bare.rate[r]
+			perRound[r] = c.rate[r] / contenders[c.bare].rate[r]
 		}
 		ratios[i] = median(perRound)
 		fmt.Fprintf(table, "%s\t%.0f\t%v\t%.2f\t\n", c.name, median(c.rate), median(c.p99).Round(10*time.Microsecond), ratios[i])
@@ -165,11 +175,12 @@ func report(out io.Writer, o options, contenders []contender) float64 {
 	_ = table.Flush()                       // to the terminal
 	line, _ := json.Marshal(map[string]any{ // numbers always marshal
 		"bench": "board", "users": o.users, "viewers": o.viewers,
-		"bare_per_s": median(bare.rate), "board_per_s": median(contenders[1].rate), "changing_board_per_s": median(contenders[2].rate),
+		"bare_per_s": median(contenders[0].rate), "board_per_s": median(contenders[1].rate), "changing_board_per_s": median(contenders[2].rate),
 		"changes_per_s": o.changes, "ratio": ratios[1], "ratio_changing": ratios[2],
+		"listening_per_s": median(contenders[4].rate), "ratio_listening": ratios[4],
 	})
 	fmt.Fprintf(out, "%s\n", line)
-	return ratios[1]
+	return ratios[1], ratios[4]
 }
 
 func median[T cmp.Ordered](values []T) T {

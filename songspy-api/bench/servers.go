@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,45 +20,118 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/changefeed/changefeedtest"
+	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 
+	"github.com/songspy/songspy/songspy-api/internal/attempt"
 	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
+	"github.com/songspy/songspy/songspy-api/internal/people"
 )
 
-const route = "/v1/songspy/tracks/current-playing"
+const route, listeningRoute = "/v1/songspy/tracks/current-playing", "/v1/songspy/listening"
 
-// startServers serves the bare handler, a board that does not change and one that does.
+// startServers serves a board that does not change and one that does, the list of listeners
+// of the first one, and bare handlers.
 func startServers(ctx context.Context, o options) ([]contender, *errgroup.Group, error) {
 	contract, err := readContract()
 	if err != nil {
 		return nil, nil, err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	still, body, err := serveBoard(ctx, group, o, contract, 0)
+	db, err := newDatabase(ctx, group)
 	if err != nil {
 		return nil, nil, err
 	}
-	changing, _, err := serveBoard(ctx, group, o, contract, o.changes)
+	still, err := serveBoard(ctx, group, o, contract, db, 0)
 	if err != nil {
 		return nil, nil, err
+	}
+	changing, err := serveBoard(ctx, group, o, contract, db, o.changes)
+	if err != nil {
+		return nil, nil, err
+	}
+	contenders := []contender{
+		{name: "bare Gin, the board's bytes"},
+		{name: fmt.Sprintf("board, %d users", o.users), url: still + route},
+		{name: fmt.Sprintf("the same, %d songs/s", o.changes), url: changing + route},
+		{name: "bare Gin, the list's bytes", bare: bareListening},
+		{name: fmt.Sprintf("list of listeners, %d followed, %d blocked", followed, blocked), url: still + listeningRoute, cookie: cookie, bare: bareListening},
 	}
 	gin.SetMode(gin.ReleaseMode)
 	bare := gin.New()
-	bare.GET(route, func(c *gin.Context) { c.Data(http.StatusOK, "application/json", body) })
-	plain, err := listen(ctx, group, bare)
-	if err != nil {
-		return nil, nil, err
+	for _, c := range []*contender{&contenders[1], &contenders[4]} {
+		var body bytes.Buffer
+		if err := request(ctx, http.DefaultTransport, c, &body); err != nil {
+			return nil, nil, err
+		}
+		bare.GET(strings.TrimPrefix(c.url, still), func(c *gin.Context) { c.Data(http.StatusOK, "application/json", body.Bytes()) })
 	}
-	return []contender{
-		{name: "bare Gin, the same bytes", url: plain + route},
-		{name: fmt.Sprintf("board, %d users", o.users), url: still + route},
-		{name: fmt.Sprintf("the same, %d songs/s", o.changes), url: changing + route},
-	}, group, nil
+	plain, err := listen(ctx, group, bare)
+	contenders[0].url, contenders[bareListening].url = plain+route, plain+listeningRoute
+	return contenders, group, err
 }
+
+const (
+	// followed and blocked are how many users the viewer of the list follows and blocks.
+	followed, blocked = 50, 5
+	// bareListening is the contender with which the list is compared.
+	bareListening = 3
+	cookie        = "cookie-of-the-viewer"
+)
+
+// newDatabase returns a database with the session and the relations of a viewer. It is
+// deleted when ctx ends.
+func newDatabase(ctx context.Context, group *errgroup.Group) (*store.Store, error) {
+	dir, err := os.MkdirTemp("", "songspy-bench")
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, store.Options{
+		URL: "sqlite:" + filepath.Join(dir, "bench.db"), SealKeys: []store.SealKey{{ID: "bench", Key: bytes.Repeat([]byte("b"), 32)}}, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, err
+	}
+	group.Go(func() error {
+		<-ctx.Done()
+		return errors.Join(db.Close(), os.RemoveAll(dir))
+	})
+	return db, errors.Join(db.Migrate(ctx), addViewer(ctx, db))
+}
+
+// addViewer adds the viewer, and the users that the viewer follows and blocks.
+func addViewer(ctx context.Context, db *store.Store) error {
+	var viewer songspy.UserID
+	for i := range 1 + followed + blocked {
+		u, _, err := db.SignIn(ctx, songspy.GoogleProfile{Subject: fmt.Sprint(i)}, songspy.AudienceEveryone)
+		switch {
+		case err != nil:
+		case i == 0:
+			viewer = u.ID
+		case i <= followed:
+			if _, err = db.RequestFollow(ctx, u.ID, viewer); err == nil {
+				_, err = db.ApproveFollow(ctx, u.ID, viewer)
+			}
+		default:
+			err = db.Block(ctx, viewer, u.ID)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	now := time.Now()
+	_, err := db.CreateSession(ctx, songspy.Session{
+		UserID: viewer, Kind: songspy.SessionCookie, RefreshHash: attempt.Hash(cookie),
+		CreatedAt: now, SignedInAt: now, LastUsedAt: now, ExpiresAt: now.Add(sessionLife),
+	})
+	return err
+}
+
+const sessionLife = 24 * time.Hour
 
 // readContract reads openapi.yaml from the repository's root or the module's folder.
 func readContract() ([]byte, error) {
@@ -67,40 +143,35 @@ func readContract() ([]byte, error) {
 	return nil, fmt.Errorf("openapi.yaml was not found; run this in the root of the repository")
 }
 
-// serveBoard starts a server with the API's handler, whose data comes from a
-// fake change feed. It returns its address and its first answer.
-func serveBoard(ctx context.Context, group *errgroup.Group, o options, contract []byte, changes int) (string, []byte, error) {
+// serveBoard starts a server with the API's handler. Its board follows a fake change feed,
+// and db has the sessions and relations. It returns its address.
+func serveBoard(ctx context.Context, group *errgroup.Group, o options, contract []byte, db *store.Store, changes int) (string, error) {
 	log := telemetry.NewLogger(os.Stderr, "info", "json")
 	authService, err := auth.New(auth.Options{
 		Keys: []auth.Key{{ID: "bench", Seed: bytes.Repeat([]byte("b"), 32)}}, SignUp: auth.SignUp{Policy: auth.PolicyOpen},
-		Now: time.Now, Log: log,
+		Sessions: db, SessionLife: sessionLife, SessionMaxLife: sessionLife, Now: time.Now, Log: log,
 	})
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	c := newFakeFeed(o.users)
 	live := board.New(board.Options{Feed: c, Render: httpapi.NewTrackIDs([]byte("bench")).BoardRenderer(""), Now: time.Now, Log: log})
 	handler, err := httpapi.New(httpapi.Options{
-		Contract: contract, Auth: authService, Linking: linking.New(linking.Options{}), Board: live,
-		PublicURL: "http://127.0.0.1", Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log,
+		Contract: contract, Auth: authService, Linking: linking.New(linking.Options{}), Board: live, People: people.New(db, live, time.Now),
+		PublicURL: "http://127.0.0.1", Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log, RequestTimeout: time.Minute,
 	})
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	group.Go(func() error { live.Run(ctx); return nil })
 	if err := waitUntilLoaded(ctx, live, o.users); err != nil {
-		return "", nil, err
-	}
-	page, err := live.Current()
-	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	if changes > 0 {
 		group.Go(func() error { c.changeSongs(ctx, changes); return nil })
 	}
-	log.InfoContext(ctx, "serving a board", slog.Int(logkey.Users, live.Stats().Users), slog.Int("bytes", len(page.Body)), slog.Int("changes", changes))
-	base, err := listen(ctx, group, handler)
-	return base, page.Body, err
+	log.InfoContext(ctx, "serving a board", slog.Int(logkey.Users, live.Stats().Users), slog.Int("changes", changes))
+	return listen(ctx, group, handler)
 }
 
 // fakeFeed is a change feed in memory. All its users play a song.

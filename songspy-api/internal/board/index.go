@@ -61,7 +61,7 @@ func (x *index) put(p songspy.BoardEntry, now time.Time) {
 
 // file puts the entry where strangers find it: now, later or never.
 func (x *index) file(e *entry, now time.Time) {
-	if _, ok := e.reveal(visibility.Anonymous(), now); ok {
+	if e.isVisible(visibility.Anonymous(), now) {
 		e.isPublic = true
 		x.byTrack.Set(e)
 		if !e.isPaused {
@@ -471,9 +471,6 @@ func (e *entry) isVisible(v visibility.Viewer, now time.Time) bool {
 }
 
 func (e *entry) reveal(v visibility.Viewer, now time.Time) (visibility.Seen[songspy.BoardEntry], bool) {
-	if !e.isVisible(v, now) {
-		return visibility.Seen[songspy.BoardEntry]{}, false
-	}
 	return visibility.Reveal(new(e.boardEntry()), e.user, e.rule, e.thing(), v, now)
 }
 
