@@ -204,7 +204,7 @@ func (a *service) buildHandler(s settings) error {
 		return err
 	}
 	a.board = board.New(board.Options{
-		Feed: a.db, Render: ids.BoardRenderer(s.PublicURL), RenderLive: httpapi.RenderLive, Now: time.Now, Log: a.log,
+		Feed: a.db, Render: ids.BoardRenderer(s.PublicURL), RenderList: httpapi.RenderList, RenderLive: httpapi.RenderLive, Now: time.Now, Log: a.log,
 		StreamsPerAccount: s.StreamsPerAccount, StreamsPerAddress: s.StreamsPerAddress,
 	})
 	if err := registerBoardMetrics(a.metrics, a.board); err != nil {

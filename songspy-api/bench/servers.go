@@ -155,7 +155,7 @@ func serveBoard(ctx context.Context, group *errgroup.Group, o options, contract 
 		return "", err
 	}
 	c := newFakeFeed(o.users)
-	live := board.New(board.Options{Feed: c, Render: httpapi.NewTrackIDs([]byte("bench")).BoardRenderer(""), Now: time.Now, Log: log})
+	live := board.New(board.Options{Feed: c, Render: httpapi.NewTrackIDs([]byte("bench")).BoardRenderer(""), RenderList: httpapi.RenderList, Now: time.Now, Log: log})
 	handler, err := httpapi.New(httpapi.Options{
 		Contract: contract, Auth: authService, Linking: linking.New(linking.Options{}), Board: live, People: people.New(db, live, time.Now),
 		PublicURL: "http://127.0.0.1", Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log, RequestTimeout: time.Minute,

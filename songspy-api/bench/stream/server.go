@@ -214,7 +214,7 @@ func newBoard(ctx context.Context, group *errgroup.Group, o options) (live *boar
 	}
 	f := newFeed(o.listeners)
 	live = board.New(board.Options{
-		Feed: f, Render: httpapi.NewTrackIDs([]byte("bench")).BoardRenderer(""), Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Feed: f, Render: httpapi.NewTrackIDs([]byte("bench")).BoardRenderer(""), RenderList: httpapi.RenderList, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		RenderLive: func(seen visibility.Seen[songspy.BoardEntry]) []byte { return marked(httpapi.RenderLive(seen)) },
 	})
 	handler, err = httpapi.New(httpapi.Options{

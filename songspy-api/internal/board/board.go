@@ -26,6 +26,8 @@ type Options struct {
 	Feed Feed
 	// Render returns the answer for at most MaxEntries users.
 	Render func([]visibility.Seen[songspy.BoardEntry]) ([]byte, error)
+	// RenderList returns the answer for a list of listeners; next is as in Listening.
+	RenderList func(listening []visibility.Seen[songspy.BoardEntry], next *Position) ([]byte, error)
 	// RenderLive returns an entry of a stream as a JSON object.
 	RenderLive func(visibility.Seen[songspy.BoardEntry]) []byte
 	// StreamsPerAccount and StreamsPerAddress limit the open streams of a user, and of an
@@ -47,6 +49,7 @@ type Board struct {
 
 	mu       sync.Mutex
 	index    *index
+	list     *list // nil until somebody reads it
 	streams  streams
 	prunedAt time.Time // when entries whose song is over were last removed
 }
@@ -188,6 +191,12 @@ func ETag(body []byte) string {
 
 func (p *Page) isValidAt(now time.Time) bool {
 	return p.validUntil.IsZero() || now.Before(p.validUntil)
+}
+
+// forgetPages makes the next viewers render the pages again. The caller holds the lock.
+func (b *Board) forgetPages() {
+	b.page.Store(nil)
+	b.list = nil
 }
 
 // render renders and stores the page. The caller holds the lock.

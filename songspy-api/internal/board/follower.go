@@ -69,7 +69,7 @@ func (b *Board) load(ctx context.Context) (number int64, err error) {
 	b.mu.Lock()
 	fresh.takeChanged() // everything is new
 	b.index, b.streams.isReloaded = fresh, true
-	b.page.Store(nil)
+	b.forgetPages()
 	streams := slices.Collect(maps.Keys(b.streams.open))
 	b.mu.Unlock()
 	return number, b.renewAll(ctx, streams)
@@ -95,7 +95,7 @@ func (b *Board) refetch(ctx context.Context, changes []songspy.Change) error {
 	for _, p := range entries {
 		b.index.put(p, now)
 	}
-	b.page.Store(nil)
+	b.forgetPages()
 	return nil
 }
 
@@ -109,7 +109,7 @@ func (b *Board) caughtUp(number int64, at time.Time) {
 	if now := b.opts.Now(); now.Sub(b.prunedAt).Abs() >= pruneInterval {
 		b.prunedAt = now
 		if b.index.prune(now) {
-			b.page.Store(nil)
+			b.forgetPages()
 		}
 	}
 }

@@ -2,6 +2,7 @@ package board
 
 import (
 	"cmp"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -124,6 +125,11 @@ func TestIndex_ShowsEachViewerTheVisibleUsers(t *testing.T) {
 			}
 			v := drawViewer(t)
 			checkPages(t, c, v, expected(known, v, now), now)
+			if shared, next, users, _ := c.list(3, now); c.isSeenAsByStrangers(users, v, now) {
+				if own, ownNext := c.listening(v, Everyone, beginning, 3, now); !slices.Equal(ids(own), ids(shared)) || !reflect.DeepEqual(next, ownNext) {
+					t.Fatalf("strangers see %v and then %v, and the viewer, who should see the same, %v and then %v", ids(shared), next, ids(own), ownNext)
+				}
+			}
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package board
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -27,7 +28,7 @@ type streamWorld struct {
 
 func newStreamWorld() *streamWorld {
 	w := &streamWorld{now: noon, entries: map[songspy.UserID]songspy.BoardEntry{}}
-	w.Board = New(Options{RenderLive: renderLive, Now: func() time.Time { return w.now }, Log: slog.New(slog.DiscardHandler)})
+	w.Board = New(Options{RenderList: renderList, RenderLive: renderLive, Now: func() time.Time { return w.now }, Log: slog.New(slog.DiscardHandler)})
 	w.caughtUp(0, w.now)
 	return w
 }
@@ -36,11 +37,13 @@ func newStreamWorld() *streamWorld {
 func (w *streamWorld) put(p songspy.BoardEntry) {
 	w.entries[p.User.ID] = p
 	w.index.put(p, w.now)
+	w.forgetPages()
 }
 
 func (w *streamWorld) remove(id songspy.UserID) {
 	delete(w.entries, id)
 	w.index.remove(id)
+	w.forgetPages()
 }
 
 // next advances the time and ticks.
@@ -215,6 +218,25 @@ func (w *streamWorld) check(t *rapid.T, r *reader, v visibility.Viewer) {
 	if slices.Sort(want); !slices.Equal(playing, want) {
 		t.Fatalf("the window has the listeners %d, and GET /listening has %d", playing, want)
 	}
+	first, next, err := w.Listening(v, Everyone, nil, ListSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := renderList(first, next)
+	if page, err := w.List(v); err != nil || !bytes.Equal(page.Body, body) || page.ETag != ETag(body) {
+		t.Fatalf("the list is %s, error %v, want %s", page.Body, err, body)
+	}
+}
+
+// renderList renders each user with the song, and where the list continues.
+func renderList(listening []visibility.Seen[songspy.BoardEntry], next *Position) (body []byte, err error) {
+	for _, seen := range listening {
+		body = append(append(body, renderLive(seen)...), ' ')
+	}
+	if next != nil {
+		body = fmt.Append(body, *next)
+	}
+	return body, nil
 }
 
 // A window shows the 48 visible users with the smallest ranks, but a user who is shown

@@ -23,8 +23,13 @@ type cachedAnswer struct {
 }
 
 func newCachedAnswer(contentType, cacheControl []string, body []byte, ifNoneMatch *string) cachedAnswer {
-	etag := board.ETag(body)
-	return cachedAnswer{contentType: contentType, cacheControl: cacheControl, body: body, etag: etag, notModified: etagMatches(deref(ifNoneMatch), etag)}
+	return cachedPage(contentType, cacheControl, &board.Page{Body: body, ETag: board.ETag(body)}, ifNoneMatch)
+}
+
+func cachedPage(contentType, cacheControl []string, page *board.Page, ifNoneMatch *string) cachedAnswer {
+	return cachedAnswer{
+		contentType: contentType, cacheControl: cacheControl, body: page.Body, etag: page.ETag, notModified: etagMatches(deref(ifNoneMatch), page.ETag),
+	}
 }
 
 // cacheControlFor returns the Cache-Control of an answer that depends on the caller.

@@ -67,7 +67,7 @@ func newTestServer(t *testing.T, change ...func(*Options, *fakeBackend)) *testSe
 	if err != nil {
 		t.Fatal(err)
 	}
-	live := board.New(board.Options{Feed: h, Render: testIDs.BoardRenderer("http://songspy.test"), RenderLive: RenderLive, StreamsPerAccount: 2, Now: time.Now, Log: log})
+	live := board.New(board.Options{Feed: h, Render: testIDs.BoardRenderer("http://songspy.test"), RenderList: RenderList, RenderLive: RenderLive, StreamsPerAccount: 2, Now: time.Now, Log: log})
 	o := Options{
 		Contract: spec, Auth: authService, TrackIDs: testIDs, Board: live, Users: h, Links: h, History: h, Mailboxes: h, PublicURL: "http://songspy.test",
 		Linking:         linking.New(linking.Options{Apps: []linking.App{{Spotify: h}}, Links: h, RedirectURLs: []string{"https://fe.test/callback"}, Now: time.Now}),

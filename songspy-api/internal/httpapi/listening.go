@@ -15,7 +15,7 @@ import (
 
 const (
 	// defaultListeningSize is how many listeners are on a page without a limit.
-	defaultListeningSize = 48
+	defaultListeningSize = board.ListSize
 	// trackListenersMax is how many listeners a track's page has at most.
 	trackListenersMax = 100
 )
@@ -47,6 +47,24 @@ func (s *server) ListListening(ctx context.Context, r ListListeningRequestObject
 		answer.compress()
 	}
 	return answer, nil
+}
+
+func (s *server) listeningPage(ctx context.Context, caller auth.Caller, a board.Audience, after *board.Position, limit int) (*board.Page, error) {
+	if a == board.Everyone && after == nil && limit == defaultListeningSize {
+		return s.opts.People.List(ctx, caller.Self())
+	}
+	listening, next, err := s.opts.People.Listening(ctx, caller.Self(), a, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	body, err := RenderList(listening, next)
+	return &board.Page{Body: body, ETag: board.ETag(body)}, err
+}
+
+// RenderList returns the answer for a list of listeners. The board stores the one that most
+// viewers get.
+func RenderList(listening []visibility.Seen[songspy.BoardEntry], next *board.Position) ([]byte, error) {
+	return json.Marshal(newListeningAnswer(listening, next))
 }
 
 func newListeningAnswer(entries []visibility.Seen[songspy.BoardEntry], next *board.Position) ListeningAnswer {

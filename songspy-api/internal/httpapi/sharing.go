@@ -76,7 +76,7 @@ func (s *server) PreviewMySharing(ctx context.Context, r PreviewMySharingRequest
 	if p.Profile != nil {
 		profileAnswer = ProfileAnswer{Result: SUCCESS, Data: profile(*p.Profile)}
 	}
-	answer.Listening, err = json.Marshal(newListeningAnswer(p.Listening, p.Next))
+	answer.Listening, err = RenderList(p.Listening, p.Next)
 	if err == nil {
 		answer.Profile, err = json.Marshal(profileAnswer)
 	}

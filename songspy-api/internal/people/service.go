@@ -235,6 +235,15 @@ func (s *Service) Listening(ctx context.Context, self visibility.Self, a board.A
 	return s.board.Listening(v.Viewer, a, after, limit)
 }
 
+// List returns the first page of Listening for everyone: see board.Board.List.
+func (s *Service) List(ctx context.Context, self visibility.Self) (*board.Page, error) {
+	v, err := s.viewer(ctx, self, "")
+	if err != nil {
+		return nil, err
+	}
+	return s.board.List(v.Viewer)
+}
+
 // Window returns who is in the window of the viewer: see board.Board.Window. address
 // identifies a viewer who is not signed in.
 func (s *Service) Window(ctx context.Context, self visibility.Self, address netip.Prefix) ([]visibility.Seen[songspy.BoardEntry], error) {

@@ -123,7 +123,7 @@ func newPageTest(t *testing.T, entries ...songspy.BoardEntry) *pageTest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	live := board.New(board.Options{Feed: s.feed, Render: httpapi.NewTrackIDs(nil).BoardRenderer(""), RenderLive: httpapi.RenderLive, Now: time.Now, Log: log})
+	live := board.New(board.Options{Feed: s.feed, Render: httpapi.NewTrackIDs(nil).BoardRenderer(""), RenderList: httpapi.RenderList, RenderLive: httpapi.RenderLive, Now: time.Now, Log: log})
 	go live.Run(t.Context())
 	site, err := web.New(s.url)
 	if err != nil {

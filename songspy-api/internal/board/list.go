@@ -1,0 +1,90 @@
+package board
+
+import (
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/visibility"
+)
+
+// ListSize is how many users the list of listeners shows.
+const ListSize = windowSize
+
+// list is the list of listeners as strangers see it, rendered. Other viewers who see the
+// same get the same page.
+type list struct {
+	page *Page
+	// users are those in the list and the next one, if there is one: it decides whether
+	// the list continues.
+	users []songspy.UserID
+}
+
+// List returns the page of the first ListSize listeners that the viewer sees, newest start
+// first.
+func (b *Board) List(v visibility.Viewer) (page *Page, err error) {
+	var own []visibility.Seen[songspy.BoardEntry]
+	var next *Position
+	var failed error
+	err = b.read(func(x *index, now time.Time) {
+		if b.list == nil || !b.list.page.isValidAt(now) {
+			if b.list, failed = b.renderList(now); failed != nil {
+				return
+			}
+		}
+		if x.isSeenAsByStrangers(b.list.users, v, now) {
+			page = b.list.page
+		} else {
+			own, next = x.listening(v, Everyone, beginning, ListSize, now)
+		}
+	})
+	if err == nil {
+		err = failed
+	}
+	if err != nil || page != nil {
+		return page, err
+	}
+	body, err := b.opts.RenderList(own, next)
+	return &Page{Body: body, ETag: ETag(body)}, err
+}
+
+// renderList renders the list for strangers. The caller holds the lock.
+func (b *Board) renderList(now time.Time) (*list, error) {
+	shown, next, users, until := b.index.list(ListSize, now)
+	body, err := b.opts.RenderList(shown, next)
+	return &list{&Page{Body: body, ETag: ETag(body), validUntil: until}, users}, err
+}
+
+// list returns what listening does for the first n entries and strangers, and the users of
+// list. until is as in top.
+func (x *index) list(n int, now time.Time) (shown []visibility.Seen[songspy.BoardEntry], next *Position, users []songspy.UserID, until time.Time) {
+	shown, until = x.top(n+1, now)
+	for _, seen := range shown {
+		users = append(users, seen.Value().User.ID)
+	}
+	if len(shown) > n {
+		shown = shown[:n]
+		last := shown[n-1].Value()
+		next = &Position{last.Playing.StartedAt, last.User.PublicID}
+	}
+	return shown, next, users, until
+}
+
+// isSeenAsByStrangers reports whether the viewer sees the list of these users as strangers
+// do. It may report false for a viewer who does.
+func (x *index) isSeenAsByStrangers(users []songspy.UserID, v visibility.Viewer, now time.Time) bool {
+	x.advance(now)
+	for _, id := range v.Known() {
+		if e := x.byUser[id]; e != nil && !e.isVisible(visibility.Anonymous(), now) {
+			return false
+		}
+	}
+	if !v.HasBlocks() {
+		return true
+	}
+	for _, id := range users {
+		if e := x.byUser[id]; e == nil || !e.isVisible(v, now) {
+			return false
+		}
+	}
+	return true
+}
