@@ -1,6 +1,8 @@
 package board
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -13,16 +15,16 @@ const ListSize = windowSize
 // list is the list of listeners as strangers see it, rendered. Other viewers who see the
 // same get the same page.
 type list struct {
-	page *Page
+	page  *Page
+	shown []visibility.Seen[songspy.BoardEntry]
 	// users are those in the list and the next one, if there is one: it decides whether
 	// the list continues.
 	users []songspy.UserID
 }
 
-// List returns the page of the first ListSize listeners that the viewer sees, newest start
-// first.
-func (b *Board) List(v visibility.Viewer) (page *Page, err error) {
-	var own []visibility.Seen[songspy.BoardEntry]
+// List returns the first ListSize listeners that the viewer sees, newest start first, and
+// the page with them.
+func (b *Board) List(v visibility.Viewer) (page *Page, shown []visibility.Seen[songspy.BoardEntry], err error) {
 	var next *Position
 	var failed error
 	err = b.read(func(x *index, now time.Time) {
@@ -32,26 +34,26 @@ func (b *Board) List(v visibility.Viewer) (page *Page, err error) {
 			}
 		}
 		if x.isSeenAsByStrangers(b.list.users, v, now) {
-			page = b.list.page
+			page, shown = b.list.page, b.list.shown
 		} else {
-			own, next = x.listening(v, Everyone, beginning, ListSize, now)
+			shown, next = x.listening(v, Everyone, beginning, ListSize, now)
 		}
 	})
-	if err == nil {
-		err = failed
+	if err = errors.Join(err, failed); err != nil || page != nil {
+		return page, shown, err
 	}
-	if err != nil || page != nil {
-		return page, err
-	}
-	body, err := b.opts.RenderList(own, next)
-	return &Page{Body: body, ETag: ETag(body)}, err
+	body, err := b.opts.RenderList(shown, next)
+	return &Page{Body: body, ETag: ETag(body)}, shown, err
 }
 
 // renderList renders the list for strangers. The caller holds the lock.
 func (b *Board) renderList(now time.Time) (*list, error) {
 	shown, next, users, until := b.index.list(ListSize, now)
 	body, err := b.opts.RenderList(shown, next)
-	return &list{&Page{Body: body, ETag: ETag(body), validUntil: until}, users}, err
+	if err != nil {
+		return nil, fmt.Errorf("render the list of listeners: %w", err)
+	}
+	return &list{&Page{Body: body, ETag: ETag(body), validUntil: until}, shown, users}, nil
 }
 
 // list returns what listening does for the first n entries and strangers, and the users of

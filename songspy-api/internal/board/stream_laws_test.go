@@ -223,7 +223,7 @@ func (w *streamWorld) check(t *rapid.T, r *reader, v visibility.Viewer) {
 		t.Fatal(err)
 	}
 	body, _ := renderList(first, next)
-	if page, err := w.List(v); err != nil || !bytes.Equal(page.Body, body) || page.ETag != ETag(body) {
+	if page, shown, err := w.List(v); err != nil || !bytes.Equal(page.Body, body) || page.ETag != ETag(body) || !slices.Equal(ids(shown), ids(first)) {
 		t.Fatalf("the list is %s, error %v, want %s", page.Body, err, body)
 	}
 }

@@ -236,10 +236,10 @@ func (s *Service) Listening(ctx context.Context, self visibility.Self, a board.A
 }
 
 // List returns the first page of Listening for everyone: see board.Board.List.
-func (s *Service) List(ctx context.Context, self visibility.Self) (*board.Page, error) {
+func (s *Service) List(ctx context.Context, self visibility.Self) (*board.Page, []visibility.Seen[songspy.BoardEntry], error) {
 	v, err := s.viewer(ctx, self, "")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	return s.board.List(v.Viewer)
 }
