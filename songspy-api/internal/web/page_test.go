@@ -85,7 +85,7 @@ func TestHero_PassesAtAChangeOnlyAndNeverWhileItIsUsed(t *testing.T) {
 	s.remove(2)
 	s.waitFor(tab, answer+` === "Listener A: again"`)
 	s.remove(1)
-	s.waitFor(tab, answer+` === "" && document.querySelector("[data-state]").textContent.startsWith("Nobody shares")`)
+	s.waitFor(tab, answer+` === "" && document.querySelector("[data-state]").textContent.startsWith("Nobody is sharing")`)
 }
 
 func TestPause_HoldsTheBoardAndRemovesWhoWithdraws(t *testing.T) {
@@ -348,7 +348,7 @@ func TestPage_FillsAnEmptyBoardAsTheHTMLDoesNewestStartFirst(t *testing.T) {
 func TestPage_ShowsOnePersonAlone(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10))
 	tab := s.openTab(1280, 800, "")
-	s.waitFor(tab, answer+` === "Listener A: one" && document.querySelector("[data-state]").textContent === "Right now Listener A is heard here. Be the second." &&
+	s.waitFor(tab, answer+` === "Listener A: one" && document.querySelector("[data-state]").textContent === "Only Listener A is sharing right now. Be the second." &&
 		document.querySelector("[data-window-section]").hidden`)
 	s.put(newEntry(2, "two", 20))
 	s.waitFor(tab, titles+` === "one,two" && document.querySelector("[data-state]").textContent === ""`)
@@ -371,7 +371,7 @@ func TestPage_GathersPeopleWithTheSameTrack(t *testing.T) {
 	b.Playing.StartedAt = a.Playing.StartedAt.Add(14 * time.Second)
 	s := newPageTest(t, a, b, c)
 	tab := s.openTab(1280, 800, "")
-	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener A and Listener B, 14 s apart"`)
+	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener A and Listener B are playing the same song, 14 s apart"`)
 	s.remove(2)
 	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener C and Listener A are both listening to Somebody"`)
 }
@@ -405,6 +405,6 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1").textContent === "지금 무슨 노래 듣고 있으세요?" &&
-		document.querySelector("[data-state]").textContent === "지금 노래를 공유하는 사람이 없어요. Spotify를 연결하고 한 곡 틀어 보세요."`)
+		document.querySelector("[data-state]").textContent === "지금은 보이는 노래가 없어요. Spotify를 연결하고 첫 곡을 틀어 보세요."`)
 	evaluate[any](s, tab, `document.cookie = "songspy-language=; Path=/; Max-Age=0"`) // all tests share the browser
 }

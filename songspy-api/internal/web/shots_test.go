@@ -11,6 +11,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -70,12 +71,17 @@ func TestShots(t *testing.T) {
 			for size, box := range map[string][2]int64{"phone": {390, 844}, "desktop": {1440, 900}} {
 				for _, scheme := range []string{"light", "dark"} {
 					for _, lang := range []string{"ko", "en"} {
-						tab := s.openTab(box[0], box[1], "document.cookie = 'songspy-language="+lang+"; path=/'")
+						tab := s.openTab(box[0], box[1], "")
 						var picture []byte
 						err := chromedp.Do(tab, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 							_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 								Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
 							})
+							if err != nil {
+								return err
+							}
+							// All tabs share the browser's cookies, so the language is not in one.
+							_, err = cdp.Call(ctx, target, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": lang}})
 							return err
 						}), chromedp.Navigate(s.url+"/"))
 						if err == nil {

@@ -9,7 +9,7 @@ import { isSignedIn, loadSession, me, onSession } from "./session.js";
 import { ago, t } from "./text.js";
 
 const passAfter = 20000; // milliseconds for which the hero stays with a person at least
-const justStarted = 60000; // milliseconds for which a track counts as just begun
+const justStarted = 30000; // milliseconds for which a track counts as just begun
 const readEvery = 30000; // milliseconds between two sentences about followed people
 const mostSlots = 48;
 const mostMatches = 2;
@@ -20,6 +20,7 @@ export function render(root, { first }, signal) {
   const hero = find("[data-hero]");
   const answer = find(".answer");
   const heroArt = find(".hero-art");
+  const listen = find("[data-listen]");
   const walls = { following: new Wall(find("[data-following]"), 100), window: new Wall(find("#board"), mostSlots) };
   const latest = { following: [], window: [] };
   let own = null; // what the viewer plays
@@ -68,9 +69,12 @@ export function render(root, { first }, signal) {
     const isOther = entry && (!shown || shown.person.handle !== entry.person.handle);
     shown = entry;
     answer.hidden = heroArt.hidden = !entry;
+    hero.classList.toggle("empty", !entry);
     if (!entry) return;
     if (isOther) passedAt = Date.now();
     fill(hero, entry);
+    listen.hidden = !isWeb(entry.track.originalUrl);
+    if (!listen.hidden) listen.href = entry.track.originalUrl;
     tickHero();
     if (isOther) {
       answer.classList.remove("changed");
@@ -94,6 +98,8 @@ export function render(root, { first }, signal) {
     if (all.length === 1 && known) text = t(isMine(all[0]) ? "now.oneMine" : "now.one", { name: name(all[0].person) });
     if (all.length === 0 && known) text = t("now.none");
     setText(find("[data-state]"), text);
+    hero.classList.toggle("few", all.length <= 1);
+    find("[data-join]").hidden = isSignedIn() || all.length > 1;
   }
 
   function isMine(entry) {
@@ -236,7 +242,6 @@ export function render(root, { first }, signal) {
       setText(state, "");
       return list.replaceChildren();
     }
-    if (!isSignedIn()) return setText(state, t("now.findSignIn"));
     try {
       const { items } = await request("GET", "/people", { query: { q: text.trim(), limit: 20 }, signal });
       if (question !== asked) return undefined;

@@ -53,9 +53,9 @@ export function ago(time, now) {
   const format = new Intl.RelativeTimeFormat(lang(), { numeric: "auto", style: "short" });
   const seconds = Math.min(0, Math.round((time - now) / 1000));
   if (seconds > -60) return format.format(seconds, "second");
-  if (seconds > -3600) return format.format(Math.round(seconds / 60), "minute");
-  if (seconds > -86400) return format.format(Math.round(seconds / 3600), "hour");
-  return format.format(Math.round(seconds / 86400), "day");
+  if (seconds > -3600) return format.format(Math.trunc(seconds / 60), "minute");
+  if (seconds > -86400) return format.format(Math.trunc(seconds / 3600), "hour");
+  return format.format(Math.trunc(seconds / 86400), "day");
 }
 
 // dateTime writes a time of the contract as a date with hours and minutes.
