@@ -22,7 +22,7 @@ func TestDetails_APersonsPageShowsWhatTheyHearAndDropsItWithTheLastPlaysOnceHidd
 	s.put(newEntry(1, "first", 0))
 	s.waitFor(tab, shown+` === "Listener A|first"`)
 	s.remove(1)
-	s.waitFor(tab, shown+` === "There is nobody to show here.|" && !document.querySelector("[data-plays]").hasChildNodes()`)
+	s.waitFor(tab, shown+` === "There is no such user, or you cannot see this page.|" && !document.querySelector("[data-plays]").hasChildNodes()`)
 }
 
 func TestTrack_ShowsWhoHearsIt(t *testing.T) {
