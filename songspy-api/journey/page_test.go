@@ -39,7 +39,7 @@ func TestPage_AUserSharesHidesAndErases(t *testing.T) {
 	w.start("songspy-api")
 	w.start("songspy-batch")
 	stranger.open("/")
-	stranger.waitText("Nobody shares a song at the moment.")
+	stranger.waitText("Nobody is sharing a song right now.")
 
 	mina.signUp("mina", "everyone")
 	mina.link()
