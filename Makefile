@@ -12,7 +12,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help up build images test test-days test-pg test-programs test-page race lint fmt tidy generate verify bench-polls bench-capture bench-board bench-stream bench-small release clean tools
+.PHONY: help up build images test test-days test-pg test-programs test-page pictures race lint fmt tidy generate verify bench-polls bench-capture bench-board bench-stream bench-small release clean tools
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test-programs: bin/throwaway ## run the tests that run the built programs
 
 test-page: bin/throwaway chromium ## run all tests of the page in Chromium, with every journey, state, theme and width
 	@SONGSPY_TEST_PAGE=all exec bin/throwaway -- go test -count=1 -vet=off -timeout=20m $(TESTFLAGS) -run '^Test(Page|Hero|Pause|Person|Track|Live)_' ./songspy-api/internal/web ./songspy-api/journey
+
+pictures: chromium ## write the pictures of the README
+	@SONGSPY_PICTURES=$(CURDIR)/docs exec go test -count=1 -vet=off -run '^TestPictures_' ./songspy-api/internal/web
 
 .PHONY: chromium
 chromium:

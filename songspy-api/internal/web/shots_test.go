@@ -51,6 +51,67 @@ func newListener(n int) songspy.BoardEntry {
 	return p
 }
 
+// newListeners returns 24 listeners, of whom two hear the same track.
+func newListeners() (entries []songspy.BoardEntry) {
+	for n := range 24 {
+		entries = append(entries, newListener(n))
+	}
+	entries[1].Track, entries[1].Playing.StartedAt = entries[3].Track, entries[3].Playing.StartedAt.Add(14*time.Second)
+	entries[5].Track.Kind, entries[7].Track.Kind = songspy.KindEpisode, songspy.KindChapter
+	return entries
+}
+
+// shoot returns a picture of the front page: of the first screen, or of the whole page.
+func (s *pageTest) shoot(width, height int64, language string, whole bool, media ...*emulation.MediaFeature) []byte {
+	s.t.Helper()
+	tab := s.openTab(width, height, "")
+	defer func() { _ = chromedp.Cancel(tab) }()
+	err := chromedp.Do(tab, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		if _, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: media}); err != nil {
+			return err
+		}
+		// All tabs share the browser's cookies, so the language is not in one.
+		_, err := cdp.Call(ctx, target, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": language}})
+		return err
+	}), chromedp.Navigate(s.url+"/"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.waitFor(tab, `document.documentElement.lang === "`+language+`" && Array.from(document.querySelectorAll("img:not([loading])")).every((i) => i.hidden || i.complete)`)
+	shot := chromedp.CaptureScreenshot()
+	if whole {
+		shot = chromedp.FullScreenshot(100)
+	}
+	picture, err := chromedp.Run(tab, shot)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return picture
+}
+
+// TestPictures_OfTheREADME writes the pictures of the README, as make pictures does. It
+// does not check anything.
+func TestPictures_OfTheREADME(t *testing.T) {
+	dir := os.Getenv("SONGSPY_PICTURES")
+	if dir == "" {
+		t.Skip("SONGSPY_PICTURES names no folder for the pictures; make pictures sets it")
+	}
+	s := newPageTest(t, newListeners()...)
+	for name, p := range map[string]struct {
+		width, height int64
+		scheme, lang  string
+	}{
+		"page-light.png": {1280, 1500, "light", "en"},
+		"page-dark.png":  {1280, 1500, "dark", "ko"},
+		"page-phone.png": {390, 1300, "light", "ko"},
+	} {
+		picture := s.shoot(p.width, p.height, p.lang, false, &emulation.MediaFeature{Name: "prefers-color-scheme", Value: p.scheme})
+		if err := os.WriteFile(filepath.Join(dir, name), picture, 0o644); err != nil { //nolint:gosec // a picture of the documentation
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestShots writes pictures of the page for people to look at. It does not check anything.
 func TestShots(t *testing.T) {
 	dir := os.Getenv("SONGSPY_SHOTS")
@@ -59,46 +120,21 @@ func TestShots(t *testing.T) {
 	}
 	for _, listeners := range []int{0, 1, 24, 1000} {
 		t.Run(strconv.Itoa(listeners), func(t *testing.T) {
-			var entries []songspy.BoardEntry
-			for n := range listeners {
-				entries = append(entries, newListener(n))
-			}
-			if listeners == 24 {
-				entries[1].Track, entries[1].Playing.StartedAt = entries[3].Track, entries[3].Playing.StartedAt.Add(14*time.Second)
-				entries[5].Track.Kind, entries[7].Track.Kind = songspy.KindEpisode, songspy.KindChapter
+			entries := newListeners()
+			if listeners != len(entries) {
+				entries = nil
+				for n := range listeners {
+					entries = append(entries, newListener(n))
+				}
 			}
 			s := newPageTest(t, entries...)
 			for size, box := range map[string][2]int64{"phone": {390, 844}, "desktop": {1440, 900}} {
 				for _, scheme := range []string{"light", "dark"} {
 					for _, lang := range []string{"ko", "en"} {
-						tab := s.openTab(box[0], box[1], "")
-						var picture []byte
-						err := chromedp.Do(tab, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-							_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-								Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-							})
-							if err != nil {
-								return err
-							}
-							// All tabs share the browser's cookies, so the language is not in one.
-							_, err = cdp.Call(ctx, target, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": lang}})
-							return err
-						}), chromedp.Navigate(s.url+"/"))
-						if err == nil {
-							evaluate[any](s, tab, `Promise.all([document.fonts.ready, new Promise((done) => setTimeout(done, 1500))])`)
-							if os.Getenv("SONGSPY_SHOTS_WHOLE") != "" {
-								picture, err = chromedp.Run(tab, chromedp.FullScreenshot(100))
-							} else {
-								picture, err = chromedp.Run(tab, chromedp.CaptureScreenshot())
-							}
-						}
-						if err != nil {
-							t.Fatal(err)
-						}
+						picture := s.shoot(box[0], box[1], lang, os.Getenv("SONGSPY_SHOTS_WHOLE") != "", &emulation.MediaFeature{Name: "prefers-color-scheme", Value: scheme})
 						if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("now-%d-%s-%s-%s.png", listeners, size, scheme, lang)), picture, 0o600); err != nil {
 							t.Fatal(err)
 						}
-						_ = chromedp.Cancel(tab)
 					}
 				}
 			}
