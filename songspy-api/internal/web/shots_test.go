@@ -51,7 +51,7 @@ func newListener(n int) songspy.BoardEntry {
 	return p
 }
 
-// newListeners returns 24 listeners, of whom two hear the same track.
+// newListeners returns 24 listeners. Two of them hear the same track.
 func newListeners() (entries []songspy.BoardEntry) {
 	for n := range 24 {
 		entries = append(entries, newListener(n))
