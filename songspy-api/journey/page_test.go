@@ -177,7 +177,7 @@ func TestPage_FollowersRelinkingAndTheNetwork(t *testing.T) {
 	mina.clickText("#people", "Block")
 	mina.click("#people .confirm button.main")
 	mina.waitText("Unblock")
-	juno.waitText("This page shows nobody.")
+	juno.waitText("There is no such user, or you cannot see this page.")
 
 	stranger.before(`const slow = window.setTimeout; window.setTimeout = (run, ms, ...rest) => slow(run, ms / 4, ...rest);`)
 	stranger.open("/")
