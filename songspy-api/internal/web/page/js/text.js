@@ -10,7 +10,8 @@ export function lang() {
 // some pages, by its name.
 export async function loadTexts(name = "") {
   const answer = await fetch(new URL("../text/" + name + lang() + ".json", import.meta.url));
-  texts = Object.assign({}, texts, await answer.json());
+  const more = await answer.json();
+  texts = Object.assign({}, texts, more); // after the wait: two catalogues may be read at once
 }
 
 // has reports whether there is a text.
