@@ -321,7 +321,8 @@ type server struct {
 	process *os.Process
 }
 
-// start starts a server process, which ends with ctx.
+// start starts a server process, which ends with ctx, and with this process, whose end
+// closes its standard input.
 func start(ctx context.Context, o options, kind, row string) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -330,6 +331,9 @@ func start(ctx context.Context, o options, kind, row string) (*server, error) {
 	command := exec.CommandContext(ctx, self, "-serve", kind, "-row", row,
 		"-streams", strconv.Itoa(o.streams), "-listeners", strconv.Itoa(o.listeners), "-followed", strconv.Itoa(o.followed))
 	command.Stderr = os.Stderr
+	if _, err := command.StdinPipe(); err != nil {
+		return nil, err
+	}
 	printed, err := command.StdoutPipe()
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -56,10 +57,15 @@ type usage struct {
 	Resets     int64
 }
 
-// serve runs a server until SIGTERM. It prints its address.
+// serve runs a server until SIGTERM, or until its standard input ends, which is when the
+// bench ends, however it does. It prints its address.
 func serve(o options) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // any error is an end
+		stop()
+	}()
 	group, ctx := errgroup.WithContext(ctx)
 	mux := http.NewServeMux()
 	stats := func() usage { return usage{} }
