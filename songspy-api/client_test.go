@@ -8,11 +8,13 @@ import (
 
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 	"github.com/songspy/songspy/songspy-sim/sim"
+
+	"github.com/songspy/songspy/songspy-api/internal/npmtest"
 )
 
 // The types of the TypeScript client are generated from the contract of this program.
 func TestClient_IsTypedByTheContractAndCallsTheService(t *testing.T) {
-	dir := npmProject(t, "client", "the TypeScript client")
+	dir := npmtest.Install(t, "client", "the TypeScript client")
 	w := newTestAPI(t, storetest.SQLite)
 	google := w.sim.GoogleToken(0, sim.GoogleClientID)
 	w.secrets = append(w.secrets, google, w.sim.Person(0).Email)
