@@ -121,7 +121,7 @@ const (
 	AuditLinked           AuditKind = "linked"             // Spotify
 	AuditUnlinked         AuditKind = "unlinked"           // Detail is how many plays were erased
 	AuditSharingChanged   AuditKind = "sharing_changed"    // Detail names the settings
-	AuditItemHidden       AuditKind = "item_hidden"        // an artist or a track; Detail is its name, or the URI
+	AuditItemHidden       AuditKind = "item_hidden"        // an artist or a track; Detail is its name, or the URI; empty for a local file
 	AuditItemShown        AuditKind = "item_shown"         // again; Detail is that of AuditItemHidden
 	AuditShareLinkCreated AuditKind = "share_link_created" // a share link that revokes the previous one
 	AuditShareLinkRevoked AuditKind = "share_link_revoked"

@@ -211,7 +211,7 @@ func (s *Store) HideItem(ctx context.Context, id songspy.UserID, uri string) (it
 		if err := tx.Create(&item).Error; err != nil {
 			return err
 		}
-		if err := s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditItemHidden, Actor: songspy.ActorSelf, Detail: cmp.Or(item.Name, uri)}); err != nil {
+		if err := s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditItemHidden, Actor: songspy.ActorSelf, Detail: auditedItem(item)}); err != nil {
 			return err
 		}
 		return s.publishChanges(tx, songspy.ChangeUser, id)
@@ -235,6 +235,16 @@ func catalogueName(tx *gorm.DB, uri string) (string, error) {
 	return names[0], nil
 }
 
+// auditedItem returns what the audit log says about a hidden item. It is nothing for a local
+// file: its title comes from a private disk, the operator may read the log, and the log
+// stays when the user unlinks Spotify.
+func auditedItem(item songspy.HiddenItem) string {
+	if songspy.IsLocal(item.URI) {
+		return ""
+	}
+	return cmp.Or(item.Name, item.URI)
+}
+
 // ShowItem ends the hiding of an item and publishes a change. Plays from the time when
 // it was hidden stay hidden. It returns CodeNotFound if the user does not hide the item.
 func (s *Store) ShowItem(ctx context.Context, id songspy.UserID, uri string) error {
@@ -251,7 +261,7 @@ func (s *Store) ShowItem(ctx context.Context, id songspy.UserID, uri string) err
 		if err := requireOneRow(ended); err != nil {
 			return err
 		}
-		if err := s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditItemShown, Actor: songspy.ActorSelf, Detail: cmp.Or(item.Name, item.URI)}); err != nil {
+		if err := s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditItemShown, Actor: songspy.ActorSelf, Detail: auditedItem(item)}); err != nil {
 			return err
 		}
 		return s.publishChanges(tx, songspy.ChangeUser, id)

@@ -101,8 +101,8 @@ func moderation() suite {
 			must(t, b.RevokeSessions(t.Context(), l.UserID, 0))
 			b.share(t, l.UserID, func(p *songspy.Sharing) { p.Now, p.HideEpisodes = songspy.AudienceNobody, true })
 			b.share(t, l.UserID, func(*songspy.Sharing) {})
-			b.write(t, playingUpdate(b.newLinkedUser(t), song(1), start))                      // another user plays it
-			for _, uri := range []string{"spotify:artist:unknown", song(1).URI, song(1).URI} { // the last is hidden already
+			b.write(t, playingUpdate(b.newLinkedUser(t), song(1), start))                                               // another user plays it
+			for _, uri := range []string{"spotify:artist:unknown", song(1).URI, song(1).URI, localFile("a file").URI} { // the third is hidden already
 				value[songspy.HiddenItem](t)(b.HideItem(t.Context(), l.UserID, uri))
 			}
 			must(t, b.ShowItem(t.Context(), l.UserID, "spotify:artist:unknown"))
@@ -125,7 +125,7 @@ func moderation() suite {
 			same(t, "the audit log", log, []string{
 				"signed_up by self: ", "linked by self: ", "signed_in by self: Firefox", "signed_in by self: Safari", "signed_out by system: Firefox",
 				"signed_out by self: Safari", "signed_in by self: ", "signed_out_all by self: ", "sharing_changed by self: now, hideEpisodes",
-				"item_hidden by self: spotify:artist:unknown", "item_hidden by self: " + song(1).Title,
+				"item_hidden by self: spotify:artist:unknown", "item_hidden by self: " + song(1).Title, "item_hidden by self: ",
 				"item_shown by self: spotify:artist:unknown", "item_shown by self: " + song(1).Title,
 				"share_link_created by self: ", "share_link_revoked by self: ", "embed_created by self: my page", "embed_revoked by self: my page",
 				"webhook_set by self: ", "webhook_deleted by self: ", "erased by self: plays: 1", "unlinked by self: plays: 1",
