@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"net/http"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -17,34 +15,17 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
+
+	"github.com/songspy/songspy/songspy-api/internal/chromiumtest"
 )
 
 // newTab returns a tab of a Chromium. The test is skipped if there is no Chromium; in CI
 // it fails.
 func newTab(t *testing.T) context.Context {
 	t.Helper()
-	path := ""
-	for _, name := range []string{os.Getenv("SONGSPY_TEST_CHROMIUM"), "chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if found, err := exec.LookPath(name); err == nil && path == "" {
-			path = found
-		}
-	}
-	if path == "" {
-		if os.Getenv("CI") != "" {
-			t.Fatal("Chromium is missing, and CI must not skip this test: apt-get install chromium")
-		}
-		t.Skip("NOT TESTED: in a browser. Chromium is missing: apt-get install chromium, or set SONGSPY_TEST_CHROMIUM")
-	}
-	o := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir())}
-	for _, flag := range []string{
-		"headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
-		"disable-component-update", "disable-sync", "disable-dev-shm-usage",
-	} {
-		o = append(o, chromedp.Flag(flag, true))
-	}
-	allocated, end := chromedp.NewExecAllocator(t.Context(), o...)
-	tab, leave := chromedp.NewContext(allocated)
-	t.Cleanup(func() { leave(); end() })
+	tab, end := chromiumtest.Start()
+	t.Cleanup(end)
+	chromiumtest.Require(t, tab, "in a browser")
 	limited, cancel := context.WithTimeout(tab, time.Minute)
 	t.Cleanup(cancel)
 	return limited

@@ -3,45 +3,23 @@ package journey
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"sync"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+
+	"github.com/songspy/songspy/songspy-api/internal/chromiumtest"
 )
 
 // chromium is the browser that all tests of this package share. endChromium ends it.
 var (
-	chromium    = sync.OnceValue(startChromium)
+	chromium = sync.OnceValue(func() (browser context.Context) {
+		browser, endChromium = chromiumtest.Start()
+		return browser
+	})
 	endChromium = func() {}
 )
-
-// startChromium returns the context of a browser; nil if there is none.
-func startChromium() context.Context {
-	for _, name := range []string{os.Getenv("SONGSPY_TEST_CHROMIUM"), "chromium", "chromium-browser", "google-chrome", "chrome"} {
-		path, err := exec.LookPath(name)
-		if name == "" || err != nil {
-			continue
-		}
-		o := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.Flag("lang", "en-US")}
-		for _, flag := range []string{
-			"headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
-			"disable-component-update", "disable-sync", "disable-dev-shm-usage", "hide-scrollbars",
-		} {
-			o = append(o, chromedp.Flag(flag, true))
-		}
-		allocated, end := chromedp.NewExecAllocator(context.Background(), o...)
-		first, leave := chromedp.NewContext(allocated)
-		if err := chromedp.Do(first); err != nil {
-			panic(err)
-		}
-		endChromium = func() { leave(); end() }
-		return first
-	}
-	return nil
-}
 
 // tab is a tab of a person of the simulator. It shares no cookies with other tabs.
 type tab struct {
@@ -54,12 +32,7 @@ type tab struct {
 func (w *testSystem) newTab(person int) *tab {
 	w.t.Helper()
 	first := chromium()
-	if first == nil {
-		if os.Getenv("CI") != "" {
-			w.t.Fatal("Chromium is missing, and CI must not skip this test: apt-get install chromium")
-		}
-		w.t.Skip("NOT TESTED: the page with the programs in a browser. Chromium is missing: apt-get install chromium, or set SONGSPY_TEST_CHROMIUM")
-	}
+	chromiumtest.Require(w.t, first, "the page with the programs in a browser")
 	ctx, leave := chromedp.NewContext(first, chromedp.WithNewBrowserContext())
 	w.t.Cleanup(leave)
 	if err := chromedp.Do(ctx); err != nil { // the tab lives as long as the context of its first action

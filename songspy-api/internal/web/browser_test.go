@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,56 +27,23 @@ import (
 
 	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
+	"github.com/songspy/songspy/songspy-api/internal/chromiumtest"
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 	"github.com/songspy/songspy/songspy-api/internal/people"
 	"github.com/songspy/songspy/songspy-api/internal/web"
 )
 
-// browser is the Chromium that all tests share; each test has its own tab.
+// browser is the Chromium that all tests share, nil if there is none; each test has its own tab.
 var browser context.Context
 
 func TestMain(m *testing.M) {
 	gin.SetMode(gin.TestMode)
-	path := findChromium()
-	if path == "" {
-		os.Exit(m.Run())
-	}
-	dir, err := os.MkdirTemp("", "songspy-chromium-")
-	if err != nil {
-		panic(err)
-	}
-	o := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.UserDataDir(dir), chromedp.Flag("lang", "en-US")}
-	for _, flag := range []string{
-		"headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
-		"disable-component-update", "disable-sync", "disable-dev-shm-usage", "hide-scrollbars",
-	} {
-		o = append(o, chromedp.Flag(flag, true))
-	}
-	allocated, end := chromedp.NewExecAllocator(context.Background(), o...)
-	first, leave := chromedp.NewContext(allocated)
-	if err := chromedp.Do(first); err != nil {
-		panic(err)
-	}
+	first, end := chromiumtest.Start()
 	browser = first
 	code := m.Run()
-	leave()
 	end()
-	_ = os.RemoveAll(dir)
 	os.Exit(code)
-}
-
-// findChromium returns the path of a Chromium, or an empty text.
-func findChromium() string {
-	for _, name := range []string{os.Getenv("SONGSPY_TEST_CHROMIUM"), "chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if name == "" {
-			continue
-		}
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	return ""
 }
 
 // pageTest serves the page with the API's handler, over a board that the test fills.
@@ -98,12 +64,7 @@ const (
 
 func newPageTest(t *testing.T, entries ...songspy.BoardEntry) *pageTest {
 	t.Helper()
-	if browser == nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("Chromium is missing, and CI must not skip this test: apt-get install chromium")
-		}
-		t.Skip("NOT TESTED: the page in a browser. Chromium is missing: apt-get install chromium, or set SONGSPY_TEST_CHROMIUM")
-	}
+	chromiumtest.Require(t, browser, "the page in a browser")
 	t.Parallel()
 	s := &pageTest{t: t, feed: &fakeFeed{entries: entries}}
 	log := slog.New(slog.DiscardHandler)
