@@ -16,7 +16,7 @@ const (
 	NotificationNotRegistered NotificationKind = "not_registered" // the operator has to register users in an app's dashboard
 	NotificationNeedsUser     NotificationKind = "needs_user"     // Spotify has revoked the consent of users
 	NotificationAppBlocked    NotificationKind = "app_blocked"    // Spotify has blocked an app for more than an hour
-	NotificationOutageBegan   NotificationKind = "outage_began"   // Spotify rejects nearly every renewal of an app
+	NotificationOutageBegan   NotificationKind = "outage_began"   // Spotify rejects most renewals of an app
 	NotificationOutageEnded   NotificationKind = "outage_ended"   // Spotify accepts renewals again
 	NotificationSeatRequested NotificationKind = "seat_asked"     // users have requested seats: the operator has to register their addresses in an app's dashboard
 	NotificationSeatEntered   NotificationKind = "seat_entered"   // the user has been registered and can link

@@ -2,7 +2,7 @@
 // once for each state. Users get an e-mail when they have to link Spotify again
 // or can link now. The operator gets a webhook call or an e-mail when users must
 // be registered with an app, request a seat or have lost their consent, when an
-// app is blocked, and when Spotify rejects nearly every token renewal.
+// app is blocked, and when Spotify rejects most token renewals.
 //
 // Package songspy decides which notifications a link causes
 // (NotificationsForLink). The job queues them in the database. One process

@@ -66,12 +66,12 @@ var texts = map[songspy.NotificationKind]bilingual{
 	},
 	songspy.NotificationOutageBegan: {
 		phrase{
-			"Spotify가 토큰 갱신을 거의 모두 거절하고 있습니다",
-			"Spotify가 {since}부터 앱 {app}의 토큰 갱신을 거의 모두 거절하고 있습니다. Spotify의 장애로 보고, 사용자에게 다시 연결해 달라고 요청하지 않습니다.",
+			"Spotify가 토큰 갱신을 대부분 거절하고 있습니다",
+			"Spotify가 {since}부터 앱 {app}의 토큰 갱신을 대부분 거절하고 있습니다. Spotify의 장애로 보고, 사용자에게 다시 연결해 달라고 요청하지 않습니다.",
 		},
 		phrase{
-			"Spotify rejects nearly every token renewal",
-			"Since {since}, Spotify has rejected nearly every token renewal of app {app}. This counts as an outage of Spotify: no user is asked to link again.",
+			"Spotify rejects most token renewals",
+			"Since {since}, Spotify has rejected most token renewals of app {app}. This counts as an outage of Spotify: no user is asked to link again.",
 		},
 	},
 	songspy.NotificationOutageEnded: {

@@ -21,7 +21,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"outcome"}),
 		outages: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "songspy_spotify_refresh_outage",
-			Help: "Whether Spotify rejects nearly every renewal of an app (1); then no link changes its state.",
+			Help: "Whether Spotify rejects most renewals of an app (1); then no link changes its state.",
 		}, []string{"app"}),
 	}
 	for _, outcome := range []string{"renewed", "refused", "app_blocked", "retry_later", "failed"} {

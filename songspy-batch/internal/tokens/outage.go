@@ -211,7 +211,7 @@ func (r *Renewer) Notes() (notes []string) {
 			continue // it affects only the users of that app
 		}
 		notes = append(notes, fmt.Sprintf(
-			"Spotify has rejected nearly every renewal of app %s since %s. This counts as an outage: no user is asked to link again.",
+			"Spotify has rejected most renewals of app %s since %s. This counts as an outage: no user is asked to link again.",
 			app, since.UTC().Format(time.RFC3339)))
 	}
 	slices.Sort(notes)

@@ -131,7 +131,7 @@ func (r *Renewer) handleRefusal(ctx context.Context, l songspy.Link, refusal err
 		since = r.outages.activeSince(now)[l.App]
 	}
 	return stored, &songspy.Error{
-		Code: songspy.CodeUnavailable, Message: "Spotify rejects nearly every renewal at the moment.",
+		Code: songspy.CodeUnavailable, Message: "Spotify rejects most renewals at the moment.",
 		Disposition: songspy.DispositionRetryLater, RetryAfter: refusedRetryWait(l.UserID, now.Sub(since)), Err: refusal,
 	}
 }
@@ -142,7 +142,7 @@ func (r *Renewer) recordRenewal(ctx context.Context, l songspy.Link, refused boo
 	on, changed := r.outages.record(l, refused, now)
 	switch {
 	case changed && on:
-		r.Logger.WarnContext(ctx, "spotify rejects nearly every renewal: links keep their state until that ends", "app", l.App)
+		r.Logger.WarnContext(ctx, "spotify rejects most renewals: links keep their state until that ends", "app", l.App)
 	case changed:
 		r.Logger.InfoContext(ctx, "spotify accepts renewals again", "app", l.App)
 	}
@@ -203,7 +203,7 @@ func (r *Renewer) PollRefused(ctx context.Context, id songspy.UserID, generation
 	now := r.Now()
 	outage, changed := r.pollOutages.record(l, true, now)
 	if outage && changed {
-		r.Logger.WarnContext(ctx, "spotify rejects nearly every renewed token: links keep their state until that ends", "app", l.App)
+		r.Logger.WarnContext(ctx, "spotify rejects most renewed tokens: links keep their state until that ends", "app", l.App)
 	}
 	l, err = r.updateIfUnchanged(ctx, l, func(l songspy.Link) songspy.Link { return afterPollRefusal(l, outage, now) })
 	if err != nil {
