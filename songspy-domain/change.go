@@ -49,7 +49,7 @@ type BoardEntry struct {
 type PolledUser struct {
 	Link    Link
 	Playing NowPlaying
-	// PartialPlays counts what is known about whether Spotify's history lists
-	// this account's partial plays, which ended before their track did.
+	// PartialPlays counts the evidence for whether the user's history lists
+	// partial plays, which ended before their track did.
 	PartialPlays PartialPlayCounts
 }

@@ -41,7 +41,7 @@ func HistoryItemKey(at time.Time, t Track) time.Time {
 	return at.UTC().Truncate(time.Millisecond).Add(time.Duration(1+h.Sum32()%999) * time.Microsecond)
 }
 
-// PartialPlayCounts counts the evidence for whether the history of one account
+// PartialPlayCounts counts the evidence for whether the history of one user
 // lists partial plays: plays that ended before their track did. Spotify does
 // not document it, and reports of developers contradict each other
 // (spotify/web-api 954, 1017).
@@ -106,8 +106,8 @@ type StoredPlays struct {
 	// ProcessedAt are the times of the history items that earlier responses
 	// contained and that were processed then.
 	ProcessedAt []time.Time
-	// PartialPlays counts what is known about whether Spotify's history lists
-	// this account's partial plays, which ended before their track did.
+	// PartialPlays counts the evidence for whether the user's history lists
+	// partial plays, which ended before their track did.
 	PartialPlays PartialPlayCounts
 }
 
@@ -128,7 +128,7 @@ type Reconciliation struct {
 	Unmatched []HistoryItem
 	// Gaps are times that history no longer covers.
 	Gaps []Gap
-	// PartialPlays are the counts that this response adds for the account.
+	// PartialPlays are the counts that this response adds.
 	PartialPlays PartialPlayCounts
 	// Pending counts the history items and plays that a later response has to
 	// decide. Such an item may belong to a play whose own item history does not

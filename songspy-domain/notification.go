@@ -118,8 +118,8 @@ type Notification struct {
 	// message covers all apps that users supplied.
 	App  string
 	Kind NotificationKind
-	// Occurrence differs each time the state occurs again, so that the user is
-	// notified again.
+	// Occurrence names one occurrence of the state, so that the next one is
+	// notified again. For a link it is the generation.
 	Occurrence string
 	Channel    NotificationChannel
 	// DueAt is the earliest time at which it may be sent; zero means now.
@@ -132,10 +132,9 @@ type Notification struct {
 // NotificationsForLink returns the notifications that a user's link to Spotify
 // causes now. Their Channel is not set.
 //
-// Their Occurrence is the link's generation, which increases only when the user
-// links again. StateSince would not work: Songspy tries the link of an
-// unregistered user every day, and each rejection would repeat the
-// notification.
+// Their Occurrence is not StateSince: Songspy tries the link of an unregistered
+// user every day, and each rejection would repeat the notification. The
+// generation increases only when the user links again.
 func NotificationsForLink(l Link, now time.Time) (notifications []Notification) {
 	task := l.Task(now)
 	for _, row := range notificationKinds {

@@ -210,7 +210,7 @@ type Observation struct {
 }
 
 // PlaybackUpdate is everything that one poll of one user changes. It is written
-// in one transaction.
+// as a whole or not at all, in one transaction with the updates of other users.
 type PlaybackUpdate struct {
 	// Playing is the new state of the user's player. The store drops the update
 	// if Playing.Generation is older than the Generation of the user's link to

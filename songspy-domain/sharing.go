@@ -68,9 +68,9 @@ type HiddenItem struct {
 // TableName returns the name of the table of hidden items.
 func (HiddenItem) TableName() string { return "hidden_items" }
 
-// SharingRule holds the stored rows that decide what others see of one user. It
-// may lack rows that were in force neither now nor at any moment of the plays
-// in question.
+// SharingRule holds the stored rows that decide what others see of one user: the
+// rows that are in force now, and those that were in force while a play that is
+// to be shown was played. It may lack other rows.
 type SharingRule struct {
 	Owner UserID
 	// Periods are sorted by BeganAt, and no two begin at the same time. The last

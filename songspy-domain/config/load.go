@@ -10,8 +10,8 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Faults are all faults of a configuration, one line each. A line begins with
-// the variable's name and ends with what to do.
+// Faults is the error of Load: all that is wrong with a configuration, one line
+// each. A line begins with the variable's name and ends with what to do.
 type Faults []string
 
 // Error returns the faults, one a line.
@@ -24,7 +24,7 @@ func (f Faults) Error() string {
 // spaces around a value are ignored. A secret may be given as NAME_FILE, the
 // path of a file that contains it. Then Load calls Validate on every nested
 // struct that has the method, and checks that either all providers are
-// simulated or none. A variable that nothing reads is a fault if its name is
+// simulated or none. It rejects a variable that nothing reads if its name is
 // close to a known one.
 //
 // The error is Faults.

@@ -70,8 +70,8 @@ var knownVariables = map[string]bool{
 	"SONGSPY_WRITES_PER_MINUTE":           false,
 }
 
-// renamedVariables are former names with their present ones. A former name is a
-// fault, because its value would be ignored.
+// renamedVariables are former names with their present ones. Load rejects a
+// former name, because its value would be ignored.
 var renamedVariables = map[string]string{
 	"SONGSPY_NOTICE_WEBHOOK_SECRET": "SONGSPY_NOTIFICATION_WEBHOOK_SECRET",
 	"SONGSPY_NOTICE_WEBHOOK_URL":    "SONGSPY_NOTIFICATION_WEBHOOK_URL",
@@ -87,10 +87,9 @@ var foreignVariables = regexp.MustCompile(`^SONGSPY_(SIM_.*|TEST_.*|SECRETS_DIR|
 // a typing error.
 const typoDistanceMax = 3
 
-// unknownVariables finds variables that nothing reads. A name close to a known
-// one is probably a typing error, and a fault, because its value would be
-// missing. Any other name causes a warning only, since another release may read
-// it.
+// unknownVariables finds variables that nothing reads. A former name, or one
+// close to a known name, is a fault: its value would be missing. Any other name
+// causes a warning only, since another release may read it.
 func unknownVariables(fields []field, environ map[string]string) (faults Faults, warnings []string) {
 	secrets := maps.Clone(knownVariables)
 	for _, f := range fields {
@@ -119,8 +118,8 @@ func unknownVariables(fields []field, environ map[string]string) (faults Faults,
 	return faults, warnings
 }
 
-// Warnings returns a warning for each variable in environ that nothing reads
-// and that Load does not report as a fault.
+// Warnings returns a warning for each variable in environ that nothing reads,
+// except those whose names are probably typing errors: Load rejects these.
 func Warnings(environ map[string]string) []string {
 	_, warnings := unknownVariables(nil, environ)
 	return warnings

@@ -14,8 +14,8 @@ type HistoryReason string
 // The reasons of history fetches.
 const (
 	HistoryUncovered    HistoryReason = "uncovered"     // polls left time between two tracks uncovered
-	HistorySessionEnd   HistoryReason = "session_end"   // a session ended between two polls
-	HistorySessionStart HistoryReason = "session_start" // a session begins; its plays will replace those of an offline phone
+	HistorySessionEnd   HistoryReason = "session_end"   // a listening session ended between two polls
+	HistorySessionStart HistoryReason = "session_start" // a listening session begins; its plays will replace those of an offline phone
 	HistoryResumed      HistoryReason = "resumed"       // polls resume after a break
 	HistoryOverflow     HistoryReason = "overflow"      // history holds its last 50 items only
 	HistoryRoutine      HistoryReason = "routine"       // offline phones report their plays later
@@ -31,8 +31,8 @@ const (
 	recentFetch = 45 * time.Minute
 	// HistoryFetchInterval is the longest time between two fetches. History
 	// holds only fifty plays, and more may be played in that time. But polls
-	// see most sessions, and then cause a fetch earlier. Only plays of an
-	// offline phone are never polled.
+	// see most listening sessions, and then cause a fetch earlier. Only plays of
+	// an offline phone are never polled.
 	HistoryFetchInterval = 8 * time.Hour
 	// nearlyFullHistory is the number of plays since the last fetch at which
 	// history is fetched again, before Spotify drops the oldest of them.
@@ -47,7 +47,7 @@ const (
 type HistoryState struct {
 	// FetchedAt is the time of the last history fetch.
 	FetchedAt time.Time
-	// UncoveredUntil is the end of the last time in which polls may have missed
+	// UncoveredUntil is the end of the last interval in which polls may have missed
 	// a play; the zero time if they missed nothing since FetchedAt.
 	UncoveredUntil time.Time
 	// Reason says why polls may have missed plays before UncoveredUntil.
@@ -74,7 +74,7 @@ func (u HistoryState) AfterPoll(before songspy.NowPlaying, out StepResult, last 
 		u.UncoveredUntil, u.Reason = began, HistorySessionStart
 		return u
 	case !before.IsOpen() || isFullyCovered(before, out, began):
-		return u // the fetch at the session's end covers the time before it
+		return u // the fetch at the end of the listening session covers the time before it
 	case !n.IsOpen() && before.IdleSince != nil:
 		return u.addUncovered(before.SeenAt, began, HistorySessionEnd)
 	default:
@@ -82,10 +82,10 @@ func (u HistoryState) AfterPoll(before songspy.NowPlaying, out StepResult, last 
 	}
 }
 
-// WithoutPartialPlays returns the state for an account whose history lists
-// whole plays only: times that polls left uncovered, and the ends of sessions,
-// need no fetch, because history would not list what was played there. before
-// is the HistoryState before the poll.
+// WithoutPartialPlays returns the state for a user whose history lists whole
+// plays only: intervals that polls left uncovered, and the ends of listening
+// sessions, need no fetch, because history would not list what was played
+// there. before is the HistoryState before the poll.
 func (u HistoryState) WithoutPartialPlays(before HistoryState) HistoryState {
 	if u.Reason == HistoryUncovered || u.Reason == HistorySessionEnd {
 		u.UncoveredUntil, u.Reason = before.UncoveredUntil, before.Reason
@@ -113,8 +113,9 @@ func isSamePlay(before, after songspy.NowPlaying) bool {
 	return before.IsOpen() && after.IsOpen() && before.TrackURI == after.TrackURI && !after.StartedAt.After(before.SeenAt)
 }
 
-// isFullyCovered reports whether the previous play is known to have lasted until
-// the next one began.
+// isFullyCovered reports whether the previous play is known to have ended so
+// close to began, the start of the next one, that no play that history lists fits
+// in between.
 func isFullyCovered(before songspy.NowPlaying, out StepResult, began time.Time) bool {
 	if before.State == songspy.PlayerPlaying && before.EndsAt != nil && began.Sub(*before.EndsAt).Abs() <= gaplessMax {
 		return true

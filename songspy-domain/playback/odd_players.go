@@ -9,9 +9,9 @@ import (
 )
 
 // Some players and some answers of Spotify are wrong. A player claims to play
-// while its progress stands still, or grows beyond the track's end. A progress
-// is always 0, or is that of the previous track. The functions of this file
-// decide how much such answers prove about what was played.
+// while its progress stays the same (it is stalled), or grows beyond the track's
+// end. A progress is always 0, or is that of the previous track. The functions
+// of this file decide how much such answers prove about what was played.
 const (
 	// doubtConfirmAfter is how long answers must show a progress that the track
 	// cannot have before they are believed.
@@ -65,9 +65,12 @@ func (s *step) endAtLength(obs songspy.Observation, length time.Duration) {
 	s.becomeIdle(obs.At)
 }
 
-// isFrozen reports whether a player that claims to play stood still between two
-// observations of one track. If the progress is the same one track length
-// later, the track may have been repeated, which is not standing still.
+// isFrozen reports whether a player that claims to play was stalled between two
+// observations of one track. passed is the time between them, and moved is how
+// far the progress advanced. The player was stalled if the progress advanced by
+// less than a second. But after half of the track's length, or more, the track may
+// have been repeated. Then the progress must be exactly the same, and passed must
+// not be about a multiple of the length.
 func isFrozen(moved, passed, length time.Duration) bool {
 	if passed <= jitter-time.Millisecond {
 		return false
@@ -85,8 +88,7 @@ func isWholeLoops(passed, length time.Duration) bool {
 	return ((passed+length/2)%length - length/2).Abs() <= cappedTolerance(length, crossfadeMax)
 }
 
-// isStalled reports whether the open play stands still although its player
-// claims to play.
+// isStalled reports whether the player of the open play is stalled.
 func (s *step) isStalled(obs songspy.Observation) bool {
 	n := s.State
 	if obs.Progress < 0 || n.ProgressMS < 0 || n.State != songspy.PlayerPlaying && !n.Stalled {
@@ -100,15 +102,15 @@ func (s *step) isStalled(obs songspy.Observation) bool {
 }
 
 // atEnd reports whether a progress is the end of the open (unfinished) play's
-// track. A player that reports this twice stands still: a repeated track would
-// be back at its start.
+// track. A player that reports this twice is stalled: a repeated track would be
+// back at its start.
 func atEnd(n songspy.NowPlaying, progress time.Duration) bool {
 	return n.DurationMS > 0 && progress >= instant.Milliseconds(n.DurationMS)
 }
 
 // startLoopCheck handles an open (unfinished) play that has the same progress
 // again after a multiple of its length: either the track was repeated, or the
-// player stands still. It then returns true and records that the next poll must
+// player is stalled. It then returns true and records that the next poll must
 // decide.
 func (s *step) startLoopCheck(obs songspy.Observation) bool {
 	n := &s.State
@@ -148,9 +150,9 @@ func (s *step) resolveLoopCheck(obs songspy.Observation) {
 	s.stillPlaying(songspy.Observation{Kind: songspy.ObservedPlaying, Track: track, Progress: progress, At: at})
 }
 
-// markStalled treats a player that stands still as paused since it was first
-// seen at that progress. If the player was idle before it showed the track, the
-// track may have been played days ago, so its listening time is set to 0.
+// markStalled treats a stalled player as paused since a poll first showed that
+// progress. If the player was idle before it showed the track, the track may
+// have been played days ago, so its listening time is set to 0.
 func (s *step) markStalled(obs songspy.Observation) {
 	n := &s.State
 	if n.Unmoved {

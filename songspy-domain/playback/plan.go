@@ -72,9 +72,9 @@ func NextPoll(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time,
 	return preferredPoll(n, last, now, phase, interval).afforded(n, now, interval)
 }
 
-// NextPollWithProof is NextPoll for Spotify accounts whose history does not
-// list plays that ended before their track did. Polls must then prove that a
-// play is long enough to count, and find the tracks after a skipped one.
+// NextPollWithProof is NextPoll for users whose history is not known to list
+// partial plays, which ended before their track did. Polls must then prove that
+// a play is long enough to count, and find the tracks after a skipped one.
 func NextPollWithProof(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, phase, interval time.Duration) Poll {
 	return preferredPoll(n, last, now, phase, interval).withProof(n, last, now, interval).afforded(n, now, interval)
 }
@@ -174,9 +174,9 @@ const (
 	midTrackProofMax = 20 * time.Second
 )
 
-// withProof changes a planned poll for an account whose history does not list
-// plays that ended before their track did. Until polls prove that the current
-// play counts, the next poll is made as soon as the track has played long enough.
+// withProof changes a planned poll as NextPollWithProof needs it. Until polls
+// prove that the open play counts, the next poll is made when the play has
+// lasted long enough to count.
 func (l Poll) withProof(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, interval time.Duration) Poll {
 	missing := instant.Milliseconds(songspy.MinListenedMS(n.DurationMS) - n.ListenedMS)
 	proof := max(missing+proofMargin, min(pollGapMin, interval))
@@ -347,7 +347,7 @@ func SpreadPoll(at time.Time, within time.Duration, others []time.Time) time.Tim
 // users. Spotify's history adds the plays that are missed.
 //
 // Polls are always made if they prove a play that history never lists, or check
-// whether a session is over. A poll that proves a play that history can list
+// an idle or a doubtful answer. A poll that proves a play that history can list
 // counts as a poll in the middle of a track.
 func (l Poll) ThinOut(n songspy.NowPlaying, now time.Time, keep, chance float64, mean time.Duration) Poll {
 	if keep >= 1 || !n.IsOpen() || l.Reason == PollProof && songspy.IsNeverListed(n.TrackURI) || l.Reason == PollIdleCheck || l.Reason == PollDoubtful {

@@ -97,9 +97,9 @@ func (a *Account) NewRefusal(now time.Time, e Endpoint, retryAfter time.Duration
 	return r
 }
 
-// Learn stores a refusal unless a later one is known. If its time is in the
-// future, it counts as made now: the planned calls grow with the time since the
-// refusal.
+// Learn stores the refusal in LastRefusal if a quota was learned from it and no
+// later one is known. A time in the future counts as now, because Limit plans
+// more calls the longer ago the refusal was.
 func (a *Account) Learn(now time.Time, r Refusal) {
 	a.correctClock(now)
 	if r.At = songspy.CapAtNow(r.At, now); r.Quota > 0 && r.At.After(a.LastRefusal.At) {

@@ -4,8 +4,8 @@
 // Reconcile takes the stored plays of one user and one answer of recently-played.
 // It infers whether PlayedAt is the start or the end of a play (match.go), matches
 // items with plays (match.go), adds or splits plays where unmatched items fit
-// (place.go), and merges two plays where history lists one (merge.go). What
-// remains doubtful counts once. See docs/reconcile.md.
+// (place.go), and merges two plays where history lists one (merge.go). If it stays
+// unclear whether there was one play or two, one counts. See docs/reconcile.md.
 package reconcile
 
 import (
@@ -353,11 +353,12 @@ func isLeftEarly(k songspy.StoredPlay) bool {
 	return length > 0 && k.Play.EndedAt.Sub(k.Play.StartedAt) < length-partialPlayMargin
 }
 
-// newPartialPlays counts the evidence in this answer for whether the account's
-// history lists partial plays, which ended before their track did. A partial
-// play counts as listed when history first lists it. It counts as unlisted when
-// history first lists the plays directly before and after it, but not the play
-// itself.
+// newPartialPlays counts the evidence that this answer adds for whether the
+// user's history lists partial plays, which ended before their track did.
+// stored are the plays before this answer. A partial play counts as listed if
+// this answer is the first to list it. It counts as unlisted if this answer is
+// the first after which both of its neighbours are listed, but not the play
+// itself. It does not count as unlisted while an item of its track is pending.
 func (l *workingSet) newPartialPlays(stored songspy.StoredPlays) (h songspy.PartialPlayCounts) {
 	before, after := sortedByStart(stored.Plays), sortedByStart(l.plays)
 	pending := func(track songspy.Track) bool {

@@ -85,10 +85,10 @@ type Config struct {
 	// Share returns the part of the app's call rate that this process may use;
 	// nil means all of it.
 	Share func() float64
-	// MayCall is called directly before a routine call to the Web API is made.
-	// If it returns false, because another process polls the user now, the call
-	// is not made and its error has DispositionMayNotCall. nil means that every
-	// call is made.
+	// MayCall is called directly before a routine or a background call to the Web
+	// API, not before an urgent one. It returns false if another process may take
+	// over the users of this one before the call ends. Then the call is not made,
+	// and its error has DispositionMayNotCall. nil means that every call is made.
 	MayCall func() bool
 }
 

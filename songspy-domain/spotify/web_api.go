@@ -14,8 +14,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// responseLimit limits the answers of the Web API, in bytes. A track with every
-// market listed has some ten kilobytes.
+// responseLimit limits the answers of the Web API, in bytes. The longest is an
+// answer of history: 50 tracks, each with some ten kilobytes if it lists every
+// market.
 const responseLimit = 1 << 20
 
 // bufferKeepMax is the size of the largest buffer that is reused for later

@@ -153,8 +153,8 @@ func (s *Store) deleteUnusedLocalTracks(ctx context.Context, conn gorm.ConnPool,
 func (s *Store) PruneLocalTracks(ctx context.Context) (pruned int64, err error) {
 	const orphans = `SELECT t.id FROM tracks t WHERE t.kind = 'local' AND NOT EXISTS (SELECT 1 FROM user_tracks u WHERE u.track_id = t.id AND u.local)`
 	var tracks []songspy.TrackID
-	// This runs every few minutes and nearly always finds nothing. The read needs no
-	// lock.
+	// This runs every few minutes and nearly always finds nothing, so it locks nothing:
+	// deleteUnusedLocalTracks checks each track again, with its row locked.
 	if err := s.query(ctx).Raw(orphans).Scan(&tracks).Error; err != nil || len(tracks) == 0 {
 		return 0, translate(err)
 	}

@@ -282,8 +282,8 @@ type historyHabitRow struct{}
 
 func (historyHabitRow) TableName() string { return "history_habits" }
 
-// readHabit reads what is stored about whether the history of the user's
-// account lists plays that ended before their track did.
+// readHabit reads the stored evidence for whether the user's history lists
+// partial plays.
 func (h *reconcileTx) readHabit() (habit songspy.PartialPlayCounts, err error) {
 	err = queryRows(h.ctx, h.conn, func(rows *sql.Rows) error {
 		return rows.Scan(&habit.Listed, &habit.Unlisted)

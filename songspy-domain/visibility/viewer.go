@@ -19,7 +19,7 @@ const (
 	nobody // greater than any relation
 )
 
-// Self is the user who makes a request. Only auth.Authenticate makes one, and
+// Self is the user who makes a request. Only auth.Caller.Self makes one, and
 // every read of a user's own data takes it. The zero value is nobody.
 type Self struct{ id songspy.UserID }
 

@@ -27,12 +27,14 @@ const (
 	renewal = 30 * time.Second
 	// life is how long a watch lasts without renewal.
 	life = 75 * time.Second
-	// readLasts is how long the viewer of a page without a stream counts after reading it.
+	// readLasts is how long a viewer watches the users on a page without a stream, after
+	// reading it.
 	readLasts = 30 * time.Second
-	// streamLasts is how long a stream counts after it was last read.
+	// streamLasts is how long a viewer watches the users that a stream shows, after the
+	// last tick at which it showed them.
 	streamLasts = 2 * time.Second
-	// streamCounts is how long a stream counts after it was opened, and after a sign of its
-	// viewer: a page may stay open without a reader.
+	// streamCounts is how long after its opening, and after a sign of its viewer, a stream
+	// is reported: a page may stay open without a reader.
 	streamCounts = 10 * time.Minute
 	// ownLasts is how long a viewer who asked for a poll of themselves counts as watching.
 	ownLasts = 10 * time.Second

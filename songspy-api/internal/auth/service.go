@@ -348,8 +348,8 @@ func (s *Service) sessionOfRefreshToken(ctx context.Context, token songspy.Secre
 	return session, err
 }
 
-// newSession returns a further session of the same sign-in, with a new refresh
-// token.
+// newSession returns the next session of a sign-in, with the refresh token. of is
+// the session before it or, for the first one, holds only what the sign-in has set.
 func (s *Service) newSession(of songspy.Session, refresh songspy.Secret, now time.Time) songspy.Session {
 	return songspy.Session{
 		UserID: of.UserID, Family: of.Family, Kind: songspy.SessionBearer, OperatorHash: of.OperatorHash, Label: of.Label, RefreshHash: attempt.Hash(refresh),

@@ -127,7 +127,7 @@ func (s *subscription) visible() *view {
 }
 
 // OpenStream opens a stream. The caller must close it. The board writes frames to it at
-// fixed times: the snapshots of all topics come first.
+// fixed times: the snapshots of its topics come first.
 func (b *Board) OpenStream(ctx context.Context, o StreamOptions) (*Stream, error) {
 	if err := b.Ready(); err != nil {
 		return nil, err
@@ -202,8 +202,8 @@ func (s *Stream) push(frame []byte) {
 	s.notify()
 }
 
-// pushSnapshots queues the present state of all topics. A reader that was too slow gets a
-// reset first.
+// pushSnapshots queues the present state of the stream's topics. A reader that was too slow
+// gets a reset first.
 func (s *Stream) pushSnapshots(snapshot func(*subscription) []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

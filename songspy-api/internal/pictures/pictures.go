@@ -1,5 +1,6 @@
-// Package pictures fetches users' pictures from Google and makes them anonymous: Google's
-// address identifies the account, and a file may say where and when it was taken.
+// Package pictures fetches users' pictures from Google and serves only their pixels:
+// Google's address identifies the account, and the metadata of a file may say where and
+// when the picture was taken.
 package pictures
 
 import (
@@ -81,7 +82,8 @@ func (f *Fetcher) JPEG(ctx context.Context, address string) []byte {
 	return picture
 }
 
-// anonymous decodes an image and encodes its pixels again; nil if it is none, or too large.
+// anonymous decodes an image and encodes its pixels again, without the metadata. It returns
+// nil if the file is no image, or too large.
 func anonymous(file []byte) []byte {
 	size, _, err := image.DecodeConfig(bytes.NewReader(file))
 	if err != nil || size.Width > sideMax || size.Height > sideMax {

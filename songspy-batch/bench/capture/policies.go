@@ -25,9 +25,9 @@ type policy struct {
 	// quota simulates accounts of five users each, and a warm-up in which the
 	// service learns.
 	quota int
-	// viewers measures what viewers see. attention is the number of calls that may be
-	// made for them, as a part of the planned ones; 0: none. hostile is the number of
-	// viewers who watch all day without being signed in.
+	// viewers measures what viewers see. attention is the ratio of the calls that may be
+	// made for viewers to the planned calls; 0: none. hostile is the number of viewers who
+	// watch all day without being signed in.
 	viewers   bool
 	attention float64
 	hostile   int

@@ -117,7 +117,7 @@ type storedPlay struct {
 	playedAt   time.Time // of its history item; zero if there is none
 }
 
-// storedPlays reads all plays from the database file.
+// storedPlays reads the plays from the database file, without the deleted ones.
 func storedPlays(path string) (plays []storedPlay, err error) {
 	db, err := sql.Open("sqlite", path)
 	if err != nil {

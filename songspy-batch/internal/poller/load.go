@@ -95,8 +95,9 @@ func (l *loader) readAll(ctx context.Context) (change int64, err error) {
 	return change, nil
 }
 
-// readPage reads the versions of one page of links, and the whole users only
-// where a version is new: decrypting tokens costs most, and tokens seldom change.
+// readPage reads one page of links and plans a poll for every user who has none. It
+// reads whole users only where the version of the link is new: decrypting tokens costs
+// most, and tokens seldom change.
 func (l *loader) readPage(ctx context.Context, after songspy.UserID) (last songspy.UserID, more bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -46,7 +46,8 @@ func (r *Registry) lookup(id songspy.UserID) (state userState, ok bool) {
 	return r.stateOf(id, e), true
 }
 
-// stateOf returns a copy of the entry's state, with listsPartial. mu is held.
+// stateOf returns a copy of the entry's state, with what the user's history is
+// assumed to list: listsPartial and wholePlaysOnly. mu is held.
 func (r *Registry) stateOf(id songspy.UserID, e *entry) userState {
 	state := r.entries.state(id, e)
 	partial, known := r.habits.assumesPartial(e)

@@ -156,7 +156,7 @@ type session struct {
 	leaser      *Leaser
 	worker      Worker
 	polledUntil map[int16]time.Time // by shard that is owned and not loaded yet
-	releasing   map[int16]time.Time // shards given up, and when the last call for them has ended
+	releasing   map[int16]time.Time // shards given up, and when no call for their users can run any more
 	failing     bool                // the last renewal failed
 
 	loads   sync.WaitGroup
