@@ -627,7 +627,7 @@ func TestAuditableSecrets_AreStoredHashedOrSealed(t *testing.T) {
 	b := w.newBrowser(t, 0)
 	b.open(googlePath("/"))
 	b.signIn("/")
-	_, err := w.db.SessionByRefresh(t.Context(), []byte(b.cookies[sessionCookie]))
+	_, err := w.db.SessionBySecret(t.Context(), []byte(b.cookies[sessionCookie]))
 	if songspy.CodeOf(err) != songspy.CodeNotFound {
 		t.Errorf("the cookie itself is stored: %v", err)
 	}

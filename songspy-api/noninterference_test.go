@@ -312,7 +312,7 @@ func (p *worldPair) ids() (ids []songspy.UserID) {
 func (p *worldPair) createSession(db *store.Store, id songspy.UserID, secret songspy.Secret) {
 	now := time.Now()
 	_, err := db.CreateSession(p.t.Context(), songspy.Session{
-		UserID: id, Kind: songspy.SessionCookie, Label: "Browser", RefreshHash: attempt.Hash(secret),
+		UserID: id, Kind: songspy.SessionCookie, Label: "Browser", SecretHash: attempt.Hash(secret),
 		CreatedAt: now, SignedInAt: now, LastUsedAt: now, ExpiresAt: now.Add(1000 * time.Hour),
 	})
 	p.must(err)

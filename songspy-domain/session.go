@@ -20,8 +20,8 @@ type Session struct {
 	// Family is the ID of the session that the sign-in created.
 	Family int64
 	Kind   SessionKind
-	// RefreshHash is the SHA-256 of the opaque refresh token, or of the cookie.
-	RefreshHash []byte
+	// SecretHash is the SHA-256 of the opaque refresh token, or of the cookie.
+	SecretHash []byte `gorm:"column:refresh_hash"`
 	// OperatorHash is a keyed hash of the verified address with which an operator
 	// signed in; nil for every other user.
 	OperatorHash []byte

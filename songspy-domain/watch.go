@@ -2,14 +2,14 @@ package songspy
 
 import "time"
 
-// ViewerKey identifies a viewer: a keyed hash of the account, or of the address of a
+// ViewerHash identifies a viewer: a keyed hash of the user's id, or of the network of a
 // viewer who is not signed in.
-type ViewerKey [16]byte
+type ViewerHash [16]byte
 
 // Watch is a set of users that one viewer watches now. Polls of these users are worth
 // more.
 type Watch struct {
-	Viewer ViewerKey
+	Viewer ViewerHash
 	// Source is the process that reports the watch. Several may report the same viewer.
 	Source   string
 	SignedIn bool

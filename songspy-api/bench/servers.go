@@ -125,7 +125,7 @@ func addViewer(ctx context.Context, db *store.Store) error {
 	}
 	now := time.Now()
 	_, err := db.CreateSession(ctx, songspy.Session{
-		UserID: viewer, Kind: songspy.SessionCookie, RefreshHash: attempt.Hash(cookie),
+		UserID: viewer, Kind: songspy.SessionCookie, SecretHash: attempt.Hash(cookie),
 		CreatedAt: now, SignedInAt: now, LastUsedAt: now, ExpiresAt: now.Add(sessionLife),
 	})
 	return err

@@ -17,9 +17,9 @@ const (
 	viewersMax = 1 << 16
 )
 
-// Viewer is a viewer as an Allowance distinguishes them.
-type Viewer struct {
-	Key      songspy.ViewerKey
+// ViewerKey identifies a viewer in an Allowance.
+type ViewerKey struct {
+	Hash     songspy.ViewerHash
 	SignedIn bool
 }
 
@@ -33,7 +33,7 @@ type Allowance struct {
 	daily     float64 // calls in 24 hours
 	all       bucket
 	anonymous bucket // for all viewers together who are not signed in
-	viewers   map[Viewer]*account
+	viewers   map[ViewerKey]*account
 	counts    [2]int // the viewers who are not signed in, and the viewers who are
 	prunedAt  time.Time
 }
@@ -85,7 +85,7 @@ func (a *Allowance) Left(now time.Time) float64 {
 
 // Weight returns how much the viewers count together: a viewer with an unused share
 // counts 1, and a viewer whose share is used up counts 0.
-func (a *Allowance) Weight(now time.Time, viewers []Viewer) (weight float64) {
+func (a *Allowance) Weight(now time.Time, viewers []ViewerKey) (weight float64) {
 	a.fill(now)
 	if a.all.left < 1 {
 		return 0
@@ -98,7 +98,7 @@ func (a *Allowance) Weight(now time.Time, viewers []Viewer) (weight float64) {
 
 // Spend counts calls for the viewers, each in proportion to what is left of their share.
 // A negative number takes back calls that turned out not to be additional ones.
-func (a *Allowance) Spend(now time.Time, viewers []Viewer, calls float64) {
+func (a *Allowance) Spend(now time.Time, viewers []ViewerKey, calls float64) {
 	weight := a.Weight(now, viewers)
 	if weight <= 0 {
 		return
@@ -118,7 +118,7 @@ func (a *Allowance) Spend(now time.Time, viewers []Viewer, calls float64) {
 }
 
 // unused returns which part of the viewer's share is left.
-func (a *Allowance) unused(now time.Time, v Viewer) float64 {
+func (a *Allowance) unused(now time.Time, v ViewerKey) float64 {
 	if !v.SignedIn && a.anonymous.left < 1 {
 		return 0
 	}
@@ -136,16 +136,16 @@ func (a *Allowance) share(signedIn bool) float64 {
 }
 
 // account returns the viewer's account.
-func (a *Allowance) account(now time.Time, v Viewer) *account {
+func (a *Allowance) account(now time.Time, v ViewerKey) *account {
 	known := a.viewers[v]
 	if known == nil {
 		if len(a.viewers) >= viewersMax {
-			v.Key = songspy.ViewerKey{}
+			v.Hash = songspy.ViewerHash{}
 			known = a.viewers[v]
 		}
 		if known == nil {
 			if a.viewers == nil {
-				a.viewers = map[Viewer]*account{}
+				a.viewers = map[ViewerKey]*account{}
 			}
 			known = &account{at: now}
 			a.viewers[v] = known
@@ -159,7 +159,7 @@ func (a *Allowance) account(now time.Time, v Viewer) *account {
 	return known
 }
 
-func kind(v Viewer) int {
+func kind(v ViewerKey) int {
 	if v.SignedIn {
 		return 1
 	}

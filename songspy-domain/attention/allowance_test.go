@@ -14,7 +14,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // spendAll makes calls for the viewers whenever they count, every second, and returns
 // their number.
-func spendAll(a *Allowance, from time.Time, d time.Duration, viewers []Viewer) (calls float64) {
+func spendAll(a *Allowance, from time.Time, d time.Duration, viewers []ViewerKey) (calls float64) {
 	for now := from; now.Before(from.Add(d)); now = now.Add(10 * time.Second) {
 		if a.Weight(now, viewers) > 0 {
 			a.Spend(now, viewers, 1)
@@ -24,9 +24,9 @@ func spendAll(a *Allowance, from time.Time, d time.Duration, viewers []Viewer) (
 	return calls
 }
 
-func anonymous(n int) (viewers []Viewer) {
+func anonymous(n int) (viewers []ViewerKey) {
 	for i := range n {
-		viewers = append(viewers, Viewer{Key: key(i)})
+		viewers = append(viewers, ViewerKey{Hash: key(i)})
 	}
 	return viewers
 }
@@ -41,14 +41,14 @@ func TestAllowance_ViewersWithoutAccountHaveAQuarter(t *testing.T) {
 	}
 }
 
-func key(n int) (k songspy.ViewerKey) {
+func key(n int) (k songspy.ViewerHash) {
 	binary.BigEndian.PutUint64(k[:], uint64(n)+1)
 	return k
 }
 
-func signedIn(n int) (viewers []Viewer) {
+func signedIn(n int) (viewers []ViewerKey) {
 	for i := range n {
-		viewers = append(viewers, Viewer{Key: key(1000 + i), SignedIn: true})
+		viewers = append(viewers, ViewerKey{Hash: key(1000 + i), SignedIn: true})
 	}
 	return viewers
 }
@@ -84,7 +84,7 @@ func TestAllowance_HostileViewersLeaveOthersTheirShare(t *testing.T) {
 		t.Errorf("%.0f of 1000 calls are left", left)
 	}
 	for _, f := range followers {
-		if w := a.Weight(later, []Viewer{f}); w < 0.99 {
+		if w := a.Weight(later, []ViewerKey{f}); w < 0.99 {
 			t.Errorf("a follower counts %.2f, want 1", w)
 		}
 	}

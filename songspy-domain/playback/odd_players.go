@@ -65,13 +65,13 @@ func (s *step) endAtLength(obs songspy.Observation, length time.Duration) {
 	s.becomeIdle(obs.At)
 }
 
-// isFrozen reports whether a player that claims to play was stalled between two
+// stalledBetween reports whether a player that claims to play was stalled between two
 // observations of one track. passed is the time between them, and moved is how
 // far the progress advanced. The player was stalled if the progress advanced by
 // less than a second. But after half of the track's length, or more, the track may
 // have been repeated. Then the progress must be exactly the same, and passed must
 // not be about a multiple of the length.
-func isFrozen(moved, passed, length time.Duration) bool {
+func stalledBetween(moved, passed, length time.Duration) bool {
 	if passed <= jitter-time.Millisecond {
 		return false
 	}
@@ -98,7 +98,7 @@ func (s *step) isStalled(obs songspy.Observation) bool {
 	if moved == 0 && (n.Stalled || passed > jitter && atEnd(n, obs.Progress)) {
 		return true
 	}
-	return isFrozen(moved, passed, instant.Milliseconds(n.DurationMS))
+	return stalledBetween(moved, passed, instant.Milliseconds(n.DurationMS))
 }
 
 // atEnd reports whether a progress is the end of the open (unfinished) play's

@@ -36,7 +36,7 @@ func Reconcile(stored songspy.StoredPlays, history History, until time.Time) son
 		l.apply(r)
 	}
 	out := l.changesSince(stored)
-	out.PartialPlays = l.newPartialPlays(stored)
+	out.PartialPlays = l.newPartialPlayEvidence(stored)
 	return out
 }
 
@@ -353,13 +353,13 @@ func isLeftEarly(k songspy.StoredPlay) bool {
 	return length > 0 && k.Play.EndedAt.Sub(k.Play.StartedAt) < length-partialPlayMargin
 }
 
-// newPartialPlays counts the evidence that this answer adds for whether the
+// newPartialPlayEvidence counts the evidence that this answer adds for whether the
 // user's history lists partial plays, which ended before their track did.
 // stored are the plays before this answer. A partial play counts as listed if
 // this answer is the first to list it. It counts as unlisted if this answer is
 // the first after which both of its neighbours are listed, but not the play
 // itself. It does not count as unlisted while an item of its track is pending.
-func (l *workingSet) newPartialPlays(stored songspy.StoredPlays) (h songspy.PartialPlayCounts) {
+func (l *workingSet) newPartialPlayEvidence(stored songspy.StoredPlays) (h songspy.PartialPlayCounts) {
 	before, after := sortedByStart(stored.Plays), sortedByStart(l.plays)
 	pending := func(track songspy.Track) bool {
 		return slices.ContainsFunc(l.pending, func(i songspy.HistoryItem) bool { return isSameRecording(i.Track, track) })

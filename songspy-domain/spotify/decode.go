@@ -165,14 +165,14 @@ func decode(body []byte, into any) error {
 
 // toTrack converts the item into a track. It returns false if the item has
 // neither a URI nor an ID.
-func (i *item) toTrack(playing string) (songspy.Track, bool) {
+func (i *item) toTrack(playingType string) (songspy.Track, bool) {
 	t := songspy.Track{URI: cleanID(i.URI, len(i.URI)), Title: sanitize.Text(i.Name, nameMaxRunes), DurationMS: i.DurationMS.n}
 	switch {
 	case i.IsLocal || songspy.IsLocal(t.URI):
 		t.Kind, t.URI = songspy.KindLocal, songspy.LocalURI(t.URI)
-	case strings.HasPrefix(t.URI, "spotify:chapter:"), i.Type == "chapter", playing == "chapter":
+	case strings.HasPrefix(t.URI, "spotify:chapter:"), i.Type == "chapter", playingType == "chapter":
 		t.Kind = songspy.KindChapter
-	case strings.HasPrefix(t.URI, "spotify:episode:"), i.Type == "episode", playing == "episode":
+	case strings.HasPrefix(t.URI, "spotify:episode:"), i.Type == "episode", playingType == "episode":
 		t.Kind = songspy.KindEpisode
 	default:
 		t.Kind = songspy.KindTrack

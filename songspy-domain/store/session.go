@@ -54,9 +54,9 @@ func (s *Store) Session(ctx context.Context, id int64) (songspy.Session, error) 
 	return s.querySession(ctx, `id = $1`, id)
 }
 
-// SessionByRefresh returns the session whose refresh token has the SHA-256 hash;
-// CodeNotFound if there is none.
-func (s *Store) SessionByRefresh(ctx context.Context, hash []byte) (songspy.Session, error) {
+// SessionBySecret returns the session whose refresh token or cookie has the SHA-256
+// hash; CodeNotFound if there is none.
+func (s *Store) SessionBySecret(ctx context.Context, hash []byte) (songspy.Session, error) {
 	return s.querySession(ctx, `refresh_hash = $1`, hash)
 }
 
@@ -66,7 +66,7 @@ func (s *Store) querySession(ctx context.Context, condition string, arg any) (se
 	found := false
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		found = true
-		return rows.Scan(&session.ID, &session.UserID, &session.Family, &session.Kind, &session.RefreshHash, &session.OperatorHash, &session.Label,
+		return rows.Scan(&session.ID, &session.UserID, &session.Family, &session.Kind, &session.SecretHash, &session.OperatorHash, &session.Label,
 			&session.CreatedAt, &session.SignedInAt, &session.LastUsedAt, &session.ExpiresAt, &session.RotatedAt, &session.RevokedAt)
 	}, `SELECT id, user_id, family, kind, refresh_hash, operator_hash, label, created_at, signed_in_at, last_used_at, expires_at, rotated_at, revoked_at
 		FROM sessions WHERE `+condition, arg)

@@ -9,9 +9,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// SignIn is SignInOnTerms with a policy that admits every user.
+// SignIn is SignInOnTerms with terms that let every user sign up.
 func (s *Store) SignIn(ctx context.Context, p songspy.GoogleProfile, a songspy.Audience) (u songspy.User, linked bool, err error) {
-	return s.SignInOnTerms(ctx, p, a, songspy.SignUpPolicy{})
+	return s.SignInOnTerms(ctx, p, a, songspy.SignUpTerms{})
 }
 
 // SignInOnTerms returns the user with Google's subject, and updates the name and the
@@ -22,7 +22,7 @@ func (s *Store) SignIn(ctx context.Context, p songspy.GoogleProfile, a songspy.A
 //
 // It returns CodeInvalid for a profile without a subject, the policy's refusal, and
 // ErrInviteInvalid for an invite that admits no more users.
-func (s *Store) SignInOnTerms(ctx context.Context, p songspy.GoogleProfile, a songspy.Audience, t songspy.SignUpPolicy) (u songspy.User, linked bool, err error) {
+func (s *Store) SignInOnTerms(ctx context.Context, p songspy.GoogleProfile, a songspy.Audience, t songspy.SignUpTerms) (u songspy.User, linked bool, err error) {
 	if p.Subject == "" || !a.IsValid() {
 		return u, false, &songspy.Error{Code: songspy.CodeInvalid, Message: "A user needs Google's subject and a valid audience."}
 	}

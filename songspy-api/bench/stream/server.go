@@ -401,7 +401,7 @@ func (s sessions) Session(_ context.Context, id int64) (songspy.Session, error) 
 	return s.byID[id], nil
 }
 
-func (s sessions) SessionByRefresh(_ context.Context, hash []byte) (songspy.Session, error) {
+func (s sessions) SessionBySecret(_ context.Context, hash []byte) (songspy.Session, error) {
 	return s.byHash[string(hash)], nil
 }
 

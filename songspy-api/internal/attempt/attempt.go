@@ -34,13 +34,14 @@ type Callback struct {
 	State, Code songspy.Secret
 	// Refusal is the parameter error: the user, or the provider, has refused.
 	Refusal string
-	// Browser is the secret of the browser; empty if it has none.
-	Browser songspy.Secret
+	// BrowserSecret is the cookie that binds the attempt to the browser: the sign-in
+	// cookie at sign-in, the session cookie at linking; empty if the browser has none.
+	BrowserSecret songspy.Secret
 }
 
 // Begin stores an attempt that is bound to the state and to the secret of the browser.
-func Begin(ctx context.Context, s Store, a songspy.AuthorizationAttempt, state, browser songspy.Secret, now time.Time) error {
-	a.StateHash, a.BrowserHash, a.ExpiresAt = Hash(state), Hash(browser), now.Add(Lifetime)
+func Begin(ctx context.Context, s Store, a songspy.AuthorizationAttempt, state, browserSecret songspy.Secret, now time.Time) error {
+	a.StateHash, a.BrowserHash, a.ExpiresAt = Hash(state), Hash(browserSecret), now.Add(Lifetime)
 	a.ReturnPath = ReturnPath(a.ReturnPath)
 	return s.CreateAuthorizationAttempt(ctx, a)
 }
@@ -57,9 +58,9 @@ func Finish(ctx context.Context, s Store, provider songspy.AuthorizationProvider
 		return a, err
 	case a.Provider != provider:
 		return a, expired("the state belongs to an attempt at another provider")
-	case c.Browser == "":
+	case c.BrowserSecret == "":
 		return a, elsewhere("the browser has no cookie of an attempt")
-	case subtle.ConstantTimeCompare(a.BrowserHash, Hash(c.Browser)) != 1:
+	case subtle.ConstantTimeCompare(a.BrowserHash, Hash(c.BrowserSecret)) != 1:
 		return a, elsewhere("the attempt belongs to another browser or session")
 	case a.UserID != user:
 		return a, elsewhere("the attempt belongs to another user")

@@ -34,7 +34,7 @@ func (m memory) TakeAuthorizationAttempt(_ context.Context, hash []byte, at time
 
 func TestFinish_RefusesWhatWasNotBegunHere(t *testing.T) {
 	const state, browser = songspy.Secret("state"), songspy.Secret("browser")
-	good := Callback{State: state, Code: "code", Browser: browser}
+	good := Callback{State: state, Code: "code", BrowserSecret: browser}
 	for name, c := range map[string]struct {
 		change   func(*Callback)
 		provider songspy.AuthorizationProvider
@@ -48,8 +48,8 @@ func TestFinish_RefusesWhatWasNotBegunHere(t *testing.T) {
 		"no state":                   {change: func(c *Callback) { c.State = "" }, reason: "AUTHORIZATION_EXPIRED"},
 		"too late":                   {after: Lifetime, reason: "AUTHORIZATION_EXPIRED", usedUp: true},
 		"another provider":           {provider: songspy.AuthorizationGoogle, reason: "AUTHORIZATION_EXPIRED", usedUp: true},
-		"another browser":            {change: func(c *Callback) { c.Browser = "other" }, reason: "AUTHORIZATION_ELSEWHERE", usedUp: true},
-		"a browser without a cookie": {change: func(c *Callback) { c.Browser = "" }, reason: "AUTHORIZATION_ELSEWHERE", usedUp: true},
+		"another browser":            {change: func(c *Callback) { c.BrowserSecret = "other" }, reason: "AUTHORIZATION_ELSEWHERE", usedUp: true},
+		"a browser without a cookie": {change: func(c *Callback) { c.BrowserSecret = "" }, reason: "AUTHORIZATION_ELSEWHERE", usedUp: true},
 		"another user":               {user: 8, reason: "AUTHORIZATION_ELSEWHERE", usedUp: true},
 		"refused by the user":        {change: func(c *Callback) { c.Refusal = "access_denied" }, reason: "AUTHORIZATION_DENIED", usedUp: true},
 		"no code":                    {change: func(c *Callback) { c.Code = "" }, reason: "AUTHORIZATION_DENIED", usedUp: true},

@@ -33,9 +33,9 @@ const (
 	// streamLasts is how long a viewer watches the users that a stream shows, after the
 	// last tick at which it showed them.
 	streamLasts = 2 * time.Second
-	// streamCounts is how long after its opening, and after a sign of its viewer, a stream
-	// is reported: a page may stay open without a reader.
-	streamCounts = 10 * time.Minute
+	// signLasts is how long after its opening, and after a sign of its viewer, a stream is
+	// reported: a page may stay open without a reader.
+	signLasts = 10 * time.Minute
 	// ownLasts is how long a viewer who asked for a poll of themselves counts as watching.
 	ownLasts = 10 * time.Second
 	// usersMax is how many users one viewer watches at most.
@@ -60,15 +60,15 @@ type Reporter struct {
 	log    *slog.Logger
 
 	mu      sync.Mutex
-	viewers map[board.ViewerKey]*viewer
+	viewers map[board.ViewerID]*viewing
 	counts  [2]int // the viewers who are not signed in, and the viewers who are
 	most    int    // of each: viewersMax
-	changed map[board.ViewerKey]bool
+	changed map[board.ViewerID]bool
 	wake    chan struct{}
 }
 
-// viewer is what one viewer watches, by page.
-type viewer struct {
+// viewing is what one viewer watches, by page.
+type viewing struct {
 	pages    map[string]page
 	openedAt time.Time
 	// signAt is when the viewer last sent a request.
@@ -85,26 +85,26 @@ type page struct {
 func New(store Store, key []byte, now func() time.Time, log *slog.Logger) *Reporter {
 	return &Reporter{
 		store: store, key: key, source: rand.Text(), now: now, log: log,
-		viewers: map[board.ViewerKey]*viewer{}, changed: map[board.ViewerKey]bool{}, most: viewersMax, wake: make(chan struct{}, 1),
+		viewers: map[board.ViewerID]*viewing{}, changed: map[board.ViewerID]bool{}, most: viewersMax, wake: make(chan struct{}, 1),
 	}
 }
 
 // Sign records that the viewer has sent a request. The open streams of the viewer count
 // for ten more minutes.
-func (r *Reporter) Sign(v board.ViewerKey) {
+func (r *Reporter) Sign(v board.ViewerID) {
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if known := r.viewer(v); known != nil {
+	if known := r.viewingOf(v); known != nil {
 		known.signAt = r.now()
 	}
 }
 
 // Read records that the viewer has read a page that shows these users. It replaces what
 // the viewer saw on the page before. Read is a sign of the viewer.
-func (r *Reporter) Read(v board.ViewerKey, name string, users []songspy.UserID) {
+func (r *Reporter) Read(v board.ViewerID, name string, users []songspy.UserID) {
 	r.Sign(v)
 	if len(users) > 0 {
 		r.watch(v, name, users, readLasts)
@@ -113,7 +113,7 @@ func (r *Reporter) Read(v board.ViewerKey, name string, users []songspy.UserID) 
 
 // watch records that the viewer sees these users on a page for the given time. It
 // replaces what the viewer saw there before; no users end that.
-func (r *Reporter) watch(v board.ViewerKey, name string, users []songspy.UserID, lasts time.Duration) {
+func (r *Reporter) watch(v board.ViewerID, name string, users []songspy.UserID, lasts time.Duration) {
 	if r == nil {
 		return
 	}
@@ -124,7 +124,7 @@ func (r *Reporter) watch(v board.ViewerKey, name string, users []songspy.UserID,
 	if r.viewers[v] == nil && len(users) == 0 {
 		return
 	}
-	known := r.viewer(v)
+	known := r.viewingOf(v)
 	if known == nil {
 		return
 	}
@@ -151,19 +151,19 @@ func (r *Reporter) watch(v board.ViewerKey, name string, users []songspy.UserID,
 	}
 }
 
-// viewer returns what is known of the viewer. It returns nil if there are too many viewers. mu
-// is held.
-func (r *Reporter) viewer(v board.ViewerKey) *viewer {
+// viewingOf returns what is known of the viewer. It returns nil if there are too many viewers.
+// mu is held.
+func (r *Reporter) viewingOf(v board.ViewerID) *viewing {
 	known := r.viewers[v]
 	if known == nil && r.counts[kind(v)] < r.most {
-		known = &viewer{pages: map[string]page{}}
+		known = &viewing{pages: map[string]page{}}
 		r.viewers[v] = known
 		r.counts[kind(v)]++
 	}
 	return known
 }
 
-func kind(v board.ViewerKey) int {
+func kind(v board.ViewerID) int {
 	if v.Account != 0 {
 		return 1
 	}
@@ -177,21 +177,21 @@ func (r *Reporter) PollSelf(ctx context.Context, self songspy.UserID) error {
 	}
 	now := r.now()
 	return r.store.WriteWatches(ctx, []songspy.Watch{{
-		Viewer: r.keyOf(board.ViewerKey{Account: self}), Source: r.source, SignedIn: true, Own: true,
+		Viewer: r.hashOf(board.ViewerID{Account: self}), Source: r.source, SignedIn: true, Own: true,
 		Users: []songspy.UserID{self}, OpenedAt: now, Until: now.Add(ownLasts),
 	}})
 }
 
-// keyOf returns the keyed hash of a viewer.
-func (r *Reporter) keyOf(v board.ViewerKey) (key songspy.ViewerKey) {
+// hashOf returns the keyed hash of a viewer.
+func (r *Reporter) hashOf(v board.ViewerID) (hash songspy.ViewerHash) {
 	text := "address " + v.Address.String()
 	if v.Account != 0 {
 		text = "user " + strconv.FormatInt(int64(v.Account), 10)
 	}
 	mac := hmac.New(sha256.New, r.key)
 	mac.Write([]byte(text))
-	copy(key[:], mac.Sum(nil))
-	return key
+	copy(hash[:], mac.Sum(nil))
+	return hash
 }
 
 // Run writes watches until ctx ends.
@@ -233,8 +233,8 @@ func (r *Reporter) write(ctx context.Context, all bool) {
 type Streams interface {
 	// Ticked returns a channel that has a value when streams may show other users than before.
 	Ticked() <-chan struct{}
-	// Watched returns what each open stream shows now.
-	Watched() []board.Watch
+	// Shown returns what each open stream shows now.
+	Shown() []board.Shown
 }
 
 // FollowStreams reports the users that streams show until ctx ends. A stream counts for
@@ -249,8 +249,8 @@ func (r *Reporter) FollowStreams(ctx context.Context, streams Streams) {
 			return
 		case <-streams.Ticked():
 		}
-		for _, w := range streams.Watched() {
-			if now := r.now(); now.Sub(w.OpenedAt) < streamCounts || now.Sub(r.signOf(w.Viewer)) < streamCounts {
+		for _, w := range streams.Shown() {
+			if now := r.now(); now.Sub(w.OpenedAt) < signLasts || now.Sub(r.signOf(w.Viewer)) < signLasts {
 				r.watch(w.Viewer, strconv.FormatInt(w.OpenedAt.UnixNano(), 36), w.Users, streamLasts)
 			}
 		}
@@ -258,7 +258,7 @@ func (r *Reporter) FollowStreams(ctx context.Context, streams Streams) {
 }
 
 // signOf returns when the viewer last sent a request; the zero time: long ago.
-func (r *Reporter) signOf(v board.ViewerKey) (at time.Time) {
+func (r *Reporter) signOf(v board.ViewerID) (at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if known := r.viewers[v]; known != nil {
@@ -279,7 +279,7 @@ func (r *Reporter) take(all bool) (watches []songspy.Watch) {
 	}
 	for key := range keys {
 		v := r.viewers[key]
-		w := songspy.Watch{Viewer: r.keyOf(key), Source: r.source, SignedIn: key.Account != 0, OpenedAt: v.openedAt, Until: now.Add(life)}
+		w := songspy.Watch{Viewer: r.hashOf(key), Source: r.source, SignedIn: key.Account != 0, OpenedAt: v.openedAt, Until: now.Add(life)}
 		for name, p := range v.pages {
 			if !now.Before(p.until) {
 				delete(v.pages, name)
@@ -294,7 +294,7 @@ func (r *Reporter) take(all bool) (watches []songspy.Watch) {
 		if isWatching || v.isWritten {
 			watches = append(watches, w)
 		}
-		if v.isWritten = isWatching; !isWatching && now.Sub(v.signAt) >= streamCounts {
+		if v.isWritten = isWatching; !isWatching && now.Sub(v.signAt) >= signLasts {
 			delete(r.viewers, key)
 			r.counts[kind(key)]--
 		}

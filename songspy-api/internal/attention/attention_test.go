@@ -49,7 +49,7 @@ func running(t *testing.T) (*Reporter, *fakeStore) {
 func TestReporter_FirstSightIsWrittenAtOnceAndRenewedUntilItEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, f := running(t)
-		me := board.ViewerKey{Account: 7}
+		me := board.ViewerID{Account: 7}
 		r.watch(me, "listening", []songspy.UserID{3, 1}, time.Minute)
 		r.watch(me, "person", []songspy.UserID{1, 2}, 2*time.Minute)
 		<-time.After(200 * time.Millisecond)
@@ -75,12 +75,12 @@ func TestReporter_FirstSightIsWrittenAtOnceAndRenewedUntilItEnds(t *testing.T) {
 
 func TestReporter_StoresNoAddressAndOneKeyForASubscriber(t *testing.T) {
 	r := New(nil, []byte("key"), time.Now, nil)
-	same := r.keyOf(board.ViewerKey{Address: board.SubscriberOf("2001:db8::1")})
-	if r.keyOf(board.ViewerKey{Address: board.SubscriberOf("2001:db8::2")}) != same || r.keyOf(board.ViewerKey{Address: board.SubscriberOf("2001:db8:1::1")}) == same {
+	same := r.hashOf(board.ViewerID{Address: board.SubscriberOf("2001:db8::1")})
+	if r.hashOf(board.ViewerID{Address: board.SubscriberOf("2001:db8::2")}) != same || r.hashOf(board.ViewerID{Address: board.SubscriberOf("2001:db8:1::1")}) == same {
 		t.Error("the addresses of a /64, and only these, must have one key")
 	}
 	other := New(nil, []byte("another key"), time.Now, nil)
-	if other.keyOf(board.ViewerKey{Account: 1}) == r.keyOf(board.ViewerKey{Account: 1}) || r.keyOf(board.ViewerKey{Account: 1}) == r.keyOf(board.ViewerKey{Address: board.SubscriberOf("1")}) {
+	if other.hashOf(board.ViewerID{Account: 1}) == r.hashOf(board.ViewerID{Account: 1}) || r.hashOf(board.ViewerID{Account: 1}) == r.hashOf(board.ViewerID{Address: board.SubscriberOf("1")}) {
 		t.Error("keys must differ by secret and by kind of viewer")
 	}
 }
@@ -89,7 +89,7 @@ func TestReporter_StoresNoAddressAndOneKeyForASubscriber(t *testing.T) {
 type openStreams struct {
 	ticked  chan struct{}
 	mu      sync.Mutex
-	watched []board.Watch
+	watched []board.Shown
 }
 
 // following returns open streams that the Reporter follows. They show nothing at first.
@@ -117,13 +117,13 @@ func following(t *testing.T, r *Reporter) *openStreams {
 
 func (s *openStreams) Ticked() <-chan struct{} { return s.ticked }
 
-func (s *openStreams) Watched() []board.Watch {
+func (s *openStreams) Shown() []board.Shown {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.watched
 }
 
-func (s *openStreams) show(watched ...board.Watch) {
+func (s *openStreams) show(watched ...board.Shown) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.watched = watched
@@ -133,7 +133,7 @@ func TestReporter_AStreamCountsForTenMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, f := running(t)
 		streams := following(t, r)
-		open := board.Watch{Viewer: board.ViewerKey{Account: 7}, OpenedAt: time.Now(), Users: []songspy.UserID{1}}
+		open := board.Shown{Viewer: board.ViewerID{Account: 7}, OpenedAt: time.Now(), Users: []songspy.UserID{1}}
 		streams.show(open)
 		<-time.After(500 * time.Millisecond)
 		if got := f.take(); len(got) != 1 || !slices.Equal(got[0].Users, open.Users) {
@@ -163,11 +163,11 @@ func (f *fakeStore) lastUsers() (users []songspy.UserID, ok bool) {
 func TestReporter_ASignOfItsViewerLetsAStreamCountForTenMoreMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, f := running(t)
-		me := board.ViewerKey{Account: 7}
-		following(t, r).show(board.Watch{Viewer: me, OpenedAt: time.Now(), Users: []songspy.UserID{1}})
+		me := board.ViewerID{Account: 7}
+		following(t, r).show(board.Shown{Viewer: me, OpenedAt: time.Now(), Users: []songspy.UserID{1}})
 		<-time.After(9 * time.Minute)
 		r.Sign(me)
-		r.Sign(board.ViewerKey{Account: 8})
+		r.Sign(board.ViewerID{Account: 8})
 		<-time.After(9 * time.Minute)
 		if users, _ := f.lastUsers(); len(users) != 1 {
 			t.Error("nine minutes after a sign the stream does not count")
@@ -190,7 +190,7 @@ func TestReporter_ASignOfItsViewerLetsAStreamCountForTenMoreMinutes(t *testing.T
 func TestReporter_AReadCountsForAShortTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, f := running(t)
-		me := board.ViewerKey{Address: board.SubscriberOf("192.0.2.1")}
+		me := board.ViewerID{Address: board.SubscriberOf("192.0.2.1")}
 		r.Read(me, "listening", []songspy.UserID{1, 2})
 		<-time.After(100 * time.Millisecond)
 		if got := f.take(); len(got) != 1 || !slices.Equal(got[0].Users, []songspy.UserID{1, 2}) || got[0].SignedIn {
@@ -221,12 +221,12 @@ func TestReporter_HostileViewersTakeNoPlaceOfOthers(t *testing.T) {
 				many[i] = songspy.UserID(i + 1)
 			}
 			for i := range 1000 {
-				hostile := board.ViewerKey{Address: board.SubscriberOf(fmt.Sprintf("2001:db8:0:%x::1", i))}
+				hostile := board.ViewerID{Address: board.SubscriberOf(fmt.Sprintf("2001:db8:0:%x::1", i))}
 				r.Read(hostile, "listening", many)
 				r.Read(hostile, "track", many[i:])
 			}
 			for i := range 100 {
-				r.Read(board.ViewerKey{Account: songspy.UserID(i + 1)}, "listening", many[i:i+1])
+				r.Read(board.ViewerID{Account: songspy.UserID(i + 1)}, "listening", many[i:i+1])
 			}
 			r.write(t.Context(), false)
 			watches, _, err := db.WatchesSince(t.Context(), time.Time{})

@@ -29,9 +29,9 @@ func (s *Service) CanRedirect() bool { return s.opts.OpenID != nil }
 // Redirect is where the browser is sent to sign in.
 type Redirect struct {
 	URL string
-	// Browser is the secret that binds the sign-in to the browser. It is stored in a
-	// cookie for attempt.Lifetime.
-	Browser songspy.Secret
+	// BrowserSecret binds the sign-in to the browser, which keeps it in a cookie for
+	// attempt.Lifetime.
+	BrowserSecret songspy.Secret
 }
 
 // BeginSignIn begins a sign-in by redirect. In the end the browser goes to the path
@@ -76,7 +76,7 @@ func (s *Service) FinishSignIn(ctx context.Context, c attempt.Callback, old song
 	if err != nil {
 		return BrowserSession{}, err
 	}
-	user, _, err := s.admit(ctx, profile, songspy.AudienceNobody, a.Invite)
+	user, _, err := s.findOrSignUp(ctx, profile, songspy.AudienceNobody, a.Invite)
 	if err != nil {
 		return BrowserSession{}, err
 	}
@@ -85,7 +85,7 @@ func (s *Service) FinishSignIn(ctx context.Context, c attempt.Callback, old song
 	}
 	now, cookie := s.opts.Now(), attempt.NewSecret()
 	_, err = s.opts.Sessions.CreateSession(ctx, songspy.Session{
-		UserID: user.ID, Kind: songspy.SessionCookie, OperatorHash: s.opts.Operators.hashOf(profile.Email), Label: sanitize.Text(label, labelLengthMax), RefreshHash: attempt.Hash(cookie),
+		UserID: user.ID, Kind: songspy.SessionCookie, OperatorHash: s.opts.Operators.hashOf(profile.Email), Label: sanitize.Text(label, labelLengthMax), SecretHash: attempt.Hash(cookie),
 		CreatedAt: now, SignedInAt: now, LastUsedAt: now, ExpiresAt: now.Add(s.opts.SessionMaxLife),
 	})
 	return BrowserSession{Cookie: cookie, MaxLife: s.opts.SessionMaxLife, ReturnPath: a.ReturnPath}, err
@@ -96,7 +96,7 @@ func (s *Service) endCookieSession(ctx context.Context, cookie songspy.Secret) e
 	if cookie == "" {
 		return nil
 	}
-	session, err := s.opts.Sessions.SessionByRefresh(ctx, attempt.Hash(cookie))
+	session, err := s.opts.Sessions.SessionBySecret(ctx, attempt.Hash(cookie))
 	switch {
 	case songspy.CodeOf(err) == songspy.CodeNotFound, err == nil && session.Kind != songspy.SessionCookie:
 		return nil
@@ -110,7 +110,7 @@ func (s *Service) endCookieSession(ctx context.Context, cookie songspy.Secret) e
 // Authenticate it reads the session each time. The reason of an error is
 // SESSION_ENDED.
 func (s *Service) AuthenticateCookie(ctx context.Context, cookie songspy.Secret) (Caller, error) {
-	session, err := s.opts.Sessions.SessionByRefresh(ctx, attempt.Hash(cookie))
+	session, err := s.opts.Sessions.SessionBySecret(ctx, attempt.Hash(cookie))
 	if err == nil && session.Kind != songspy.SessionCookie {
 		err = errSessionEnded // a refresh token is no cookie
 	}

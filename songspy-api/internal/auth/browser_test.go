@@ -54,7 +54,7 @@ func (w *testService) begin(t *testing.T, invite songspy.Secret) attempt.Callbac
 		t.Fatal(err)
 	}
 	q := u.Query()
-	return attempt.Callback{State: songspy.Secret(q.Get("state")), Code: songspy.Secret(q.Get("nonce") + q.Get("verifier")), Browser: to.Browser}
+	return attempt.Callback{State: songspy.Secret(q.Get("state")), Code: songspy.Secret(q.Get("nonce") + q.Get("verifier")), BrowserSecret: to.BrowserSecret}
 }
 
 func newBrowserTestService(t *testing.T) *testService {
@@ -80,7 +80,7 @@ func TestBeginSignIn_SendsNoSecretTwice(t *testing.T) {
 	seen := map[songspy.Secret]bool{}
 	for range 3 {
 		c := w.begin(t, "")
-		for _, secret := range []songspy.Secret{c.State, c.Browser, c.Code} {
+		for _, secret := range []songspy.Secret{c.State, c.BrowserSecret, c.Code} {
 			if len(secret) < 43 || seen[secret] {
 				t.Errorf("the secret %q is short or was used before", secret.Reveal())
 			}

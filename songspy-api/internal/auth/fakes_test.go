@@ -30,8 +30,8 @@ type fakeStore struct {
 	now          func() time.Time
 	beforeRotate func()
 	failing      bool
-	terms        songspy.SignUpPolicy // of the last sign-in
-	refusal      error                // of every sign-in
+	terms        songspy.SignUpTerms // of the last sign-in
+	refusal      error               // of every sign-in
 	addresses    map[songspy.UserID]songspy.Secret
 	attempts     []songspy.AuthorizationAttempt
 	audience     songspy.Audience // of the last sign-in
@@ -42,7 +42,7 @@ func (f *fakeStore) SaveAddress(_ context.Context, id songspy.UserID, address so
 	return nil
 }
 
-func (f *fakeStore) SignInOnTerms(_ context.Context, _ songspy.GoogleProfile, a songspy.Audience, t songspy.SignUpPolicy) (songspy.User, bool, error) {
+func (f *fakeStore) SignInOnTerms(_ context.Context, _ songspy.GoogleProfile, a songspy.Audience, t songspy.SignUpTerms) (songspy.User, bool, error) {
 	f.terms, f.audience = t, a
 	if f.signIns == 0 && t.Refusal != nil {
 		return songspy.User{}, false, t.Refusal
@@ -86,8 +86,8 @@ func (f *fakeStore) Session(_ context.Context, id int64) (songspy.Session, error
 	return f.find(func(s songspy.Session) bool { return s.ID == id })
 }
 
-func (f *fakeStore) SessionByRefresh(_ context.Context, hash []byte) (songspy.Session, error) {
-	return f.find(func(s songspy.Session) bool { return bytes.Equal(s.RefreshHash, hash) })
+func (f *fakeStore) SessionBySecret(_ context.Context, hash []byte) (songspy.Session, error) {
+	return f.find(func(s songspy.Session) bool { return bytes.Equal(s.SecretHash, hash) })
 }
 
 func (f *fakeStore) RotateSession(ctx context.Context, id int64, successor songspy.Session) (songspy.Session, error) {

@@ -43,7 +43,7 @@ type Users interface {
 	// SignInOnTerms applies the terms to new users only. It stores no rejected
 	// user. It returns songspy.ErrInviteInvalid for an invite that does
 	// not admit the user.
-	SignInOnTerms(ctx context.Context, profile songspy.GoogleProfile, audience songspy.Audience, terms songspy.SignUpPolicy) (user songspy.User, linked bool, err error)
+	SignInOnTerms(ctx context.Context, profile songspy.GoogleProfile, audience songspy.Audience, terms songspy.SignUpTerms) (user songspy.User, linked bool, err error)
 	// User returns not_found if there is no such user.
 	User(ctx context.Context, id songspy.UserID) (songspy.User, error)
 }
@@ -60,8 +60,8 @@ type Sessions interface {
 	CreateSession(ctx context.Context, s songspy.Session) (songspy.Session, error)
 	// Session returns not_found also if the user no longer exists.
 	Session(ctx context.Context, id int64) (songspy.Session, error)
-	// SessionByRefresh returns the session of a refresh token or a cookie by its hash.
-	SessionByRefresh(ctx context.Context, hash []byte) (songspy.Session, error)
+	// SessionBySecret returns the session of a refresh token or a cookie by its hash.
+	SessionBySecret(ctx context.Context, hash []byte) (songspy.Session, error)
 	// RotateSession returns conflict if the session was rotated or revoked already,
 	// and not_found if it no longer exists.
 	RotateSession(ctx context.Context, id int64, successor songspy.Session) (songspy.Session, error)
@@ -149,7 +149,7 @@ func (s *Service) SignIn(ctx context.Context, access, invite songspy.Secret, lab
 	if err != nil {
 		return songspy.User{}, false, Tokens{}, err
 	}
-	user, linked, err := s.admit(ctx, profile, s.opts.Audience, invite)
+	user, linked, err := s.findOrSignUp(ctx, profile, s.opts.Audience, invite)
 	if err != nil {
 		return songspy.User{}, false, Tokens{}, err
 	}
@@ -163,9 +163,9 @@ func (s *Service) SignIn(ctx context.Context, access, invite songspy.Secret, lab
 	return user, linked, tokens, err
 }
 
-// admit finds the user of the profile, or signs a new user up with the audience if
-// the sign-up policy allows it.
-func (s *Service) admit(ctx context.Context, profile songspy.GoogleProfile, audience songspy.Audience, invite songspy.Secret) (user songspy.User, linked bool, err error) {
+// findOrSignUp finds the user of the profile, or signs a new user up with the
+// audience if the sign-up policy allows it. It stores the address for notifications.
+func (s *Service) findOrSignUp(ctx context.Context, profile songspy.GoogleProfile, audience songspy.Audience, invite songspy.Secret) (user songspy.User, linked bool, err error) {
 	user, linked, err = s.opts.Users.SignInOnTerms(ctx, profile, audience, s.opts.SignUp.Terms(profile, invite))
 	if err == nil && s.opts.Addresses != nil {
 		err = s.opts.Addresses.SaveAddress(ctx, user.ID, profile.Email)
@@ -341,7 +341,7 @@ var errRefreshInvalid = &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "
 
 // sessionOfRefreshToken returns the active session of a refresh token.
 func (s *Service) sessionOfRefreshToken(ctx context.Context, token songspy.Secret) (songspy.Session, error) {
-	session, err := s.opts.Sessions.SessionByRefresh(ctx, attempt.Hash(token))
+	session, err := s.opts.Sessions.SessionBySecret(ctx, attempt.Hash(token))
 	if songspy.CodeOf(err) == songspy.CodeNotFound || err == nil && (session.Kind == songspy.SessionCookie || !s.isAlive(session)) {
 		return songspy.Session{}, errRefreshInvalid
 	}
@@ -352,7 +352,7 @@ func (s *Service) sessionOfRefreshToken(ctx context.Context, token songspy.Secre
 // the session before it or, for the first one, holds only what the sign-in has set.
 func (s *Service) newSession(of songspy.Session, refresh songspy.Secret, now time.Time) songspy.Session {
 	return songspy.Session{
-		UserID: of.UserID, Family: of.Family, Kind: songspy.SessionBearer, OperatorHash: of.OperatorHash, Label: of.Label, RefreshHash: attempt.Hash(refresh),
+		UserID: of.UserID, Family: of.Family, Kind: songspy.SessionBearer, OperatorHash: of.OperatorHash, Label: of.Label, SecretHash: attempt.Hash(refresh),
 		CreatedAt: now, SignedInAt: of.SignedInAt, LastUsedAt: now,
 		ExpiresAt: s.sessionEnd(of.SignedInAt, now.Add(s.opts.SessionLife)),
 	}

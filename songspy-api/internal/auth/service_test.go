@@ -70,8 +70,8 @@ func TestSignIn_StoresOnlyTheHashOfTheToken(t *testing.T) {
 	w := newTestService(t)
 	tokens := w.signIn(t)
 	for _, s := range w.store.sessions {
-		if bytes.Contains(s.RefreshHash, []byte(tokens.Refresh.Reveal())) || len(s.RefreshHash) != 32 {
-			t.Errorf("the stored hash is %q", s.RefreshHash)
+		if bytes.Contains(s.SecretHash, []byte(tokens.Refresh.Reveal())) || len(s.SecretHash) != 32 {
+			t.Errorf("the stored hash is %q", s.SecretHash)
 		}
 	}
 }

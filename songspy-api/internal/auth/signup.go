@@ -32,25 +32,25 @@ var errInviteRequired = &songspy.Error{
 
 // Terms returns the conditions under which a new user with this Google profile
 // and this invite code may sign up. The code is empty if the user sent none.
-func (s SignUp) Terms(p songspy.GoogleProfile, invite songspy.Secret) songspy.SignUpPolicy {
+func (s SignUp) Terms(p songspy.GoogleProfile, invite songspy.Secret) songspy.SignUpTerms {
 	switch s.Policy {
 	case PolicyOpen:
-		return songspy.SignUpPolicy{}
+		return songspy.SignUpTerms{}
 	case PolicyInvite:
 		if strings.TrimSpace(invite.Reveal()) == "" {
-			return songspy.SignUpPolicy{Refusal: errInviteRequired}
+			return songspy.SignUpTerms{Refusal: errInviteRequired}
 		}
 		hash, ok := HashInviteCode(invite)
 		if !ok {
-			return songspy.SignUpPolicy{Refusal: songspy.ErrInviteInvalid}
+			return songspy.SignUpTerms{Refusal: songspy.ErrInviteInvalid}
 		}
-		return songspy.SignUpPolicy{InviteHash: hash}
+		return songspy.SignUpTerms{InviteHash: hash}
 	case PolicyAllowlist:
 		if s.Allowlist.Contains(p.Email) {
-			return songspy.SignUpPolicy{}
+			return songspy.SignUpTerms{}
 		}
 	}
-	return songspy.SignUpPolicy{Refusal: newSignUpClosedError(p.Email)}
+	return songspy.SignUpTerms{Refusal: newSignUpClosedError(p.Email)}
 }
 
 // newSignUpClosedError returns the error for an address that is not on the

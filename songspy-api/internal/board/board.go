@@ -24,7 +24,8 @@ const (
 // Options configures a Board.
 type Options struct {
 	Feed Feed
-	// Render returns the answer for at most MaxEntries users.
+	// The functions Render… belong to package httpapi, which alone builds answers. They keep
+	// the board free of the contract. Render returns the answer for at most MaxEntries users.
 	Render func([]visibility.Seen[songspy.BoardEntry]) ([]byte, error)
 	// RenderList returns the answer for a list of listeners; next is as in Listening.
 	RenderList func(listening []visibility.Seen[songspy.BoardEntry], next *Position) ([]byte, error)
@@ -40,7 +41,7 @@ type Options struct {
 // Board is the live board. Run updates it; Current reads it.
 type Board struct {
 	opts       Options
-	page       atomic.Pointer[Page]
+	answer     atomic.Pointer[Answer]
 	readAt     atomic.Int64 // when the feed was last read, Unix nanoseconds; 0: never
 	lastChange atomic.Int64 // the number of the last change that is on the board
 
@@ -59,29 +60,30 @@ func New(o Options) *Board {
 	return &Board{opts: o, index: newIndex(), streams: newStreams(), ticked: make(chan struct{}, 1)}
 }
 
-// Page is the rendered board. It must not be changed.
-type Page struct {
+// Answer is a rendered answer that many viewers get: the board, or a list of listeners. It
+// must not be changed.
+type Answer struct {
 	Body []byte
 	// ETag identifies the body; replicas with the same body have the same ETag. It is
 	// weak, because each answer also has the time at which it was sent.
 	ETag string
 
-	validUntil time.Time // until when the page is valid; zero: until a change
+	validUntil time.Time // until when the answer is valid; zero: until a change
 }
 
 // Current returns the current board. It returns unavailable until the feed has
 // been read, and while the feed cannot be read.
-func (b *Board) Current() (*Page, error) {
+func (b *Board) Current() (*Answer, error) {
 	now := b.opts.Now()
 	if err := b.readyAt(now); err != nil {
 		return nil, err
 	}
-	if p := b.page.Load(); p != nil && p.isValidAt(now) {
+	if p := b.answer.Load(); p != nil && p.isValidAt(now) {
 		return p, nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if p := b.page.Load(); p != nil && p.isValidAt(now) { // another viewer has rendered it
+	if p := b.answer.Load(); p != nil && p.isValidAt(now) { // another viewer has rendered it
 		return p, nil
 	}
 	return b.render(now)
@@ -109,7 +111,7 @@ func (b *Board) Listening(v visibility.Viewer, a Audience, after *Position, limi
 
 // Window returns the users that a new stream of the viewer shows in the topic window, newest
 // start first.
-func (b *Board) Window(v visibility.Viewer, key ViewerKey) (seen []visibility.Seen[songspy.BoardEntry], err error) {
+func (b *Board) Window(v visibility.Viewer, key ViewerID) (seen []visibility.Seen[songspy.BoardEntry], err error) {
 	err = b.read(func(x *index, now time.Time) { seen = x.window(v, key.window(), now) })
 	return seen, err
 }
@@ -189,24 +191,24 @@ func ETag(body []byte) string {
 	return `W/"` + hex.EncodeToString(sum[:16]) + `"`
 }
 
-func (p *Page) isValidAt(now time.Time) bool {
+func (p *Answer) isValidAt(now time.Time) bool {
 	return p.validUntil.IsZero() || now.Before(p.validUntil)
 }
 
-// forgetPages makes the next viewers render the pages again. The caller holds the lock.
-func (b *Board) forgetPages() {
-	b.page.Store(nil)
+// forgetAnswers makes the next viewers render the answers again. The caller holds the lock.
+func (b *Board) forgetAnswers() {
+	b.answer.Store(nil)
 	b.list = nil
 }
 
-// render renders and stores the page. The caller holds the lock.
-func (b *Board) render(now time.Time) (*Page, error) {
+// render renders and stores the answer of Current. The caller holds the lock.
+func (b *Board) render(now time.Time) (*Answer, error) {
 	top, until := b.index.top(MaxEntries, now)
 	body, err := b.opts.Render(top)
 	if err != nil {
 		return nil, fmt.Errorf("render the board: %w", err)
 	}
-	p := &Page{Body: body, ETag: ETag(body), validUntil: until}
-	b.page.Store(p)
+	p := &Answer{Body: body, ETag: ETag(body), validUntil: until}
+	b.answer.Store(p)
 	return p, nil
 }

@@ -69,7 +69,7 @@ func (b *Board) load(ctx context.Context) (number int64, err error) {
 	b.mu.Lock()
 	fresh.takeChanged() // everything is new
 	b.index, b.streams.isReloaded = fresh, true
-	b.forgetPages()
+	b.forgetAnswers()
 	streams := slices.Collect(maps.Keys(b.streams.open))
 	b.mu.Unlock()
 	return number, b.renewAll(ctx, streams)
@@ -78,7 +78,7 @@ func (b *Board) load(ctx context.Context) (number int64, err error) {
 // refetch reads the users of the changes again. Users without an entry are removed.
 // The next viewer renders the page.
 func (b *Board) refetch(ctx context.Context, changes []songspy.Change) error {
-	if err := b.renewConcerned(ctx, changefeed.UserIDs(changes, songspy.ChangePlaying, songspy.ChangeLink)); err != nil {
+	if err := b.renewOn(ctx, changefeed.UserIDs(changes, songspy.ChangePlaying, songspy.ChangeLink)); err != nil {
 		return err
 	}
 	ids := changefeed.UserIDs(changes, songspy.ChangeRelation, songspy.ChangeSession)
@@ -95,7 +95,7 @@ func (b *Board) refetch(ctx context.Context, changes []songspy.Change) error {
 	for _, p := range entries {
 		b.index.put(p, now)
 	}
-	b.forgetPages()
+	b.forgetAnswers()
 	return nil
 }
 
@@ -109,15 +109,15 @@ func (b *Board) caughtUp(number int64, at time.Time) {
 	if now := b.opts.Now(); now.Sub(b.prunedAt).Abs() >= pruneInterval {
 		b.prunedAt = now
 		if b.index.prune(now) {
-			b.forgetPages()
+			b.forgetAnswers()
 		}
 	}
 }
 
-// renewConcerned renews the streams that the users concern.
-func (b *Board) renewConcerned(ctx context.Context, users []songspy.UserID) error {
+// renewOn renews the streams whose Renew reads data of the users.
+func (b *Board) renewOn(ctx context.Context, users []songspy.UserID) error {
 	b.mu.Lock()
-	streams := b.streams.concernedBy(users)
+	streams := b.streams.toRenew(users)
 	b.mu.Unlock()
 	return b.renewAll(ctx, streams)
 }

@@ -13,37 +13,37 @@ import (
 const ListSize = windowSize
 
 // list is the list of listeners as strangers see it, rendered. Other viewers who see the
-// same get the same page.
+// same get the same answer.
 type list struct {
-	page  *Page
-	shown []visibility.Seen[songspy.BoardEntry]
+	answer *Answer
+	shown  []visibility.Seen[songspy.BoardEntry]
 	// users are those in the list and the next one, if there is one: it decides whether
 	// the list continues.
 	users []songspy.UserID
 }
 
-// List returns the first ListSize listeners that the viewer sees, newest start first, and
-// the page with them.
-func (b *Board) List(v visibility.Viewer) (page *Page, shown []visibility.Seen[songspy.BoardEntry], err error) {
+// ListeningAnswer returns what Listening returns for the first ListSize users, and the
+// answer with them. Most viewers get the same answer, which is rendered once.
+func (b *Board) ListeningAnswer(v visibility.Viewer) (answer *Answer, shown []visibility.Seen[songspy.BoardEntry], err error) {
 	var next *Position
 	var failed error
 	err = b.read(func(x *index, now time.Time) {
-		if b.list == nil || !b.list.page.isValidAt(now) {
+		if b.list == nil || !b.list.answer.isValidAt(now) {
 			if b.list, failed = b.renderList(now); failed != nil {
 				return
 			}
 		}
 		if x.isSeenAsByStrangers(b.list.users, v, now) {
-			page, shown = b.list.page, b.list.shown
+			answer, shown = b.list.answer, b.list.shown
 		} else {
 			shown, next = x.listening(v, Everyone, beginning, ListSize, now)
 		}
 	})
-	if err = errors.Join(err, failed); err != nil || page != nil {
-		return page, shown, err
+	if err = errors.Join(err, failed); err != nil || answer != nil {
+		return answer, shown, err
 	}
 	body, err := b.opts.RenderList(shown, next)
-	return &Page{Body: body, ETag: ETag(body)}, shown, err
+	return &Answer{Body: body, ETag: ETag(body)}, shown, err
 }
 
 // renderList renders the list for strangers. The caller holds the lock.
@@ -53,7 +53,7 @@ func (b *Board) renderList(now time.Time) (*list, error) {
 	if err != nil {
 		return nil, fmt.Errorf("render the list of listeners: %w", err)
 	}
-	return &list{&Page{Body: body, ETag: ETag(body), validUntil: until}, shown, users}, nil
+	return &list{&Answer{Body: body, ETag: ETag(body), validUntil: until}, shown, users}, nil
 }
 
 // list returns what listening does for the first n entries and strangers, and the users of

@@ -32,9 +32,9 @@ const (
 	EndSession EndReason = "session" // the session of the viewer has ended
 )
 
-// ViewerKey identifies a viewer: the account or, of a viewer who is not signed in, the
-// network address.
-type ViewerKey struct {
+// ViewerID identifies a viewer: the user or, of a viewer who is not signed in, the
+// network of the client.
+type ViewerID struct {
 	Account songspy.UserID
 	Address netip.Prefix // from SubscriberOf
 }
@@ -57,7 +57,7 @@ func SubscriberOf(address string) netip.Prefix {
 
 // window returns the seed of the viewer's window. It is the same at every replica and
 // every time.
-func (k ViewerKey) window() uint64 {
+func (k ViewerID) window() uint64 {
 	hash := mix(uint64(k.Account))
 	if k.Account == 0 {
 		for _, b := range k.Address.Addr().As16() {
@@ -69,13 +69,15 @@ func (k ViewerKey) window() uint64 {
 
 // StreamOptions configures a stream.
 type StreamOptions struct {
-	Viewer ViewerKey
+	Viewer ViewerID
 	Topics []Topic
-	// Concerns are the users whose data Renew reads: the viewer, and the owner of the
-	// viewer's share link.
-	Concerns []songspy.UserID
+	// RenewOn are the users whose data Renew reads: the viewer, and the owner of the
+	// viewer's share link. The board calls Renew again after a change of their relations
+	// or sessions.
+	RenewOn []songspy.UserID
 	// Renew returns the viewer as the store has it now, and when the viewer's session
 	// ends, zero if there is none. It returns unauthorized if the session has ended.
+	// people.Service.OpenStream passes it, so that the board does not need the store.
 	Renew func(context.Context) (visibility.Viewer, time.Time, error)
 }
 
@@ -91,7 +93,7 @@ type Stream struct {
 
 	// viewer and the fields until closed are guarded by the lock of the board.
 	viewer        visibility.Viewer
-	watched       []songspy.UserID // users whose changes concern the own views
+	updateOn      []songspy.UserID // users whose changes may change the own views
 	subscriptions []*subscription
 	sessionTimer  *time.Timer
 	openedAt      time.Time
@@ -133,7 +135,7 @@ func (b *Board) OpenStream(ctx context.Context, o StreamOptions) (*Stream, error
 		return nil, err
 	}
 	s := &Stream{board: b, opts: o, wake: make(chan struct{}, 1), keepAlive: time.NewTimer(KeepAlive), openedAt: b.opts.Now()}
-	if err := b.streams.admit(b, s); err != nil {
+	if err := b.streams.register(b, s); err != nil {
 		return nil, err
 	}
 	if err := b.renew(ctx, s); err != nil {

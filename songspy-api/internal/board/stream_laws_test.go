@@ -37,13 +37,13 @@ func newStreamWorld() *streamWorld {
 func (w *streamWorld) put(p songspy.BoardEntry) {
 	w.entries[p.User.ID] = p
 	w.index.put(p, w.now)
-	w.forgetPages()
+	w.forgetAnswers()
 }
 
 func (w *streamWorld) remove(id songspy.UserID) {
 	delete(w.entries, id)
 	w.index.remove(id)
-	w.forgetPages()
+	w.forgetAnswers()
 }
 
 // next advances the time and ticks.
@@ -223,7 +223,7 @@ func (w *streamWorld) check(t *rapid.T, r *reader, v visibility.Viewer) {
 		t.Fatal(err)
 	}
 	body, _ := renderList(first, next)
-	if page, shown, err := w.List(v); err != nil || !bytes.Equal(page.Body, body) || page.ETag != ETag(body) || !slices.Equal(ids(shown), ids(first)) {
+	if page, shown, err := w.ListeningAnswer(v); err != nil || !bytes.Equal(page.Body, body) || page.ETag != ETag(body) || !slices.Equal(ids(shown), ids(first)) {
 		t.Fatalf("the list is %s, error %v, want %s", page.Body, err, body)
 	}
 }

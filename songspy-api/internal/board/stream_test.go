@@ -70,11 +70,11 @@ func (a *account) viewer() (v visibility.Viewer) {
 	return v
 }
 
-func (a *account) key() ViewerKey {
+func (a *account) key() ViewerID {
 	if a.id != 0 {
-		return ViewerKey{Account: a.id}
+		return ViewerID{Account: a.id}
 	}
-	return ViewerKey{Address: netip.MustParsePrefix("192.0.2.1/32")}
+	return ViewerID{Address: netip.MustParsePrefix("192.0.2.1/32")}
 }
 
 // reader reads a stream as a client does.
@@ -116,7 +116,7 @@ func openStream(t failer, b *Board, a *account, topics ...string) (*reader, erro
 	}}
 	for _, id := range []songspy.UserID{a.id, a.link} {
 		if id != 0 {
-			o.Concerns = append(o.Concerns, id)
+			o.RenewOn = append(o.RenewOn, id)
 		}
 	}
 	for _, name := range topics {
@@ -425,7 +425,7 @@ func TestStream_EndsWhenTheSessionRunsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := startStreams(t, newFeed())
 		end := time.Now().Add(time.Hour)
-		s, err := b.OpenStream(t.Context(), StreamOptions{Viewer: ViewerKey{Account: 5}, Renew: func(context.Context) (visibility.Viewer, time.Time, error) {
+		s, err := b.OpenStream(t.Context(), StreamOptions{Viewer: ViewerID{Account: 5}, Renew: func(context.Context) (visibility.Viewer, time.Time, error) {
 			if !time.Now().Before(end) {
 				return visibility.Viewer{}, end, &songspy.Error{Code: songspy.CodeUnauthorized}
 			}
@@ -570,11 +570,11 @@ func TestWatched_ListsWhatEachViewerSees(t *testing.T) {
 		mustOpen(t, b, &account{}, "window", person(1), person(2))
 		mustOpen(t, b, &account{id: 5, follows: []songspy.UserID{1}}, "following")
 		waitSecond(t)
-		got := map[ViewerKey]string{}
-		for _, w := range b.Watched() {
+		got := map[ViewerID]string{}
+		for _, w := range b.Shown() {
 			got[w.Viewer] = fmt.Sprint(w.Users)
 		}
-		if got[(&account{}).key()] != "[2 2]" || got[ViewerKey{Account: 5}] != "[1]" {
+		if got[(&account{}).key()] != "[2 2]" || got[ViewerID{Account: 5}] != "[1]" {
 			t.Errorf("watched are %v", got)
 		}
 	})

@@ -11,13 +11,13 @@ import (
 // streams are all open streams. The board's lock guards them.
 type streams struct {
 	open    map[*Stream]struct{}
-	counts  map[ViewerKey]int
+	counts  map[ViewerID]int
 	joining []*Stream
 	renewed map[*Stream]struct{} // streams with a new viewer since the last tick
 	shared  map[sharedKey]*sharedTopic
-	// concerned holds the streams by the users whose data their Renew reads, and watchers
-	// by the users whose changes concern their own views.
-	concerned, watchers map[songspy.UserID][]*Stream
+	// renewOn holds the streams by the users whose data their Renew reads, and updateOn by
+	// the users whose changes may change the streams' own views.
+	renewOn, updateOn map[songspy.UserID][]*Stream
 
 	isReloaded  bool // the index was replaced since the last tick
 	isAvailable bool // the board was available at the last tick
@@ -27,14 +27,14 @@ type streams struct {
 
 func newStreams() streams {
 	return streams{
-		open: map[*Stream]struct{}{}, counts: map[ViewerKey]int{}, renewed: map[*Stream]struct{}{}, shared: map[sharedKey]*sharedTopic{},
-		concerned: map[songspy.UserID][]*Stream{}, watchers: map[songspy.UserID][]*Stream{}, drained: make(chan struct{}),
+		open: map[*Stream]struct{}{}, counts: map[ViewerID]int{}, renewed: map[*Stream]struct{}{}, shared: map[sharedKey]*sharedTopic{},
+		renewOn: map[songspy.UserID][]*Stream{}, updateOn: map[songspy.UserID][]*Stream{}, drained: make(chan struct{}),
 	}
 }
 
-// admit registers a stream. It returns too_many above the limits, and unavailable while
+// register adds a stream. It returns too_many above the limits, and unavailable while
 // the service stops.
-func (h *streams) admit(b *Board, s *Stream) error {
+func (h *streams) register(b *Board, s *Stream) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if h.isDraining {
@@ -49,8 +49,8 @@ func (h *streams) admit(b *Board, s *Stream) error {
 	}
 	h.counts[s.opts.Viewer]++
 	h.open[s] = struct{}{}
-	for _, id := range s.opts.Concerns {
-		h.concerned[id] = append(h.concerned[id], s)
+	for _, id := range s.opts.RenewOn {
+		h.renewOn[id] = append(h.renewOn[id], s)
 	}
 	return nil
 }
@@ -69,10 +69,10 @@ func (h *streams) remove(s *Stream) {
 	}
 	delete(h.open, s)
 	delete(h.renewed, s)
-	for _, id := range s.opts.Concerns {
-		removeStream(h.concerned, id, s)
+	for _, id := range s.opts.RenewOn {
+		removeStream(h.renewOn, id, s)
 	}
-	h.watch(s, nil)
+	h.setUpdateOn(s, nil)
 	for _, sub := range s.subscriptions {
 		if t := sub.shared; t != nil {
 			delete(t.public, sub)
@@ -125,32 +125,32 @@ func (h *streams) setViewer(s *Stream, v visibility.Viewer) {
 		}
 	}
 	slices.Sort(watched)
-	h.watch(s, slices.Compact(watched))
+	h.setUpdateOn(s, slices.Compact(watched))
 	h.renewed[s] = struct{}{}
 }
 
-// watch sets the users whose changes concern the own views of the stream.
-func (h *streams) watch(s *Stream, users []songspy.UserID) {
-	for _, id := range s.watched {
-		removeStream(h.watchers, id, s)
+// setUpdateOn sets the users whose changes may change the stream's own views.
+func (h *streams) setUpdateOn(s *Stream, users []songspy.UserID) {
+	for _, id := range s.updateOn {
+		removeStream(h.updateOn, id, s)
 	}
 	for _, id := range users {
-		h.watchers[id] = append(h.watchers[id], s)
+		h.updateOn[id] = append(h.updateOn[id], s)
 	}
-	s.watched = users
+	s.updateOn = users
 }
 
-// concernedBy returns the streams whose Renew reads data of the users.
-func (h *streams) concernedBy(users []songspy.UserID) (streams []*Stream) {
+// toRenew returns the streams whose Renew reads data of the users.
+func (h *streams) toRenew(users []songspy.UserID) (streams []*Stream) {
 	for _, id := range users {
-		streams = append(streams, h.concerned[id]...)
+		streams = append(streams, h.renewOn[id]...)
 	}
 	return streams
 }
 
-// Watch is what one stream shows.
-type Watch struct {
-	Viewer   ViewerKey
+// Shown is what one stream shows.
+type Shown struct {
+	Viewer   ViewerID
 	OpenedAt time.Time
 	Users    []songspy.UserID // in no order; a user may be listed twice
 }
@@ -159,15 +159,15 @@ type Watch struct {
 // users than before. It has one reader.
 func (b *Board) Ticked() <-chan struct{} { return b.ticked }
 
-// Watched returns what each open stream shows now. It leaves out users
-// who play nothing, even if the viewer has opened the page of such a user.
-func (b *Board) Watched() []Watch {
+// Shown returns what each open stream shows now. It leaves out users who play nothing,
+// even if the viewer has opened the page of such a user.
+func (b *Board) Shown() []Shown {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	shared := map[*view][]songspy.UserID{} // most streams show the same
-	watched := make([]Watch, 0, len(b.streams.open))
+	watched := make([]Shown, 0, len(b.streams.open))
 	for s := range b.streams.open {
-		w := Watch{Viewer: s.opts.Viewer, OpenedAt: s.openedAt}
+		w := Shown{Viewer: s.opts.Viewer, OpenedAt: s.openedAt}
 		for i, sub := range s.subscriptions {
 			v := sub.visible()
 			if v == nil {

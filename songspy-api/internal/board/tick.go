@@ -116,7 +116,7 @@ func (t *tick) apply(id songspy.UserID, before, after *entry) {
 			s.apply(before, after)
 		}
 	}
-	for _, s := range h.watchers[id] {
+	for _, s := range h.updateOn[id] {
 		t.touch(s)
 	}
 }

@@ -12,7 +12,7 @@ import (
 // reads reports that the viewer reads a page that shows these users. The name is that of
 // the page: a later read of it replaces this one.
 func (s *server) reads(ctx context.Context, name string, seen ...visibility.Seen[songspy.BoardEntry]) {
-	viewer := board.ViewerKey{Account: callerFrom(ctx).UserID}
+	viewer := board.ViewerID{Account: callerFrom(ctx).UserID}
 	if viewer.Account == 0 {
 		viewer.Address = addressFrom(ctx)
 	}

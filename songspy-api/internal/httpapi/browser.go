@@ -127,7 +127,7 @@ func (s *server) BeginSignIn(ctx context.Context, r BeginSignInRequestObject) (B
 	if err != nil {
 		return nil, err
 	}
-	return redirect{to.URL, []*http.Cookie{s.newCookie(s.cookieNames().signIn, to.Browser, attempt.Lifetime)}}, nil
+	return redirect{to.URL, []*http.Cookie{s.newCookie(s.cookieNames().signIn, to.BrowserSecret, attempt.Lifetime)}}, nil
 }
 
 func (s *server) BeginSignInWithInvite(ctx context.Context, r BeginSignInWithInviteRequestObject) (BeginSignInWithInviteResponseObject, error) {
@@ -138,7 +138,7 @@ func (s *server) BeginSignInWithInvite(ctx context.Context, r BeginSignInWithInv
 	if err != nil {
 		return nil, err
 	}
-	return signInStarted{to.URL, s.newCookie(s.cookieNames().signIn, to.Browser, attempt.Lifetime)}, nil
+	return signInStarted{to.URL, s.newCookie(s.cookieNames().signIn, to.BrowserSecret, attempt.Lifetime)}, nil
 }
 
 // signInStarted is the answer to a page that sends the browser to Google itself.
@@ -156,7 +156,7 @@ func (a signInStarted) VisitBeginSignInWithInviteResponse(w http.ResponseWriter)
 func (s *server) FinishSignIn(ctx context.Context, r FinishSignInRequestObject) (FinishSignInResponseObject, error) {
 	b := browserFrom(ctx)
 	session, err := s.opts.Auth.FinishSignIn(ctx, attempt.Callback{
-		State: songspy.Secret(deref(r.Params.State)), Code: songspy.Secret(deref(r.Params.Code)), Refusal: deref(r.Params.Error), Browser: b.signIn,
+		State: songspy.Secret(deref(r.Params.State)), Code: songspy.Secret(deref(r.Params.Code)), Refusal: deref(r.Params.Error), BrowserSecret: b.signIn,
 	}, b.session, deref(r.Params.UserAgent))
 	if err != nil {
 		return nil, err
@@ -177,7 +177,7 @@ func (s *server) BeginLinking(ctx context.Context, r BeginLinkingRequestObject) 
 	if err != nil {
 		return nil, err
 	}
-	to, err := s.opts.Linking.BeginRedirect(ctx, caller.UserID, session, clientID, deref(r.Params.Return), move)
+	to, err := s.opts.Linking.BeginLinking(ctx, caller.UserID, session, clientID, deref(r.Params.Return), move)
 	if err != nil {
 		return nil, userGone(err)
 	}
@@ -190,8 +190,8 @@ func (s *server) FinishLinking(ctx context.Context, r FinishLinkingRequestObject
 	if err != nil {
 		return nil, err
 	}
-	to, err := s.opts.Linking.FinishRedirect(ctx, caller.UserID, attempt.Callback{
-		State: songspy.Secret(deref(r.Params.State)), Code: songspy.Secret(deref(r.Params.Code)), Refusal: deref(r.Params.Error), Browser: session,
+	to, err := s.opts.Linking.FinishLinking(ctx, caller.UserID, attempt.Callback{
+		State: songspy.Secret(deref(r.Params.State)), Code: songspy.Secret(deref(r.Params.Code)), Refusal: deref(r.Params.Error), BrowserSecret: session,
 	})
 	if err != nil {
 		return nil, userGone(err)

@@ -88,13 +88,13 @@ func TestRoutesThatChangeSomething_RejectCookiesOfOtherOrigins(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, rule := range contract.rules {
-		if !rule.needsBearer {
+		if !rule.needsSession {
 			continue
 		}
 		path := strings.NewReplacer(":id", "1").Replace(key.path)
 		a := e.Call(key.method, path, nil, "Cookie", "songspy=x", "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.test")
 		switch {
-		case rule.redirectsErrors:
+		case rule.isNavigation:
 			if a.Header.Get("Location") != "/?error=SESSION_ENDED" {
 				t.Errorf("%s %s: %d %v", key.method, path, a.Status, a.Header)
 			}

@@ -23,12 +23,12 @@ type cachedAnswer struct {
 }
 
 func newCachedAnswer(contentType, cacheControl []string, body []byte, ifNoneMatch *string) cachedAnswer {
-	return cachedPage(contentType, cacheControl, &board.Page{Body: body, ETag: board.ETag(body)}, ifNoneMatch)
+	return asCachedAnswer(contentType, cacheControl, &board.Answer{Body: body, ETag: board.ETag(body)}, ifNoneMatch)
 }
 
-func cachedPage(contentType, cacheControl []string, page *board.Page, ifNoneMatch *string) cachedAnswer {
+func asCachedAnswer(contentType, cacheControl []string, answer *board.Answer, ifNoneMatch *string) cachedAnswer {
 	return cachedAnswer{
-		contentType: contentType, cacheControl: cacheControl, body: page.Body, etag: page.ETag, notModified: etagMatches(deref(ifNoneMatch), page.ETag),
+		contentType: contentType, cacheControl: cacheControl, body: answer.Body, etag: answer.ETag, notModified: etagMatches(deref(ifNoneMatch), answer.ETag),
 	}
 }
 

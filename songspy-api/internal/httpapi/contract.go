@@ -34,15 +34,16 @@ type ruleKey struct{ method, path string }
 // rule is what the contract requires of requests to one route.
 type rule struct {
 	route *routers.Route
-	// takesBearer: the route takes an access token. needsBearer: it does not answer
-	// without one.
-	takesBearer, needsBearer bool
+	// takesSession: the route takes a JWT or a session cookie. needsSession: it does not
+	// answer without one.
+	takesSession, needsSession bool
 	// limits are the rate limits that apply; see x-rate-limit in openapi.yaml.
 	limits []limitScope
 	// forOperators: the route is for operators only; see x-operator.
 	forOperators bool
-	// redirectsErrors: errors lead the browser to the page; see x-errors.
-	redirectsErrors bool
+	// isNavigation: browsers navigate to the route, to begin or to finish a redirect. The
+	// handler gets the browser's cookies, and an error leads to the page; see x-errors.
+	isNavigation bool
 	// streams: the answer has no end.
 	streams bool
 	// hasInput: the route has a body, or parameters in the path or the query.
@@ -50,7 +51,7 @@ type rule struct {
 }
 
 // isCheap reports whether the route is public, called often, and answered from memory.
-func (r *rule) isCheap() bool { return !r.takesBearer && !r.hasInput && len(r.limits) == 0 }
+func (r *rule) isCheap() bool { return !r.takesSession && !r.hasInput && len(r.limits) == 0 }
 
 // limitScope is the key by which requests are counted: the address, or the user.
 type limitScope string
@@ -62,9 +63,9 @@ const (
 	limitStreams   limitScope = "streams" // the board counts them
 )
 
-// redirectsErrors reports whether an operation has the extension x-errors: redirect.
+// isNavigation reports whether an operation has the extension x-errors: redirect.
 // Browsers navigate to it, and cannot show an envelope.
-func redirectsErrors(op *openapi3.Operation) bool { return op.Extensions["x-errors"] == "redirect" }
+func isNavigation(op *openapi3.Operation) bool { return op.Extensions["x-errors"] == "redirect" }
 
 // streams reports whether an operation answers with server-sent events.
 func streams(op *openapi3.Operation) bool {
@@ -87,7 +88,7 @@ func limitScopesOf(op *openapi3.Operation) ([]limitScope, error) {
 			return nil, fmt.Errorf("%s: x-rate-limit has the unknown value %v", op.OperationID, name)
 		}
 	}
-	if !redirectsErrors(op) && (len(limits) > 0) != (op.Responses.Value("429") != nil) {
+	if !isNavigation(op) && (len(limits) > 0) != (op.Responses.Value("429") != nil) {
 		return nil, fmt.Errorf("%s: x-rate-limit and the response 429 need each other", op.OperationID)
 	}
 	return limits, nil
@@ -111,14 +112,14 @@ func parseContract(spec []byte) (*contract, error) {
 				return nil, err
 			}
 			r := &rule{
-				route:       &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
-				takesBearer: op.Security != nil && len(*op.Security) > 0,
-				limits:      limits, redirectsErrors: redirectsErrors(op), forOperators: op.Extensions["x-operator"] == true,
+				route:        &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
+				takesSession: op.Security != nil && len(*op.Security) > 0,
+				limits:       limits, isNavigation: isNavigation(op), forOperators: op.Extensions["x-operator"] == true,
 				hasInput: op.RequestBody != nil,
 				streams:  streams(op),
 			}
-			r.needsBearer = r.takesBearer && !slices.ContainsFunc(*op.Security, func(s openapi3.SecurityRequirement) bool { return len(s) == 0 })
-			if r.forOperators != strings.HasPrefix(path, "/v1/songspy/operator/") || r.forOperators && !r.needsBearer {
+			r.needsSession = r.takesSession && !slices.ContainsFunc(*op.Security, func(s openapi3.SecurityRequirement) bool { return len(s) == 0 })
+			if r.forOperators != strings.HasPrefix(path, "/v1/songspy/operator/") || r.forOperators && !r.needsSession {
 				return nil, fmt.Errorf("%s: exactly the routes below /v1/songspy/operator/ have x-operator, and need a session", op.OperationID)
 			}
 			for _, p := range op.Parameters {
@@ -135,9 +136,9 @@ func (c *contract) rule(gc *gin.Context) *rule {
 	return c.rules[ruleKey{gc.Request.Method, gc.FullPath()}]
 }
 
-func (c *contract) takesBearer(gc *gin.Context) bool {
+func (c *contract) takesSession(gc *gin.Context) bool {
 	r := c.rule(gc)
-	return r != nil && r.takesBearer
+	return r != nil && r.takesSession
 }
 
 // enforceContract rejects requests that violate the contract, and sets a deadline for
@@ -150,29 +151,29 @@ func (s *server) enforceContract(c *gin.Context) {
 	ctx, cancel := context.WithTimeout(withAddress(c), s.opts.RequestTimeout)
 	defer cancel()
 	c.Request = c.Request.WithContext(ctx)
-	if rule.redirectsErrors {
+	if rule.isNavigation {
 		s.withBrowser(c)
 	}
-	if err := s.admit(c, rule); err != nil {
+	if err := s.checkRequest(c, rule); err != nil {
 		s.writeFault(c, err)
 		return
 	}
 	c.Next()
 }
 
-// admit enforces the rate limits, authentication and the schema.
-func (s *server) admit(c *gin.Context, rule *rule) error {
+// checkRequest enforces the rate limits, authentication and the schema.
+func (s *server) checkRequest(c *gin.Context, rule *rule) error {
 	if slices.Contains(rule.limits, limitByAddress) {
 		if err := s.addressLimits.take(c.ClientIP(), s.opts.Now()); err != nil {
 			return err
 		}
 	}
 	switch {
-	case rule.needsBearer, rule.takesBearer && c.GetHeader("Authorization") != "":
+	case rule.needsSession, rule.takesSession && c.GetHeader("Authorization") != "":
 		if err := s.authenticate(c); err != nil {
 			return err
 		}
-	case rule.takesBearer && cookieOf(c.Request, s.cookieNames().session) != "":
+	case rule.takesSession && cookieOf(c.Request, s.cookieNames().session) != "":
 		// A browser sends the cookie of a session that has ended. The route answers without a session too.
 		if err := s.authenticate(c); err != nil && songspy.CodeOf(err) != songspy.CodeUnauthorized {
 			return err
@@ -213,7 +214,7 @@ func (r *rule) validate(c *gin.Context) error {
 	err = openapi3filter.ValidateRequest(c.Request.Context(), &openapi3filter.RequestValidationInput{
 		Request: c.Request, PathParams: params, Route: r.route,
 		Options: &openapi3filter.Options{
-			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, // admit has authenticated the request
+			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, // checkRequest has authenticated the request
 			KeepValidatedValue: true,
 		},
 	})

@@ -189,7 +189,7 @@ func (h *fakeBackend) TakeAuthorizationAttempt(_ context.Context, hash []byte, _
 	return *a, nil
 }
 
-func (h *fakeBackend) SignInOnTerms(_ context.Context, p songspy.GoogleProfile, a songspy.Audience, _ songspy.SignUpPolicy) (songspy.User, bool, error) {
+func (h *fakeBackend) SignInOnTerms(_ context.Context, p songspy.GoogleProfile, a songspy.Audience, _ songspy.SignUpTerms) (songspy.User, bool, error) {
 	_, linked := h.links[1]
 	u, ok := h.users[1]
 	if !ok {
@@ -215,9 +215,9 @@ func (h *fakeBackend) Session(_ context.Context, id int64) (songspy.Session, err
 	return songspy.Session{}, errNotFound
 }
 
-func (h *fakeBackend) SessionByRefresh(_ context.Context, hash []byte) (songspy.Session, error) {
+func (h *fakeBackend) SessionBySecret(_ context.Context, hash []byte) (songspy.Session, error) {
 	for _, s := range h.sessions {
-		if bytes.Equal(s.RefreshHash, hash) {
+		if bytes.Equal(s.SecretHash, hash) {
 			return s, nil
 		}
 	}

@@ -33,30 +33,30 @@ func (s *server) ListListening(ctx context.Context, r ListListeningRequestObject
 	if err != nil {
 		return nil, err
 	}
-	page, listening, err := s.listeningPage(ctx, caller, audience, boardPosition(after), limit)
+	page, listening, err := s.renderedListening(ctx, caller, audience, boardPosition(after), limit)
 	if err != nil {
 		return nil, err
 	}
 	s.reads(ctx, name, listening...)
-	answer := listeningAnswer{cachedPage(contentTypeJSON, cacheControlFor(caller), page, r.Params.IfNoneMatch)}
+	answer := listeningAnswer{asCachedAnswer(contentTypeJSON, cacheControlFor(caller), page, r.Params.IfNoneMatch)}
 	if acceptsGzip(deref(r.Params.AcceptEncoding)) {
 		answer.compress()
 	}
 	return answer, nil
 }
 
-func (s *server) listeningPage(
+func (s *server) renderedListening(
 	ctx context.Context, caller auth.Caller, a board.Audience, after *board.Position, limit int,
-) (*board.Page, []visibility.Seen[songspy.BoardEntry], error) {
+) (*board.Answer, []visibility.Seen[songspy.BoardEntry], error) {
 	if a == board.Everyone && after == nil && limit == defaultListeningSize {
-		return s.opts.People.List(ctx, caller.Self())
+		return s.opts.People.ListeningAnswer(ctx, caller.Self())
 	}
 	listening, next, err := s.opts.People.Listening(ctx, caller.Self(), a, after, limit)
 	if err != nil {
 		return nil, nil, err
 	}
 	body, err := RenderList(listening, next)
-	return &board.Page{Body: body, ETag: board.ETag(body)}, listening, err
+	return &board.Answer{Body: body, ETag: board.ETag(body)}, listening, err
 }
 
 // RenderList returns the answer for a list of listeners. The board stores the one that most

@@ -182,11 +182,12 @@ func New(o Options) (http.Handler, error) {
 	})
 	engine.Use(s.observe, s.recoverPanic, s.secureHeaders, s.allowOrigins, s.limitHeaders, s.enforceContract)
 	s.routes(engine)
-	return serveHead(engine), nil
+	return dispatch(engine), nil
 }
 
-// serveHead answers HEAD requests as GET requests. net/http does not send the body.
-func serveHead(engine http.Handler) http.Handler {
+// dispatch answers HEAD requests as GET requests: net/http does not send the body. It lets
+// serveStream answer requests for a stream.
+func dispatch(engine http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		isHead := r.Method == http.MethodHead
 		if isHead {

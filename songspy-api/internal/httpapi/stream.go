@@ -82,7 +82,7 @@ func (s *server) StreamListening(ctx context.Context, r StreamListeningRequestOb
 	if err != nil {
 		return nil, err
 	}
-	opened, _ := ctx.Value(openedKey{}).(**board.Stream) // serveStream has set it
+	opened, _ := ctx.Value(openedKey{}).(**board.Stream) // serveStream has set it, and writes the stream
 	*opened = stream
 	return streamAnswer{}, nil
 }

@@ -46,7 +46,7 @@ func etagMatches(ifNoneMatch, etag string) bool {
 
 // boardAnswer writes a page of the board.
 type boardAnswer struct {
-	page        *board.Page
+	answer      *board.Answer
 	notModified bool // the viewer has this page already
 	answeredAt  time.Time
 }
@@ -55,13 +55,13 @@ type boardAnswer struct {
 func (a boardAnswer) VisitListCurrentPlayingResponse(w http.ResponseWriter) error {
 	h := w.Header()
 	h["Cache-Control"] = noCache
-	h["Etag"] = []string{a.page.ETag}
+	h["Etag"] = []string{a.answer.ETag}
 	if a.notModified {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
 	h["Content-Type"] = contentTypeJSON
-	body, tail := boardBody(a.page, a.answeredAt)
+	body, tail := boardBody(a.answer, a.answeredAt)
 	h["Content-Length"] = []string{strconv.Itoa(len(body) + len(tail))}
 	w.WriteHeader(http.StatusOK)
 	if _, err := w.Write(body); err != nil {
@@ -73,11 +73,11 @@ func (a boardAnswer) VisitListCurrentPlayingResponse(w http.ResponseWriter) erro
 
 // boardBody returns the two parts of the answer. The page is an object: serverTime
 // replaces its closing brace.
-func boardBody(page *board.Page, answeredAt time.Time) (body, tail []byte) {
+func boardBody(answer *board.Answer, answeredAt time.Time) (body, tail []byte) {
 	tail = make([]byte, 0, 64)
 	tail = append(tail, `,"serverTime":`...)
 	tail = answeredAt.UTC().AppendFormat(tail, `"`+timeLayout+`"`)
-	return page.Body[:len(page.Body)-1], append(tail, '}')
+	return answer.Body[:len(answer.Body)-1], append(tail, '}')
 }
 
 // TrackIDs makes the track ids of the contract: one for each user and track. The id of

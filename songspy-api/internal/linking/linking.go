@@ -149,10 +149,11 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r songspy.Autho
 	if r.RedirectURI, err = s.checkRedirect(r.RedirectURI); err != nil {
 		return songspy.Link{}, err
 	}
-	return s.link(ctx, user, r, move)
+	return s.linkByCode(ctx, user, r, move)
 }
 
-func (s *Service) link(ctx context.Context, user songspy.UserID, r songspy.AuthorizationCode, move bool) (songspy.Link, error) {
+// linkByCode is Link for a code and a redirect address that is known already.
+func (s *Service) linkByCode(ctx context.Context, user songspy.UserID, r songspy.AuthorizationCode, move bool) (songspy.Link, error) {
 	app, err := s.appOfVerifier(user, r)
 	if err != nil {
 		return songspy.Link{}, err

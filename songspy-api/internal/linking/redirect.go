@@ -8,11 +8,12 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/attempt"
 )
 
-// BeginRedirect begins a linking by redirect, and returns the address at Spotify that
+// BeginLinking begins a linking by redirect, and returns the address at Spotify that
 // the browser opens. The attempt is bound to the session, whose cookie only this
-// browser has. In the end the browser goes to the path returnTo. clientID is as for
-// Authorization, and move as for Link.
-func (s *Service) BeginRedirect(ctx context.Context, user songspy.UserID, session songspy.Secret, clientID, returnTo string, move bool) (string, error) {
+// browser has. It stores the verifier, so that the browser need not keep it; the
+// verifier still names the app and the user, as for Link. In the end the browser goes
+// to the path returnTo. clientID is as for Authorization, and move as for Link.
+func (s *Service) BeginLinking(ctx context.Context, user songspy.UserID, session songspy.Secret, clientID, returnTo string, move bool) (string, error) {
 	a, err := s.authorize(ctx, user, clientID, s.opts.CallbackURL)
 	if err != nil {
 		return "", err
@@ -23,14 +24,14 @@ func (s *Service) BeginRedirect(ctx context.Context, user songspy.UserID, sessio
 	return a.URL, err
 }
 
-// FinishRedirect finishes a linking that the session c.Browser began, and returns the
-// path to which the browser goes. A callback of another session is rejected:
-// otherwise a user could be made to link their Spotify account to somebody else.
-func (s *Service) FinishRedirect(ctx context.Context, user songspy.UserID, c attempt.Callback) (returnTo string, err error) {
+// FinishLinking finishes a linking that the session of the cookie c.BrowserSecret began,
+// and returns the path to which the browser goes. A callback of another session is
+// rejected: otherwise a user could be made to link their Spotify account to somebody else.
+func (s *Service) FinishLinking(ctx context.Context, user songspy.UserID, c attempt.Callback) (returnTo string, err error) {
 	a, err := attempt.Finish(ctx, s.opts.Attempts, songspy.AuthorizationSpotify, user, c, s.opts.Now())
 	if err != nil {
 		return "", err
 	}
-	_, err = s.link(ctx, user, songspy.AuthorizationCode{Code: c.Code, RedirectURI: s.opts.CallbackURL, Verifier: a.Verifier, State: c.State}, a.Move)
+	_, err = s.linkByCode(ctx, user, songspy.AuthorizationCode{Code: c.Code, RedirectURI: s.opts.CallbackURL, Verifier: a.Verifier, State: c.State}, a.Move)
 	return a.ReturnPath, err
 }

@@ -155,7 +155,7 @@ type Block struct {
 // position. next is the position of the last one if there are more, else nil. Between the
 // two accounts neither sees the other, so the caller sees what a stranger sees.
 func (s *Service) Blocks(ctx context.Context, self visibility.Self, after Position, limit int) ([]Block, *Position, error) {
-	stranger := viewer{Viewer: visibility.SignedIn(self, visibility.Relations{})}
+	stranger := viewerWithFollows{Viewer: visibility.SignedIn(self, visibility.Relations{})}
 	from := songspy.BlockedPerson{Block: songspy.Block{At: after.At}}
 	if after.User != 0 {
 		id, err := s.idAt(ctx, stranger, after)

@@ -28,21 +28,21 @@ func New(store Store, b *board.Board, now func() time.Time) *Service { return &S
 // see.
 var errNotFound = &songspy.Error{Code: songspy.CodeNotFound}
 
-// viewer is a viewer, and the follows that concern them.
-type viewer struct {
+// viewerWithFollows is a viewer, and the follows that concern them.
+type viewerWithFollows struct {
 	visibility.Viewer
 	follows []songspy.Follow
 }
 
 // viewer returns the viewer that the relations of the user make. link is the secret of a
 // share link; empty if there is none.
-func (s *Service) viewer(ctx context.Context, self visibility.Self, link string) (v viewer, err error) {
+func (s *Service) viewer(ctx context.Context, self visibility.Self, link string) (v viewerWithFollows, err error) {
 	if isSignedIn(self) {
 		follows, blocks, err := s.store.Relations(ctx, self.ID())
 		if err != nil {
-			return viewer{}, err
+			return viewerWithFollows{}, err
 		}
-		v = viewer{visibility.SignedIn(self, visibility.NewRelations(self, follows, blocks)), follows}
+		v = viewerWithFollows{visibility.SignedIn(self, visibility.NewRelations(self, follows, blocks)), follows}
 	}
 	owner, err := s.linkOwner(ctx, link)
 	if owner != 0 {
@@ -67,7 +67,7 @@ func (s *Service) linkOwner(ctx context.Context, link string) (songspy.UserID, e
 func isSignedIn(self visibility.Self) bool { return self != visibility.Self{} }
 
 // person returns the user with the handle if the viewer sees their profile.
-func (s *Service) person(ctx context.Context, v viewer, handle string) (songspy.Person, visibility.Seen[songspy.User], error) {
+func (s *Service) person(ctx context.Context, v viewerWithFollows, handle string) (songspy.Person, visibility.Seen[songspy.User], error) {
 	id, _ := songspy.ParseHandle(handle) // no user has the id 0
 	p, err := s.store.PersonByPublicID(ctx, id)
 	if err != nil {
@@ -214,7 +214,7 @@ type Position struct {
 
 // idAt returns the id of the user at the position, and -1, which no user has, if the
 // viewer does not see them: clients choose positions.
-func (s *Service) idAt(ctx context.Context, v viewer, at Position) (songspy.UserID, error) {
+func (s *Service) idAt(ctx context.Context, v viewerWithFollows, at Position) (songspy.UserID, error) {
 	const nobody = -1
 	p, err := s.store.PersonByPublicID(ctx, at.User)
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
@@ -236,12 +236,12 @@ func (s *Service) Listening(ctx context.Context, self visibility.Self, a board.A
 }
 
 // List returns the first page of Listening for everyone: see board.Board.List.
-func (s *Service) List(ctx context.Context, self visibility.Self) (*board.Page, []visibility.Seen[songspy.BoardEntry], error) {
+func (s *Service) ListeningAnswer(ctx context.Context, self visibility.Self) (*board.Answer, []visibility.Seen[songspy.BoardEntry], error) {
 	v, err := s.viewer(ctx, self, "")
 	if err != nil {
 		return nil, nil, err
 	}
-	return s.board.List(v.Viewer)
+	return s.board.ListeningAnswer(v.Viewer)
 }
 
 // Window returns who is in the window of the viewer: see board.Board.Window. address
@@ -251,9 +251,9 @@ func (s *Service) Window(ctx context.Context, self visibility.Self, address neti
 	if err != nil {
 		return nil, err
 	}
-	key := board.ViewerKey{Address: address}
+	key := board.ViewerID{Address: address}
 	if isSignedIn(self) {
-		key = board.ViewerKey{Account: self.ID()}
+		key = board.ViewerID{Account: self.ID()}
 	}
 	return s.board.Window(v.Viewer, key)
 }
@@ -275,7 +275,7 @@ type StreamOptions struct {
 
 // OpenStream opens a stream. The caller must close it.
 func (s *Service) OpenStream(ctx context.Context, o StreamOptions) (*board.Stream, error) {
-	stream := board.StreamOptions{Viewer: board.ViewerKey{Address: o.Address}, Topics: slices.Clone(o.Topics)}
+	stream := board.StreamOptions{Viewer: board.ViewerID{Address: o.Address}, Topics: slices.Clone(o.Topics)}
 	var owner songspy.UserID // of the token
 	if o.Token != "" {
 		o.Self, o.Link = visibility.Self{}, ""
@@ -285,18 +285,18 @@ func (s *Service) OpenStream(ctx context.Context, o StreamOptions) (*board.Strea
 		}
 	}
 	if owner != 0 {
-		stream.Concerns = append(stream.Concerns, owner)
+		stream.RenewOn = append(stream.RenewOn, owner)
 	}
 	if isSignedIn(o.Self) {
-		stream.Viewer = board.ViewerKey{Account: o.Self.ID()}
-		stream.Concerns = append(stream.Concerns, o.Self.ID())
+		stream.Viewer = board.ViewerID{Account: o.Self.ID()}
+		stream.RenewOn = append(stream.RenewOn, o.Self.ID())
 	}
 	linked, err := s.linkOwner(ctx, o.Link)
 	if err != nil {
 		return nil, err
 	}
 	if linked != 0 {
-		stream.Concerns = append(stream.Concerns, linked)
+		stream.RenewOn = append(stream.RenewOn, linked)
 	}
 	for i, t := range stream.Topics {
 		if t.Kind != board.TopicPerson {
@@ -355,7 +355,7 @@ func (s *Service) Listeners(ctx context.Context, self visibility.Self, handle st
 
 // Preview is what another viewer sees of the caller.
 type Preview struct {
-	Board     *board.Page
+	Board     *board.Answer
 	Listening []visibility.Seen[songspy.BoardEntry]
 	Next      *board.Position
 	// Profile is nil if that viewer may not see the caller.

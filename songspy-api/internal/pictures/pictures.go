@@ -71,7 +71,7 @@ func (f *Fetcher) JPEG(ctx context.Context, address string) []byte {
 	}
 	fetched, _, _ := f.fetches.Do(address, func() (any, error) {
 		file, _ := f.source.Fetch(context.WithoutCancel(ctx), u)
-		e := entry{jpeg: anonymous(file), until: f.now().Add(retryAfter)}
+		e := entry{jpeg: pixelsOnly(file), until: f.now().Add(retryAfter)}
 		if e.jpeg != nil {
 			e.until = f.now().Add(lifetime)
 		}
@@ -82,9 +82,9 @@ func (f *Fetcher) JPEG(ctx context.Context, address string) []byte {
 	return picture
 }
 
-// anonymous decodes an image and encodes its pixels again, without the metadata. It returns
+// pixelsOnly decodes an image and encodes its pixels again, without the metadata. It returns
 // nil if the file is no image, or too large.
-func anonymous(file []byte) []byte {
+func pixelsOnly(file []byte) []byte {
 	size, _, err := image.DecodeConfig(bytes.NewReader(file))
 	if err != nil || size.Width > sideMax || size.Height > sideMax {
 		return nil

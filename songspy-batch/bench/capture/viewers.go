@@ -29,7 +29,7 @@ var visitHours = [24]float64{2, 2, 3, 4, 3, 2, 2, 2, 3, 4, 5, 5, 6, 6, 4, 2, 1, 
 
 // visit is one time in which a viewer watches people.
 type visit struct {
-	viewer   songspy.ViewerKey
+	viewer   songspy.ViewerHash
 	signedIn bool
 	people   []int
 	from, to time.Time
@@ -74,7 +74,7 @@ func (r *policyRun) hostileVisits(from time.Time) (all []visit) {
 	return all
 }
 
-func viewerKey(n int) (key songspy.ViewerKey) {
+func viewerKey(n int) (key songspy.ViewerHash) {
 	binary.BigEndian.PutUint64(key[:], uint64(n))
 	return key
 }

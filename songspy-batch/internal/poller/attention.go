@@ -60,12 +60,12 @@ type watcher struct {
 
 // watchKey identifies a watch: a viewer may have one of others, and one of themselves.
 type watchKey struct {
-	viewer songspy.ViewerKey
+	viewer songspy.ViewerHash
 	own    bool
 }
 
 type watch struct {
-	viewer   attention.Viewer
+	viewer   attention.ViewerKey
 	users    []songspy.UserID // those that this replica polls
 	openedAt time.Time
 	until    time.Time
@@ -73,9 +73,9 @@ type watch struct {
 
 // watchedUser is a user who is watched, or was in the last 24 hours.
 type watchedUser struct {
-	viewers   []attention.Viewer // the viewers who watch now
-	watchedAt time.Time          // when the last of them began or stopped
-	polledAt  time.Time          // when the last poll ended; zero: unknown
+	viewers   []attention.ViewerKey // the viewers who watch now
+	watchedAt time.Time             // when the last of them began or stopped
+	polledAt  time.Time             // when the last poll ended; zero: unknown
 	habit     playback.HourlyListening
 	// weight is how much the viewers counted at weighedAt.
 	weight    float64
@@ -87,7 +87,7 @@ type watchedUser struct {
 	// If the next poll is made for viewers, plainAt is when it would be made without
 	// them, and payers are the viewers that it counts for.
 	plainAt   time.Time
-	payers    []attention.Viewer
+	payers    []attention.ViewerKey
 	crossfade crossfade
 }
 
@@ -174,7 +174,7 @@ func (w *watcher) put(read songspy.Watch, until, now time.Time) {
 		return
 	}
 	opened := read.OpenedAt.After(former.openedAt)
-	next := watch{attention.Viewer{Key: read.Viewer, SignedIn: read.SignedIn}, nil, read.OpenedAt, until}
+	next := watch{attention.ViewerKey{Hash: read.Viewer, SignedIn: read.SignedIn}, nil, read.OpenedAt, until}
 	for _, id := range read.Users {
 		if w.shards.Owns(id) {
 			next.users = append(next.users, id)
@@ -194,7 +194,7 @@ func (w *watcher) put(read songspy.Watch, until, now time.Time) {
 }
 
 // join adds the viewer to the viewers of the user. mu is held.
-func (w *watcher) join(viewer attention.Viewer, id songspy.UserID, now time.Time) {
+func (w *watcher) join(viewer attention.ViewerKey, id songspy.UserID, now time.Time) {
 	u := w.users[id]
 	if u == nil {
 		u = &watchedUser{}
@@ -205,7 +205,7 @@ func (w *watcher) join(viewer attention.Viewer, id songspy.UserID, now time.Time
 
 // leave removes the viewer from the viewers of the users, except the users to keep. mu
 // is held.
-func (w *watcher) leave(viewer attention.Viewer, users, keep []songspy.UserID, now time.Time) {
+func (w *watcher) leave(viewer attention.ViewerKey, users, keep []songspy.UserID, now time.Time) {
 	for _, id := range users {
 		u := w.users[id]
 		if u == nil || slices.Contains(keep, id) {

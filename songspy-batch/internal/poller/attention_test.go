@@ -39,7 +39,7 @@ func (f *fakeWatches) WatchesSince(_ context.Context, since time.Time) (watches 
 // watching returns a watch of two minutes that begins now.
 func watching(viewer byte, users ...songspy.UserID) songspy.Watch {
 	now := time.Now()
-	return songspy.Watch{Viewer: songspy.ViewerKey{viewer}, SignedIn: true, Users: users, OpenedAt: now, Until: now.Add(2 * time.Minute)}
+	return songspy.Watch{Viewer: songspy.ViewerHash{viewer}, SignedIn: true, Users: users, OpenedAt: now, Until: now.Add(2 * time.Minute)}
 }
 
 // watchedPoller runs a poller of ten users: user 1 listens to songs, and the others

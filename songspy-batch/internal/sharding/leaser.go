@@ -129,7 +129,7 @@ func (l *Leaser) Share() float64 { return float64(l.OwnedCount()) / songspy.Shar
 // renews only the leases that it has, until the caller closes stopped because
 // the last poll has been made and written. At the end it releases all shards.
 func (l *Leaser) Run(ctx context.Context, worker Worker, stopped <-chan struct{}) {
-	s := &session{leaser: l, worker: worker, polledUntil: map[int16]time.Time{}, releasing: map[int16]time.Time{}}
+	r := &leaseRun{leaser: l, worker: worker, polledUntil: map[int16]time.Time{}, releasing: map[int16]time.Time{}}
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	go func() {
@@ -140,19 +140,19 @@ func (l *Leaser) Run(ctx context.Context, worker Worker, stopped <-chan struct{}
 		}
 	}()
 	for more := true; more; more = delayqueue.Wait(work, renewInterval) {
-		s.renew(work, ctx)
+		r.renew(work, ctx)
 	}
-	s.loads.Wait()
+	r.loads.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.LeaseLength/3)
 	defer cancel()
-	if err := l.Store.ReleaseShards(last, s.newClaim()); err != nil {
+	if err := l.Store.ReleaseShards(last, r.newClaim()); err != nil {
 		l.Logger.WarnContext(ctx, "releasing the shards failed; others acquire them when the leases expire", "error", err)
 	}
 }
 
-// session is the state of one call of Run. Only the goroutine of Run uses it,
+// leaseRun is the state of one call of Run. Only the goroutine of Run uses it,
 // except for the fields loads and loading.
-type session struct {
+type leaseRun struct {
 	leaser      *Leaser
 	worker      Worker
 	polledUntil map[int16]time.Time // by shard that is owned and not loaded yet
@@ -163,11 +163,11 @@ type session struct {
 	loading atomic.Bool // a LoadShards is running
 }
 
-func (s *session) newClaim() songspy.ShardClaim {
-	l := s.leaser
-	c := songspy.ShardClaim{Owner: l.Owner, TTL: l.LeaseLength, PolledUntil: s.worker.PolledUntil(), Loaded: shardsOf(l.owned.Load() & l.loaded.Load())}
+func (r *leaseRun) newClaim() songspy.ShardClaim {
+	l := r.leaser
+	c := songspy.ShardClaim{Owner: l.Owner, TTL: l.LeaseLength, PolledUntil: r.worker.PolledUntil(), Loaded: shardsOf(l.owned.Load() & l.loaded.Load())}
 	now := l.Now()
-	for shard, end := range s.releasing {
+	for shard, end := range r.releasing {
 		if !now.Before(end) {
 			c.Release = append(c.Release, shard)
 		}
@@ -178,73 +178,73 @@ func (s *session) newClaim() songspy.ShardClaim {
 // renew renews the leases of shards in the database and takes over the answer.
 // The renewal itself ends with ctx, but the reading of users that it starts
 // ends with loadCtx.
-func (s *session) renew(ctx, loadCtx context.Context) {
-	l := s.leaser
+func (r *leaseRun) renew(ctx, loadCtx context.Context) {
+	l := r.leaser
 	requestedAt := l.Now()
-	c := s.newClaim()
+	c := r.newClaim()
 	within, cancel := context.WithTimeout(ctx, l.LeaseLength/3)
 	lease, err := l.Store.LeaseShards(within, c)
 	cancel()
 	if err != nil {
-		s.handleFailure(ctx, err, requestedAt)
+		r.handleFailure(ctx, err, requestedAt)
 		return
 	}
-	if s.failing {
+	if r.failing {
 		l.Logger.InfoContext(ctx, "the shards can be leased again")
 	}
-	s.failing = false
+	r.failing = false
 	l.failingSince.Store(0)
 	for _, shard := range c.Release {
-		delete(s.releasing, shard)
+		delete(r.releasing, shard)
 	}
-	s.applyLease(ctx, lease, requestedAt)
-	s.startLoading(loadCtx)
+	r.applyLease(ctx, lease, requestedAt)
+	r.startLoading(loadCtx)
 }
 
 // handleFailure handles a failed renewal of the leases. MayCall already forbids
 // calls shortly before the leases expire. When they have expired, handleFailure
 // gives up all shards and their users.
-func (s *session) handleFailure(ctx context.Context, err error, requestedAt time.Time) {
+func (r *leaseRun) handleFailure(ctx context.Context, err error, requestedAt time.Time) {
 	if ctx.Err() != nil {
 		return
 	}
-	l := s.leaser
-	if !s.failing {
+	l := r.leaser
+	if !r.failing {
 		l.failingSince.Store(int64(requestedAt.Sub(l.startedAt)) + 1)
 		l.Logger.WarnContext(ctx, "renewing the leases failed; the current leases remain valid until they expire", "error", err)
 	}
-	s.failing = true
+	r.failing = true
 	if owned := l.owned.Load(); owned != 0 && l.Now().Sub(l.startedAt) >= time.Duration(l.leaseEnd.Load()) {
-		s.dropShards(owned)
+		r.dropShards(owned)
 		l.Logger.WarnContext(ctx, "the leases have expired: no user is polled", "shards", bits.OnesCount64(owned))
 	}
 }
 
 // applyLease takes over the shards that the store says are leased. requestedAt
 // is when the request began: the length of the leases counts from then.
-func (s *session) applyLease(ctx context.Context, lease songspy.ShardLease, requestedAt time.Time) {
-	l := s.leaser
+func (r *leaseRun) applyLease(ctx context.Context, lease songspy.ShardLease, requestedAt time.Time) {
+	l := r.leaser
 	var held uint64
 	for _, shard := range lease.Held {
-		if _, released := s.releasing[shard]; !released {
+		if _, released := r.releasing[shard]; !released {
 			held |= bit(shard)
 		}
 	}
 	l.replicas.Store(int64(lease.Replicas))
 	owned := l.owned.Load()
 	if lost := owned &^ held; lost != 0 {
-		s.dropShards(lost)
+		r.dropShards(lost)
 		l.Logger.WarnContext(ctx, "other replicas have acquired shards of this one", "shards", bits.OnesCount64(lost))
 	}
 	for shard, from := range lease.Acquired {
-		s.polledUntil[shard] = from
+		r.polledUntil[shard] = from
 	}
 	// A shard that this replica gave up in memory but that stayed leased to it
 	// in the database is not in Acquired. How far its polls had come is
 	// unknown.
 	for _, shard := range shardsOf(held &^ owned) {
-		if _, ok := s.polledUntil[shard]; !ok {
-			s.polledUntil[shard] = time.Time{}
+		if _, ok := r.polledUntil[shard]; !ok {
+			r.polledUntil[shard] = time.Time{}
 		}
 	}
 	l.leaseEnd.Store(int64(requestedAt.Sub(l.startedAt) + l.LeaseLength))
@@ -254,50 +254,50 @@ func (s *session) applyLease(ctx context.Context, lease songspy.ShardLease, requ
 		l.Metrics.countAcquired(bits.OnesCount64(gained))
 	}
 	if surplus := bits.OnesCount64(held) - songspy.FairShardCount(lease.Replicas); surplus > 0 {
-		s.releaseSurplus(ctx, held, surplus)
+		r.releaseSurplus(ctx, held, surplus)
 	}
 }
 
 // releaseSurplus gives up some shards, because this replica has more than its
 // fair share. It releases their leases after CallTimeout, when no call for the
 // shards' users can be running any more.
-func (s *session) releaseSurplus(ctx context.Context, held uint64, surplus int) {
+func (r *leaseRun) releaseSurplus(ctx context.Context, held uint64, surplus int) {
 	var released uint64
 	for _, shard := range shardsOf(held)[:surplus] {
 		released |= bit(shard)
-		s.releasing[shard] = s.leaser.Now().Add(s.leaser.CallTimeout)
+		r.releasing[shard] = r.leaser.Now().Add(r.leaser.CallTimeout)
 	}
-	s.dropShards(released)
-	s.leaser.Logger.InfoContext(ctx, "shards released for other replicas", "shards", surplus)
+	r.dropShards(released)
+	r.leaser.Logger.InfoContext(ctx, "shards released for other replicas", "shards", surplus)
 }
 
 // dropShards marks shards as not owned and makes the worker remove their users
 // from memory. The users stay in the database for the next owner.
-func (s *session) dropShards(shards uint64) {
-	s.leaser.owned.And(^shards)
-	s.leaser.loaded.And(^shards)
+func (r *leaseRun) dropShards(shards uint64) {
+	r.leaser.owned.And(^shards)
+	r.leaser.loaded.And(^shards)
 	for _, shard := range shardsOf(shards) {
-		delete(s.polledUntil, shard)
+		delete(r.polledUntil, shard)
 	}
-	s.worker.DropShards(shardsOf(shards))
+	r.worker.DropShards(shardsOf(shards))
 }
 
 // startLoading makes the worker read the users of newly owned shards from the
 // database in the background. Only one such read runs at a time; the shards
 // that are acquired in the meantime are read after it.
-func (s *session) startLoading(ctx context.Context) {
-	l := s.leaser
+func (r *leaseRun) startLoading(ctx context.Context) {
+	l := r.leaser
 	waiting := l.owned.Load() &^ l.loaded.Load()
-	if waiting == 0 || ctx.Err() != nil || !s.loading.CompareAndSwap(false, true) {
+	if waiting == 0 || ctx.Err() != nil || !r.loading.CompareAndSwap(false, true) {
 		return
 	}
 	polledUntil := map[int16]time.Time{}
 	for _, shard := range shardsOf(waiting) {
-		polledUntil[shard] = s.polledUntil[shard]
+		polledUntil[shard] = r.polledUntil[shard]
 	}
-	s.loads.Go(func() {
-		defer s.loading.Store(false)
-		if err := s.worker.LoadShards(ctx, polledUntil); err != nil {
+	r.loads.Go(func() {
+		defer r.loading.Store(false)
+		if err := r.worker.LoadShards(ctx, polledUntil); err != nil {
 			if ctx.Err() == nil {
 				l.Logger.WarnContext(ctx, "reading the users of new shards failed; trying again", "error", err)
 			}
@@ -308,7 +308,7 @@ func (s *session) startLoading(ctx context.Context) {
 		// were read.
 		if lost := waiting &^ l.owned.Load(); lost != 0 {
 			l.loaded.And(^lost)
-			s.worker.DropShards(shardsOf(lost))
+			r.worker.DropShards(shardsOf(lost))
 		}
 	})
 }

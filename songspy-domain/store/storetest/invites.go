@@ -25,7 +25,7 @@ func invites() suite {
 		}))
 	}
 	signUp := func(t *testing.T, s *store.Store, subject, label string) error {
-		_, _, err := s.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: subject}, songspy.AudienceEveryone, songspy.SignUpPolicy{InviteHash: hash(label)})
+		_, _, err := s.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: subject}, songspy.AudienceEveryone, songspy.SignUpTerms{InviteHash: hash(label)})
 		return err
 	}
 	left := func(t *testing.T, b *fixture, id int64) int {
@@ -95,7 +95,7 @@ func invites() suite {
 		},
 		"SignInOnTerms_RefusesOnlyNewUsersAndStoresNothingOfThem": func(t *testing.T, b *fixture) {
 			ann := b.newUser(t)
-			closed := songspy.SignUpPolicy{Refusal: &songspy.Error{Code: songspy.CodeForbidden, Reason: "SIGN_UP_CLOSED"}}
+			closed := songspy.SignUpTerms{Refusal: &songspy.Error{Code: songspy.CodeForbidden, Reason: "SIGN_UP_CLOSED"}}
 			known, _, err := b.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: ann.GoogleSub, Name: ann.GoogleName}, songspy.AudienceNobody, closed)
 			must(t, err)
 			same(t, "a user who signed up before", known, ann)
@@ -108,7 +108,7 @@ func invites() suite {
 		},
 		"SignInOnTerms_StoresNoAddress": func(t *testing.T, b *fixture) {
 			profile := songspy.GoogleProfile{Subject: "ann", Name: "Ann", Email: "ann@example.org"}
-			u, _, err := b.SignInOnTerms(t.Context(), profile, songspy.AudienceEveryone, songspy.SignUpPolicy{})
+			u, _, err := b.SignInOnTerms(t.Context(), profile, songspy.AudienceEveryone, songspy.SignUpTerms{})
 			must(t, err)
 			for _, column := range columnsOf(t, b.sql(t), "users") {
 				var found any
@@ -173,7 +173,7 @@ func invites() suite {
 		},
 		"EraseUser_ReturnsNoUseOfAnInvite": func(t *testing.T, b *fixture) {
 			i := createInvite(t, b, "one", 2)
-			u, _, err := b.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: "ann"}, songspy.AudienceEveryone, songspy.SignUpPolicy{InviteHash: hash("one")})
+			u, _, err := b.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: "ann"}, songspy.AudienceEveryone, songspy.SignUpTerms{InviteHash: hash("one")})
 			must(t, err)
 			value[songspy.Erasure](t)(b.EraseUser(t.Context(), u.ID))
 			same(t, "uses left", left(t, b, i.ID), 1)

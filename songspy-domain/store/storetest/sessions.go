@@ -9,7 +9,7 @@ import (
 
 // newSession is a session to create; label stands for its refresh token.
 func newSession(id songspy.UserID, label string) songspy.Session {
-	return songspy.Session{UserID: id, RefreshHash: []byte("hash of " + label), Label: label, CreatedAt: start, SignedInAt: start, LastUsedAt: start, ExpiresAt: start.Add(24 * time.Hour)}
+	return songspy.Session{UserID: id, SecretHash: []byte("hash of " + label), Label: label, CreatedAt: start, SignedInAt: start, LastUsedAt: start, ExpiresAt: start.Add(24 * time.Hour)}
 }
 
 func sessions() suite {
@@ -22,7 +22,7 @@ func sessions() suite {
 			first := create(t, b, "one")
 			same(t, "the family", first.Family, first.ID)
 			same(t, "the session, read", value[songspy.Session](t)(b.Session(t.Context(), first.ID)), first)
-			same(t, "the session, by its token", value[songspy.Session](t)(b.SessionByRefresh(t.Context(), first.RefreshHash)), first)
+			same(t, "the session, by its token", value[songspy.Session](t)(b.SessionBySecret(t.Context(), first.SecretHash)), first)
 		},
 		"CreateSession_ForAnErasedUserIsNotFound": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
@@ -40,7 +40,7 @@ func sessions() suite {
 			value[songspy.Erasure](t)(b.EraseUser(t.Context(), first.UserID))
 			_, err := b.Session(t.Context(), first.ID)
 			RequireCode(t, err, songspy.CodeNotFound)
-			_, err = b.SessionByRefresh(t.Context(), first.RefreshHash)
+			_, err = b.SessionBySecret(t.Context(), first.SecretHash)
 			RequireCode(t, err, songspy.CodeNotFound)
 		},
 		"RotateSession_CreatesOneSuccessor": func(t *testing.T, b *fixture) {
@@ -55,7 +55,7 @@ func sessions() suite {
 			same(t, "rotated at", *value[songspy.Session](t)(b.Session(t.Context(), first.ID)).RotatedAt, start.Add(time.Minute))
 			_, err := b.RotateSession(t.Context(), first.ID, newSession(0, "three"))
 			RequireCode(t, err, songspy.CodeConflict)
-			_, err = b.SessionByRefresh(t.Context(), newSession(0, "three").RefreshHash)
+			_, err = b.SessionBySecret(t.Context(), newSession(0, "three").SecretHash)
 			RequireCode(t, err, songspy.CodeNotFound)
 		},
 		"RotateSession_OfAnUnknownSessionIsNotFound": func(t *testing.T, b *fixture) {

@@ -12,7 +12,7 @@ import (
 )
 
 func watches() suite {
-	key := func(n byte) songspy.ViewerKey { return songspy.ViewerKey{n} }
+	key := func(n byte) songspy.ViewerHash { return songspy.ViewerHash{n} }
 	watch := func(n byte, users ...songspy.UserID) songspy.Watch {
 		return songspy.Watch{
 			Viewer: key(n), Source: "one", SignedIn: true, Users: users,
