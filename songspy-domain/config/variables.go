@@ -119,7 +119,7 @@ func unknownVariables(fields []field, environ map[string]string) (faults Faults,
 }
 
 // Warnings returns a warning for each variable in environ that nothing reads,
-// except those whose names are probably typing errors: Load rejects these.
+// except for probable typing errors: Load rejects these.
 func Warnings(environ map[string]string) []string {
 	_, warnings := unknownVariables(nil, environ)
 	return warnings

@@ -235,7 +235,8 @@ func (s *Service) Listening(ctx context.Context, self visibility.Self, a board.A
 	return s.board.Listening(v.Viewer, a, after, limit)
 }
 
-// List returns the first page of Listening for everyone: see board.Board.List.
+// ListeningAnswer returns the first page of Listening, rendered: see
+// board.Board.ListeningAnswer.
 func (s *Service) ListeningAnswer(ctx context.Context, self visibility.Self) (*board.Answer, []visibility.Seen[songspy.BoardEntry], error) {
 	v, err := s.viewer(ctx, self, "")
 	if err != nil {
