@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 
 	"github.com/songspy/songspy/songspy-domain/command"
 	"github.com/songspy/songspy/songspy-domain/config"
@@ -18,10 +19,14 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 
 	"github.com/songspy/songspy/songspy-api/internal/forward"
+	"github.com/songspy/songspy/songspy-api/internal/httpapi"
 )
 
 //go:embed openapi.yaml
 var contract []byte
+
+// parsedContract parses contract once.
+var parsedContract = sync.OnceValues(func() (*httpapi.Contract, error) { return httpapi.ParseContract(contract) })
 
 // version and commit are set by the linker; see telemetry.Version.
 var version, commit string

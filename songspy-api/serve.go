@@ -227,8 +227,12 @@ func (a *service) buildHandler(s settings) error {
 	if err != nil {
 		return err
 	}
+	rules, err := parsedContract()
+	if err != nil {
+		return err
+	}
 	a.handler, err = httpapi.New(httpapi.Options{
-		Contract: contract, Auth: authService, Linking: newLinking(s, users, apps, a.spotify, derived.authorizations), TrackIDs: ids, Board: a.board,
+		Contract: rules, Auth: authService, Linking: newLinking(s, users, apps, a.spotify, derived.authorizations), TrackIDs: ids, Board: a.board,
 		People: people.New(a.db, a.board, time.Now), Embeds: embeds.New(a.db, a.board), Webhooks: a.webhooks, Attention: a.attention,
 		Art: embeds.NewArt(nil, images, reachedAt, time.Now), Pictures: pictures.New(nil, images, reachedAt, time.Now),
 		Operator: operator.New(a.db, config.SeatsOf(apps), time.Now),

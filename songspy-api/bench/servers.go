@@ -133,11 +133,11 @@ func addViewer(ctx context.Context, db *store.Store) error {
 
 const sessionLife = 24 * time.Hour
 
-// readContract reads openapi.yaml from the repository's root or the module's folder.
-func readContract() ([]byte, error) {
+// readContract parses openapi.yaml from the repository's root or the module's folder.
+func readContract() (*httpapi.Contract, error) {
 	for _, path := range []string{"openapi.yaml", "songspy-api/openapi.yaml", "../openapi.yaml"} {
 		if spec, err := os.ReadFile(path); err == nil {
-			return spec, nil
+			return httpapi.ParseContract(spec)
 		}
 	}
 	return nil, fmt.Errorf("openapi.yaml was not found; run this in the root of the repository")
@@ -145,7 +145,7 @@ func readContract() ([]byte, error) {
 
 // serveBoard starts a server with the API's handler. Its board follows a fake change feed,
 // and db has the sessions and relations. It returns its address.
-func serveBoard(ctx context.Context, group *errgroup.Group, o options, contract []byte, db *store.Store, changes int) (string, error) {
+func serveBoard(ctx context.Context, group *errgroup.Group, o options, contract *httpapi.Contract, db *store.Store, changes int) (string, error) {
 	log := telemetry.NewLogger(os.Stderr, "info", "json")
 	authService, err := auth.New(auth.Options{
 		Keys: []auth.Key{{ID: "bench", Seed: bytes.Repeat([]byte("b"), 32)}}, SignUp: auth.SignUp{Policy: auth.PolicyOpen},

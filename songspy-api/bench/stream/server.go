@@ -247,11 +247,11 @@ func newBoard(ctx context.Context, group *errgroup.Group, o options) (live *boar
 	return live, handler, size, nil
 }
 
-// readContract reads openapi.yaml from the repository's root or a module's folder.
-func readContract() ([]byte, error) {
+// readContract parses openapi.yaml from the repository's root or a module's folder.
+func readContract() (*httpapi.Contract, error) {
 	for _, path := range []string{"songspy-api/openapi.yaml", "openapi.yaml", "../../openapi.yaml"} {
 		if spec, err := os.ReadFile(path); err == nil {
-			return spec, nil
+			return httpapi.ParseContract(spec)
 		}
 	}
 	return nil, fmt.Errorf("openapi.yaml was not found; run this in the root of the repository")

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -26,17 +27,34 @@ const Prefix = "/v1/songspy"
 type Client struct {
 	t        testing.TB
 	base     string
-	document *openapi3.T
-	router   routers.Router
+	document document
 	called   map[string]bool // operations that succeeded
 }
 
 // New returns a client of the service at base, which must keep the contract.
 func New(t testing.TB, base string, contract []byte) *Client {
 	t.Helper()
-	doc, err := openapi3.NewLoader().LoadFromData(contract)
+	parse, _ := parsed.LoadOrStore(string(contract), sync.OnceValues(func() (document, error) { return parse(contract) }))
+	doc, err := parse.(func() (document, error))()
 	if err != nil {
 		t.Fatal(err)
+	}
+	return &Client{t: t, base: base, document: doc, called: map[string]bool{}}
+}
+
+// document is a contract, which all clients share.
+type document struct {
+	*openapi3.T
+	router routers.Router
+}
+
+// parsed has the function that parses a contract once, by its text.
+var parsed sync.Map
+
+func parse(contract []byte) (document, error) {
+	doc, err := openapi3.NewLoader().LoadFromData(contract)
+	if err != nil {
+		return document{}, err
 	}
 	doc.Servers = nil // any address matches
 	for _, text := range []string{"text/html", "image/svg+xml", "image/jpeg"} {
@@ -44,10 +62,7 @@ func New(t testing.TB, base string, contract []byte) *Client {
 	}
 	openapi3filter.RegisterBodyDecoder("text/event-stream", decodeFirstEvent)
 	router, err := legacy.NewRouter(doc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &Client{t: t, base: base, document: doc, router: router, called: map[string]bool{}}
+	return document{doc, router}, err
 }
 
 // Base returns the address of the service.
@@ -143,7 +158,7 @@ func (c *Client) Call(method, path string, body any, header ...string) Response 
 // validate validates a request and its answer against the contract.
 func (c *Client) validate(r *http.Request, a Response) {
 	c.t.Helper()
-	route, params, err := c.router.FindRoute(r)
+	route, params, err := c.document.router.FindRoute(r)
 	if err != nil {
 		return // the contract lacks the route
 	}

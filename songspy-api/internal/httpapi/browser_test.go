@@ -3,7 +3,6 @@ package httpapi
 import (
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 
@@ -79,15 +78,7 @@ func TestCookies_AreNotSetForBearerClients(t *testing.T) {
 
 func TestRoutesThatChangeSomething_RejectCookiesOfOtherOrigins(t *testing.T) {
 	e := newTestServer(t)
-	spec, err := os.ReadFile("../../openapi.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	contract, err := parseContract(spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for key, rule := range contract.rules {
+	for key, rule := range testContract(t).rules {
 		if !rule.needsSession {
 			continue
 		}

@@ -25,8 +25,11 @@ import (
 // bodyLimit is the largest body of a request, in bytes.
 const bodyLimit = 64 << 10
 
-// contract holds the rules of openapi.yaml by route.
-type contract struct{ rules map[ruleKey]*rule }
+// Contract is openapi.yaml with its rules by route. Any number of handlers may share it.
+type Contract struct {
+	spec  []byte
+	rules map[ruleKey]*rule
+}
 
 // ruleKey names a route as Gin does: /users/:id/edit.
 type ruleKey struct{ method, path string }
@@ -94,8 +97,8 @@ func limitScopesOf(op *openapi3.Operation) ([]limitScope, error) {
 	return limits, nil
 }
 
-// parseContract parses and validates the OpenAPI document.
-func parseContract(spec []byte) (*contract, error) {
+// ParseContract parses and validates the OpenAPI document.
+func ParseContract(spec []byte) (*Contract, error) {
 	doc, err := openapi3.NewLoader().LoadFromData(spec)
 	if err != nil {
 		return nil, fmt.Errorf("read the contract: %w", err)
@@ -103,7 +106,7 @@ func parseContract(spec []byte) (*contract, error) {
 	if err := doc.Validate(context.Background()); err != nil {
 		return nil, fmt.Errorf("the contract is not valid: %w", err)
 	}
-	c := &contract{rules: map[ruleKey]*rule{}}
+	c := &Contract{spec: spec, rules: map[ruleKey]*rule{}}
 	ginPath := strings.NewReplacer("{", ":", "}", "")
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
@@ -132,11 +135,11 @@ func parseContract(spec []byte) (*contract, error) {
 }
 
 // rule returns the rule of the request's route; nil if the contract lacks the route.
-func (c *contract) rule(gc *gin.Context) *rule {
+func (c *Contract) rule(gc *gin.Context) *rule {
 	return c.rules[ruleKey{gc.Request.Method, gc.FullPath()}]
 }
 
-func (c *contract) takesSession(gc *gin.Context) bool {
+func (c *Contract) takesSession(gc *gin.Context) bool {
 	r := c.rule(gc)
 	return r != nil && r.takesSession
 }
@@ -144,7 +147,7 @@ func (c *contract) takesSession(gc *gin.Context) bool {
 // enforceContract rejects requests that violate the contract, and sets a deadline for
 // the others, so that they end even if the database hangs. Cheap routes need neither.
 func (s *server) enforceContract(c *gin.Context) {
-	rule := s.contract.rule(c)
+	rule := s.opts.Contract.rule(c)
 	if rule == nil || rule.isCheap() {
 		return
 	}

@@ -89,13 +89,13 @@ func (s *server) writeFault(c *gin.Context, err error) {
 		return
 	}
 	// The page would answer header fields that are too large with the same error.
-	if rule := s.contract.rule(c); rule != nil && rule.isNavigation && status != http.StatusRequestHeaderFieldsTooLarge {
+	if rule := s.opts.Contract.rule(c); rule != nil && rule.isNavigation && status != http.StatusRequestHeaderFieldsTooLarge {
 		c.Header("Location", "/?error="+string(fault.Code))
 		c.AbortWithStatus(http.StatusFound)
 		return
 	}
 	setRetryAfter(c.Writer.Header(), status, songspy.RetryAfterOf(err))
-	if status == http.StatusUnauthorized && s.contract.takesSession(c) {
+	if status == http.StatusUnauthorized && s.opts.Contract.takesSession(c) {
 		c.Header("WWW-Authenticate", `Bearer realm="songspy"`)
 	}
 	c.AbortWithStatusJSON(status, FaultAnswer{Result: ERROR, Error: fault})

@@ -271,7 +271,7 @@ func TestFaults_OfDisconnectedClientsAreNotLogged(t *testing.T) {
 			cancel()
 		}
 		log := &syncBuffer{}
-		s := &server{opts: Options{Log: telemetry.NewLogger(log, "debug", "json")}, contract: &contract{}}
+		s := &server{opts: Options{Contract: &Contract{}, Log: telemetry.NewLogger(log, "debug", "json")}}
 		c, _ := gin.CreateTestContext(httptest.NewRecorder())
 		c.Request = httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
 		s.writeFault(c, fmt.Errorf("reading: %w", context.Canceled))

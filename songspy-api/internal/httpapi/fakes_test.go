@@ -44,6 +44,24 @@ type testServer struct {
 	secrets []string
 }
 
+var parseTestContract = sync.OnceValues(func() (*Contract, error) {
+	spec, err := os.ReadFile("../../openapi.yaml")
+	if err != nil {
+		return nil, err
+	}
+	return ParseContract(spec)
+})
+
+// testContract returns the contract, which all tests share.
+func testContract(t *testing.T) *Contract {
+	t.Helper()
+	c, err := parseTestContract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // newTestServer starts a server; change may change its options. When the test ends, it
 // fails if the log holds a secret.
 func newTestServer(t *testing.T, change ...func(*Options, *fakeBackend)) *testServer {
@@ -51,10 +69,7 @@ func newTestServer(t *testing.T, change ...func(*Options, *fakeBackend)) *testSe
 	h := &fakeBackend{users: map[songspy.UserID]songspy.User{}, links: map[songspy.UserID]songspy.Link{}, sessions: map[int64]songspy.Session{}}
 	e := &testServer{fakeBackend: h, log: &syncBuffer{}, secrets: []string{googleToken, spotifyCode, annsMail}}
 	log := telemetry.NewLogger(e.log, "debug", "json")
-	spec, err := os.ReadFile("../../openapi.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	contract := testContract(t)
 	authService, err := auth.New(auth.Options{
 		Google: h, OpenID: fakeOpenID{}, Attempts: h, Users: signInUsers{h}, Sessions: h, Keys: []auth.Key{{ID: "k", Seed: bytes.Repeat([]byte("k"), 32)}},
 		Issuer: "http://songspy.test", TokenLife: time.Hour, SessionLife: 24 * time.Hour, SessionMaxLife: 48 * time.Hour,
@@ -69,7 +84,7 @@ func newTestServer(t *testing.T, change ...func(*Options, *fakeBackend)) *testSe
 	}
 	live := board.New(board.Options{Feed: h, Render: testIDs.BoardRenderer("http://songspy.test"), RenderList: RenderList, RenderLive: RenderLive, StreamsPerAccount: 2, Now: time.Now, Log: log})
 	o := Options{
-		Contract: spec, Auth: authService, TrackIDs: testIDs, Board: live, Users: h, Links: h, History: h, Mailboxes: h, PublicURL: "http://songspy.test",
+		Contract: contract, Auth: authService, TrackIDs: testIDs, Board: live, Users: h, Links: h, History: h, Mailboxes: h, PublicURL: "http://songspy.test",
 		Linking:         linking.New(linking.Options{Apps: []linking.App{{Spotify: h}}, Links: h, RedirectURLs: []string{"https://fe.test/callback"}, Now: time.Now}),
 		ReadinessChecks: []ReadinessCheck{{Name: "backend", Run: func(context.Context) error { return h.failure() }}},
 		People:          people.New(nil, live, time.Now), Site: site,
@@ -99,7 +114,7 @@ func newTestServer(t *testing.T, change ...func(*Options, *fakeBackend)) *testSe
 			}
 		}
 	})
-	e.base, e.Client = server.URL, contracttest.New(t, server.URL, spec)
+	e.base, e.Client = server.URL, contracttest.New(t, server.URL, contract.spec)
 	return e
 }
 

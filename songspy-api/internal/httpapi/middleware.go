@@ -46,7 +46,7 @@ func (s *server) observe(c *gin.Context) {
 	if route == "" {
 		method, route = "other", "other" // unknown paths must not add metric series
 	}
-	rule := s.contract.rule(c)
+	rule := s.opts.Contract.rule(c)
 	if rule == nil || !rule.streams || status >= http.StatusBadRequest {
 		s.requestDuration.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
 	} // else: how long a page is open is no duration of a request

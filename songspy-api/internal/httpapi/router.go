@@ -80,8 +80,7 @@ type Asset struct {
 
 // Options configures the handler.
 type Options struct {
-	// Contract is openapi.yaml.
-	Contract  []byte
+	Contract  *Contract
 	Auth      *auth.Service
 	Linking   *linking.Service
 	Board     *board.Board
@@ -127,7 +126,6 @@ const defaultRequestTimeout = 30 * time.Second
 // server implements StrictServerInterface, the generated interface of the handlers.
 type server struct {
 	opts            Options
-	contract        *contract
 	addressLimits   addressLimiter
 	userLimits      map[limitScope]*limiter[songspy.UserID]
 	refusedOrigins  refusedOrigins
@@ -136,18 +134,14 @@ type server struct {
 	crossOrigin     *http.CrossOriginProtection // for requests with a session cookie
 }
 
-// New returns the handler of the public address. It returns an error if the contract
-// is invalid, or if a trusted proxy is not an address.
+// New returns the handler of the public address. It returns an error if an address
+// in the options is none.
 func New(o Options) (http.Handler, error) {
-	contract, err := parseContract(o.Contract)
-	if err != nil {
-		return nil, err
-	}
 	if o.RequestTimeout <= 0 {
 		o.RequestTimeout = defaultRequestTimeout
 	}
 	s := &server{
-		opts: o, contract: contract,
+		opts:          o,
 		addressLimits: newAddressLimiter(o.SignInsPerMinute),
 		userLimits: map[limitScope]*limiter[songspy.UserID]{
 			limitWrites: newLimiter[songspy.UserID](o.WritesPerMinute), limitLinkings: newLimiter[songspy.UserID](o.LinkingsPerMinute),
@@ -219,7 +213,7 @@ func (s *server) routes(engine *gin.Engine) {
 			s.writeFault(c, &songspy.Error{Code: songspy.CodeInvalid})
 		},
 	})
-	engine.GET("/openapi.yaml", serveAsset(Asset{ContentType: "application/yaml; charset=utf-8", Body: s.opts.Contract}))
+	engine.GET("/openapi.yaml", serveAsset(Asset{ContentType: "application/yaml; charset=utf-8", Body: s.opts.Contract.spec}))
 	for _, a := range s.opts.Assets {
 		engine.GET(a.Path, serveAsset(a))
 	}

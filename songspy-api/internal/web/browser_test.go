@@ -62,6 +62,15 @@ const (
 		`<circle cx="150" cy="150" r="88" fill="hsl(%d,60%%,82%%)"/><rect x="%d" width="%d" height="300" fill="hsl(%d,45%%,30%%)"/></svg>`
 )
 
+// parseContract parses the contract once.
+var parseContract = sync.OnceValues(func() (*httpapi.Contract, error) {
+	spec, err := os.ReadFile("../../openapi.yaml")
+	if err != nil {
+		return nil, err
+	}
+	return httpapi.ParseContract(spec)
+})
+
 func newPageTest(t *testing.T, entries ...songspy.BoardEntry) *pageTest {
 	t.Helper()
 	chromiumtest.Require(t, browser, "the page in a browser")
@@ -73,7 +82,7 @@ func newPageTest(t *testing.T, entries ...songspy.BoardEntry) *pageTest {
 	for i := range s.feed.entries {
 		s.feed.entries[i].Track.ImageURL = strings.Replace(s.feed.entries[i].Track.ImageURL, "HERE", s.url, 1)
 	}
-	contract, err := os.ReadFile("../../openapi.yaml")
+	contract, err := parseContract()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"sync"
 	texttemplate "text/template"
 	"time"
 )
@@ -69,10 +70,22 @@ type Site struct {
 	policy    string
 }
 
-// New reads the bundled files. pictures are URLs whose origins may serve images, such as
-// that of a simulated Spotify.
+// New returns the page. pictures are URLs whose origins may serve images, such as that of a
+// simulated Spotify.
 func New(pictures ...string) (*Site, error) {
-	s := &Site{files: map[string]File{}, root: map[string]File{}, templates: map[string]*template.Template{}, policy: policy(pictures)}
+	b, err := bundle()
+	if err != nil {
+		return nil, err
+	}
+	s := *b
+	s.policy = policy(pictures)
+	return &s, nil
+}
+
+// bundle reads and compresses the bundled files once. It returns a Site without a policy,
+// whose maps do not change.
+var bundle = sync.OnceValues(func() (*Site, error) {
+	s := &Site{files: map[string]File{}, root: map[string]File{}, templates: map[string]*template.Template{}}
 	hash := sha256.New()
 	err := fs.WalkDir(files, "page", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -102,7 +115,7 @@ func New(pictures ...string) (*Site, error) {
 		}
 	}
 	return s, s.addRootFiles()
-}
+})
 
 // contentTypes are the media types of the files, by extension.
 var contentTypes = map[string]string{
