@@ -86,7 +86,7 @@ func newTestAPI(t *testing.T, engine string, more ...string) *testAPI {
 		t.Fatal(err)
 	}
 	handler = s.Handler()
-	w := &testAPI{sim: s, log: &syncBuffer{}, env: environment(t, storetest.New(t, engine).URL, providers.URL)}
+	w := &testAPI{sim: s, log: &syncBuffer{}, env: environment(t, storetest.Migrated(t, engine).URL, providers.URL)}
 	for i := 0; i < len(more); i += 2 {
 		w.env[more[i]] = more[i+1]
 	}

@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +20,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/config"
 	"github.com/songspy/songspy/songspy-domain/spotify"
 	"github.com/songspy/songspy/songspy-domain/store"
+	"github.com/songspy/songspy/songspy-domain/store/storetest"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
@@ -70,7 +70,7 @@ func (b *logBuffer) Write(p []byte) (int, error) {
 // newSimWorld must be called in a synctest bubble.
 func newSimWorld(t *testing.T, o sim.Options) *simWorld {
 	t.Helper()
-	w := &simWorld{t: t, dbPath: filepath.Join(t.TempDir(), "songspy.db"), log: &logBuffer{}, changeInterval: 2 * time.Second}
+	w := &simWorld{t: t, dbPath: storetest.Migrated(t, storetest.SQLite).Path(), log: &logBuffer{}, changeInterval: 2 * time.Second}
 	o.Observe = func(c sim.Call) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -81,9 +81,6 @@ func newSimWorld(t *testing.T, o sim.Options) *simWorld {
 		t.Fatal(err)
 	}
 	w.db = w.openStore()
-	if err := w.db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	for person := range w.sim.People() {
 		u, _, err := w.db.SignIn(t.Context(), songspy.GoogleProfile{Subject: fmt.Sprint(person)}, songspy.AudienceEveryone)
 		if err != nil || u.ID != userOf(person) {

@@ -1,13 +1,10 @@
 package spotify_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,6 +16,7 @@ import (
 	allowance "github.com/songspy/songspy/songspy-domain/quota"
 	"github.com/songspy/songspy/songspy-domain/spotify"
 	"github.com/songspy/songspy/songspy-domain/store"
+	"github.com/songspy/songspy/songspy-domain/store/storetest"
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
@@ -36,18 +34,7 @@ func newProcessGroup(t *testing.T, o sim.Options) *processGroup {
 	b := &processGroup{sim: newSim(t, o)}
 	token, _ := b.sim.SpotifyTokens(0)
 	b.token = songspy.Secret(token)
-	db, err := store.Open(t.Context(), store.Options{
-		URL: "sqlite:" + filepath.Join(t.TempDir(), "breakers.db"), SealKeys: []store.SealKey{{ID: "k", Key: bytes.Repeat([]byte("k"), 32)}},
-		Logger: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	b.db = db
+	b.db = storetest.Open(t, storetest.SQLite)
 	return b
 }
 

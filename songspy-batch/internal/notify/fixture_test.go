@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +17,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/store"
+	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
 // fixture is a real database and records what replicas of the job send over fake
@@ -37,11 +37,8 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	h := &fixture{t: t, dbPath: filepath.Join(t.TempDir(), "songspy.db"), sendError: func(Message) error { return nil }}
+	h := &fixture{t: t, dbPath: storetest.Migrated(t, storetest.SQLite).Path(), sendError: func(Message) error { return nil }}
 	h.db = h.openStore()
-	if err := h.db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	return h
 }
 

@@ -89,8 +89,7 @@ func (b *fixture) sql(t *testing.T) *sql.DB {
 		return b.rawDB
 	}
 	if b.db.Engine == SQLite {
-		path := strings.TrimPrefix(b.db.URL, "sqlite:")
-		b.rawDB = value[*sql.DB](t)(sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)&_inttotime=1&_time_integer_format=unix_micro"))
+		b.rawDB = value[*sql.DB](t)(sql.Open("sqlite", b.db.Path()+"?_pragma=busy_timeout(10000)&_inttotime=1&_time_integer_format=unix_micro"))
 	} else {
 		b.rawDB = value[*sql.DB](t)(sql.Open("pgx", b.db.direct))
 	}

@@ -43,13 +43,15 @@ type Database struct {
 	direct string
 }
 
+// Path returns the path of the file of a SQLite database.
+func (d Database) Path() string { return strings.TrimPrefix(d.URL, "sqlite:") }
+
 // New creates an empty database, which is deleted with the test. Postgres needs a
 // Server.
 func New(t testing.TB, engine string) Database {
 	t.Helper()
 	if engine == SQLite {
-		url := "sqlite:" + filepath.Join(t.TempDir(), "songspy.db")
-		return Database{engine, url, url}
+		return newSQLite(filepath.Join(t.TempDir(), "songspy.db"))
 	}
 	d, name := newSchema(t, engine)
 	t.Cleanup(func() { dropSchema(t, name, engine) })
@@ -203,11 +205,7 @@ func (d Database) Open(t testing.TB, changes ...func(*store.Options)) *store.Sto
 // Open opens a migrated store on an empty database of the engine.
 func Open(t testing.TB, engine string) *store.Store {
 	t.Helper()
-	s := New(t, engine).Open(t)
-	if err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return Migrated(t, engine).Open(t)
 }
 
 // RequireCode fails the test unless err has the code.

@@ -22,7 +22,6 @@ type Pool struct {
 	engine string
 	mu     sync.Mutex
 	idle   []pooled
-	file   []byte // a migrated SQLite database
 }
 
 // pooled is a migrated schema that no test uses.
@@ -48,7 +47,7 @@ func NewPool(t testing.TB, engine string) *Pool {
 func (p *Pool) Get(t testing.TB) Database {
 	t.Helper()
 	if p.engine == SQLite {
-		return p.copySQLite(t)
+		return copySQLite(t)
 	}
 	s, ok := p.take()
 	if !ok {
@@ -76,7 +75,9 @@ func (p *Pool) create(t testing.TB) pooled {
 	t.Helper()
 	s := pooled{}
 	s.Database, s.name = newSchema(t, p.engine)
-	migrate(t, s.Database)
+	if err := migrate(t.Context(), s.Database); err != nil {
+		t.Fatal(err)
+	}
 	withServer(t, func(ctx context.Context, conn *pgx.Conn) error {
 		if _, err := conn.Exec(ctx, strings.ReplaceAll(`CREATE SCHEMA NAME_rows;
 			DO $do$ DECLARE name text; filled boolean; BEGIN
@@ -133,45 +134,60 @@ const fingerprintQuery = `SELECT md5(COALESCE(string_agg(part, ',' ORDER BY part
 	UNION ALL SELECT xmlserialize(CONTENT query_to_xml(format('SELECT version_id FROM %I.goose_db_version', $1::text), false, false, '') AS text)
 	UNION ALL SELECT array_to_string(s.setconfig, ' ') FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole WHERE r.rolname = $1) parts`
 
-// copySQLite returns a copy of a migrated file.
-func (p *Pool) copySQLite(t testing.TB) Database {
+// Migrated returns a migrated database without users for one test. On SQLite that costs
+// one migration for all tests of a program.
+func Migrated(t testing.TB, engine string) Database {
 	t.Helper()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.file == nil {
-		d := New(t, SQLite)
-		migrate(t, d)
-		content, err := os.ReadFile(strings.TrimPrefix(d.URL, "sqlite:"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if wal, err := os.Stat(strings.TrimPrefix(d.URL, "sqlite:") + "-wal"); err == nil && wal.Size() > 0 {
-			t.Fatal("the migrated database still has a write-ahead log")
-		}
-		p.file = content
+	if engine == SQLite {
+		return copySQLite(t)
 	}
-	path := filepath.Join(t.TempDir(), "songspy.db")
-	f, err := os.OpenFile(filepath.Clean(path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
+	d := New(t, engine)
+	if err := migrate(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
-	_, err = f.Write(p.file)
-	if err := errors.Join(err, f.Close()); err != nil {
-		t.Fatal(err)
-	}
-	return Database{SQLite, "sqlite:" + path, "sqlite:" + path}
+	return d
 }
 
-// migrate migrates a database and closes it.
-func migrate(t testing.TB, d Database) {
+// copySQLite returns a copy of a migrated file.
+func copySQLite(t testing.TB) Database {
 	t.Helper()
-	s, err := store.Open(t.Context(), d.options())
+	content, err := migratedSQLite()
+	path := filepath.Join(t.TempDir(), "songspy.db")
+	if err == nil {
+		err = os.WriteFile(path, content, 0o600)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(s.Migrate(t.Context()), s.Close()); err != nil {
-		t.Fatal(err)
+	return newSQLite(path)
+}
+
+func newSQLite(path string) Database { return Database{SQLite, "sqlite:" + path, "sqlite:" + path} }
+
+// migratedSQLite returns the bytes of a migrated database.
+var migratedSQLite = sync.OnceValues(func() (content []byte, err error) {
+	dir, err := os.MkdirTemp("", "songspy-migrated-")
+	if err != nil {
+		return nil, err
 	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	path := filepath.Join(dir, "songspy.db")
+	if err := migrate(context.Background(), newSQLite(path)); err != nil {
+		return nil, err
+	}
+	if wal, err := os.Stat(path + "-wal"); err == nil && wal.Size() > 0 {
+		return nil, errors.New("the migrated database still has a write-ahead log")
+	}
+	return os.ReadFile(filepath.Clean(path))
+})
+
+// migrate migrates a database and closes it.
+func migrate(ctx context.Context, d Database) error {
+	s, err := store.Open(ctx, d.options())
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Migrate(ctx), s.Close())
 }
 
 // withServer runs a function with a connection of the server's own role.
