@@ -43,7 +43,7 @@ type Feed interface {
 	// Changes returns up to limit changes with numbers above after, in order.
 	Changes(ctx context.Context, after int64, limit int) ([]songspy.Change, error)
 	// WaitForChange returns when there may be changes after the given one, or after
-	// about a second.
+	// about 750 ms, so that a reader catches up at least once a second.
 	WaitForChange(ctx context.Context, after int64) error
 }
 

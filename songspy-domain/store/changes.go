@@ -11,7 +11,7 @@ import (
 )
 
 // changeWaitMax limits how long WaitForChange waits.
-const changeWaitMax = time.Second
+const changeWaitMax = 750 * time.Millisecond
 
 // publishChanges adds one numbered change for each user to the change feed,
 // which tells other processes to read the user again. It must be the last
@@ -37,6 +37,9 @@ func (s *Store) publishChanges(tx *gorm.DB, kind songspy.ChangeKind, ids ...song
 	}
 	type row = songspy.Change
 	r := &rowset{}
+	if tx, ok := conn.(*txPool); ok {
+		tx.changes = append(tx.changes, changes...)
+	}
 	addColumn(r, changes, "number", "bigint", func(c *row) int64 { return c.Number })
 	addColumn(r, changes, "user_id", "bigint", func(c *row) int64 { return int64(c.UserID) })
 	addColumn(r, changes, "kind", "text", func(c *row) string { return string(c.Kind) })
@@ -71,7 +74,7 @@ func (s *Store) FeedBounds(ctx context.Context) (oldest, last int64, err error) 
 }
 
 // WaitForChange returns nil as soon as the number of the last change differs
-// from after, and after about a second even if it does not. It returns the
+// from after, and within a second even if it does not. It returns the
 // context's error when the context ends, and CodeUnavailable if the store is
 // closed or the database does not respond.
 func (s *Store) WaitForChange(ctx context.Context, after int64) error {

@@ -26,6 +26,7 @@ type dbPool struct {
 	pool
 	db         *sql.DB
 	onRecorded atomic.Pointer[func(songspy.RecordedCounts)]
+	onChanges  atomic.Pointer[func([]songspy.Change)]
 }
 
 // BeginTx implements gorm.ConnPoolBeginner.
@@ -43,11 +44,16 @@ type txPool struct {
 	tx       *sql.Tx
 	parent   *dbPool
 	recorded txRecorded
+	changes  []songspy.Change
 }
 
-// Commit implements gorm.TxCommitter. It reports what the transaction recorded.
+// Commit implements gorm.TxCommitter. It reports what the transaction recorded. It reports
+// published changes even after an error, because the database may have committed them.
 func (p *txPool) Commit() error {
 	err := p.tx.Commit()
+	if callback := p.parent.onChanges.Load(); callback != nil && len(p.changes) > 0 {
+		(*callback)(p.changes)
+	}
 	if callback := p.parent.onRecorded.Load(); err == nil && callback != nil && len(p.recorded.Plays)+len(p.recorded.Gaps) > 0 {
 		(*callback)(songspy.RecordedCounts(p.recorded))
 	}
@@ -150,6 +156,11 @@ func cleanText(s string) string {
 // numbers of plays and gaps that the transaction added; each play and gap is
 // counted once. fn must be quick and safe for concurrent use.
 func (s *Store) OnRecorded(fn func(songspy.RecordedCounts)) { s.pool.onRecorded.Store(&fn) }
+
+// OnChanges sets a function that is called after each commit with the changes that the
+// transaction published, before the function that made them returns. So this process need
+// not wait for the change feed. fn must be quick and safe for concurrent use.
+func (s *Store) OnChanges(fn func([]songspy.Change)) { s.pool.onChanges.Store(&fn) }
 
 // txRecorded counts what one transaction records.
 type txRecorded songspy.RecordedCounts

@@ -93,7 +93,7 @@ func (f *Feed) WaitForChange(ctx context.Context, after int64) error {
 	f.mu.Unlock()
 	select {
 	case <-wake:
-	case <-time.After(time.Second):
+	case <-time.After(750 * time.Millisecond):
 	case <-ctx.Done():
 	}
 	return ctx.Err()

@@ -25,6 +25,23 @@ func feed() suite {
 			same(t, "only the first", len(value[[]songspy.Change](t)(b.Changes(t.Context(), 0, 1))), 1)
 			same(t, "none after the last", b.changesAfter(t, 2), []string(nil))
 		},
+		"OnChanges_ReportsPublishedChangesBeforeTheirFunctionReturns": func(t *testing.T, b *fixture) {
+			one, two := b.newUser(t).ID, b.newUser(t).ID
+			number := b.lastChange(t)
+			var reported []songspy.Change
+			b.OnChanges(func(c []songspy.Change) {
+				same(t, "the number of the last change, when it is reported", b.lastChange(t), c[len(c)-1].Number) // it is committed
+				reported = append(reported, c...)
+			})
+			must(t, b.Block(t.Context(), one, two))
+			same(t, "reported", len(reported), 2)
+			session := value[songspy.Session](t)(b.CreateSession(t.Context(), newSession(one, "one")))
+			same(t, "reported of a sign-in", len(reported), 2)
+			must(t, b.RevokeFamily(t.Context(), session.Family, songspy.ActorSelf))
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), two))
+			RequireCode(t, b.Block(t.Context(), one, two), songspy.CodeNotFound) // rolled back
+			same(t, "reported", reported, value[[]songspy.Change](t)(b.Changes(t.Context(), number, 10)))
+		},
 		"PruneChanges_KeepsTheLastChange": func(t *testing.T, b *fixture) {
 			for range 3 {
 				b.newLinkedUser(t)

@@ -11,6 +11,13 @@ import (
 func users() suite {
 	profile := songspy.GoogleProfile{Subject: "google-sub", Name: "Ada", PictureURL: "https://g.example/ada"}
 	return suite{
+		"IDs_OfErasedUsersAreNotGivenAgain": func(t *testing.T, b *fixture) { // caches keep relations by id
+			erased := b.newUser(t)
+			value[songspy.Erasure](t)(b.EraseUser(t.Context(), erased.ID))
+			if next := b.newUser(t); next.ID <= erased.ID {
+				t.Errorf("the next user has the id %d, the erased one had %d", next.ID, erased.ID)
+			}
+		},
 		"SignIn_CreatesAUserOnce": func(t *testing.T, b *fixture) {
 			first, linked, err := b.SignIn(t.Context(), profile, songspy.AudienceFollowers)
 			must(t, err)
