@@ -376,7 +376,7 @@ func TestBoard_HasTheFieldsOfTheOriginalFrontend(t *testing.T) {
 	if string(a.Data) != want {
 		t.Errorf("answered\n%s, want\n%s", a.Data, want)
 	}
-	if at := regexp.MustCompile(`"serverTime":"([^"]+)"\}$`).FindSubmatch(a.Body); at == nil {
+	if at := regexp.MustCompile(`^\{"serverTime":"([^"]+)",`).FindSubmatch(a.Body); at == nil {
 		t.Errorf("the board has no serverTime: %s", a.Body)
 	} else if answeredAt, err := time.Parse(timeLayout, string(at[1])); err != nil || time.Since(answeredAt).Abs() > time.Minute {
 		t.Errorf("serverTime is %s, error %v", at[1], err)

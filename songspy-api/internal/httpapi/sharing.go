@@ -70,8 +70,7 @@ func (s *server) PreviewMySharing(ctx context.Context, r PreviewMySharingRequest
 	if err != nil {
 		return nil, userGone(err)
 	}
-	body, tail := boardBody(p.Board, s.opts.Now())
-	answer := previewAnswer{Board: slices.Concat(body, tail)}
+	answer := previewAnswer{Board: slices.Concat(boardBody(p.Board, s.opts.Now()))}
 	var profileAnswer any = FaultAnswer{Result: ERROR, Error: hiddenProfile}
 	if p.Profile != nil {
 		profileAnswer = ProfileAnswer{Result: SUCCESS, Data: profile(*p.Profile)}

@@ -61,23 +61,24 @@ func (a boardAnswer) VisitListCurrentPlayingResponse(w http.ResponseWriter) erro
 		return nil
 	}
 	h["Content-Type"] = contentTypeJSON
-	body, tail := boardBody(a.answer, a.answeredAt)
-	h["Content-Length"] = []string{strconv.Itoa(len(body) + len(tail))}
+	head, body := boardBody(a.answer, a.answeredAt)
+	h["Content-Length"] = []string{strconv.Itoa(len(head) + len(body))}
 	w.WriteHeader(http.StatusOK)
-	if _, err := w.Write(body); err != nil {
+	if _, err := w.Write(head); err != nil {
 		return err
 	}
-	_, err := w.Write(tail)
+	_, err := w.Write(body)
 	return err
 }
 
-// boardBody returns the two parts of the answer. The page is an object: serverTime
-// replaces its closing brace.
-func boardBody(answer *board.Answer, answeredAt time.Time) (body, tail []byte) {
-	tail = make([]byte, 0, 64)
-	tail = append(tail, `,"serverTime":`...)
-	tail = answeredAt.UTC().AppendFormat(tail, `"`+timeLayout+`"`)
-	return answer.Body[:len(answer.Body)-1], append(tail, '}')
+// boardBody returns the two parts of the body. The answer is an object: serverTime
+// becomes its first field. net/http sends a short first part together with the header; a
+// short last part would be one more packet.
+func boardBody(answer *board.Answer, answeredAt time.Time) (head, body []byte) {
+	head = make([]byte, 0, 64)
+	head = append(head, `{"serverTime":`...)
+	head = answeredAt.UTC().AppendFormat(head, `"`+timeLayout+`"`)
+	return append(head, ','), answer.Body[1:]
 }
 
 // TrackIDs makes the track ids of the contract: one for each user and track. The id of
