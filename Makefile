@@ -31,7 +31,7 @@ images: ## build the images of docker-compose.yml, labelled with version and com
 	@VERSION="$(VERSION)" COMMIT="$(COMMIT)" docker compose build
 
 # The tests in WALLCLOCK measure wall-clock time, so they run alone, after all others.
-WALLCLOCK := ^(TestReplicasCoverForEachOther|TestReplicas_HideAUserWithinASecond|TestReplicas_StreamsEndWhatTheyShowWithinASecond)$$
+WALLCLOCK := ^(TestReplicasCoverForEachOther|TestReplicas_HideAUserWithinASecond|TestReplicas_RefuseEndedSessionsAndBlockedUsersWithinASecond|TestReplicas_StreamsEndWhatTheyShowWithinASecond)$$
 # These packages run the built programs, whose sources Go's test cache does not track. `make race` skips them.
 RUN_PROGRAMS := songspy-api/journey songspy-sim/up
 # CI sets COUNT to nothing: then results of packages that did not change come from Go's test cache.

@@ -83,6 +83,68 @@ func TestReplicas_HideAUserWithinASecond(t *testing.T) {
 	}
 }
 
+// This test measures wall-clock time, so the Makefile runs it alone.
+func TestReplicas_RefuseEndedSessionsAndBlockedUsersWithinASecond(t *testing.T) {
+	w := newTestAPI(t, storetest.Postgres, "SONGSPY_WRITES_PER_MINUTE", "0", "SONGSPY_SIGN_INS_PER_MINUTE", "0")
+	replicas := []*contracttest.Client{w.Client, w.newReplica(t)}
+	ann, bob := w.signIn(t, 0), w.signIn(t, 1)
+	w.share(t, ann, map[string]any{"now": "everyone"})
+	w.play(t, ann, "A song")
+	// sees reports whether the replica shows Ann to Bob. It also keeps what it read of Bob in
+	// memory.
+	sees := func(r *contracttest.Client) bool {
+		return strings.Contains(string(r.Call("GET", prefix+"/listening", nil, bob.bearer()...).Data), ann.handle())
+	}
+	everywhere := func(holds func(*contracttest.Client) bool) func() bool {
+		return func() bool {
+			return !slices.ContainsFunc(replicas, func(r *contracttest.Client) bool { return !holds(r) })
+		}
+	}
+	took := map[string][]time.Duration{}
+	// measure calls act at the first replica, which must show its effect at once, and measures
+	// when the other one does.
+	measure := func(what, method, path string, by signedIn, holds func(*contracttest.Client) bool) {
+		t.Helper()
+		began := time.Now()
+		w.wantStatus(t, w.Call(method, prefix+path, nil, by.bearer()...), 200, "")
+		if !holds(replicas[0]) {
+			t.Errorf("%s: the same replica still answers as before", what)
+		}
+		for !holds(replicas[1]) {
+			if time.Since(began) > 20*time.Second {
+				t.Fatalf("%s: the other replica still answers as before", what)
+			}
+		}
+		took[what] = append(took[what], time.Since(began))
+	}
+	blocked := func(r *contracttest.Client) bool { return !sees(r) }
+	refused := func(r *contracttest.Client) bool {
+		return r.Call("GET", prefix+"/listening?audience=following", nil, bob.bearer()...).Status == 401
+	}
+	w.share(t, ann, map[string]any{"findable": true})
+	w.share(t, bob, map[string]any{"findable": true})
+	const rounds = 40
+	for range rounds {
+		w.eventually(t, "Ann at both replicas", everywhere(sees))
+		measure("block", "PUT", "/people/"+bob.handle()+"/block", ann, blocked)
+		measure("unblock", "DELETE", "/people/"+bob.handle()+"/block", ann, sees)
+		measure("logout", "POST", "/logout", bob, refused)
+		bob = w.signIn(t, 1)
+		w.eventually(t, "Bob at both replicas", everywhere(func(r *contracttest.Client) bool { return !refused(r) }))
+		measure("end of all sessions", "DELETE", "/me/sessions", bob, refused)
+		bob = w.signIn(t, 1)
+	}
+	w.eventually(t, "Bob at both replicas", everywhere(sees))
+	measure("erasure", "DELETE", "/me", bob, refused)
+	for what, times := range took {
+		slices.Sort(times)
+		t.Logf("%s, until the other replica shows it: median %v, longest %v", what, times[len(times)/2], times[len(times)-1])
+		if longest := times[len(times)-1]; longest > time.Second {
+			t.Errorf("%s: it took %v, want at most 1 s", what, longest)
+		}
+	}
+}
+
 var replicasStreams = flag.Int("replicas.streams", 200, "how many streams are open in TestReplicas_StreamsEndWhatTheyShowWithinASecond")
 
 // liveStream is an open stream of the topic window.

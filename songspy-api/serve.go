@@ -34,6 +34,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/operator"
 	"github.com/songspy/songspy/songspy-api/internal/people"
 	"github.com/songspy/songspy/songspy-api/internal/pictures"
+	"github.com/songspy/songspy/songspy-api/internal/viewercache"
 	"github.com/songspy/songspy/songspy-api/internal/web"
 	"github.com/songspy/songspy/songspy-api/internal/webhook"
 )
@@ -182,13 +183,15 @@ func (a *service) buildHandler(s settings) error {
 	if err != nil {
 		return err
 	}
+	viewers := viewercache.New(time.Now)
+	a.db.OnChanges(viewers.Apply)
 	o := auth.Options{
 		Google: google.New(google.Config{
 			UserinfoURL: s.Google.UserinfoURL, TokeninfoURL: s.Google.TokeninfoURL, Audiences: s.Google.ClientIDs,
 		}),
 		Users: users, Sessions: users, Attempts: a.db,
 		Keys: signing, Issuer: s.PublicURL, TokenLife: s.TokenLife, SessionLife: s.SessionLife, SessionMaxLife: s.SessionMaxLife,
-		Audience: songspy.Audience(s.DefaultAudience), SignUp: signUp, Operators: operators, Now: time.Now, Log: a.log,
+		Audience: songspy.Audience(s.DefaultAudience), SignUp: signUp, Operators: operators, Viewers: viewers, Now: time.Now, Log: a.log,
 	}
 	if s.Google.ClientSecret != "" {
 		o.OpenID = google.NewOpenID(google.OpenIDConfig{
@@ -205,7 +208,7 @@ func (a *service) buildHandler(s settings) error {
 	}
 	a.board = board.New(board.Options{
 		Feed: a.db, Render: ids.BoardRenderer(s.PublicURL), RenderList: httpapi.RenderList, RenderLive: httpapi.RenderLive, Now: time.Now, Log: a.log,
-		StreamsPerAccount: s.StreamsPerAccount, StreamsPerAddress: s.StreamsPerAddress,
+		StreamsPerAccount: s.StreamsPerAccount, StreamsPerAddress: s.StreamsPerAddress, Viewers: viewers,
 	})
 	if err := registerBoardMetrics(a.metrics, a.board); err != nil {
 		return err
@@ -233,7 +236,7 @@ func (a *service) buildHandler(s settings) error {
 	}
 	a.handler, err = httpapi.New(httpapi.Options{
 		Contract: rules, Auth: authService, Linking: newLinking(s, users, apps, a.spotify, derived.authorizations), TrackIDs: ids, Board: a.board,
-		People: people.New(a.db, a.board, time.Now), Embeds: embeds.New(a.db, a.board), Webhooks: a.webhooks, Attention: a.attention,
+		People: people.New(a.db, a.board, viewers, time.Now), Embeds: embeds.New(a.db, a.board), Webhooks: a.webhooks, Attention: a.attention,
 		Art: embeds.NewArt(nil, images, reachedAt, time.Now), Pictures: pictures.New(nil, images, reachedAt, time.Now),
 		Operator: operator.New(a.db, config.SeatsOf(apps), time.Now),
 		Status:   func(ctx context.Context) (httpapi.OperatorStatus, error) { return a.status(ctx, s.Spotify.DailyCalls) },

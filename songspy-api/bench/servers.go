@@ -30,6 +30,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
 	"github.com/songspy/songspy/songspy-api/internal/linking"
 	"github.com/songspy/songspy/songspy-api/internal/people"
+	"github.com/songspy/songspy/songspy-api/internal/viewercache"
 )
 
 const route, listeningRoute = "/v1/songspy/tracks/current-playing", "/v1/songspy/listening"
@@ -147,17 +148,18 @@ func readContract() (*httpapi.Contract, error) {
 // and db has the sessions and relations. It returns its address.
 func serveBoard(ctx context.Context, group *errgroup.Group, o options, contract *httpapi.Contract, db *store.Store, changes int) (string, error) {
 	log := telemetry.NewLogger(os.Stderr, "info", "json")
+	viewers := viewercache.New(time.Now)
 	authService, err := auth.New(auth.Options{
 		Keys: []auth.Key{{ID: "bench", Seed: bytes.Repeat([]byte("b"), 32)}}, SignUp: auth.SignUp{Policy: auth.PolicyOpen},
-		Sessions: db, SessionLife: sessionLife, SessionMaxLife: sessionLife, Now: time.Now, Log: log,
+		Sessions: db, SessionLife: sessionLife, SessionMaxLife: sessionLife, Viewers: viewers, Now: time.Now, Log: log,
 	})
 	if err != nil {
 		return "", err
 	}
 	c := newFakeFeed(o.users)
-	live := board.New(board.Options{Feed: c, Render: httpapi.NewTrackIDs([]byte("bench")).BoardRenderer(""), RenderList: httpapi.RenderList, Now: time.Now, Log: log})
+	live := board.New(board.Options{Feed: c, Render: httpapi.NewTrackIDs([]byte("bench")).BoardRenderer(""), RenderList: httpapi.RenderList, Viewers: viewers, Now: time.Now, Log: log})
 	handler, err := httpapi.New(httpapi.Options{
-		Contract: contract, Auth: authService, Linking: linking.New(linking.Options{}), Board: live, People: people.New(db, live, time.Now),
+		Contract: contract, Auth: authService, Linking: linking.New(linking.Options{}), Board: live, People: people.New(db, live, viewers, time.Now),
 		PublicURL: "http://127.0.0.1", Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log, RequestTimeout: time.Minute,
 	})
 	if err != nil {

@@ -5,6 +5,17 @@ import songspy "github.com/songspy/songspy/songspy-domain"
 // Follows returns the users who approved the viewer as a follower.
 func (v Viewer) Follows() []songspy.UserID { return v.relations.follows }
 
+// FollowState returns the state of the viewer's follow of owner; empty if there is none.
+func (v Viewer) FollowState(owner songspy.UserID) songspy.FollowState {
+	switch {
+	case contains(v.relations.follows, owner):
+		return songspy.FollowApproved
+	case contains(v.relations.asked, owner):
+		return songspy.FollowRequested
+	}
+	return ""
+}
+
 // Known returns the users that may show the viewer more than they show strangers. All
 // others show the viewer the same, or less. A user may be listed twice.
 func (v Viewer) Known() []songspy.UserID {

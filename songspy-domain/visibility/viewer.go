@@ -34,6 +34,7 @@ func (s Self) ID() songspy.UserID { return s.id }
 // value has none.
 type Relations struct {
 	follows   []songspy.UserID // users that approved this one
+	asked     []songspy.UserID // users that this one has asked to follow
 	followers []songspy.UserID // users that follow this one, or ask to
 	blocked   []songspy.UserID // users that blocked this one, or are blocked by it
 }
@@ -47,6 +48,8 @@ func NewRelations(of Self, follows []songspy.Follow, blocks []songspy.Block) (r 
 			r.followers = append(r.followers, f.FollowerID)
 		case f.FollowerID == of.id && f.State == songspy.FollowApproved:
 			r.follows = append(r.follows, f.UserID)
+		case f.FollowerID == of.id:
+			r.asked = append(r.asked, f.UserID)
 		}
 	}
 	for _, b := range blocks {
@@ -58,9 +61,15 @@ func NewRelations(of Self, follows []songspy.Follow, blocks []songspy.Block) (r 
 		}
 	}
 	slices.Sort(r.follows)
+	slices.Sort(r.asked)
 	slices.Sort(r.followers)
 	slices.Sort(r.blocked)
 	return r
+}
+
+// Count returns how many relations there are.
+func (r Relations) Count() int {
+	return len(r.follows) + len(r.asked) + len(r.followers) + len(r.blocked)
 }
 
 func contains(ids []songspy.UserID, id songspy.UserID) bool {

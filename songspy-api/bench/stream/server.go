@@ -225,7 +225,7 @@ func newBoard(ctx context.Context, group *errgroup.Group, o options) (live *boar
 	})
 	handler, err = httpapi.New(httpapi.Options{
 		Contract: contract, Auth: authService, Linking: linking.New(linking.Options{}), Board: live,
-		People:    people.New(follows{listeners: o.listeners, each: o.followed}, live, time.Now),
+		People:    people.New(follows{listeners: o.listeners, each: o.followed}, live, nil, time.Now),
 		PublicURL: "http://127.0.0.1", Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log,
 	})
 	if err != nil {

@@ -2,12 +2,14 @@ package auth
 
 import (
 	"context"
+	"crypto/sha256"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/sanitize"
 
 	"github.com/songspy/songspy/songspy-api/internal/attempt"
+	"github.com/songspy/songspy/songspy-api/internal/viewercache"
 )
 
 // OpenID is Google as an OpenID provider.
@@ -106,11 +108,12 @@ func (s *Service) endCookieSession(ctx context.Context, cookie songspy.Secret) e
 	return s.opts.Sessions.RevokeFamily(ctx, session.Family, songspy.ActorSelf)
 }
 
-// AuthenticateCookie returns the caller whose browser sent the cookie. Like
-// Authenticate it reads the session each time. The reason of an error is
-// SESSION_ENDED.
+// AuthenticateCookie returns the caller whose browser sent the cookie. It checks the
+// session as Authenticate does. The reason of an error is SESSION_ENDED.
 func (s *Service) AuthenticateCookie(ctx context.Context, cookie songspy.Secret) (Caller, error) {
-	session, err := s.opts.Sessions.SessionBySecret(ctx, attempt.Hash(cookie))
+	hash := attempt.Hash(cookie)
+	session, err := s.opts.Viewers.Session(viewercache.SessionKey{Hash: [sha256.Size]byte(hash)}, s.isAliveAndTouched,
+		func() (songspy.Session, error) { return s.opts.Sessions.SessionBySecret(ctx, hash) })
 	if err == nil && session.Kind != songspy.SessionCookie {
 		err = errSessionEnded // a refresh token is no cookie
 	}

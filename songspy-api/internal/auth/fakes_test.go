@@ -8,6 +8,8 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+
+	"github.com/songspy/songspy/songspy-api/internal/viewercache"
 )
 
 // annsMail is an address that must not be logged.
@@ -24,8 +26,11 @@ func (fakeGoogle) Profile(_ context.Context, access songspy.Secret) (songspy.Goo
 
 // fakeStore implements Users, Sessions and Addresses in memory.
 type fakeStore struct {
-	signIns      int
-	touches      int // how often a last use was written
+	signIns int
+	touches int // how often a last use was written
+	reads   int // how often a session was read
+	// viewers learns of sessions that end, as from store.OnChanges.
+	viewers      *viewercache.Cache
 	sessions     map[int64]songspy.Session
 	now          func() time.Time
 	beforeRotate func()
@@ -71,6 +76,7 @@ func (f *fakeStore) CreateSession(_ context.Context, s songspy.Session) (songspy
 }
 
 func (f *fakeStore) find(match func(songspy.Session) bool) (songspy.Session, error) {
+	f.reads++
 	if f.failing {
 		return songspy.Session{}, &songspy.Error{Code: songspy.CodeUnavailable, Err: errors.New("down")}
 	}
@@ -149,6 +155,7 @@ func (f *fakeStore) RevokeFamily(_ context.Context, family int64, _ songspy.Audi
 		if s.Family == family {
 			s.RevokedAt = &at
 			f.sessions[id] = s
+			f.viewers.Apply([]songspy.Change{{UserID: s.UserID, Kind: songspy.ChangeSession}})
 		}
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 
 	"github.com/songspy/songspy/songspy-api/internal/attempt"
+	"github.com/songspy/songspy/songspy-api/internal/viewercache"
 )
 
 // replayWindow is how long a used refresh token still returns its successor. Two
@@ -99,8 +100,10 @@ type Options struct {
 	SignUp SignUp
 	// Operators may use the routes of operators.
 	Operators Operators
-	Now       func() time.Time
-	Log       *slog.Logger
+	// Viewers keeps sessions in memory; nil: each request reads its session.
+	Viewers *viewercache.Cache
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // Service signs users in and authenticates requests.
@@ -182,16 +185,29 @@ type Caller struct {
 	operator      bool
 }
 
-// Authenticate returns the caller that a JWT names. It reads the session each time,
-// so logging out, revocation and erasure work at once. The reason of an error is
-// UNAUTHORIZED, TOKEN_EXPIRED or SESSION_ENDED.
+// Authenticate returns the caller that a JWT names. It checks the session each time. So
+// logging out, revocation and erasure work at once in this process, and within
+// viewercache.Staleness in others. The reason of an error is UNAUTHORIZED, TOKEN_EXPIRED or
+// SESSION_ENDED.
 func (s *Service) Authenticate(ctx context.Context, token songspy.Secret) (Caller, error) {
 	sessionID, err := s.signer.verify(token)
 	if err != nil {
 		return Caller{}, err
 	}
-	session, err := s.opts.Sessions.Session(ctx, sessionID)
+	session, err := s.sessionByID(ctx, sessionID)
 	return s.callerOf(ctx, session, err)
+}
+
+// sessionByID returns a session that Options.Viewers may keep in memory.
+func (s *Service) sessionByID(ctx context.Context, id int64) (songspy.Session, error) {
+	return s.opts.Viewers.Session(viewercache.SessionKey{ID: id}, s.isAliveAndTouched,
+		func() (songspy.Session, error) { return s.opts.Sessions.Session(ctx, id) })
+}
+
+// isAliveAndTouched reports whether a request may use the session in memory. Else
+// its row decides: another process may have written its last use, which prolongs it.
+func (s *Service) isAliveAndTouched(session songspy.Session) bool {
+	return s.isAlive(session) && s.opts.Now().Sub(session.LastUsedAt) < lastUseInterval
 }
 
 var errSessionEnded = &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "SESSION_ENDED", Message: "The session has ended; sign in again."}
@@ -217,7 +233,7 @@ func (s *Service) callerOf(ctx context.Context, session songspy.Session, err err
 // SessionEnd returns when the caller's session ends if it is not used again. The reason
 // of an error is SESSION_ENDED if it has ended already.
 func (s *Service) SessionEnd(ctx context.Context, c Caller) (time.Time, error) {
-	session, err := s.opts.Sessions.Session(ctx, c.session)
+	session, err := s.sessionByID(ctx, c.session)
 	if songspy.CodeOf(err) == songspy.CodeNotFound || err == nil && !s.isAlive(session) {
 		err = errSessionEnded
 	}

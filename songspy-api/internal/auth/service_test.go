@@ -10,6 +10,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+
+	"github.com/songspy/songspy/songspy-api/internal/viewercache"
 )
 
 // testService is a Service over fakes, and its clock.
@@ -27,9 +29,13 @@ func newTestService(t *testing.T, keys ...Key) *testService {
 	}
 	w := &testService{store: &fakeStore{sessions: map[int64]songspy.Session{}}, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	w.store.now = func() time.Time { return w.now }
+	// Its clock stands still, so that it keeps sessions for as long as no change is reported.
+	began := w.now
+	w.store.viewers = viewercache.New(func() time.Time { return began })
+	w.store.viewers.CaughtUp(began)
 	service, err := New(Options{
 		Google: fakeGoogle{}, Users: w.store, Sessions: w.store, Keys: keys, Issuer: "http://songspy.test",
-		TokenLife: time.Hour, SessionLife: 30 * 24 * time.Hour, SessionMaxLife: 180 * 24 * time.Hour, Audience: songspy.AudienceEveryone, SignUp: SignUp{Policy: PolicyOpen},
+		TokenLife: time.Hour, SessionLife: 30 * 24 * time.Hour, SessionMaxLife: 180 * 24 * time.Hour, Audience: songspy.AudienceEveryone, SignUp: SignUp{Policy: PolicyOpen}, Viewers: w.store.viewers,
 		Now: w.store.now, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
 func TestSessions_EndAtTheirAbsoluteLifetime(t *testing.T) {
@@ -88,6 +90,49 @@ func TestAuthenticate_WritesTheLastUseEveryTenMinutes(t *testing.T) {
 	}
 	if w.store.touches != 3 {
 		t.Errorf("written %d times in 40 minutes, want 3", w.store.touches)
+	}
+}
+
+func TestAuthenticate_ReadsTheSessionOnceUntilItsLastUseIsDue(t *testing.T) {
+	w := newTestService(t)
+	tokens := w.signIn(t)
+	began := w.store.reads
+	for range 9 { // minutes
+		caller, err := w.Authenticate(t.Context(), tokens.Access)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if end, err := w.SessionEnd(t.Context(), caller); err != nil || !end.After(w.now) {
+			t.Fatalf("the session ends at %s, error %v", end, err)
+		}
+		w.now = w.now.Add(time.Minute)
+	}
+	if reads := w.store.reads - began; reads != 1 {
+		t.Errorf("read %d times in nine minutes, want once", reads)
+	}
+}
+
+func TestAuthenticate_AcceptsASessionThatAnotherProcessHasProlonged(t *testing.T) {
+	w := newTestService(t)
+	tokens := w.signIn(t)
+	caller, err := w.Authenticate(t.Context(), tokens.Access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := w.store.sessions[caller.session]
+	w.opts.SessionLife = 30 * time.Minute
+	stored.Kind = songspy.SessionCookie
+	stored.LastUsedAt = w.now
+	w.store.sessions[caller.session] = stored
+	w.store.viewers.Clear()
+	if _, err := w.Authenticate(t.Context(), tokens.Access); err != nil {
+		t.Fatal(err)
+	}
+	w.now = w.now.Add(40 * time.Minute)
+	stored.LastUsedAt = w.now.Add(-time.Minute) // by a request to another process
+	w.store.sessions[caller.session] = stored
+	if _, err := w.Authenticate(t.Context(), tokens.Access); err != nil {
+		t.Errorf("a session that was used a minute ago is refused: %v", err)
 	}
 }
 

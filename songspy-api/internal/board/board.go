@@ -11,6 +11,8 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/visibility"
+
+	"github.com/songspy/songspy/songspy-api/internal/viewercache"
 )
 
 const (
@@ -34,8 +36,10 @@ type Options struct {
 	// StreamsPerAccount and StreamsPerAddress limit the open streams of a user, and of an
 	// address whose viewers are not signed in; 0: no limit.
 	StreamsPerAccount, StreamsPerAddress int
-	Now                                  func() time.Time
-	Log                                  *slog.Logger
+	// Viewers is kept up to date too, so that Renew reads what has changed; nil: none.
+	Viewers *viewercache.Cache
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // Board is the live board. Run updates it; Current reads it.

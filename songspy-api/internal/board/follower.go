@@ -66,6 +66,7 @@ func (b *Board) load(ctx context.Context) (number int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	b.opts.Viewers.Clear()
 	b.mu.Lock()
 	fresh.takeChanged() // everything is new
 	b.index, b.streams.isReloaded = fresh, true
@@ -78,6 +79,7 @@ func (b *Board) load(ctx context.Context) (number int64, err error) {
 // refetch reads the users of the changes again. Users without an entry are removed.
 // The next viewer renders the page.
 func (b *Board) refetch(ctx context.Context, changes []songspy.Change) error {
+	b.opts.Viewers.Apply(changes)
 	if err := b.renewOn(ctx, changefeed.UserIDs(changes, songspy.ChangePlaying, songspy.ChangeLink)); err != nil {
 		return err
 	}
@@ -104,6 +106,7 @@ func (b *Board) refetch(ctx context.Context, changes []songspy.Change) error {
 func (b *Board) caughtUp(number int64, at time.Time) {
 	b.lastChange.Store(number)
 	b.readAt.Store(at.UnixNano())
+	b.opts.Viewers.CaughtUp(at)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if now := b.opts.Now(); now.Sub(b.prunedAt).Abs() >= pruneInterval {

@@ -87,7 +87,7 @@ func newTestServer(t *testing.T, change ...func(*Options, *fakeBackend)) *testSe
 		Contract: contract, Auth: authService, TrackIDs: testIDs, Board: live, Users: h, Links: h, History: h, Mailboxes: h, PublicURL: "http://songspy.test",
 		Linking:         linking.New(linking.Options{Apps: []linking.App{{Spotify: h}}, Links: h, RedirectURLs: []string{"https://fe.test/callback"}, Now: time.Now}),
 		ReadinessChecks: []ReadinessCheck{{Name: "backend", Run: func(context.Context) error { return h.failure() }}},
-		People:          people.New(nil, live, time.Now), Site: site,
+		People:          people.New(nil, live, nil, time.Now), Site: site,
 		Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log,
 	}
 	for _, c := range change {

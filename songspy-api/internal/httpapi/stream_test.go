@@ -18,7 +18,7 @@ import (
 
 // withPeople gives the server the routes of other users' data. The store knows nobody.
 func withPeople(o *Options, h *fakeBackend) {
-	o.People = people.New(noPeople{}, o.Board, time.Now)
+	o.People = people.New(noPeople{}, o.Board, nil, time.Now)
 	start, end := time.Now(), time.Now().Add(3*time.Minute)
 	h.entries = []songspy.BoardEntry{{
 		User:    songspy.User{ID: 7, PublicID: 7},
@@ -111,7 +111,7 @@ func TestStreamListening_IsLimited(t *testing.T) {
 func TestStreamListening_IsUnavailableWhileTheBoardIs(t *testing.T) {
 	e := newTestServer(t, withPeople, func(o *Options, h *fakeBackend) {
 		o.Board = board.New(board.Options{Feed: h, RenderLive: RenderLive, Now: time.Now, Log: o.Log}) // not loaded
-		o.People = people.New(noPeople{}, o.Board, time.Now)
+		o.People = people.New(noPeople{}, o.Board, nil, time.Now)
 	})
 	if a := e.Call("GET", streamPath, nil); a.Status != 503 {
 		t.Errorf("%d %s", a.Status, a.Body)

@@ -113,7 +113,7 @@ func (s *Service) follows(
 			return read(ctx, self.ID(), after.Follow, n)
 		},
 		func(f songspy.FollowingPerson) (Follow, bool) {
-			seen, ok := s.reveal(f.Person, visibility.Profile(), v.Viewer)
+			seen, ok := s.reveal(f.Person, visibility.Profile(), v)
 			return Follow{f.Follow, seen}, ok
 		})
 	if err != nil || !more {
@@ -155,7 +155,7 @@ type Block struct {
 // position. next is the position of the last one if there are more, else nil. Between the
 // two accounts neither sees the other, so the caller sees what a stranger sees.
 func (s *Service) Blocks(ctx context.Context, self visibility.Self, after Position, limit int) ([]Block, *Position, error) {
-	stranger := viewerWithFollows{Viewer: visibility.SignedIn(self, visibility.Relations{})}
+	stranger := visibility.SignedIn(self, visibility.Relations{})
 	from := songspy.BlockedPerson{Block: songspy.Block{At: after.At}}
 	if after.User != 0 {
 		id, err := s.idAt(ctx, stranger, after)
@@ -170,7 +170,7 @@ func (s *Service) Blocks(ctx context.Context, self visibility.Self, after Positi
 		},
 		func(b songspy.BlockedPerson) (Block, bool) {
 			block := Block{User: b.Person.User.PublicID, At: b.Block.At}
-			if seen, ok := s.reveal(b.Person, visibility.Profile(), stranger.Viewer); ok {
+			if seen, ok := s.reveal(b.Person, visibility.Profile(), stranger); ok {
 				block.Person = &seen
 			}
 			return block, true

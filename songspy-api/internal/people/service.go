@@ -11,42 +11,43 @@ import (
 
 	"github.com/songspy/songspy/songspy-api/internal/attempt"
 	"github.com/songspy/songspy/songspy-api/internal/board"
+	"github.com/songspy/songspy/songspy-api/internal/viewercache"
 )
 
 // Service answers requests of one viewer each. The zero Self is a viewer who is not
 // signed in.
 type Service struct {
-	store Store
-	board *board.Board
-	now   func() time.Time
+	store   Store
+	board   *board.Board
+	viewers *viewercache.Cache
+	now     func() time.Time
 }
 
-// New returns a Service.
-func New(store Store, b *board.Board, now func() time.Time) *Service { return &Service{store, b, now} }
+// New returns a Service. viewers keeps relations in memory; nil: each request reads them.
+func New(store Store, b *board.Board, viewers *viewercache.Cache, now func() time.Time) *Service {
+	return &Service{store, b, viewers, now}
+}
 
 // errNotFound is the answer for a user who does not exist, or that the viewer may not
 // see.
 var errNotFound = &songspy.Error{Code: songspy.CodeNotFound}
 
-// viewerWithFollows is a viewer, and the follows that concern them.
-type viewerWithFollows struct {
-	visibility.Viewer
-	follows []songspy.Follow
-}
-
 // viewer returns the viewer that the relations of the user make. link is the secret of a
 // share link; empty if there is none.
-func (s *Service) viewer(ctx context.Context, self visibility.Self, link string) (v viewerWithFollows, err error) {
+func (s *Service) viewer(ctx context.Context, self visibility.Self, link string) (v visibility.Viewer, err error) {
 	if isSignedIn(self) {
-		follows, blocks, err := s.store.Relations(ctx, self.ID())
+		relations, err := s.viewers.Relations(self.ID(), func() (visibility.Relations, error) {
+			follows, blocks, err := s.store.Relations(ctx, self.ID())
+			return visibility.NewRelations(self, follows, blocks), err
+		})
 		if err != nil {
-			return viewerWithFollows{}, err
+			return visibility.Viewer{}, err
 		}
-		v = viewerWithFollows{visibility.SignedIn(self, visibility.NewRelations(self, follows, blocks)), follows}
+		v = visibility.SignedIn(self, relations)
 	}
 	owner, err := s.linkOwner(ctx, link)
 	if owner != 0 {
-		v.Viewer = visibility.LinkHolder(v.Viewer, owner)
+		v = visibility.LinkHolder(v, owner)
 	}
 	return v, err
 }
@@ -67,13 +68,13 @@ func (s *Service) linkOwner(ctx context.Context, link string) (songspy.UserID, e
 func isSignedIn(self visibility.Self) bool { return self != visibility.Self{} }
 
 // person returns the user with the handle if the viewer sees their profile.
-func (s *Service) person(ctx context.Context, v viewerWithFollows, handle string) (songspy.Person, visibility.Seen[songspy.User], error) {
+func (s *Service) person(ctx context.Context, v visibility.Viewer, handle string) (songspy.Person, visibility.Seen[songspy.User], error) {
 	id, _ := songspy.ParseHandle(handle) // no user has the id 0
 	p, err := s.store.PersonByPublicID(ctx, id)
 	if err != nil {
 		return songspy.Person{}, visibility.Seen[songspy.User]{}, err
 	}
-	seen, ok := s.reveal(p, visibility.Profile(), v.Viewer)
+	seen, ok := s.reveal(p, visibility.Profile(), v)
 	if !ok {
 		return songspy.Person{}, seen, errNotFound
 	}
@@ -105,13 +106,8 @@ func (s *Service) Profile(ctx context.Context, self visibility.Self, handle, lin
 	if err != nil {
 		return Profile{}, err
 	}
-	profile := Profile{User: seen, IsSelf: p.User.ID == self.ID()}
-	for _, f := range v.follows {
-		if f.UserID == p.User.ID && f.FollowerID == self.ID() {
-			profile.Follow = f.State
-		}
-	}
-	return profile, s.addPlaying(&profile, v.Viewer, p.User.ID)
+	profile := Profile{User: seen, IsSelf: p.User.ID == self.ID(), Follow: v.FollowState(p.User.ID)}
+	return profile, s.addPlaying(&profile, v, p.User.ID)
 }
 
 func (s *Service) addPlaying(p *Profile, v visibility.Viewer, user songspy.UserID) error {
@@ -164,7 +160,7 @@ func (s *Service) Plays(ctx context.Context, self visibility.Self, handle, link 
 		return nil, false, err
 	}
 	now := s.now()
-	since := visibility.HistorySince(p.User.ID, p.Rule, v.Viewer, now)
+	since := visibility.HistorySince(p.User.ID, p.Rule, v, now)
 	return fill(limit, songspy.PlayWithTrack{Play: songspy.Play{StartedAt: before}},
 		func(after songspy.PlayWithTrack, n int) ([]songspy.PlayWithTrack, error) {
 			if start := after.Play.StartedAt; !start.IsZero() && start.Before(since) {
@@ -173,7 +169,7 @@ func (s *Service) Plays(ctx context.Context, self visibility.Self, handle, link 
 			return s.store.PlaysForOthers(ctx, p.User.ID, after.Play, n)
 		},
 		func(play songspy.PlayWithTrack) (visibility.Seen[songspy.PlayWithTrack], bool) {
-			return visibility.Reveal(&play, p.User.ID, p.Rule, visibility.PlayThing(&play.Track, &play.Play), v.Viewer, now)
+			return visibility.Reveal(&play, p.User.ID, p.Rule, visibility.PlayThing(&play.Track, &play.Play), v, now)
 		})
 }
 
@@ -189,7 +185,7 @@ func (s *Service) Search(ctx context.Context, self visibility.Self, text string,
 		return nil, false, err
 	}
 	find := func(p songspy.Person) (visibility.Seen[songspy.User], bool) {
-		return s.reveal(p, visibility.Search(), v.Viewer)
+		return s.reveal(p, visibility.Search(), v)
 	}
 	var from songspy.Person
 	if after != 0 {
@@ -214,13 +210,13 @@ type Position struct {
 
 // idAt returns the id of the user at the position, and -1, which no user has, if the
 // viewer does not see them: clients choose positions.
-func (s *Service) idAt(ctx context.Context, v viewerWithFollows, at Position) (songspy.UserID, error) {
+func (s *Service) idAt(ctx context.Context, v visibility.Viewer, at Position) (songspy.UserID, error) {
 	const nobody = -1
 	p, err := s.store.PersonByPublicID(ctx, at.User)
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
 		return nobody, nil
 	}
-	if _, ok := s.reveal(p, visibility.Profile(), v.Viewer); err != nil || !ok {
+	if _, ok := s.reveal(p, visibility.Profile(), v); err != nil || !ok {
 		return nobody, err
 	}
 	return p.User.ID, nil
@@ -232,7 +228,7 @@ func (s *Service) Listening(ctx context.Context, self visibility.Self, a board.A
 	if err != nil {
 		return nil, nil, err
 	}
-	return s.board.Listening(v.Viewer, a, after, limit)
+	return s.board.Listening(v, a, after, limit)
 }
 
 // ListeningAnswer returns the first page of Listening, rendered: see
@@ -242,7 +238,7 @@ func (s *Service) ListeningAnswer(ctx context.Context, self visibility.Self) (*b
 	if err != nil {
 		return nil, nil, err
 	}
-	return s.board.ListeningAnswer(v.Viewer)
+	return s.board.ListeningAnswer(v)
 }
 
 // Window returns who is in the window of the viewer: see board.Board.Window. address
@@ -256,7 +252,7 @@ func (s *Service) Window(ctx context.Context, self visibility.Self, address neti
 	if isSignedIn(self) {
 		key = board.ViewerID{Account: self.ID()}
 	}
-	return s.board.Window(v.Viewer, key)
+	return s.board.Window(v, key)
 }
 
 // StreamOptions are what a stream shows, and to which viewer.
@@ -329,7 +325,7 @@ func (s *Service) OpenStream(ctx context.Context, o StreamOptions) (*board.Strea
 			}
 		}
 		v, err := s.viewer(ctx, o.Self, o.Link)
-		return v.Viewer, until, err
+		return v, until, err
 	}
 	return s.board.OpenStream(ctx, stream)
 }
@@ -347,7 +343,7 @@ func (s *Service) Listeners(ctx context.Context, self visibility.Self, handle st
 		return nil, err
 	}
 	track, _ := songspy.ParseHandle(handle) // no track has the id 0
-	listeners, err := s.board.Listeners(v.Viewer, track, limit)
+	listeners, err := s.board.Listeners(v, track, limit)
 	if err == nil && len(listeners) == 0 {
 		err = errNotFound
 	}

@@ -100,7 +100,7 @@ func newPageTest(t *testing.T, entries ...songspy.BoardEntry) *pageTest {
 		t.Fatal(err)
 	}
 	handler, err := httpapi.New(httpapi.Options{
-		Contract: contract, Auth: authService, Linking: linking.New(linking.Options{}), Board: live, People: people.New(fakeStore{feed: s.feed}, live, time.Now), Site: site,
+		Contract: contract, Auth: authService, Linking: linking.New(linking.Options{}), Board: live, People: people.New(fakeStore{feed: s.feed}, live, nil, time.Now), Site: site,
 		PublicURL: s.url, Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log,
 	})
 	if err != nil {
