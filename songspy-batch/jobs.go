@@ -12,6 +12,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/config"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 // The names of the jobs in logs.
@@ -57,7 +58,7 @@ func (b *batch) jobs() []schedule.Job {
 // correlate returns a context whose log lines name the job and the number of
 // its run.
 func correlate(ctx context.Context, job, run string) context.Context {
-	return telemetry.WithAttrs(ctx, slog.String("job", job), slog.String("run", run))
+	return telemetry.WithAttrs(ctx, slog.String(logkey.Job, job), slog.String(logkey.Run, run))
 }
 
 // completeLink completes the link of a user that the app's owner had not

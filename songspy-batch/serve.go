@@ -26,6 +26,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/spotify"
 	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 // schemaTimeout is how long the batch waits for the API to migrate the database
@@ -208,14 +209,14 @@ func (b *batch) work(ctx context.Context) error {
 	polled := make(chan struct{}) // closed when the last poll has been made and written
 	group.Go(func() error {
 		defer close(polled)
-		b.poller.Run(telemetry.WithAttrs(ctx, slog.String("job", pollJob)))
+		b.poller.Run(telemetry.WithAttrs(ctx, slog.String(logkey.Job, pollJob)))
 		return nil
 	})
 	if b.leaser != nil {
 		group.Go(func() error { b.leaser.Run(ctx, b.poller, polled); return nil })
 	}
 	group.Go(func() error {
-		b.refresher.Serve(telemetry.WithAttrs(ctx, slog.String("job", tokenRefreshJob)))
+		b.refresher.Serve(telemetry.WithAttrs(ctx, slog.String(logkey.Job, tokenRefreshJob)))
 		return nil
 	})
 	group.Go(func() error {

@@ -244,8 +244,8 @@ type LinkGroup struct {
 }
 
 // ConsentLeft returns how long the consents of the group's users are still
-// valid, rounded down to at most a day too little. It is negative after they
-// have ended.
+// valid, or up to a day less, because only the day of the consents is known. It
+// is negative after they have ended.
 func (g LinkGroup) ConsentLeft(now time.Time) time.Duration {
 	return Link{AuthorizedAt: g.ConsentedOn}.ConsentEndsAt().Sub(now)
 }

@@ -176,8 +176,8 @@ type AppUse struct {
 	// IsConfigured is false for an app that the operator has removed while users are
 	// linked through it.
 	IsConfigured bool
-	// LinkedUsers are the users that are linked through an app with a limited number of
-	// seats. Linked counts them, or those of any other app.
+	// LinkedUsers are the users that are linked through the app; nil for an app without a
+	// limit of seats. Linked is their number for any app.
 	LinkedUsers []UserID
 	Linked      int64
 	// Reserved counts the seats of users without a link, and Free the other seats that
@@ -185,9 +185,9 @@ type AppUse struct {
 	Reserved, Free int64
 }
 
-// AppUses returns how the seats of the operator's apps are used: of those that are
-// configured, in their order, and then of the others. userApps counts the links through
-// user-supplied apps.
+// AppUses returns how the seats of the operator's apps are used: first the configured
+// apps, in their order, then apps that the operator has removed. userApps counts the links
+// through user-supplied apps.
 func (w WaitingList) AppUses(apps []AppSeats) (uses []AppUse, userApps int64) {
 	reserved := map[string]int64{}
 	for _, seat := range w.Seats {

@@ -33,7 +33,7 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 func (s *Secret) UnmarshalText(b []byte) error { *s = Secret(b); return nil }
 
 // ResealResult counts the rows, at most one for each user, whose secrets were to
-// be encrypted with the primary key.
+// be encrypted with the first key.
 type ResealResult struct {
 	// LastUserID is the last processed user, Processed the number of processed users.
 	LastUserID UserID
@@ -41,7 +41,7 @@ type ResealResult struct {
 	// ByKey counts the rows by the ID of the key that they were encrypted with
 	// before. Rows without an encrypted value are left out.
 	ByKey map[string]int
-	// Resealed counts the rows that this run has encrypted with the primary key.
+	// Resealed counts the rows that this run has encrypted with the first key.
 	// Replaced counts the rows that it left alone, because another transaction had
 	// replaced their secrets since they were read.
 	Resealed, Replaced int

@@ -54,7 +54,7 @@ type User struct {
 func (User) TableName() string { return "users" }
 
 // PublicPicture returns Google's URL of the picture that others may see, or ""
-// if there is none. The URL itself identifies the account and is not for others.
+// if there is none. The URL identifies the Google account and is not for others.
 func (u User) PublicPicture() string {
 	if u.ShowPicture {
 		return u.PictureURL

@@ -143,8 +143,8 @@ func (d *database) waitQuiet(ctx context.Context) error {
 	}
 }
 
-// cpu returns the processor time that the server's processes have used. It returns 0 if the
-// processes are not visible, in a container or on another machine.
+// cpu returns the processor time that the server's processes have used. It returns 0 if they
+// run in a container or on another machine, where it does not see them.
 func (d *database) cpu(ctx context.Context) (total cpuTime, err error) {
 	rows, err := d.conn.Query(ctx, `SELECT pid FROM pg_stat_activity`)
 	if err != nil {

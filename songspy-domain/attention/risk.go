@@ -81,10 +81,11 @@ func (r Risk) Wrong(after time.Duration) float64 {
 // leftBefore returns which share of the plays is left before the age.
 func (r Risk) leftBefore(age float64) float64 { return r.share * math.Sqrt(min(1, age/r.until)) }
 
-// Saved returns how much time with a wrong picture, in seconds, a poll saves that comes
-// when the given time has passed since the last one: the area between the probability
-// that it reaches and its course until then. Polls that come when this reaches the same
-// price for every user leave the least time with a wrong picture for their number.
+// Saved returns how many seconds with a wrong picture a poll saves if it comes when the
+// given time has passed since the last one: the time until then times the probability that
+// the picture is wrong at its end, less the time with a wrong picture that has passed
+// already. If each user is polled when this reaches the same price, no other choice of as
+// many polls leaves less time with a wrong picture.
 func (r Risk) Saved(after time.Duration) float64 {
 	return max(0, r.Wrong(after)*after.Seconds()-r.area(max(0, after.Seconds())))
 }

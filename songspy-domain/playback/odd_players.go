@@ -16,8 +16,8 @@ const (
 	// doubtConfirmAfter is how long answers must show a progress that the track
 	// cannot have before they are believed.
 	doubtConfirmAfter = 10 * time.Second
-	// distinctProgressMin is the smallest progress that distinguishes two
-	// tracks. Below it any track may be, because every track begins at 0.
+	// distinctProgressMin is the smallest progress that distinguishes two tracks.
+	// Any track may have a smaller one, because every track begins at 0.
 	distinctProgressMin = 10 * time.Second
 	// zeroProgressMin: two observations that are at least this far apart and
 	// both have a progress of exactly 0 show that the device reports no

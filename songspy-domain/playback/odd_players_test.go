@@ -63,15 +63,15 @@ func TestStep_CountsOddPlayersCorrectly(t *testing.T) {
 			[]songspy.Observation{idle, playing(tiny, 700, 10), playing(tiny, 880, 190), idleAt(400), idleAt(450)},
 			nil,
 		},
-		"a frozen player is paused since it was first seen there": {
+		"a stalled player is paused since it was first seen there": {
 			[]songspy.Observation{idle, playing(songA, 40, 40), playing(songA, 85, 85), playing(songA, 85, 200), playing(songA, 85, 900), idleAt(1000), idleAt(1050)},
 			[]expectedPlay{{songA.URI, 0, 85, 85, false}},
 		},
-		"a track that a frozen player shows after idle time was not played": {
+		"a track that a stalled player shows after idle time was not played": {
 			[]songspy.Observation{idle, idleAt(0), playing(songA, 60, 180), playing(songA, 60, 325), playing(songA, 60, 500), idleAt(700), idleAt(750)},
 			nil,
 		},
-		"a frozen player where a loop would be is not a loop": {
+		"a stalled player where a loop would be is not a loop": {
 			[]songspy.Observation{idle, playing(songB, 170, 170), playing(songA, 1.5, 181.5), playing(songA, 1.5, 381.5), playing(songA, 1.5, 384.5), idleAt(700), idleAt(750)},
 			[]expectedPlay{{songB.URI, 0, 180, 180, false}},
 		},
@@ -97,7 +97,7 @@ func TestStep_CountsOddPlayersCorrectly(t *testing.T) {
 			[]songspy.Observation{idle, playing(songA, 40, 40), playing(songB, 85, 85), playing(songA, 88, 88), playing(track4, 1, 201)},
 			[]expectedPlay{{songA.URI, 0, 200, 200, false}},
 		},
-		"a player that is frozen exactly at its track's end is not a loop": {
+		"a player that is stalled exactly at its track's end is not a loop": {
 			[]songspy.Observation{idle, playing(track2, 100, 100), playing(track2, 150, 151.5), playing(track2, 150, 304.5), idleAt(400), idleAt(450)},
 			[]expectedPlay{{track2.URI, 0, 151.5, 150, false}},
 		},
@@ -210,27 +210,27 @@ func TestNextPoll_UninformativePlayerIsPolledAtInterval(t *testing.T) {
 			return playing(track, progress(since(at)), since(at))
 		}
 	}
-	frozen := func(where float64) func(float64) float64 {
+	stalled := func(where float64) func(float64) float64 {
 		return func(at float64) float64 { return min(at, where) }
 	}
 	every := func(o songspy.Observation) player {
 		return func(time.Time) songspy.Observation { return o }
 	}
 	tests := map[string]player{
-		"frozen 3.5 s before the end": show(songA, frozen(196.5)),
-		"frozen at the start":         show(songA, frozen(1.5)),
-		"frozen in the middle":        show(songA, frozen(77)),
-		"frozen at the end":           show(songA, frozen(200)),
-		"frozen podcast":              show(podcast, frozen(300)),
-		"growing":                     show(tiny, func(at float64) float64 { return at }),
-		"growing podcast":             show(songspy.Track{URI: podcast.URI, DurationMS: 600_000}, func(at float64) float64 { return at }),
-		"always 0":                    show(songA, func(float64) float64 { return 0 }),
-		"always unknown":              every(hiddenProgress(songA, 0)),
-		"an endless advertisement":    every(advertisement(5, 0)),
-		"unreadable":                  every(unreadable(0)),
-		"podcast at 3.5 times":        show(audiobook, func(at float64) float64 { return at * 3.5 }),
-		"podcast at half the clock":   show(podcast, func(at float64) float64 { return at / 2 }),
-		"jumping for ever":            show(podcast, func(at float64) float64 { return float64(int(at*17) % 3600) }),
+		"stalled 3.5 s before the end": show(songA, stalled(196.5)),
+		"stalled at the start":         show(songA, stalled(1.5)),
+		"stalled in the middle":        show(songA, stalled(77)),
+		"stalled at the end":           show(songA, stalled(200)),
+		"stalled podcast":              show(podcast, stalled(300)),
+		"growing":                      show(tiny, func(at float64) float64 { return at }),
+		"growing podcast":              show(songspy.Track{URI: podcast.URI, DurationMS: 600_000}, func(at float64) float64 { return at }),
+		"always 0":                     show(songA, func(float64) float64 { return 0 }),
+		"always unknown":               every(hiddenProgress(songA, 0)),
+		"an endless advertisement":     every(advertisement(5, 0)),
+		"unreadable":                   every(unreadable(0)),
+		"podcast at 3.5 times":         show(audiobook, func(at float64) float64 { return at * 3.5 }),
+		"podcast at half the clock":    show(podcast, func(at float64) float64 { return at / 2 }),
+		"jumping for ever":             show(podcast, func(at float64) float64 { return float64(int(at*17) % 3600) }),
 		"new track, old progress": func(at time.Time) songspy.Observation {
 			if at.Before(base.Add(time.Minute)) {
 				return playing(songA, since(at), since(at))
@@ -268,9 +268,9 @@ func TestNextPoll_UninformativePlayerIsPolledAtInterval(t *testing.T) {
 
 func TestStep_MisleadingPlayerLeavesBoard(t *testing.T) {
 	for name, progress := range map[string]func(float64) float64{
-		"frozen before the end": func(at float64) float64 { return min(at, 196.5) },
-		"frozen in the middle":  func(at float64) float64 { return min(at, 60) },
-		"growing":               func(at float64) float64 { return at },
+		"stalled before the end": func(at float64) float64 { return min(at, 196.5) },
+		"stalled in the middle":  func(at float64) float64 { return min(at, 60) },
+		"growing":                func(at float64) float64 { return at },
 	} {
 		t.Run(name, func(t *testing.T) {
 			times, states, _ := pollPlayer(func(at time.Time) songspy.Observation {
@@ -293,7 +293,7 @@ func TestStep_MisleadingPlayerLeavesBoard(t *testing.T) {
 type oddSpan struct {
 	span
 	speed     float64
-	frozen    bool          // it claims to play during its pause and after its end
+	stalled   bool          // it claims to play during its pause and after its end
 	runsOn    bool          // its progress grows beyond its end
 	mixedFor  time.Duration // how long it shows the previous track's progress
 	insertion time.Duration // how much longer it is than its reported length
@@ -328,14 +328,14 @@ func genOddTimeline(t *rapid.T) (tr oddTimeline) {
 			case 2:
 				s.PauseAt, s.Pause = now.Add(seconds(t, 2, 50)), seconds(t, 5, 85)
 				s.End = s.End.Add(s.Pause)
-				s.frozen = rapid.Bool().Draw(t, "frozen")
+				s.stalled = rapid.Bool().Draw(t, "stalled")
 			case 3:
-				s.frozen, s.PausedAfter = true, seconds(t, 60, 9000)
+				s.stalled, s.PausedAfter = true, seconds(t, 60, 9000)
 			case 4:
 				s.runsOn, s.PausedAfter = true, seconds(t, 60, 9000)
 			case 5:
 				s.End = instant.Earlier(s.End, now.Add(seconds(t, 2, 100)))
-				s.frozen, s.PausedAfter = true, seconds(t, 60, 9000)
+				s.stalled, s.PausedAfter = true, seconds(t, 60, 9000)
 			}
 			if len(tr) > 0 && rapid.IntRange(0, 4).Draw(t, "mixed") == 0 {
 				s.mixedFor = seconds(t, 1, 6)
@@ -372,7 +372,7 @@ func (tr oddTimeline) poll(when time.Time) songspy.Observation {
 		case !when.Before(s.End) && s.runsOn:
 		case !when.Before(s.End):
 			o.Progress = s.progressAt(s.End)
-		case s.IsPausedAt(when) && !s.frozen:
+		case s.IsPausedAt(when) && !s.stalled:
 			o.Kind = songspy.ObservedPaused
 		case tr.mixes(i, when) && tr[i-1].runsOn:
 			o.Progress = tr[i-1].progressAt(s.Start)
@@ -408,8 +408,8 @@ func TestStep_OddPlayerInvariants(t *testing.T) {
 		blind := map[string]time.Duration{}
 		var script strings.Builder
 		for _, s := range tr {
-			fmt.Fprintf(&script, "truth %s ad=%t %.1f-%.1f, shown paused for %.1f, pause %.1f+%.1f, speed %.1f, frozen %t, growing %t, mixed %.1f\n", s.Track.URI, s.Ad, secondsIn(s.Start), secondsIn(s.End),
-				s.PausedAfter.Seconds(), secondsIn(s.PauseAt), s.Pause.Seconds(), s.speed, s.frozen, s.runsOn, s.mixedFor.Seconds())
+			fmt.Fprintf(&script, "truth %s ad=%t %.1f-%.1f, shown paused for %.1f, pause %.1f+%.1f, speed %.1f, stalled %t, growing %t, mixed %.1f\n", s.Track.URI, s.Ad, secondsIn(s.Start), secondsIn(s.End),
+				s.PausedAfter.Seconds(), secondsIn(s.PauseAt), s.Pause.Seconds(), s.speed, s.stalled, s.runsOn, s.mixedFor.Seconds())
 		}
 		end := tr[len(tr)-1].End.Add(tr[len(tr)-1].PausedAfter + 10*time.Minute)
 		for now := base.Add(-time.Minute); now.Before(end); {

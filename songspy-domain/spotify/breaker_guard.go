@@ -176,8 +176,8 @@ func (g *breakerGuard) check(ctx context.Context, circuit breaker.Circuit) error
 	return nil
 }
 
-// report records the outcome of a call. If a breaker opens or closes, it logs
-// that and informs the other processes.
+// report records the outcome of a call, and learns the quota from a refusal. If a
+// breaker opens or closes, it logs that and informs the other processes.
 func (g *breakerGuard) report(ctx context.Context, now time.Time, circuit breaker.Circuit, p breaker.Permit, e quota.Endpoint, o breaker.Outcome) {
 	g.mu.Lock()
 	before := breakerOf(g.breakers, circuit)

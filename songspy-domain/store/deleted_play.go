@@ -15,6 +15,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 // lockedUser holds the columns of a locked user that a transaction needs to
@@ -302,7 +303,7 @@ func (s *Store) openDeletionKey(ctx context.Context, id songspy.UserID, sealed [
 	key, err := s.sealer.open(sealed, deletionKeyAAD(id))
 	if err != nil {
 		s.log.WarnContext(ctx, "a user's deletion key cannot be decrypted: their deleted plays are recognized by their times alone",
-			"user_id", int64(id), "error", err)
+			logkey.UserID, int64(id), logkey.Error, err)
 		return nil
 	}
 	return deletionKey(key)

@@ -7,6 +7,7 @@ import (
 	"gorm.io/gorm"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 // mailboxRow holds the mail columns of a row of users. They are not part of
@@ -35,7 +36,7 @@ func (s *Store) openMailbox(r mailboxRow) (m songspy.Mailbox, err error) {
 func (s *Store) openMailboxOrNone(ctx context.Context, r mailboxRow) songspy.Mailbox {
 	m, err := s.openMailbox(r)
 	if err != nil {
-		s.log.WarnContext(ctx, "an address cannot be decrypted", slog.Int64("user_id", int64(r.ID)), slog.Any("error", err))
+		s.log.WarnContext(ctx, "an address cannot be decrypted", slog.Int64(logkey.UserID, int64(r.ID)), slog.Any(logkey.Error, err))
 	}
 	return m
 }

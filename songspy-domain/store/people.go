@@ -46,7 +46,7 @@ func (s *Store) queryPerson(ctx context.Context, from string, args ...any) (song
 	return people[0], nil
 }
 
-// People returns those of the users that exist, in ascending order.
+// People returns the given users, as far as they exist, in ascending order.
 func (s *Store) People(ctx context.Context, ids []songspy.UserID) (people []songspy.Person, err error) {
 	if len(ids) == 0 {
 		return nil, nil

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 // updatesPerTx limits the updates of one transaction: enough to make good use
@@ -39,7 +40,7 @@ func (s *Store) WritePlaybackUpdates(ctx context.Context, updates []songspy.Play
 	for i := range written {
 		if written[i].Err != nil {
 			s.log.ErrorContext(ctx, "a user's row was rejected",
-				"user_id", int64(updates[i].Playing.UserID), "error", written[i].Err)
+				logkey.UserID, int64(updates[i].Playing.UserID), logkey.Error, written[i].Err)
 		}
 	}
 	return written, nil
@@ -196,9 +197,9 @@ func (w *writeTx) lockCurrentUsers(batch []indexedUpdate) ([]indexedUpdate, erro
 	}), nil
 }
 
-// storedAhead returns the stored states that are in the future and later than
-// their updates: they were written before the clock was set back. It returns
-// them as if they had been written a microsecond before the update, so that the
+// storedAhead finds stored states that are in the future, because the clock was
+// set back after they were written, and later than their update. For each it
+// returns a row with a new time, a microsecond before the update, so that the
 // update counts as newer.
 func (w *writeTx) storedAhead(batch []indexedUpdate, stored map[songspy.UserID]time.Time) (rows []songspy.NowPlaying) {
 	now := w.s.now()

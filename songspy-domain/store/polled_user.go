@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 // PolledUsers returns users that are polled (their link to Spotify is active or
@@ -45,8 +46,8 @@ func (s *Store) LinkVersions(ctx context.Context, after songspy.UserID, limit in
 	return versions, translate(err)
 }
 
-// PolledUsersByID returns those of the users whose links are polled, in ascending
-// order.
+// PolledUsersByID returns the given users, as far as their links are polled, in
+// ascending order of their ids.
 //
 // A link whose tokens cannot be decrypted is logged and skipped.
 func (s *Store) PolledUsersByID(ctx context.Context, ids []songspy.UserID) (polled []songspy.PolledUser, err error) {
@@ -146,6 +147,6 @@ func (l *undecryptableLinks) add(id songspy.UserID, err error) {
 func (l *undecryptableLinks) log(ctx context.Context, log *slog.Logger) {
 	if l.count > 0 {
 		log.ErrorContext(ctx, "links skipped: their tokens cannot be decrypted",
-			"count", l.count, "first_user_id", int64(l.first), "error", l.err)
+			"count", l.count, "first_user_id", int64(l.first), logkey.Error, l.err)
 	}
 }

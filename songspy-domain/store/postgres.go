@@ -22,6 +22,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/internal/databaseurl"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 const (
@@ -241,7 +242,7 @@ func (e *postgresEngine) waitForChange(ctx context.Context, d time.Duration) {
 		e.log.InfoContext(ctx, "the database is behind a connection pooler without LISTEN: changes are polled", "every", pooledPollInterval)
 		e.pooled.Store(true)
 	} else if err != nil && ctx.Err() == nil {
-		e.log.WarnContext(ctx, "listening for changes failed: changes are polled", "error", err)
+		e.log.WarnContext(ctx, "listening for changes failed: changes are polled", logkey.Error, err)
 		e.closeListenConn(ctx)
 		<-ctx.Done()
 	}
@@ -286,7 +287,7 @@ func (e *postgresEngine) closeListenConn(ctx context.Context) {
 		return
 	}
 	if err := e.listenConn.Close(ctx); err != nil {
-		e.log.DebugContext(ctx, "closing the listening connection", "error", err)
+		e.log.DebugContext(ctx, "closing the listening connection", logkey.Error, err)
 	}
 	e.listenConn = nil
 }

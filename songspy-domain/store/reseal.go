@@ -32,7 +32,7 @@ func (s *Store) LinkCount(ctx context.Context) (n int64, err error) {
 	return n, translate(s.query(ctx).Model(&linkRow{}).Count(&n).Error)
 }
 
-// ResealLinks encrypts the tokens of links with the primary key, if they are
+// ResealLinks encrypts the tokens of links with the first key, if they are
 // encrypted with another key. It processes up to limit links in ascending order
 // of their users, starting after the given user. If Processed is less than
 // limit, there are no more links. It can run at any time: a link whose tokens
@@ -65,7 +65,7 @@ func (s *Store) ResealLinks(ctx context.Context, after songspy.UserID, limit int
 	return r, nil
 }
 
-// resealLink encrypts a link's tokens with the primary key. It writes nothing
+// resealLink encrypts a link's tokens with the first key. It writes nothing
 // and returns false if another transaction has replaced them meanwhile.
 func (s *Store) resealLink(ctx context.Context, row *linkRow) (replaced bool, err error) {
 	previous := [2][]byte{bytes.Clone(row.AccessTokenSealed), bytes.Clone(row.RefreshTokenSealed)}
@@ -131,14 +131,12 @@ func (s *Store) ResealSeatAddresses(ctx context.Context, after songspy.UserID, l
 	return s.resealColumn(ctx, seatAddresses, after, limit)
 }
 
-// DeletionKeyCount returns the number of users that have a key with which their
-// deleted plays are hashed.
+// DeletionKeyCount returns the number of users that have a deletion key.
 func (s *Store) DeletionKeyCount(ctx context.Context) (int64, error) {
 	return s.countSealed(ctx, deletionKeys)
 }
 
-// ResealDeletionKeys does the same as ResealLinks for the keys with which
-// users' deleted plays are hashed.
+// ResealDeletionKeys does the same as ResealLinks for the deletion keys.
 func (s *Store) ResealDeletionKeys(ctx context.Context, after songspy.UserID, limit int) (songspy.ResealResult, error) {
 	return s.resealColumn(ctx, deletionKeys, after, limit)
 }
@@ -188,7 +186,7 @@ func (s *Store) resealColumn(ctx context.Context, of sealedColumn, after songspy
 	return r, nil
 }
 
-// resealValue encrypts one stored value with the primary key. It writes nothing
+// resealValue encrypts one stored value with the first key. It writes nothing
 // and returns false if another transaction has replaced it meanwhile.
 func (s *Store) resealValue(ctx context.Context, of sealedColumn, id songspy.UserID, previous []byte) (replaced bool, err error) {
 	aad := columnAAD(of.table, of.column, id)

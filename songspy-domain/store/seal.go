@@ -32,7 +32,7 @@ const (
 // another row or column.
 var errUndecryptable = errors.New("sealed text cannot be decrypted: it is damaged or belongs to another row")
 
-// sealer encrypts with its primary key and decrypts with any of its keys.
+// sealer encrypts with its first key and decrypts with any of its keys.
 //
 // A sealed text consists of the version, the length of the key's id, the id, and
 // AES-GCM's nonce, ciphertext and tag.

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 // seatRow is a user's seat (place in a Spotify app) as the database stores it,
@@ -28,7 +29,7 @@ func (r seatRow) aad() []byte { return columnAAD(r.TableName(), "email_sealed", 
 func (s *Store) hasAddress(ctx context.Context, r seatRow, email songspy.Secret) bool {
 	previous, err := s.sealer.open(r.EmailSealed, r.aad())
 	if err != nil {
-		s.log.WarnContext(ctx, "the address of a seat cannot be decrypted and is replaced", "user_id", int64(r.UserID), "error", err)
+		s.log.WarnContext(ctx, "the address of a seat cannot be decrypted and is replaced", logkey.UserID, int64(r.UserID), logkey.Error, err)
 		return false
 	}
 	return strings.EqualFold(previous.Reveal(), email.Reveal())
@@ -310,7 +311,7 @@ func (s *Store) WaitingList(ctx context.Context, apps []songspy.AppSeats) (d son
 	}
 	for _, r := range rows {
 		if r.Email, err = s.sealer.open(r.EmailSealed, r.aad()); err != nil {
-			s.log.WarnContext(ctx, "an address cannot be decrypted", slog.Int64("user_id", int64(r.UserID)), slog.Any("error", err))
+			s.log.WarnContext(ctx, "an address cannot be decrypted", slog.Int64(logkey.UserID, int64(r.UserID)), slog.Any(logkey.Error, err))
 		}
 		d.Seats = append(d.Seats, r.Seat)
 	}

@@ -21,6 +21,7 @@ import (
 	_ "modernc.org/sqlite" // the driver: pure Go, registered as "sqlite"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 // sqliteEngine is one file, shared by the processes of one machine.
@@ -215,7 +216,7 @@ func (l *walTruncator) truncateUntilDone(ctx context.Context) {
 		}
 		if !reported && !errors.Is(err, errWALInUse) {
 			reported = true
-			l.log.WarnContext(ctx, "the write-ahead log still holds erased data and cannot be emptied yet; trying again", "error", err)
+			l.log.WarnContext(ctx, "the write-ahead log still holds erased data and cannot be emptied yet; trying again", logkey.Error, err)
 		}
 		sleep(ctx, wait)
 	}

@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 // webhookRow is a webhook as its table stores it.
@@ -87,8 +88,8 @@ func (s *Store) WebhookIDs(ctx context.Context) (map[songspy.UserID]songspy.Publ
 	return ids, nil
 }
 
-// WebhooksByUser returns the webhooks of those users that have one. Webhooks that cannot
-// be decrypted are left out: they must not stop those of other users.
+// WebhooksByUser returns the webhooks of the given users, as far as they have one. It leaves
+// out webhooks that cannot be decrypted, so that the others work.
 func (s *Store) WebhooksByUser(ctx context.Context, ids []songspy.UserID) (webhooks []songspy.Webhook, err error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -100,7 +101,7 @@ func (s *Store) WebhooksByUser(ctx context.Context, ids []songspy.UserID) (webho
 	for _, r := range rows {
 		w, err := s.openWebhook(r)
 		if err != nil {
-			s.log.WarnContext(ctx, "a webhook cannot be decrypted; its user has to set it again", slog.Int64("user_id", int64(r.UserID)), slog.Any("error", err))
+			s.log.WarnContext(ctx, "a webhook cannot be decrypted; its user has to set it again", slog.Int64(logkey.UserID, int64(r.UserID)), slog.Any(logkey.Error, err))
 			continue
 		}
 		webhooks = append(webhooks, w)

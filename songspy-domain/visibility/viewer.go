@@ -100,7 +100,7 @@ func SignedIn(self Self, relations Relations) Viewer {
 	return Viewer{self: self.id, relations: relations}
 }
 
-// LinkHolder returns the viewer with the share link of owner in addition.
+// LinkHolder returns a viewer who also has the share link of owner.
 func LinkHolder(viewer Viewer, owner songspy.UserID) Viewer {
 	viewer.link = owner
 	return viewer

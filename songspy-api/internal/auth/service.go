@@ -247,7 +247,7 @@ func (s *Service) isAlive(session songspy.Session) bool {
 }
 
 // endOf returns when a session ends if it is not used again. A bearer session is
-// prolonged by refreshes, which write its expiry, and a cookie session by its use.
+// prolonged by refreshes, which write its expiry, and a browser session by its use.
 func (s *Service) endOf(session songspy.Session) time.Time {
 	if session.Kind == songspy.SessionCookie {
 		return s.sessionEnd(session.SignedInAt, session.LastUsedAt.Add(s.opts.SessionLife))

@@ -98,8 +98,8 @@ type tick struct {
 	items   map[*entry][]byte          // entries as JSON
 }
 
-// apply applies the change of one user to the shared topics, and finds the streams that
-// it concerns in addition.
+// apply applies the change of one user to the shared topics, and touches the streams whose
+// own views it may change.
 func (t *tick) apply(id songspy.UserID, before, after *entry) {
 	h := &t.board.streams
 	for key, s := range h.shared {
@@ -127,7 +127,9 @@ func (t *tick) touch(s *Stream) {
 	}
 }
 
-// updateShared makes the frame of a shared view, and queues it for streams of one topic.
+// updateShared updates a shared view and makes its frame. It queues the frame for streams
+// that have this topic only; push does so for the others. It touches the subscriptions with
+// an own view of the topic, so that tick updates these views too.
 func (t *tick) updateShared(s *sharedTopic) {
 	s.frame = nil
 	s.limitRanks(t.board.index)

@@ -80,7 +80,7 @@ var errForeignAuthorization = &songspy.Error{
 
 // newVerifier returns a PKCE verifier that also names the app, with a MAC that
 // binds it to the user. So a code that one user obtained cannot be redeemed for
-// another (appOfVerifier checks it), and the server stores nothing.
+// another (appOfVerifier checks it), although Authorization stores nothing.
 func (s *Service) newVerifier(user songspy.UserID, random, app string) string {
 	return random + verifierSeparator + bindingMAC(s.opts.Keys[0], "verifier", user, random, app) + verifierSeparator + app
 }

@@ -52,8 +52,8 @@ func (s *Service) viewer(ctx context.Context, self visibility.Self, link string)
 	return v, err
 }
 
-// linkOwner returns the owner of a share link; 0 if there is none: a revoked link is like
-// none.
+// linkOwner returns the owner of a share link; 0 if the text is empty, or if no share link
+// has this secret any more.
 func (s *Service) linkOwner(ctx context.Context, link string) (songspy.UserID, error) {
 	if link == "" {
 		return 0, nil

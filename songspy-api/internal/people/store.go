@@ -11,7 +11,7 @@ import (
 type Store interface {
 	// Relations returns all follows and blocks that concern the user.
 	Relations(ctx context.Context, id songspy.UserID) ([]songspy.Follow, []songspy.Block, error)
-	// People returns those of the users that exist.
+	// People returns the given users, as far as they exist.
 	People(ctx context.Context, ids []songspy.UserID) ([]songspy.Person, error)
 	// PersonByPublicID and PersonByShareLink return not_found if there is none.
 	PersonByPublicID(ctx context.Context, id songspy.PublicID) (songspy.Person, error)

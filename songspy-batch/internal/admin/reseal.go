@@ -25,12 +25,12 @@ type SealedKind struct {
 	Remedy string
 	// Count returns the number of rows.
 	Count func(ctx context.Context) (int64, error)
-	// Reseal encrypts up to limit rows with the primary key: the rows of the
-	// users after the given one.
+	// Reseal encrypts up to limit rows again, with the first key. It begins with
+	// the row of the user after the given one.
 	Reseal func(ctx context.Context, after songspy.UserID, limit int) (songspy.ResealResult, error)
 }
 
-// Reseal encrypts all stored secrets with the primary key, unless they already
+// Reseal encrypts all stored secrets with the first key, unless they already
 // are. It shows its progress on err and writes its report to out. It returns an
 // error if rows cannot be decrypted.
 func Reseal(ctx context.Context, all []SealedKind, primary string, now func() time.Time, out, err io.Writer) error {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 // linkRetryBatch is how many links one run tries again at most. The next run
@@ -78,7 +79,7 @@ func (j LinkRetry) Run(ctx context.Context) error {
 		}
 	}
 	if reactivated > 0 {
-		j.Logger.InfoContext(ctx, "retrying users who were not registered", "users", reactivated)
+		j.Logger.InfoContext(ctx, "retrying users who were not registered", logkey.Users, reactivated)
 	}
 	return errors.Join(errs...)
 }
@@ -94,7 +95,7 @@ func (j LinkRetry) complete(ctx context.Context, id songspy.UserID, now time.Tim
 	if cause == nil {
 		return nil
 	}
-	j.Logger.DebugContext(ctx, "completing a pending grant failed", "user_id", int64(id), "error", cause)
+	j.Logger.DebugContext(ctx, "completing a pending grant failed", logkey.UserID, int64(id), logkey.Error, cause)
 	if songspy.CodeOf(cause) == songspy.CodeGone {
 		return errLinkChanged
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 // SeatAssigner stores the users who wait for a seat (a place in a Spotify app
@@ -27,7 +28,7 @@ type SeatAssignment struct {
 func (j SeatAssignment) Run(ctx context.Context) error {
 	changed, err := j.Seats.AssignSeats(ctx, j.Apps)
 	for _, seat := range changed {
-		j.Logger.InfoContext(ctx, "a seat has changed", "user_id", int64(seat.UserID), "state", string(seat.State), "app", seat.App)
+		j.Logger.InfoContext(ctx, "a seat has changed", logkey.UserID, int64(seat.UserID), "state", string(seat.State), logkey.App, seat.App)
 	}
 	return err
 }

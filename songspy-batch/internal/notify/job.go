@@ -22,6 +22,7 @@ import (
 	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/breaker"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 const (
@@ -183,11 +184,11 @@ func (j *Job) deliver(ctx context.Context, claimed songspy.NotificationMessage) 
 	wait, retry := retryWait(claimed.Attempts)
 	if code == songspy.CodeGone || !retry {
 		j.Metrics.count(claimed, "given_up", len(ids))
-		j.Logger.ErrorContext(ctx, "notification given up", "kind", string(claimed.Kind), "channel", string(claimed.Channel), "notifications", len(ids), "attempts", claimed.Attempts, "error", fault)
+		j.Logger.ErrorContext(ctx, "notification given up", "kind", string(claimed.Kind), "channel", string(claimed.Channel), "notifications", len(ids), "attempts", claimed.Attempts, logkey.Error, fault)
 		return messageOnly, j.Queue.CompleteNotifications(ctx, ids, false)
 	}
 	j.Metrics.count(claimed, "failed", len(ids))
-	j.Logger.WarnContext(ctx, "sending a notification failed; trying again", "kind", string(claimed.Kind), "channel", string(claimed.Channel), "attempts", claimed.Attempts, "retry_after", wait, "error", fault)
+	j.Logger.WarnContext(ctx, "sending a notification failed; trying again", "kind", string(claimed.Kind), "channel", string(claimed.Channel), "attempts", claimed.Attempts, "retry_after", wait, logkey.Error, fault)
 	return messageOnly, j.Queue.RetryNotifications(ctx, ids, now.Add(wait))
 }
 

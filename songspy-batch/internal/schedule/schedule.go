@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/go-co-op/gocron/v2"
+
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 // StopTimeout is how long Run waits for running jobs after their context has
@@ -130,6 +132,6 @@ func (r *runner) run(ctx context.Context) {
 		}
 	}()
 	if err := r.job.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		r.options.Logger.ErrorContext(ctx, "job failed", "error", err)
+		r.options.Logger.ErrorContext(ctx, "job failed", logkey.Error, err)
 	}
 }

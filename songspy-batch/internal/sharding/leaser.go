@@ -24,6 +24,7 @@ import (
 
 	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 const (
@@ -146,7 +147,7 @@ func (l *Leaser) Run(ctx context.Context, worker Worker, stopped <-chan struct{}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.LeaseLength/3)
 	defer cancel()
 	if err := l.Store.ReleaseShards(last, r.newClaim()); err != nil {
-		l.Logger.WarnContext(ctx, "releasing the shards failed; others acquire them when the leases expire", "error", err)
+		l.Logger.WarnContext(ctx, "releasing the shards failed; others acquire them when the leases expire", logkey.Error, err)
 	}
 }
 
@@ -211,12 +212,12 @@ func (r *leaseRun) handleFailure(ctx context.Context, err error, requestedAt tim
 	l := r.leaser
 	if !r.failing {
 		l.failingSince.Store(int64(requestedAt.Sub(l.startedAt)) + 1)
-		l.Logger.WarnContext(ctx, "renewing the leases failed; the current leases remain valid until they expire", "error", err)
+		l.Logger.WarnContext(ctx, "renewing the leases failed; the current leases remain valid until they expire", logkey.Error, err)
 	}
 	r.failing = true
 	if owned := l.owned.Load(); owned != 0 && l.Now().Sub(l.startedAt) >= time.Duration(l.leaseEnd.Load()) {
 		r.dropShards(owned)
-		l.Logger.WarnContext(ctx, "the leases have expired: no user is polled", "shards", bits.OnesCount64(owned))
+		l.Logger.WarnContext(ctx, "the leases have expired: no user is polled", logkey.Shards, bits.OnesCount64(owned))
 	}
 }
 
@@ -234,7 +235,7 @@ func (r *leaseRun) applyLease(ctx context.Context, lease songspy.ShardLease, req
 	owned := l.owned.Load()
 	if lost := owned &^ held; lost != 0 {
 		r.dropShards(lost)
-		l.Logger.WarnContext(ctx, "other replicas have acquired shards of this one", "shards", bits.OnesCount64(lost))
+		l.Logger.WarnContext(ctx, "other replicas have acquired shards of this one", logkey.Shards, bits.OnesCount64(lost))
 	}
 	for shard, from := range lease.Acquired {
 		r.polledUntil[shard] = from
@@ -250,7 +251,7 @@ func (r *leaseRun) applyLease(ctx context.Context, lease songspy.ShardLease, req
 	l.leaseEnd.Store(int64(requestedAt.Sub(l.startedAt) + l.LeaseLength))
 	l.owned.Store(held)
 	if gained := held &^ owned; gained != 0 {
-		l.Logger.InfoContext(ctx, "shards acquired", "shards", bits.OnesCount64(gained), "held", bits.OnesCount64(held), "replicas", lease.Replicas)
+		l.Logger.InfoContext(ctx, "shards acquired", logkey.Shards, bits.OnesCount64(gained), "held", bits.OnesCount64(held), "replicas", lease.Replicas)
 		l.Metrics.countAcquired(bits.OnesCount64(gained))
 	}
 	if surplus := bits.OnesCount64(held) - songspy.FairShardCount(lease.Replicas); surplus > 0 {
@@ -268,7 +269,7 @@ func (r *leaseRun) releaseSurplus(ctx context.Context, held uint64, surplus int)
 		r.releasing[shard] = r.leaser.Now().Add(r.leaser.CallTimeout)
 	}
 	r.dropShards(released)
-	r.leaser.Logger.InfoContext(ctx, "shards released for other replicas", "shards", surplus)
+	r.leaser.Logger.InfoContext(ctx, "shards released for other replicas", logkey.Shards, surplus)
 }
 
 // dropShards marks shards as not owned and makes the worker remove their users
@@ -299,7 +300,7 @@ func (r *leaseRun) startLoading(ctx context.Context) {
 		defer r.loading.Store(false)
 		if err := r.worker.LoadShards(ctx, polledUntil); err != nil {
 			if ctx.Err() == nil {
-				l.Logger.WarnContext(ctx, "reading the users of new shards failed; trying again", "error", err)
+				l.Logger.WarnContext(ctx, "reading the users of new shards failed; trying again", logkey.Error, err)
 			}
 			return
 		}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 const (
@@ -142,9 +143,9 @@ func (r *Renewer) recordRenewal(ctx context.Context, l songspy.Link, refused boo
 	on, changed := r.outages.record(l, refused, now)
 	switch {
 	case changed && on:
-		r.Logger.WarnContext(ctx, "spotify rejects most renewals: links keep their state until that ends", "app", l.App)
+		r.Logger.WarnContext(ctx, "spotify rejects most renewals: links keep their state until that ends", logkey.App, l.App)
 	case changed:
-		r.Logger.InfoContext(ctx, "spotify accepts renewals again", "app", l.App)
+		r.Logger.InfoContext(ctx, "spotify accepts renewals again", logkey.App, l.App)
 	}
 	if _, isUserApp := songspy.UserAppClientID(l.App); !isUserApp { // a user-supplied app would identify its user
 		r.Metrics.setOutage(l.App, on)
@@ -183,7 +184,7 @@ func (r *Renewer) updateIfUnchanged(ctx context.Context, before songspy.Link, ne
 // new link.
 func (r *Renewer) announce(ctx context.Context, before, l songspy.Link) {
 	if before.State != l.State {
-		r.Logger.InfoContext(ctx, "link changed state", "user_id", int64(l.UserID), "from", string(before.State), "to", string(l.State))
+		r.Logger.InfoContext(ctx, "link changed state", logkey.UserID, int64(l.UserID), "from", string(before.State), "to", string(l.State))
 	}
 	if before.Version != l.Version && r.OnRenewed != nil {
 		r.OnRenewed(l)
@@ -203,7 +204,7 @@ func (r *Renewer) PollRefused(ctx context.Context, id songspy.UserID, generation
 	now := r.Now()
 	outage, changed := r.pollOutages.record(l, true, now)
 	if outage && changed {
-		r.Logger.WarnContext(ctx, "spotify rejects most renewed tokens: links keep their state until that ends", "app", l.App)
+		r.Logger.WarnContext(ctx, "spotify rejects most renewed tokens: links keep their state until that ends", logkey.App, l.App)
 	}
 	l, err = r.updateIfUnchanged(ctx, l, func(l songspy.Link) songspy.Link { return afterPollRefusal(l, outage, now) })
 	if err != nil {
@@ -228,7 +229,7 @@ func (r *Renewer) PollRecovered(ctx context.Context, id songspy.UserID, generati
 	}
 	now := r.Now()
 	if on, changed := r.pollOutages.record(l, false, now); changed && !on {
-		r.Logger.InfoContext(ctx, "spotify accepts renewed tokens again", "app", l.App)
+		r.Logger.InfoContext(ctx, "spotify accepts renewed tokens again", logkey.App, l.App)
 	}
 	_, err = r.updateIfUnchanged(ctx, l, func(l songspy.Link) songspy.Link { return afterPollAnswer(l, now) })
 	return ignoreNotFound(err)
@@ -239,7 +240,7 @@ func (r *Renewer) PollRecovered(ctx context.Context, id songspy.UserID, generati
 // evidence against an outage.
 func (r *Renewer) PollAnswered(ctx context.Context, app string, id songspy.UserID) {
 	if r.pollOutages.recordPollGrant(app, id, r.Now()) {
-		r.Logger.InfoContext(ctx, "spotify accepts renewed tokens again", "app", app)
+		r.Logger.InfoContext(ctx, "spotify accepts renewed tokens again", logkey.App, app)
 	}
 }
 

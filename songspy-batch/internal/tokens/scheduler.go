@@ -7,6 +7,7 @@ import (
 
 	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 const (
@@ -78,7 +79,7 @@ func (j *Job) Serve(ctx context.Context) {
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		j.Logger.DebugContext(ctx, "renewal failed", "user_id", int64(id), "error", err)
+		j.Logger.DebugContext(ctx, "renewal failed", logkey.UserID, int64(id), logkey.Error, err)
 		switch songspy.DispositionOf(err) {
 		case songspy.DispositionRetryLater, songspy.DispositionAppBlocked:
 			j.Queue.Plan(id, retryAt(id, err, j.Now()))

@@ -12,8 +12,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// Parts of two statements: the first one of a write, and the first one of every
-// way to remove a link. Tests run code right after them.
+// Parts of two SQL statements, after which tests run code: the first statement of
+// a write, and the first one of a transaction that removes a link.
 const (
 	shareLockStatement  = "link_generation FROM users"
 	updateLockStatement = "ORDER BY id"
