@@ -58,7 +58,7 @@ chromium:
 
 # The tests of the files that shorten something in short mode, or draw worlds, of which short mode draws a fifth:
 # the race detector makes them several times as slow.
-DAYS_FILES = $(shell git grep -lE 'testing\.Short\(\)|pgregory\.net/rapid"|\blong\(t\)' -- '*_test.go')
+DAYS_FILES = $(shell git grep -lE 'testing\.Short\(\)|pgregory\.net/rapid"|\b(long|wholeOrShort)\(.*\)' -- '*_test.go')
 DAYS_TESTS = $(shell grep -hoE '^func Test[A-Za-z0-9_]+' $(DAYS_FILES) | sed 's/^func //' | sort -u | paste -sd '|' -)
 test-days: bin/throwaway ## run the tests that -short shortens in full, without the race detector
 	@exec bin/throwaway -- go test $(COUNT) -timeout=20m -vet=off -run '^($(DAYS_TESTS))$$' -skip '^TestMain$$|$(WALLCLOCK)' $(TESTFLAGS) $(sort $(addprefix ./,$(dir $(DAYS_FILES))))

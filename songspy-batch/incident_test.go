@@ -77,11 +77,12 @@ func (w *simWorld) linkStates() map[songspy.LinkState]int {
 // TestABadDay repeats incidents that have happened, within two days: a 429 with
 // Retry-After 79,892 s, a restart in that time, an outage of 40 minutes in which
 // every renewal is refused, and the restore of a backup that is an hour old. With
-// -short, Retry-After is 7,892 s.
+// -short, Retry-After is 7,892 s and there are fewer people.
 func TestABadDay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const people, rotating = 12, 2
+		const rotating = 2
+		people := wholeOrShort(12, 6)
 		w := newSimWorld(t, sim.Options{People: people, Population: "regular", Seed: 13, Epoch: time.Now(), RotateRefreshTokens: true})
 		w.changeInterval = 30 * time.Second
 		for person := range rotating {
@@ -91,10 +92,7 @@ func TestABadDay(t *testing.T) {
 		stop, _ := w.start()
 		<-time.After(3 * time.Hour)
 
-		retryAfter := 79_892
-		if testing.Short() {
-			retryAfter = 7_892
-		}
+		retryAfter := wholeOrShort(79_892, 7_892)
 		w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &retryAfter, Times: 1})
 		for w.rateLimitedAt().IsZero() {
 			<-time.After(time.Second)

@@ -34,6 +34,15 @@ func long(t *testing.T) {
 	}
 }
 
+// wholeOrShort returns the first number, or the second one if -short is set: the race
+// detector makes a test several times as slow. make test-days runs the whole number.
+func wholeOrShort(whole, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return whole
+}
+
 // simWorld is a batch in virtual time, with the simulated Spotify, a database on
 // disk, and linked users. Person n of the simulator is user n+1.
 type simWorld struct {
