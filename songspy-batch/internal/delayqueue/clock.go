@@ -27,7 +27,7 @@ type ClockStep struct {
 }
 
 // queueClock is a queue's own time. It equals the wall clock until the wall
-// clock jumps; then it continues without the jump. So a planned time keeps its
+// clock jumps; then it continues without the jump. So a scheduled time keeps its
 // distance when the clock is set or the machine sleeps: no work waits for a
 // clock to catch up, and work that was missed during a sleep stays spread.
 type queueClock struct {

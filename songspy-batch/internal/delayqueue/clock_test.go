@@ -28,7 +28,7 @@ func TestPlannedTimesKeepTheirDistanceWhenTheClockJumps(t *testing.T) {
 				q := New[int](clock.now)
 				start := time.Now()
 				for key := range keys {
-					q.Plan(key, clock.now().Add(time.Duration(key+1)*time.Second))
+					q.Schedule(key, clock.now().Add(time.Duration(key+1)*time.Second))
 				}
 				var ran atomic.Int32
 				late := make(chan time.Duration, keys)

@@ -1,6 +1,6 @@
-// Package delayqueue runs work at planned times on a bounded number of workers.
-// A planned key costs a few tens of bytes, so that a queue can hold a million.
-// Planned times survive a clock that is set back or forward.
+// Package delayqueue runs work at given times on a bounded number of workers.
+// A scheduled key costs a few tens of bytes, so that a queue can hold a million.
+// Scheduled times survive a clock that is set back or forward.
 package delayqueue
 
 import (
@@ -17,7 +17,7 @@ import (
 // Queue is not usable; see New.
 //
 // An item that was replaced or removed stays in the heap until its time. It is
-// then ignored, because it differs from the entry in planned. A heap that can
+// then ignored, because it differs from the entry in scheduled. A heap that can
 // remove any item has to track the position of each, at every step of every
 // item. With a million keys that is most of the cost of taking one.
 type Queue[K idmap.ID] struct {
@@ -25,8 +25,9 @@ type Queue[K idmap.ID] struct {
 	mu        sync.Mutex
 	clock     queueClock
 	heap      itemHeap[K]
-	planned   idmap.Map[K, int64] // the due time of each key, in microseconds of the queue's time
+	scheduled idmap.Map[K, int64] // the due time of each key, in microseconds of the queue's time
 	postponed map[K]int64         // the original due time of each postponed key
+	turn      chan struct{}       // held by the worker that waits for the next key
 	running   []int64             // the due time of the work of each worker; notRunning: it has none
 	wake      chan struct{}       // holds a token when the earliest time may have changed
 }
@@ -35,12 +36,12 @@ type Queue[K idmap.ID] struct {
 const notRunning = math.MaxInt64
 
 // maxStaleShare is how many stale items (of replaced or removed keys) the heap
-// may hold for each planned key.
+// may hold for each scheduled key.
 const maxStaleShare = 1
 
 // New returns an empty queue that reads the time from now.
 func New[K idmap.ID](now func() time.Time) *Queue[K] {
-	return &Queue[K]{now: now, postponed: map[K]int64{}, wake: make(chan struct{}, 1)}
+	return &Queue[K]{now: now, postponed: map[K]int64{}, turn: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 }
 
 // LastClockStep returns the last jump of the clock by more than
@@ -52,30 +53,30 @@ func (q *Queue[K]) LastClockStep() ClockStep {
 	return q.clock.lastStep
 }
 
-// Plan makes the key due at the given time. It replaces an earlier plan of the key.
-func (q *Queue[K]) Plan(key K, at time.Time) {
+// Schedule makes the key due at the given time. It replaces an earlier time of the key.
+func (q *Queue[K]) Schedule(key K, at time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.postponed, key)
 	q.clock.read(q.now())
-	q.planMicros(key, q.clock.toMicros(at))
+	q.scheduleMicros(key, q.clock.toMicros(at))
 }
 
-// Postpone plans the key again at a later time. CompletedUntil still counts the key as
+// Postpone schedules the key again at a later time. CompletedUntil still counts the key as
 // due at its first due time (since), and its work receives that time.
 func (q *Queue[K]) Postpone(key K, at, since time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.clock.read(q.now())
 	q.postponed[key] = q.clock.toMicros(since)
-	q.planMicros(key, q.clock.toMicros(at))
+	q.scheduleMicros(key, q.clock.toMicros(at))
 }
 
-func (q *Queue[K]) planMicros(key K, micros int64) {
-	if former, ok := q.planned.Get(key); ok && former == micros {
+func (q *Queue[K]) scheduleMicros(key K, micros int64) {
+	if former, ok := q.scheduled.Get(key); ok && former == micros {
 		return
 	}
-	q.planned.Put(key, micros)
+	q.scheduled.Put(key, micros)
 	q.heap.push(item[K]{micros, key})
 	q.compact()
 	if q.heap[0].key == key {
@@ -90,64 +91,55 @@ func (q *Queue[K]) planMicros(key K, micros int64) {
 func (q *Queue[K]) Remove(key K) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.planned.Remove(key)
+	q.scheduled.Remove(key)
 	delete(q.postponed, key)
 	q.compact()
 }
 
-// Has reports whether the key is planned.
+// Has reports whether the key is scheduled.
 func (q *Queue[K]) Has(key K) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	_, ok := q.planned.Get(key)
+	_, ok := q.scheduled.Get(key)
 	return ok
 }
 
-// At returns when the key is due; ok is false if it is not planned.
+// At returns when the key is due; ok is false if it is not scheduled.
 func (q *Queue[K]) At(key K) (at time.Time, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.clock.read(q.now())
-	micros, ok := q.planned.Get(key)
+	micros, ok := q.scheduled.Get(key)
 	return q.clock.toTime(micros), ok
 }
 
-// Len returns the number of planned keys.
+// Len returns the number of scheduled keys.
 func (q *Queue[K]) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.planned.Len()
+	return q.scheduled.Len()
 }
 
-// isCurrent reports whether the item is the current plan of its key.
+// isCurrent reports whether the item has the current time of its key.
 func (q *Queue[K]) isCurrent(i item[K]) bool {
-	micros, ok := q.planned.Get(i.key)
+	micros, ok := q.scheduled.Get(i.key)
 	return ok && micros == i.micros
 }
 
 // compact removes stale items from the heap when they are the majority.
 func (q *Queue[K]) compact() {
-	if len(q.heap) > 1<<10 && len(q.heap) > (1+maxStaleShare)*q.planned.Len() {
+	if len(q.heap) > 1<<10 && len(q.heap) > (1+maxStaleShare)*q.scheduled.Len() {
 		q.heap.filter(q.isCurrent)
 	}
 }
 
 // Run calls work for each key when it is due, on the given number of workers,
 // until ctx ends. It returns when all workers have returned. A key leaves the
-// queue before its work begins, so work may plan it again.
+// queue before its work begins, so work may schedule it again.
 //
-// Only the work of a key may plan that key while the work runs; otherwise the
+// Only the work of a key may schedule that key while the work runs; otherwise the
 // work runs twice at once.
 func (q *Queue[K]) Run(ctx context.Context, workers int, work func(ctx context.Context, key K, due time.Time)) {
-	// The worker that holds the token waits for the next key. A dispatcher would
-	// have to wake a worker for each key.
-	turn := make(chan struct{}, 1)
-	turn <- struct{}{}
-	next := func(running *int64) (item[K], time.Time, bool) {
-		<-turn
-		defer func() { turn <- struct{}{} }()
-		return q.next(ctx, running)
-	}
 	q.mu.Lock()
 	q.running = slices.Repeat([]int64{notRunning}, workers)
 	q.mu.Unlock()
@@ -160,7 +152,7 @@ func (q *Queue[K]) Run(ctx context.Context, workers int, work func(ctx context.C
 	for worker := range workers {
 		pool.Go(func() {
 			running := &q.running[worker]
-			for t, due, ok := next(running); ok; t, due, ok = next(running) {
+			for t, due, ok := q.waitDue(ctx, running); ok; t, due, ok = q.waitDue(ctx, running) {
 				work(ctx, t.key, due)
 				q.finish(running)
 			}
@@ -197,9 +189,12 @@ func (q *Queue[K]) CompletedUntil(now time.Time) time.Time {
 	return q.clock.toTime(done)
 }
 
-// next waits until the earliest key is due and takes it. The returned time is
-// its due time by the wall clock. ok is false if ctx ended first.
-func (q *Queue[K]) next(ctx context.Context, running *int64) (t item[K], due time.Time, ok bool) {
+// waitDue waits until the earliest key is due and takes it. The returned time is
+// its due time by the wall clock. ok is false if ctx ended first. One worker waits at
+// a time: a dispatcher would have to wake a worker for each key.
+func (q *Queue[K]) waitDue(ctx context.Context, running *int64) (t item[K], due time.Time, ok bool) {
+	q.turn <- struct{}{}
+	defer func() { <-q.turn }()
 	for ctx.Err() == nil {
 		t, due, wait := q.take(q.now(), running)
 		if wait == 0 {
@@ -217,7 +212,7 @@ func (q *Queue[K]) next(ctx context.Context, running *int64) (t item[K], due tim
 	return item[K]{}, time.Time{}, false
 }
 
-// maxIdleWait is how long an empty queue waits before it checks again. Plan wakes it sooner.
+// maxIdleWait is how long an empty queue waits before it checks again. Schedule wakes it sooner.
 const maxIdleWait = time.Hour
 
 // take removes the earliest key if it is due, and sets running to its due time.
@@ -231,7 +226,7 @@ func (q *Queue[K]) take(now time.Time, running *int64) (t item[K], due time.Time
 			return t, due, wait
 		}
 		if t = q.heap.pop(); q.isCurrent(t) {
-			q.planned.Remove(t.key)
+			q.scheduled.Remove(t.key)
 			if since, ok := q.postponed[t.key]; ok {
 				delete(q.postponed, t.key)
 				t.micros = since

@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// BenchmarkTakeAndPlan takes the earliest key and plans it again, as each poll does.
-func BenchmarkTakeAndPlan(b *testing.B) {
+// BenchmarkTakeAndSchedule takes the earliest key and schedules it again, as each poll does.
+func BenchmarkTakeAndSchedule(b *testing.B) {
 	for _, keys := range []int{10_000, 1_000_000} {
 		b.Run(fmt.Sprint(keys), func(b *testing.B) {
 			q := New[int](time.Now)
 			for key := range keys {
-				q.Plan(key, time.UnixMicro(rand.Int64N(180e6)))
+				q.Schedule(key, time.UnixMicro(rand.Int64N(180e6)))
 			}
 			b.ReportAllocs()
 			for b.Loop() {
 				i, _, _ := q.take(time.UnixMicro(1<<60), new(int64))
-				q.Plan(i.key, time.UnixMicro(i.micros+180e6+rand.Int64N(1e6)))
+				q.Schedule(i.key, time.UnixMicro(i.micros+180e6+rand.Int64N(1e6)))
 			}
 		})
 	}
@@ -31,7 +31,7 @@ func BenchmarkTakeAndPlan(b *testing.B) {
 func BenchmarkRun(b *testing.B) {
 	q := New[int](time.Now)
 	for key := range 100_000 {
-		q.Plan(key, time.UnixMicro(int64(key)))
+		q.Schedule(key, time.UnixMicro(int64(key)))
 	}
 	ctx, stop := context.WithCancel(b.Context())
 	defer stop()
@@ -42,6 +42,6 @@ func BenchmarkRun(b *testing.B) {
 			stop()
 		}
 		runtime.Gosched() // as in a call
-		q.Plan(key, due.Add(time.Second))
+		q.Schedule(key, due.Add(time.Second))
 	})
 }

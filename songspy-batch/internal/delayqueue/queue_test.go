@@ -41,11 +41,11 @@ func TestKeysRunInOrderOfTimeThenKey(t *testing.T) {
 				continue
 			}
 			micros := rapid.Int64Range(0, 9).Draw(rt, "micros")
-			q.Plan(key, time.UnixMicro(micros))
+			q.Schedule(key, time.UnixMicro(micros))
 			want[key] = micros
 		}
 		if q.Len() != len(want) {
-			rt.Fatalf("%d keys planned, want %d", q.Len(), len(want))
+			rt.Fatalf("%d keys scheduled, want %d", q.Len(), len(want))
 		}
 		var order []item[int]
 		for {
@@ -54,7 +54,7 @@ func TestKeysRunInOrderOfTimeThenKey(t *testing.T) {
 				break
 			}
 			if want[i.key] != i.micros {
-				rt.Fatalf("key %d taken at %d, planned for %d", i.key, i.micros, want[i.key])
+				rt.Fatalf("key %d taken at %d, scheduled for %d", i.key, i.micros, want[i.key])
 			}
 			delete(want, i.key)
 			order = append(order, i)
@@ -81,13 +81,13 @@ func TestNoKeyRunsBeforeItIsDue(t *testing.T) {
 			at[key] = time.Since(start)
 		})
 		synctest.Wait() // the queue is empty and waits
-		q.Plan(late, start.Add(time.Hour))
-		q.Plan(early, start.Add(time.Minute)) // before the key that the queue waits for
-		q.Plan(moved, start.Add(2*time.Hour))
-		q.Plan(moved, start.Add(2*time.Minute))
-		q.Plan(removed, start.Add(time.Minute))
+		q.Schedule(late, start.Add(time.Hour))
+		q.Schedule(early, start.Add(time.Minute)) // before the key that the queue waits for
+		q.Schedule(moved, start.Add(2*time.Hour))
+		q.Schedule(moved, start.Add(2*time.Minute))
+		q.Schedule(removed, start.Add(time.Minute))
 		q.Remove(removed)
-		q.Plan(past, start.Add(-time.Hour))
+		q.Schedule(past, start.Add(-time.Hour))
 		<-time.After(3 * time.Hour)
 		stop()
 		want := map[int]time.Duration{past: 0, early: time.Minute, moved: 2 * time.Minute, late: time.Hour}
@@ -106,7 +106,7 @@ func TestWorkersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := New[int](time.Now)
 		for key := range 100 {
-			q.Plan(key, time.Now())
+			q.Schedule(key, time.Now())
 		}
 		var now, most, all atomic.Int32
 		stop := runQueue(t, q, 8, func(context.Context, int, time.Time) {
@@ -126,16 +126,16 @@ func TestWorkersAreBounded(t *testing.T) {
 func TestAKeyMayBePlannedAgainByItsOwnWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := New[int](time.Now)
-		q.Plan(1, time.Now())
+		q.Schedule(1, time.Now())
 		rounds := 0
 		stop := runQueue(t, q, 1, func(_ context.Context, key int, due time.Time) {
 			rounds++
-			q.Plan(key, due.Add(time.Minute))
+			q.Schedule(key, due.Add(time.Minute))
 		})
 		<-time.After(10*time.Minute + time.Second)
 		stop()
 		if rounds != 11 || !q.Has(1) {
-			t.Errorf("%d rounds in ten minutes, still planned: %t; want 11 and true", rounds, q.Has(1))
+			t.Errorf("%d rounds in ten minutes, still scheduled: %t; want 11 and true", rounds, q.Has(1))
 		}
 	})
 }
@@ -144,7 +144,7 @@ func TestStoppingWaitsForWorkersAndKeepsPendingKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := New[int](time.Now)
 		for key := range 5 {
-			q.Plan(key, time.Now())
+			q.Schedule(key, time.Now())
 		}
 		var ended atomic.Int32
 		stop := runQueue(t, q, 2, func(ctx context.Context, _ int, _ time.Time) {
@@ -163,11 +163,11 @@ func TestNextAtPhase_AdvancesByOneIntervalEachTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const interval, phase = time.Minute, 20*time.Second + 7*time.Nanosecond // finer than the queue's microseconds
 		q := New[int](time.Now)
-		q.Plan(1, NextAtPhase(time.Now(), phase, interval))
+		q.Schedule(1, NextAtPhase(time.Now(), phase, interval))
 		rounds := 0
 		stop := runQueue(t, q, 1, func(_ context.Context, key int, _ time.Time) {
 			rounds++
-			q.Plan(key, NextAtPhase(time.Now(), phase, interval))
+			q.Schedule(key, NextAtPhase(time.Now(), phase, interval))
 		})
 		<-time.After(10 * interval)
 		stop()
@@ -180,7 +180,7 @@ func TestNextAtPhase_AdvancesByOneIntervalEachTime(t *testing.T) {
 func TestStaleItemsTakeNoMoreRoomThanCurrentOnes(t *testing.T) {
 	q := New[int](time.Now)
 	for i := range 100_000 {
-		q.Plan(i%2000, time.UnixMicro(int64(i)))
+		q.Schedule(i%2000, time.UnixMicro(int64(i)))
 		if i%3 == 0 {
 			q.Remove(i % 2000)
 		}
@@ -201,7 +201,7 @@ func TestAPostponedKeyCountsAsOverdueSinceItWasDue(t *testing.T) {
 		const key = 1
 		q := New[int](time.Now)
 		began := time.Now()
-		q.Plan(key, began.Add(time.Second))
+		q.Schedule(key, began.Add(time.Second))
 		var received []time.Time
 		stop := runQueue(t, q, 1, func(_ context.Context, key int, at time.Time) {
 			if received = append(received, at); len(received) < 3 {
@@ -223,9 +223,9 @@ func TestAPostponedKeyCountsAsOverdueSinceItWasDue(t *testing.T) {
 			}
 		}
 		q.Postpone(key, time.Now().Add(time.Hour), began)
-		q.Plan(key, time.Now().Add(time.Minute)) // a new plan replaces the postponed one
+		q.Schedule(key, time.Now().Add(time.Minute)) // a new time replaces the postponed one
 		if done := q.CompletedUntil(time.Now()); !done.Equal(time.Now()) {
-			t.Error("a key that was planned again counts as overdue")
+			t.Error("a key that was scheduled again counts as overdue")
 		}
 	})
 }

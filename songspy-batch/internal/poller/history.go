@@ -67,7 +67,7 @@ func (h *historyFetcher) plan(id songspy.UserID, state playback.HistoryState) {
 	if next.Reason == playback.HistoryResumed {
 		next.At = next.At.Add(songspy.PhaseOf(id, resumeSpread))
 	}
-	h.registry.fetches.Plan(id, next.At)
+	h.registry.fetches.Schedule(id, next.At)
 }
 
 // fetch fetches the history of one user and stores what it adds. If it fails, it
@@ -82,13 +82,13 @@ func (h *historyFetcher) fetch(ctx context.Context, id songspy.UserID, _ time.Ti
 	next := state.history.NextFetch()
 	switch {
 	case !h.shards.MayPoll(id):
-		h.registry.fetches.Plan(id, now.Add(postponeFor))
+		h.registry.fetches.Schedule(id, now.Add(postponeFor))
 		return
 	case next.At.After(now): // a poll has moved the fetch since it was planned
 		h.plan(id, state.history)
 		return
 	case state.pendingWrites > 0: // plays that are not stored yet would count as missing
-		h.registry.fetches.Plan(id, now.Add(pendingWriteWait))
+		h.registry.fetches.Schedule(id, now.Add(pendingWriteWait))
 		return
 	}
 	h.registry.budgets.forApp(state.access.App).countFixed(now, 1)
@@ -101,7 +101,7 @@ func (h *historyFetcher) fetch(ctx context.Context, id songspy.UserID, _ time.Ti
 	case err != nil:
 		outcome = outcomeOfError(err).String()
 		h.log.DebugContext(ctx, "history fetch failed", "user_id", int64(id), "outcome", outcome, "error", err)
-		h.registry.fetches.Plan(id, now.Add(historyRetryWait(err)))
+		h.registry.fetches.Schedule(id, now.Add(historyRetryWait(err)))
 	}
 	h.metrics.historyFetches.WithLabelValues(string(next.Reason), outcome).Inc()
 }

@@ -61,7 +61,7 @@ func newPlanner(o Options, w *watcher) *planner {
 // first plans the first poll of an entry.
 func (p *planner) first(id songspy.UserID, at time.Time, reason pollReason) {
 	p.registry.setPollReason(id, reason)
-	p.registry.polls.Plan(id, at)
+	p.registry.polls.Schedule(id, at)
 }
 
 // firstAt returns the time of a user's first poll, after the user was read from the

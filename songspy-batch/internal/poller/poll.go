@@ -50,7 +50,7 @@ func (p *Poller) poll(ctx context.Context, id songspy.UserID, due time.Time) {
 		p.countPoll(ctx, id, state.pollReason, outcomeOfError(err), err)
 		next = plannedPoll{p.handleError(ctx, &state, err), reasonRetry}
 	}
-	p.registry.endPoll(state.entryRef, next.reason, func() { p.registry.polls.Plan(id, next.at) })
+	p.registry.endPoll(state.entryRef, next.reason, func() { p.registry.polls.Schedule(id, next.at) })
 }
 
 // caller makes calls with a user's access token.

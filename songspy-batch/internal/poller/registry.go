@@ -208,7 +208,7 @@ func (r *Registry) advancePoll(id songspy.UserID, choose func(*userState, planne
 	state := r.stateOf(id, e)
 	if earlier, ok := choose(&state, plannedPoll{at, e.pollReason}); ok {
 		e.pollReason = earlier.reason
-		r.polls.Plan(id, earlier.at)
+		r.polls.Schedule(id, earlier.at)
 	}
 }
 

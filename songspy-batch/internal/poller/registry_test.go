@@ -94,7 +94,7 @@ func TestAnEarlierEntryOfAUserChangesNothing(t *testing.T) {
 func TestUsersMissingFromAFullReadAreRemovedAndNewOnesStay(t *testing.T) {
 	r := NewRegistry(time.Now, nil)
 	user := func(id songspy.UserID) songspy.PolledUser {
-		r.polls.Plan(id, time.Now())
+		r.polls.Schedule(id, time.Now())
 		return songspy.PolledUser{Link: songspy.Link{UserID: id, Generation: 1}}
 	}
 	r.beginRead()
@@ -148,7 +148,7 @@ func fill(r *Registry, users songspy.UserID) {
 			}
 		}
 		r.merge(u, coverage{watchedUntil: now, history: playback.HistoryState{FetchedAt: now}})
-		r.polls.Plan(id, time.UnixMicro(int64(id)))
+		r.polls.Schedule(id, time.UnixMicro(int64(id)))
 	}
 }
 

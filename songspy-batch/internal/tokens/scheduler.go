@@ -57,7 +57,7 @@ func (j *Job) Plan(ctx context.Context) error {
 		for _, l := range links {
 			after = l.UserID
 			if j.owns(l.UserID) && !j.Queue.Has(l.UserID) {
-				j.Queue.Plan(l.UserID, j.renewAt(l, now))
+				j.Queue.Schedule(l.UserID, j.renewAt(l, now))
 				planned++
 			}
 		}
@@ -82,10 +82,10 @@ func (j *Job) Serve(ctx context.Context) {
 		j.Logger.DebugContext(ctx, "renewal failed", logkey.UserID, int64(id), logkey.Error, err)
 		switch songspy.DispositionOf(err) {
 		case songspy.DispositionRetryLater, songspy.DispositionAppBlocked:
-			j.Queue.Plan(id, retryAt(id, err, j.Now()))
+			j.Queue.Schedule(id, retryAt(id, err, j.Now()))
 		case songspy.DispositionNeedsUser:
 			if now := j.Now(); isPollable(l.State) {
-				j.Queue.Plan(id, now.Add(refusedRetryWait(id, now.Sub(l.StateSince))))
+				j.Queue.Schedule(id, now.Add(refusedRetryWait(id, now.Sub(l.StateSince))))
 			}
 		}
 	})
