@@ -23,7 +23,7 @@ const (
 	// manyViewers is the number of viewers of a user from which on their weight is computed
 	// at most once a second.
 	manyViewers = 32
-	// forgetUnwatched is how long the habits of a user without viewers are kept.
+	// forgetUnwatched is how long the listening hours of a user without viewers are kept.
 	forgetUnwatched = 24 * time.Hour
 )
 
@@ -41,10 +41,11 @@ type WatchStore interface {
 	WatchesSince(ctx context.Context, since time.Time) (watches []songspy.Watch, readAt time.Time, err error)
 }
 
-// watcher plans earlier polls of users who are being watched. A nil watcher plans none.
+// attentionPlanner plans earlier polls of users who are being watched. A nil
+// attentionPlanner plans none.
 //
-// Lock order: watcher.mu, Registry.mu.
-type watcher struct {
+// Lock order: attentionPlanner.mu, Registry.mu.
+type attentionPlanner struct {
 	AttentionOptions
 	registry *Registry
 	shards   Shards
@@ -76,7 +77,7 @@ type watchedUser struct {
 	viewers   []attention.ViewerKey // the viewers who watch now
 	watchedAt time.Time             // when the last of them began or stopped
 	polledAt  time.Time             // when the last poll ended; zero: unknown
-	habit     playback.HourlyListening
+	listening playback.HourlyListening
 	// weight is how much the viewers counted at weighedAt.
 	weight    float64
 	weighedAt time.Time
@@ -116,98 +117,98 @@ func (c *crossfade) lead() time.Duration {
 	return 0
 }
 
-func newWatcher(o Options) *watcher {
+func newAttentionPlanner(o Options) *attentionPlanner {
 	if o.Attention == nil || o.Attention.Share <= 0 || !o.Spread {
 		return nil
 	}
-	return &watcher{
+	return &attentionPlanner{
 		AttentionOptions: *o.Attention, registry: o.Registry, shards: o.Shards, interval: o.Interval, now: o.Now, log: o.Logger,
 		watches: map[watchKey]watch{}, users: map[songspy.UserID]*watchedUser{}, allowances: map[string]*attention.Allowance{},
 	}
 }
 
 // run reads watches until ctx ends.
-func (w *watcher) run(ctx context.Context) {
-	if w == nil {
+func (p *attentionPlanner) run(ctx context.Context) {
+	if p == nil {
 		return
 	}
 	var since time.Time
 	failing := false
 	for delayqueue.Wait(ctx, watchReadInterval) {
-		watches, readAt, err := w.Store.WatchesSince(ctx, since)
+		watches, readAt, err := p.Store.WatchesSince(ctx, since)
 		if err != nil {
 			if ctx.Err() == nil && !failing {
-				w.log.WarnContext(ctx, "reading what viewers watch failed; it is tried again", slog.Any("error", err))
+				p.log.WarnContext(ctx, "reading what viewers watch failed; it is tried again", slog.Any("error", err))
 			}
 			failing = true
 			continue
 		}
 		failing = false
 		since = readAt.Add(-watchReadOverlap)
-		w.apply(watches, readAt)
+		p.update(watches, readAt)
 	}
 }
 
-// apply takes over watches that were read at the given time of the store's clock.
-func (w *watcher) apply(watches []songspy.Watch, readAt time.Time) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	now := w.now()
+// update takes over watches that were read at the given time of the store's clock.
+func (p *attentionPlanner) update(watches []songspy.Watch, readAt time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
 	for _, read := range watches {
-		w.put(read, now.Add(read.Until.Sub(readAt)), now)
+		p.updateWatch(read, now.Add(read.Until.Sub(readAt)), now)
 	}
-	for key, known := range w.watches {
+	for key, known := range p.watches {
 		if !now.Before(known.until) {
-			w.end(key, now)
+			p.endWatch(key, now)
 		}
 	}
 }
 
-// put takes over one watch and plans polls of the users who are new in it. mu is held.
-func (w *watcher) put(read songspy.Watch, until, now time.Time) {
+// updateWatch takes over one watch and plans polls of the users who are new in it. mu is held.
+func (p *attentionPlanner) updateWatch(read songspy.Watch, until, now time.Time) {
 	key := watchKey{read.Viewer, read.Own}
-	former, known := w.watches[key]
+	former, known := p.watches[key]
 	if !now.Before(until) {
 		if known {
-			w.end(key, now)
+			p.endWatch(key, now)
 		}
 		return
 	}
 	opened := read.OpenedAt.After(former.openedAt)
 	next := watch{attention.ViewerKey{Hash: read.Viewer, SignedIn: read.SignedIn}, nil, read.OpenedAt, until}
 	for _, id := range read.Users {
-		if w.shards.Owns(id) {
+		if p.shards.Owns(id) {
 			next.users = append(next.users, id)
 		}
 	}
-	w.watches[key] = next
-	w.leave(former.viewer, former.users, next.users, now)
+	p.watches[key] = next
+	p.removeViewer(former.viewer, former.users, next.users, now)
 	for _, id := range next.users {
 		isNew := !slices.Contains(former.users, id)
 		if isNew {
-			w.join(next.viewer, id, now)
+			p.addViewer(next.viewer, id, now)
 		}
 		if isNew || opened {
-			w.planNow(id, w.users[id], read.Own, now)
+			p.pollSoon(id, p.users[id], read.Own, now)
 		}
 	}
 }
 
-// join adds the viewer to the viewers of the user. mu is held.
-func (w *watcher) join(viewer attention.ViewerKey, id songspy.UserID, now time.Time) {
-	u := w.users[id]
+// addViewer adds the viewer to the viewers of the user. mu is held.
+func (p *attentionPlanner) addViewer(viewer attention.ViewerKey, id songspy.UserID, now time.Time) {
+	u := p.users[id]
 	if u == nil {
 		u = &watchedUser{}
-		w.users[id] = u
+		p.users[id] = u
 	}
 	u.viewers, u.watchedAt = append(u.viewers, viewer), now
 }
 
-// leave removes the viewer from the viewers of the users, except the users to keep. mu
+// removeViewer removes the viewer from the viewers of the users, except the users to keep. mu
 // is held.
-func (w *watcher) leave(viewer attention.ViewerKey, users, keep []songspy.UserID, now time.Time) {
+func (p *attentionPlanner) removeViewer(viewer attention.ViewerKey, users, keep []songspy.UserID, now time.Time) {
 	for _, id := range users {
-		u := w.users[id]
+		u := p.users[id]
 		if u == nil || slices.Contains(keep, id) {
 			continue
 		}
@@ -217,76 +218,76 @@ func (w *watcher) leave(viewer attention.ViewerKey, users, keep []songspy.UserID
 	}
 }
 
-// end ends a watch. mu is held.
-func (w *watcher) end(key watchKey, now time.Time) {
-	ended := w.watches[key]
-	delete(w.watches, key)
-	w.leave(ended.viewer, ended.users, nil, now)
+// endWatch ends a watch. mu is held.
+func (p *attentionPlanner) endWatch(key watchKey, now time.Time) {
+	ended := p.watches[key]
+	delete(p.watches, key)
+	p.removeViewer(ended.viewer, ended.users, nil, now)
 }
 
-// planNow plans an earlier poll of a user that a viewer has just begun to watch: now if
+// pollSoon plans an earlier poll of a user that a viewer has just begun to watch: now if
 // the user is listening, or is the viewer, and the last poll is old enough. mu is held.
-func (w *watcher) planNow(id songspy.UserID, u *watchedUser, own bool, now time.Time) {
-	w.registry.advancePoll(id, func(state *userState, planned plannedPoll) (plannedPoll, bool) {
+func (p *attentionPlanner) pollSoon(id songspy.UserID, u *watchedUser, own bool, now time.Time) {
+	p.registry.advancePoll(id, func(state *userState, planned plannedPoll) (plannedPoll, bool) {
 		at, worth := now, true
 		polled := later(u.polledAt, state.playing.ObservedAt)
 		switch {
 		case now.Sub(polled) < attention.MinGap, !own && !state.playing.IsOpen():
-			at, worth = w.bestTime(u, state.access.App, state.playing, polled, planned.at, now)
-		case w.weight(u, state.access.App, now) <= 0:
+			at, worth = p.bestTime(u, state.access.App, state.playing, polled, planned.at, now)
+		case p.weight(u, state.access.App, now) <= 0:
 			worth = false
 		}
 		if !worth || !at.Before(planned.at) {
 			return planned, false
 		}
-		w.charge(u, state.access.App, planned, now)
-		return plannedPoll{at, reasonAttention}, true
+		p.charge(u, state.access.App, planned, now)
+		return plannedPoll{at: at, reason: reasonAttention}, true
 	})
 }
 
-// next returns the next poll of a user: the planned one, or an earlier one if the user
+// advance returns the next poll of a user: the planned one, or an earlier one if the user
 // is watched and that is worth a call.
-func (w *watcher) next(id songspy.UserID, app string, planned plannedPoll, n songspy.NowPlaying, now time.Time) plannedPoll {
-	if w == nil {
+func (p *attentionPlanner) advance(id songspy.UserID, app string, planned plannedPoll, n songspy.NowPlaying, now time.Time) plannedPoll {
+	if p == nil {
 		return planned
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	u := w.users[id]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u := p.users[id]
 	if u == nil {
 		return planned
 	}
-	w.refund(u, app, planned, now)
+	p.refund(u, app, planned, now)
 	best := planned.at
 	if lead := u.crossfade.lead(); lead > 0 && len(u.viewers) > 0 && planned.reason == reasonTrackEnd {
 		best = later(now.Add(min(attention.MinGap, planned.at.Sub(now))), planned.at.Add(-lead))
 	}
-	if at, worth := w.bestTime(u, app, n, now, best, now); worth {
+	if at, worth := p.bestTime(u, app, n, now, best, now); worth {
 		best = at
 	}
 	if !best.Before(planned.at) {
 		return planned
 	}
-	w.charge(u, app, planned, now)
-	return plannedPoll{best, reasonAttention}
+	p.charge(u, app, planned, now)
+	return plannedPoll{at: best, reason: reasonAttention}
 }
 
-// withoutExtraPolls records a poll of the user and returns the state without the polls
-// that were made for viewers: they do not change the planned ones.
-func (w *watcher) withoutExtraPolls(before *userState, n songspy.NowPlaying, last songspy.ObservationKind) songspy.NowPlaying {
-	if w == nil {
-		return n
+// recordPoll records a poll of the user, and returns how many polls of the open play
+// were made for viewers.
+func (p *attentionPlanner) recordPoll(before *userState, n songspy.NowPlaying, last songspy.ObservationKind) (extra int16) {
+	if p == nil {
+		return 0
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	u := w.users[before.user]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u := p.users[before.user]
 	if u == nil {
-		return n
+		return 0
 	}
-	u.polledAt = w.now()
+	u.polledAt = p.now()
 	u.crossfade.observe(before.playing, n)
 	if last == songspy.ObservedPlaying {
-		u.habit.Record(n.ObservedAt)
+		u.listening.Record(n.ObservedAt)
 	}
 	switch {
 	case !u.openedAt.Equal(n.OpenedAt):
@@ -294,30 +295,29 @@ func (w *watcher) withoutExtraPolls(before *userState, n songspy.NowPlaying, las
 	case before.pollReason == reasonAttention:
 		u.polls++
 	}
-	n.Polls = max(min(n.Polls, 1), n.Polls-u.polls)
-	return n
+	return u.polls
 }
 
 // bestTime returns when a poll before the planned one is worth a call, after a poll at
 // the given time. mu is held.
-func (w *watcher) bestTime(u *watchedUser, app string, n songspy.NowPlaying, polled, planned, now time.Time) (at time.Time, worth bool) {
-	weight := w.weight(u, app, now)
+func (p *attentionPlanner) bestTime(u *watchedUser, app string, n songspy.NowPlaying, polled, planned, now time.Time) (at time.Time, worth bool) {
+	weight := p.weight(u, app, now)
 	if weight <= 0 {
 		return planned, false
 	}
-	wait, worth := attention.RiskOf(n, u.habit.Weight(now)).NextPoll(weight, planned.Sub(polled))
+	wait, worth := attention.RiskOf(n, u.listening.Weight(now)).NextPoll(weight, planned.Sub(polled))
 	return later(now, polled.Add(wait)), worth
 }
 
 // weight returns how much the user's viewers count. mu is held.
-func (w *watcher) weight(u *watchedUser, app string, now time.Time) float64 {
+func (p *attentionPlanner) weight(u *watchedUser, app string, now time.Time) float64 {
 	switch {
 	case len(u.viewers) == 0:
 		return 0
 	case len(u.viewers) > manyViewers && now.Sub(u.weighedAt).Abs() < time.Second:
 		return u.weight
 	}
-	if a := w.allowances[w.registry.budgets.accountOf(app)]; a != nil {
+	if a := p.allowances[p.registry.budgets.accountOf(app)]; a != nil {
 		u.weight, u.weighedAt = a.Weight(now, u.viewers), now
 		return u.weight
 	}
@@ -326,72 +326,72 @@ func (w *watcher) weight(u *watchedUser, app string, now time.Time) float64 {
 
 // charge counts a poll that was planned for the user's viewers, instead of one at the
 // given time. mu is held.
-func (w *watcher) charge(u *watchedUser, app string, plain plannedPoll, now time.Time) {
+func (p *attentionPlanner) charge(u *watchedUser, app string, plain plannedPoll, now time.Time) {
 	if plain.reason == reasonAttention { // it has been counted
 		return
 	}
 	u.plainAt, u.payers = plain.at, slices.Clone(u.viewers)
-	w.spend(u, app, 1, now)
+	p.spend(u, app, 1, now)
 }
 
 // refund takes back a part of the poll for viewers that was just made: it has moved the
 // poll without viewers from plainAt to a later time. If it has moved it to an earlier
 // time, that costs more. mu is held.
-func (w *watcher) refund(u *watchedUser, app string, plain plannedPoll, now time.Time) {
+func (p *attentionPlanner) refund(u *watchedUser, app string, plain plannedPoll, now time.Time) {
 	gap := plain.at.Sub(now)
 	if plain.reason == reasonInterval {
-		gap = w.interval
+		gap = p.interval
 	}
 	if !u.plainAt.IsZero() && gap > 0 {
-		w.spend(u, app, -max(-1, min(1, plain.at.Sub(u.plainAt).Seconds()/gap.Seconds())), now)
+		p.spend(u, app, -max(-1, min(1, plain.at.Sub(u.plainAt).Seconds()/gap.Seconds())), now)
 	}
 	u.plainAt, u.payers = time.Time{}, nil
 }
 
-func (w *watcher) spend(u *watchedUser, app string, calls float64, now time.Time) {
-	if a := w.allowances[w.registry.budgets.accountOf(app)]; a != nil {
+func (p *attentionPlanner) spend(u *watchedUser, app string, calls float64, now time.Time) {
+	if a := p.allowances[p.registry.budgets.accountOf(app)]; a != nil {
 		a.Spend(now, u.payers, calls)
-		w.registry.budgets.forApp(app).countFixed(now, calls)
+		p.registry.budgets.forApp(app).countFixed(now, calls)
 	}
 }
 
-// plan sets how many calls may be made for viewers, from the users of each account.
-func (w *watcher) plan(now time.Time, users map[string]userCounts) {
-	if w == nil {
+// setAllowances sets how many calls may be made for viewers, from the users of each account.
+func (p *attentionPlanner) setAllowances(now time.Time, users map[string]userCounts) {
+	if p == nil {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for account, calls := range w.registry.budgets.plannedCalls(w.interval, users) {
-		a := w.allowances[account]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for account, calls := range p.registry.budgets.plannedCalls(p.interval, users) {
+		a := p.allowances[account]
 		if a == nil {
 			a = &attention.Allowance{}
-			w.allowances[account] = a
+			p.allowances[account] = a
 		}
-		a.SetDaily(now, w.Share*calls)
+		a.SetDaily(now, p.Share*calls)
 	}
-	for id, u := range w.users {
+	for id, u := range p.users {
 		if len(u.viewers) == 0 && now.Sub(u.watchedAt) > forgetUnwatched {
-			delete(w.users, id)
+			delete(p.users, id)
 		}
 	}
 }
 
 // stats returns how many users are watched now, and how many calls may be made for
 // viewers.
-func (w *watcher) stats() (watched int, callsLeft float64) {
-	if w == nil {
+func (p *attentionPlanner) stats() (watched int, callsLeft float64) {
+	if p == nil {
 		return 0, 0
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, u := range w.users {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, u := range p.users {
 		if len(u.viewers) > 0 {
 			watched++
 		}
 	}
-	for _, a := range w.allowances {
-		callsLeft += a.Left(w.now())
+	for _, a := range p.allowances {
+		callsLeft += a.Left(p.now())
 	}
 	return watched, callsLeft
 }

@@ -136,7 +136,7 @@ func TestAttention_KeepsTheGapTheIntervalAndTheAllowance(t *testing.T) {
 			f.mu.Unlock()
 			<-time.After(time.Minute)
 		}
-		if watched, _ := h.watcher.stats(); watched != 5 {
+		if watched, _ := h.attention.stats(); watched != 5 {
 			t.Errorf("%d users are watched, want 5", watched)
 		}
 		stop()

@@ -29,7 +29,7 @@ type QuotaOptions struct {
 type budgets struct {
 	QuotaOptions
 
-	planMu sync.Mutex // one plan at a time
+	updateMu sync.Mutex // one update at a time
 	// byAccount is replaced, never changed, so that polls read it without a lock:
 	// most instances have no budgets.
 	byAccount atomic.Pointer[map[string]*budget]
@@ -93,14 +93,14 @@ func (b *budgets) all() (all []*budget) {
 	return all
 }
 
-// plan makes a new plan for each account whose calls are limited. users are the
+// update makes a new plan for each account whose calls are limited. users are the
 // counts by app.
-func (b *budgets) plan(now time.Time, interval time.Duration, users map[string]userCounts) {
+func (b *budgets) update(now time.Time, interval time.Duration, users map[string]userCounts) {
 	if b == nil {
 		return
 	}
-	b.planMu.Lock()
-	defer b.planMu.Unlock()
+	b.updateMu.Lock()
+	defer b.updateMu.Unlock()
 	perAccount := map[string]userCounts{}
 	for app, counts := range users {
 		sum := perAccount[b.Account(app)]
@@ -120,7 +120,7 @@ func (b *budgets) plan(now time.Time, interval time.Duration, users map[string]u
 		if budget == nil {
 			budget = newBudget(account, interval)
 		}
-		budget.plan(now, room, counts, b.Share())
+		budget.update(now, room, counts, b.Share())
 		next[account] = budget
 	}
 	b.byAccount.Store(&next)
@@ -167,7 +167,7 @@ type budget struct {
 	currentHour  time.Time    // the start of the hour that is being counted
 	currentCost  hourCost
 	meanInterval time.Duration // between two polls of a listening user, without thinning
-	habits       map[songspy.UserID]*playback.HourlyListening
+	listening    map[songspy.UserID]*playback.HourlyListening
 	nextPolls    map[songspy.UserID]time.Time // the next poll of each user; nil if the account has many users
 }
 
@@ -199,7 +199,7 @@ const (
 )
 
 func newBudget(account string, interval time.Duration) *budget {
-	b := &budget{account: account, interval: interval, meanInterval: assumedMeanInterval, habits: map[songspy.UserID]*playback.HourlyListening{}}
+	b := &budget{account: account, interval: interval, meanInterval: assumedMeanInterval, listening: map[songspy.UserID]*playback.HourlyListening{}}
 	b.current.Store(&budgetPlan{Plan: quota.UnboundedPlan(interval)})
 	return b
 }
@@ -207,10 +207,10 @@ func newBudget(account string, interval time.Duration) *budget {
 // currentPlan returns the plan that is in force.
 func (b *budget) currentPlan() budgetPlan { return *b.current.Load() }
 
-// plan decides how long idle users wait for a poll, and which part of the polls
+// update decides how long idle users wait for a poll, and which part of the polls
 // of listening users is made. users are the users of this replica, which are the
 // given share of all users.
-func (b *budget) plan(now time.Time, room quota.Headroom, users userCounts, share float64) {
+func (b *budget) update(now time.Time, room quota.Headroom, users userCounts, share float64) {
 	if share <= 0 {
 		return
 	}
@@ -313,40 +313,31 @@ func (b *budget) expectedDemand(now time.Time, usual float64, listening int) (d 
 	return d
 }
 
-// recordListening records in the user's habit that a poll found a track playing.
-func (b *budget) recordListening(id songspy.UserID, playing bool, now time.Time) {
-	if b == nil || !playing {
-		return
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	h := b.habits[id]
-	if h == nil {
-		h = &playback.HourlyListening{}
-		b.habits[id] = h
-	}
-	h.Record(now)
-}
-
-// forget drops the user's habit and next poll.
+// forget drops the user's listening hours and next poll.
 func (b *budget) forget(id songspy.UserID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.habits, id)
+	delete(b.listening, id)
 	delete(b.nextPolls, id)
 }
 
-// apply returns the poll that is made instead of next: later if the user is idle,
-// and perhaps left out if the user is listening.
-func (b *budget) apply(id songspy.UserID, next playback.Poll, n songspy.NowPlaying, now time.Time) playback.Poll {
+// limit returns the poll that is made instead of next: later if the user is idle,
+// and perhaps left out if the user is listening. obs is what the last poll showed.
+func (b *budget) limit(id songspy.UserID, next playback.Poll, n songspy.NowPlaying, obs *songspy.Observation, now time.Time) playback.Poll {
 	if b == nil {
 		return next
 	}
 	plan := b.currentPlan()
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if obs.Kind == songspy.ObservedPlaying {
+		if b.listening[id] == nil {
+			b.listening[id] = &playback.HourlyListening{}
+		}
+		b.listening[id].Record(obs.At)
+	}
 	if !n.IsOpen() {
-		return b.stagger(id, next.SlowDownIdle(n, now, b.interval, plan.IdleWait, b.habits[id].Weight(now)), now)
+		return b.stagger(id, next.SlowDownIdle(n, now, b.interval, plan.IdleWait, b.listening[id].Weight(now)), now)
 	}
 	applied := next.ThinOut(n, now, plan.KeepRatio, fractionFor(id, n.StartedAt), b.meanInterval)
 	unthinned := next.At.Sub(now)

@@ -17,21 +17,20 @@ func fullShare() float64 { return 1 }
 
 func sameAccount(app string) string { return app }
 
-func TestWithoutAQuotaNoListeningHabitsAreKept(t *testing.T) {
+func TestWithoutAQuotaNoListeningHoursAreKept(t *testing.T) {
 	for name, all := range map[string]*budgets{
 		"no quota":        newBudgets(nil),
 		"unlimited quota": newBudgets(&QuotaOptions{Account: sameAccount, Share: fullShare, Headroom: func(string, time.Time) quota.Headroom { return quota.Headroom{} }}),
 	} {
-		all.plan(noon, 3*time.Minute, map[string]userCounts{"app": {7, 1}})
+		all.update(noon, 3*time.Minute, map[string]userCounts{"app": {7, 1}})
 		b := all.forApp("app")
 		if b != nil || len(all.all()) > 0 || all.longestIdleWait(time.Minute) != time.Minute || all.keptRatio() != 1 {
 			t.Fatalf("%s: calls are not limited, but there is a budget", name)
 		}
 		all.forget(1)
-		b.recordListening(1, true, noon)
 		b.countFixed(noon, 1)
 		poll := playback.Poll{At: noon.Add(time.Minute), Reason: playback.PollInterval}
-		if got := b.apply(1, poll, songspy.NowPlaying{}, noon); got != poll || b.maxPollInterval(time.Minute) != time.Minute {
+		if got := b.limit(1, poll, songspy.NowPlaying{}, &songspy.Observation{Kind: songspy.ObservedPlaying, At: noon}, noon); got != poll || b.maxPollInterval(time.Minute) != time.Minute {
 			t.Errorf("%s: %+v became %+v", name, poll, got)
 		}
 	}
@@ -57,7 +56,7 @@ func TestIdleUsersShareTheQuotaThatListeningUsersLeave(t *testing.T) {
 	})
 	perAccount := map[string]userCounts{"app": {users, 0}, "other": {users / 4, 0}, "unlimited": {1, 0}}
 	wait := func() time.Duration {
-		all.plan(noon, interval, perAccount)
+		all.update(noon, interval, perAccount)
 		return all.forApp("app").currentPlan().IdleWait
 	}
 	usual := wait()
@@ -79,7 +78,7 @@ func TestIdleUsersShareTheQuotaThatListeningUsersLeave(t *testing.T) {
 	}
 	// A replica with a quarter of all users plans with a quarter of the calls.
 	quarter := newBudget("app", interval)
-	quarter.plan(noon, evenRoom(users*300, calls), userCounts{users / 4, 0}, 0.25)
+	quarter.update(noon, evenRoom(users*300, calls), userCounts{users / 4, 0}, 0.25)
 	if got := quarter.currentPlan().IdleWait; got != usual {
 		t.Errorf("a quarter of the users wait %v, all users %v", got, usual)
 	}
@@ -92,7 +91,7 @@ func TestExpectedDemandRepeatsTheDayBefore(t *testing.T) {
 	for hour := range 24 {
 		for range 10 + 100*(hour/20) { // evenings are busy
 			now := midnight.Add(time.Duration(hour) * time.Hour)
-			b.apply(1, playback.Poll{At: now.Add(100 * time.Second)}, playing, now)
+			b.limit(1, playback.Poll{At: now.Add(100 * time.Second)}, playing, &songspy.Observation{}, now)
 		}
 	}
 	d := b.expectedDemand(midnight.Add(24*time.Hour+18*time.Hour), 0, 0)
@@ -111,12 +110,12 @@ func TestExpectedDemandRepeatsTheDayBefore(t *testing.T) {
 func TestThinnedPollsCountAsUnthinned(t *testing.T) {
 	b := newBudget("app", 3*time.Minute)
 	room := evenRoom(288, 288)
-	b.plan(noon, room, userCounts{0, 5}, 1)
+	b.update(noon, room, userCounts{0, 5}, 1)
 	if keep := b.currentPlan().KeepRatio; keep >= 0.5 {
 		t.Fatalf("%v of the polls of five listening users are kept with 288 calls", keep)
 	}
 	playing := songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: "spotify:track:a", TrackID: 1}
-	poll := b.apply(1, playback.Poll{At: noon.Add(assumedMeanInterval), Reason: playback.PollTrackEnd}, playing, noon)
+	poll := b.limit(1, playback.Poll{At: noon.Add(assumedMeanInterval), Reason: playback.PollTrackEnd}, playing, &songspy.Observation{}, noon)
 	if poll.Reason != playback.PollQuota || b.currentCost.polls < 2 {
 		t.Errorf("%+v counts as %v polls", poll, b.currentCost.polls)
 	}
@@ -127,7 +126,7 @@ func TestThinnedPollsCountAsUnthinned(t *testing.T) {
 
 func TestAFewIdleUsersOfAnAccountArePolledInTurn(t *testing.T) {
 	b := newBudget("app", 3*time.Minute)
-	b.plan(noon, evenRoom(288, 288), userCounts{5, 0}, 1)
+	b.update(noon, evenRoom(288, 288), userCounts{5, 0}, 1)
 	next := map[songspy.UserID]time.Time{}
 	for id := range songspy.UserID(5) { // all are polled at once
 		next[id] = noon
@@ -146,7 +145,7 @@ func TestAFewIdleUsersOfAnAccountArePolledInTurn(t *testing.T) {
 		}
 		last = now
 		atInterval := playback.Poll{At: now.Add(3 * time.Minute), Reason: playback.PollInterval}
-		next[id] = b.apply(id, atInterval, songspy.NowPlaying{State: songspy.PlayerIdle}, now).At
+		next[id] = b.limit(id, atInterval, songspy.NowPlaying{State: songspy.PlayerIdle}, &songspy.Observation{}, now).At
 	}
 	if longest > 12*time.Minute {
 		t.Errorf("the account of five idle users, polled every half hour each, was not polled for %v", longest)
@@ -156,7 +155,7 @@ func TestAFewIdleUsersOfAnAccountArePolledInTurn(t *testing.T) {
 func TestAUserSuppliedAppIsNotNamed(t *testing.T) {
 	app := songspy.UserApp("0123456789abcdef0123456789abcdef")
 	all := newBudgets(&QuotaOptions{Account: sameAccount, Share: fullShare, Headroom: func(string, time.Time) quota.Headroom { return evenRoom(288, 288) }})
-	all.plan(noon, 3*time.Minute, map[string]userCounts{app: {5, 5}})
+	all.update(noon, 3*time.Minute, map[string]userCounts{app: {5, 5}})
 	notes := strings.Join(all.notes(3*time.Minute), "\n")
 	if strings.Contains(notes, "0123456789abcdef") || !strings.Contains(notes, "1 user-supplied apps") {
 		t.Errorf("the notes say %q", notes)

@@ -12,13 +12,13 @@ import (
 const (
 	// clockNoteDuration is how long /readyz notes that the clock was set back.
 	clockNoteDuration = 24 * time.Hour
-	// skewLogInterval is the shortest time between two log lines about times that are ahead.
-	skewLogInterval = time.Hour
+	// aheadLogInterval is the shortest time between two log lines about times that are ahead.
+	aheadLogInterval = time.Hour
 )
 
-// clockSkew corrects times that are ahead of the clock, and reports them. Such
+// timesAhead corrects times that are ahead of the clock, and reports them. Such
 // times are stored when the clock is set back. They count as now.
-type clockSkew struct {
+type timesAhead struct {
 	registry *Registry
 	log      *slog.Logger
 
@@ -31,7 +31,7 @@ type clockSkew struct {
 
 // correctUser returns a user from the store with times that are at most now. It
 // also reports whether the stored now-playing state was ahead of the clock.
-func (s *clockSkew) correctUser(u songspy.PolledUser, now time.Time) (corrected songspy.PolledUser, ahead bool) {
+func (s *timesAhead) correctUser(u songspy.PolledUser, now time.Time) (corrected songspy.PolledUser, ahead bool) {
 	playing := u.Playing.CorrectClock(now)
 	ahead = playing != u.Playing
 	if ahead {
@@ -42,9 +42,9 @@ func (s *clockSkew) correctUser(u songspy.PolledUser, now time.Time) (corrected 
 	return u, ahead
 }
 
-// correctState sets times of a user's state that are ahead of now to now, and
+// correct sets times of a user's state that are ahead of now to now, and
 // corrects the entry too.
-func (s *clockSkew) correctState(state *userState, now time.Time) {
+func (s *timesAhead) correct(state *userState, now time.Time) {
 	if state.isAheadOfClock(now) {
 		s.record(later(state.playing.ObservedAt, state.watchedUntil).Sub(now), now)
 		*state = s.registry.correctClock(*state, now)
@@ -52,21 +52,21 @@ func (s *clockSkew) correctState(state *userState, now time.Time) {
 }
 
 // record notes that a time was ahead of the clock by the given duration.
-func (s *clockSkew) record(by time.Duration, now time.Time) {
+func (s *timesAhead) record(by time.Duration, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.at.IsZero() || now.Sub(s.at).Abs() > clockNoteDuration {
 		s.most = 0
 	}
 	s.at, s.most, s.count = now, max(s.most, by), s.count+1
-	if s.loggedAt.IsZero() || now.Sub(s.loggedAt).Abs() >= skewLogInterval {
+	if s.loggedAt.IsZero() || now.Sub(s.loggedAt).Abs() >= aheadLogInterval {
 		s.log.Warn("stored times are ahead of the clock, which was set back: they count as now", "ahead", s.most.Round(time.Second), "users", s.count)
 		s.loggedAt, s.count = now, 0
 	}
 }
 
 // notes returns a sentence if the clock was set back lately.
-func (s *clockSkew) notes(now time.Time) []string {
+func (s *timesAhead) notes(now time.Time) []string {
 	const meaning = "Earlier times that are ahead of the clock count as now. Plays stored by the wrong clock keep their times."
 	if step := s.registry.polls.LastClockStep(); step.By < 0 && now.Sub(step.At) < clockNoteDuration {
 		return []string{fmt.Sprintf("The clock was set back by %s at %s. %s", (-step.By).Round(time.Second), step.At.UTC().Format(time.RFC3339), meaning)}

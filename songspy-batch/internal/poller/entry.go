@@ -14,23 +14,22 @@ import (
 // call and to interpret the answer.
 type userState struct {
 	entryRef
-	access       songspy.Credentials
-	expiresAt    time.Time // when access expires
-	generation   int64     // that of the link
-	version      int64     // that of the link
-	suspect      bool      // Spotify refused the refresh token lately
-	pollsRefused bool      // Spotify refused polls lately, although the token was renewed
-	playing      songspy.NowPlaying
+	access         songspy.Credentials
+	expiresAt      time.Time // when access expires
+	generation     int64     // that of the link
+	version        int64     // that of the link
+	renewalRefused bool      // Spotify refused the refresh token lately
+	pollsRefused   bool      // Spotify refused polls lately, although the token was renewed
+	playing        songspy.NowPlaying
 
 	coverage
-	linkedAt       time.Time                 // the account was linked then; history is fetched from there on
-	gapReason      songspy.GapReason         // why no poll has succeeded since watchedUntil; empty: no poll has failed
-	historyHash    uint64                    // fingerprint of the last history answer; 0: it must be reconciled again
-	habit          songspy.PartialPlayCounts // how often the account's history listed partial plays
-	listsPartial   bool                      // the account's history is assumed to list partial plays
-	pendingWrites  int                       // updates that are not stored yet
-	wholePlaysOnly bool                      // the account's history is known to list whole plays only
-	pollReason     pollReason                // why the poll that is planned or running is made
+	linkedAt      time.Time                 // the account was linked then; history is fetched from there on
+	gapReason     songspy.GapReason         // why no poll has succeeded since watchedUntil; empty: no poll has failed
+	historyHash   uint64                    // fingerprint of the last history answer; 0: it must be reconciled again
+	partialPlays  songspy.PartialPlayCounts // how often the account's history listed partial plays
+	habit         historyHabit              // the history habit that is assumed for the account
+	pendingWrites int                       // updates that are not stored yet
+	pollReason    pollReason                // why the poll that is planned or running is made
 }
 
 // entryRef identifies an entry. A user who links again or is read again after a
@@ -63,26 +62,26 @@ type entry struct {
 	historyReason    name
 	gapReason        name
 	pendingWrites    int16
-	habit            habit
+	partialPlays     partialPlays
 	pollReason       pollReason // why the poll that is planned or running is made
 	idle             bool
-	suspect          bool
+	renewalRefused   bool // Spotify refused the refresh token lately
 	pollsRefused     bool
 	aheadOfClock     bool // the stored state is ahead of the clock
 	polling          bool // a poll is running
-	dirty            bool // the state is newer than the last update given to the store
+	unsaved          bool // the state is newer than the last update given to the store
 }
 
-// habit is a songspy.PartialPlayCounts in two bytes. Its counts are at most 60.
-type habit struct{ listed, unlisted uint8 }
+// partialPlays is a songspy.PartialPlayCounts in two bytes. Its counts are at most 60.
+type partialPlays struct{ listed, unlisted uint8 }
 
-func habitOf(c songspy.PartialPlayCounts) habit {
+func partialPlaysOf(c songspy.PartialPlayCounts) partialPlays {
 	c = songspy.PartialPlayCounts{}.Add(c)
-	return habit{uint8(c.Listed), uint8(c.Unlisted)}
+	return partialPlays{uint8(c.Listed), uint8(c.Unlisted)}
 }
 
-func (h habit) value() songspy.PartialPlayCounts {
-	return songspy.PartialPlayCounts{Listed: int(h.listed), Unlisted: int(h.unlisted)}
+func (p partialPlays) value() songspy.PartialPlayCounts {
+	return songspy.PartialPlayCounts{Listed: int(p.listed), Unlisted: int(p.unlisted)}
 }
 
 // micros is a time in microseconds since the Unix epoch, in UTC.
@@ -189,16 +188,16 @@ func (s *entries) all() iter.Seq2[songspy.UserID, *entry] {
 	}
 }
 
-// state returns a copy of the entry. It leaves listsPartial to the registry.
+// state returns a copy of the entry. It leaves the habit to the registry.
 func (s *entries) state(id songspy.UserID, e *entry) userState {
 	return userState{
 		entryRef:  entryRef{id, e.serial},
 		access:    songspy.Credentials{App: s.names.text(e.app), Token: songspy.Secret(s.texts.get(e.accessToken))},
 		expiresAt: e.expiresAt.time(), generation: e.generation, version: e.version,
-		suspect: e.suspect, pollsRefused: e.pollsRefused, playing: s.nowPlaying(id, e),
+		renewalRefused: e.renewalRefused, pollsRefused: e.pollsRefused, playing: s.nowPlaying(id, e),
 		coverage: coverage{e.watchedUntil.time(), s.historyState(e), e.aheadOfClock},
 		linkedAt: e.linkedAt.time(), gapReason: songspy.GapReason(s.names.text(e.gapReason)), historyHash: e.historyHash,
-		habit: e.habit.value(), pendingWrites: int(e.pendingWrites), pollReason: e.pollReason,
+		partialPlays: e.partialPlays.value(), pendingWrites: int(e.pendingWrites), pollReason: e.pollReason,
 	}
 }
 
@@ -207,7 +206,7 @@ func (s *entries) setLink(e *entry, link songspy.Link) {
 	s.texts.set(&e.accessToken, link.AccessToken.Reveal())
 	e.expiresAt, e.version = microsOf(link.AccessExpiresAt), link.Version
 	e.pollsRefused = link.PollsRefusedSince != nil
-	e.suspect = link.State == songspy.LinkSuspect && !e.pollsRefused
+	e.renewalRefused = link.State == songspy.LinkSuspect && !e.pollsRefused
 }
 
 func (s *entries) historyState(e *entry) playback.HistoryState {

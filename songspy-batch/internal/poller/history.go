@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"hash/fnv"
-	"log/slog"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -31,67 +30,52 @@ const (
 // historyFetcher calls recently-played for users whose polls leave something
 // unexplained, and reconciles the answers with the stored plays.
 type historyFetcher struct {
-	registry  *Registry
-	writer    *writer
-	caller    *caller
-	player    Player
-	store     Store
-	shards    Shards
-	clockSkew *clockSkew
-	metrics   *Metrics
-	interval  time.Duration
-	spread    bool
-	now       func() time.Time
-	log       *slog.Logger
+	Options
+	writer     *writer
+	caller     *caller
+	timesAhead *timesAhead
 }
 
-func newHistoryFetcher(o Options, w *writer, c *caller, skew *clockSkew) *historyFetcher {
-	return &historyFetcher{
-		registry: o.Registry, writer: w, caller: c, player: o.Player, store: o.Store, shards: o.Shards, clockSkew: skew,
-		metrics: o.Metrics, interval: o.Interval, spread: o.Spread, now: o.Now, log: o.Logger,
-	}
-}
-
-// run makes planned fetches on the given number of workers until ctx ends.
+// run makes scheduled fetches on the given number of workers until ctx ends.
 func (h *historyFetcher) run(ctx context.Context, workers int) {
-	h.registry.fetches.Run(ctx, workers, h.fetch)
+	h.Registry.fetches.Run(ctx, workers, h.fetch)
 }
 
-// plan plans the user's next history fetch if it is due within an interval.
-// Later fetches are planned after a later poll.
-func (h *historyFetcher) plan(id songspy.UserID, state playback.HistoryState) {
+// schedule schedules the user's next history fetch if it is due within an interval.
+// Later fetches are scheduled after a later poll.
+func (h *historyFetcher) schedule(id songspy.UserID, state playback.HistoryState) {
 	next := state.NextFetch()
-	if !h.spread || h.registry.fetches.Has(id) || next.At.After(h.now().Add(h.interval)) {
+	if !h.Spread || h.Registry.fetches.Has(id) || next.At.After(h.Now().Add(h.Interval)) {
 		return
 	}
 	if next.Reason == playback.HistoryResumed {
 		next.At = next.At.Add(songspy.PhaseOf(id, resumeSpread))
 	}
-	h.registry.fetches.Schedule(id, next.At)
+	h.Registry.fetches.Schedule(id, next.At)
 }
 
 // fetch fetches the history of one user and stores what it adds. If it fails, it
-// plans the fetch again.
+// schedules the fetch again.
 func (h *historyFetcher) fetch(ctx context.Context, id songspy.UserID, _ time.Time) {
-	state, ok := h.registry.lookup(id)
+	state, ok := h.Registry.lookup(id)
 	if !ok {
 		return
 	}
-	now := h.now()
-	h.clockSkew.correctState(&state, now)
+	now := h.Now()
+	h.timesAhead.correct(&state, now)
 	next := state.history.NextFetch()
 	switch {
-	case !h.shards.MayPoll(id):
-		h.registry.fetches.Schedule(id, now.Add(postponeFor))
+	case !h.Shards.MayPoll(id):
+		h.Registry.fetches.Schedule(id, now.Add(postponeFor))
 		return
-	case next.At.After(now): // a poll has moved the fetch since it was planned
-		h.plan(id, state.history)
+	case next.At.After(now): // a poll has moved the fetch since it was scheduled
+		h.schedule(id, state.history)
 		return
 	case state.pendingWrites > 0: // plays that are not stored yet would count as missing
-		h.registry.fetches.Schedule(id, now.Add(pendingWriteWait))
+		h.Registry.fetches.Schedule(id, now.Add(pendingWriteWait))
 		return
 	}
-	h.registry.budgets.forApp(state.access.App).countFixed(now, 1)
+	h.Registry.budgets.forApp(state.access.App).countFixed(now, 1)
 	outcome, err := h.reconcile(ctx, &state, next.Reason)
 	switch {
 	case ctx.Err() != nil && err != nil:
@@ -100,22 +84,22 @@ func (h *historyFetcher) fetch(ctx context.Context, id songspy.UserID, _ time.Ti
 		outcome = outcomeOfError(errUnlinked).String()
 	case err != nil:
 		outcome = outcomeOfError(err).String()
-		h.log.DebugContext(ctx, "history fetch failed", "user_id", int64(id), "outcome", outcome, "error", err)
-		h.registry.fetches.Schedule(id, now.Add(historyRetryWait(err)))
+		h.Logger.DebugContext(ctx, "history fetch failed", "user_id", int64(id), "outcome", outcome, "error", err)
+		h.Registry.fetches.Schedule(id, now.Add(historyRetryWait(err)))
 	}
-	h.metrics.historyFetches.WithLabelValues(string(next.Reason), outcome).Inc()
+	h.Metrics.historyFetches.WithLabelValues(string(next.Reason), outcome).Inc()
 }
 
 // reconcile fetches the history and reconciles it with the stored plays. It
 // leaves out items of a time that a later poll may still explain; the next fetch
 // returns them again.
 func (h *historyFetcher) reconcile(ctx context.Context, state *userState, reason playback.HistoryReason) (outcome string, err error) {
-	fetchedAt, after := h.now(), state.history.FetchFrom(reason)
+	fetchedAt, after := h.Now(), state.history.FetchFrom(reason)
 	if state.linkedAt.After(after) {
 		after = state.linkedAt
 	}
 	items, err := callWithRenewal(ctx, h.caller, fetchedAt, state, func(ctx context.Context, access songspy.Credentials) ([]songspy.HistoryItem, error) {
-		return h.player.RecentlyPlayed(ctx, access, after)
+		return h.Player.RecentlyPlayed(ctx, access, after)
 	})
 	if err != nil {
 		return "", err
@@ -124,10 +108,10 @@ func (h *historyFetcher) reconcile(ctx context.Context, state *userState, reason
 	items = answer.Items
 	settled, hash := playback.SettledUntil(state.playing), fingerprint(items)
 	if hash == state.historyHash {
-		h.registry.recordHistoryFetch(state.entryRef, fetchedAt, hash, songspy.PartialPlayCounts{})
+		h.Registry.recordHistoryFetch(state.entryRef, fetchedAt, hash, songspy.PartialPlayCounts{})
 		return historyUnchanged, nil
 	}
-	result, err := h.store.ReconcileHistory(ctx, state.user, state.generation, items, func(stored songspy.StoredPlays) songspy.Reconciliation {
+	result, err := h.Store.ReconcileHistory(ctx, state.user, state.generation, items, func(stored songspy.StoredPlays) songspy.Reconciliation {
 		return reconcile.Reconcile(stored, answer, settled)
 	})
 	if err != nil {
@@ -136,7 +120,7 @@ func (h *historyFetcher) reconcile(ctx context.Context, state *userState, reason
 	if result.Pending > 0 || len(items) > 0 && !items[len(items)-1].PlayedAt.Before(settled) {
 		hash = 0 // the same answer must be reconciled again
 	}
-	h.registry.recordHistoryFetch(state.entryRef, fetchedAt, hash, result.PartialPlays)
+	h.Registry.recordHistoryFetch(state.entryRef, fetchedAt, hash, result.PartialPlays)
 	if len(result.Added) > 0 {
 		h.flushIdle(state.entryRef)
 	}
@@ -151,7 +135,7 @@ func (h *historyFetcher) reconcile(ctx context.Context, state *userState, reason
 // to the last one. Without this write, a process that starts later would let the
 // next play begin before the plays that history has added.
 func (h *historyFetcher) flushIdle(ref entryRef) {
-	if n, newer := h.registry.takeDirtyIdle(ref); newer {
+	if n, newer := h.Registry.takeUnsavedIdle(ref); newer {
 		h.writer.put(pendingUpdate{ref, songspy.PlaybackUpdate{Playing: n}})
 	}
 }

@@ -2,7 +2,6 @@ package poller
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -55,43 +54,31 @@ func (f *firstRead) wait(ctx context.Context) (change int64, ok bool) {
 
 // loader reads users from the store into the registry and plans their first polls.
 type loader struct {
-	store     Store
-	feed      changefeed.Feed
-	shards    Shards
-	registry  *Registry
-	planner   *planner
-	heartbeat *heartbeat
-	clockSkew *clockSkew
-	firstRead *firstRead
-	now       func() time.Time
-	log       *slog.Logger
+	Options
+	planner    *planner
+	heartbeat  *heartbeat
+	timesAhead *timesAhead
+	firstRead  *firstRead
 
 	// mu makes reads of the store enter the registry in the order in which they
 	// were made. It is locked before Registry.mu.
 	mu sync.Mutex
 }
 
-func newLoader(o Options, p *planner, heartbeats *heartbeat, skew *clockSkew, first *firstRead) *loader {
-	return &loader{
-		store: o.Store, feed: o.Feed, shards: o.Shards, registry: o.Registry, planner: p,
-		heartbeat: heartbeats, clockSkew: skew, firstRead: first, now: o.Now, log: o.Logger,
-	}
-}
-
 // readAll updates the registry from the whole store. It returns a change number: the
 // registry then reflects at least the changes up to it.
 func (l *loader) readAll(ctx context.Context) (change int64, err error) {
-	_, change, err = l.feed.FeedBounds(ctx)
+	_, change, err = l.Feed.FeedBounds(ctx)
 	if err != nil {
 		return 0, err
 	}
-	round := l.registry.beginRead()
+	round := l.Registry.beginRead()
 	for after, more := songspy.UserID(0), true; more; {
 		if after, more, err = l.readPage(ctx, after); err != nil {
 			return 0, err
 		}
 	}
-	l.registry.removeUnread(round)
+	l.Registry.removeUnread(round)
 	return change, nil
 }
 
@@ -101,27 +88,27 @@ func (l *loader) readAll(ctx context.Context) (change int64, err error) {
 func (l *loader) readPage(ctx context.Context, after songspy.UserID) (last songspy.UserID, more bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	page, err := l.store.LinkVersions(ctx, after, readPageSize)
+	page, err := l.Store.LinkVersions(ctx, after, readPageSize)
 	if err != nil {
 		return 0, false, err
 	}
-	now := l.now()
+	now := l.Now()
 	var changed []songspy.UserID
 	for _, v := range page {
 		last = v.UserID
-		if !l.shards.Owns(last) {
+		if !l.Shards.Owns(last) {
 			continue
 		}
-		switch current := l.registry.confirm(v); {
-		case !l.shards.Loaded(last): // loadShards reads these users
+		switch current := l.Registry.confirm(v); {
+		case !l.Shards.Loaded(last): // loadShards reads these users
 		case !current:
 			changed = append(changed, last)
-		case l.registry.isPolling(last) || l.registry.polls.Has(last): // in this order: a poll plans the next one before it ends
+		case l.Registry.hasPoll(last):
 		default:
-			l.planner.first(last, l.planner.atPhase(last, 0), reasonInterval)
+			l.planner.planFirst(last, l.planner.atPhase(last, 0), reasonInterval)
 		}
 	}
-	users, err := l.store.PolledUsersByID(ctx, changed)
+	users, err := l.Store.PolledUsersByID(ctx, changed)
 	if err != nil {
 		return 0, false, err
 	}
@@ -129,10 +116,10 @@ func (l *loader) readPage(ctx context.Context, after songspy.UserID) (last songs
 		id := u.Link.UserID
 		switch merged := l.merge(u); {
 		case merged == relinked, merged == added && l.firstRead.isDone(): // found before the change feed reports it
-			l.planner.first(id, now, reasonLinked)
-		case l.registry.isPolling(id) || l.registry.polls.Has(id):
+			l.planner.planFirst(id, now, reasonLinked)
+		case l.Registry.hasPoll(id):
 		default:
-			l.planner.first(id, l.planner.firstAt(id, u.Playing, now), reasonStart)
+			l.planner.planFirst(id, l.planner.firstAt(id, u.Playing, now), reasonStart)
 		}
 	}
 	return last, len(page) == readPageSize, nil
@@ -148,13 +135,13 @@ func (l *loader) applyChanges(ctx context.Context, changes []songspy.Change) err
 // reload reads the given users again. Users who are new or linked again are
 // polled now. Users who may not be polled any more are removed.
 func (l *loader) reload(ctx context.Context, ids []songspy.UserID) error {
-	ids = slices.DeleteFunc(ids, func(id songspy.UserID) bool { return !l.shards.Owns(id) })
+	ids = slices.DeleteFunc(ids, func(id songspy.UserID) bool { return !l.Shards.Owns(id) })
 	if len(ids) == 0 {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	users, err := l.store.PolledUsersByID(ctx, ids)
+	users, err := l.Store.PolledUsersByID(ctx, ids)
 	if err != nil {
 		return err
 	}
@@ -162,16 +149,16 @@ func (l *loader) reload(ctx context.Context, ids []songspy.UserID) error {
 	for _, id := range ids {
 		gone[id] = true
 	}
-	now := l.now()
+	now := l.Now()
 	for _, u := range users {
 		id := u.Link.UserID
 		delete(gone, id)
 		if l.merge(u) != alreadyKnown {
-			l.planner.first(id, now, reasonLinked)
+			l.planner.planFirst(id, now, reasonLinked)
 		}
 	}
 	for id := range gone {
-		l.registry.removeUser(id)
+		l.Registry.removeUser(id)
 	}
 	return nil
 }
@@ -184,7 +171,7 @@ func (l *loader) loadShards(ctx context.Context, polledUntil map[int16]time.Time
 		return err
 	}
 	for after, more := songspy.UserID(0), true; more; {
-		page, err := l.store.LinkVersions(ctx, after, readPageSize)
+		page, err := l.Store.LinkVersions(ctx, after, readPageSize)
 		if err != nil {
 			return err
 		}
@@ -206,23 +193,23 @@ func (l *loader) loadShards(ctx context.Context, polledUntil map[int16]time.Time
 func (l *loader) loadUsers(ctx context.Context, ids []songspy.UserID, polledUntil map[int16]time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	users, err := l.store.PolledUsersByID(ctx, ids)
+	users, err := l.Store.PolledUsersByID(ctx, ids)
 	if err != nil {
 		return err
 	}
-	now := l.now()
+	now := l.Now()
 	for _, u := range users {
-		u, ahead := l.clockSkew.correctUser(u, now)
+		u, ahead := l.timesAhead.correctUser(u, now)
 		id := u.Link.UserID
 		until := polledUntil[songspy.ShardOf(id)]
 		c := coverageSince(u, later(until, l.heartbeat.last), now)
 		c.aheadOfClock = ahead
-		if l.registry.merge(u, c) != alreadyKnown {
+		if l.Registry.merge(u, c) != alreadyKnown {
 			reason := reasonTakeover
 			if until.IsZero() {
 				reason = reasonStart
 			}
-			l.planner.first(id, l.planner.resumedAt(id, u.Playing, until, now), reason)
+			l.planner.planFirst(id, l.planner.resumedAt(id, u.Playing, until, now), reason)
 		}
 	}
 	return nil
@@ -234,7 +221,7 @@ func (l *loader) dropShards(shards []int16) {
 	for _, shard := range shards {
 		gone[shard] = true
 	}
-	l.registry.removeIf(func(id songspy.UserID) bool { return gone[songspy.ShardOf(id)] })
+	l.Registry.removeIf(func(id songspy.UserID) bool { return gone[songspy.ShardOf(id)] })
 }
 
 // merge adds a user to the registry, or updates the user's entry.
@@ -242,8 +229,8 @@ func (l *loader) dropShards(shards []int16) {
 // Users of the first read were polled by the previous process until its last
 // heartbeat. Users who come later start now: no process polled them before.
 func (l *loader) merge(u songspy.PolledUser) mergeResult {
-	now := l.now()
-	u, ahead := l.clockSkew.correctUser(u, now)
+	now := l.Now()
+	u, ahead := l.timesAhead.correctUser(u, now)
 	c := coverage{watchedUntil: now, history: playback.HistoryState{FetchedAt: now}, aheadOfClock: ahead}
 	switch {
 	case !l.firstRead.isDone():
@@ -252,5 +239,5 @@ func (l *loader) merge(u songspy.PolledUser) mergeResult {
 	case !u.Playing.ObservedAt.IsZero(): // linked again, perhaps after a time without a link
 		c.history.UncoveredUntil, c.history.Reason = now, playback.HistoryResumed
 	}
-	return l.registry.merge(u, c)
+	return l.Registry.merge(u, c)
 }

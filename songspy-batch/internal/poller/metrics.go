@@ -1,16 +1,11 @@
 package poller
 
 import (
-	"errors"
-	"log/slog"
-	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
 // Metrics counts polls, writes and history fetches. No label identifies a user.
@@ -108,122 +103,4 @@ func (m *Metrics) countWrite(w songspy.PlaybackUpdateResult) {
 		outcome = "rejected"
 	}
 	m.writes.WithLabelValues(outcome).Inc()
-}
-
-// pollReason is the reason of a poll, in one byte: every entry holds one.
-type pollReason uint8
-
-// The reasons up to reasonDoubtful are those of playback.NextPoll.
-const (
-	reasonInterval pollReason = iota
-	reasonTrackEnd
-	reasonMidTrack
-	reasonSkipping
-	reasonIdleCheck
-	reasonQuota
-	reasonProof
-	reasonAdvertisement
-	reasonDoubtful
-	reasonStart     // the first poll by this process
-	reasonTakeover  // the first poll since this replica acquired the user's shard
-	reasonLinked    // the first poll of a link that is new or works again
-	reasonRetry     // the previous poll failed
-	reasonAttention // somebody watches the user
-	reasonCount     // the number of reasons
-)
-
-var reasonNames = [reasonCount]string{
-	reasonInterval: string(playback.PollInterval), reasonTrackEnd: string(playback.PollTrackEnd), reasonMidTrack: string(playback.PollMidTrack),
-	reasonSkipping: string(playback.PollSkipping), reasonIdleCheck: string(playback.PollIdleCheck), reasonQuota: string(playback.PollQuota),
-	reasonProof: string(playback.PollProof), reasonAdvertisement: string(playback.PollAdvertisement),
-	reasonDoubtful: string(playback.PollDoubtful),
-	reasonStart:    "startup", reasonTakeover: "takeover", reasonLinked: "linked", reasonRetry: "retry",
-	reasonAttention: "attention",
-}
-
-func (r pollReason) String() string { return reasonNames[r] }
-
-// reasonOf converts a reason of package playback.
-func reasonOf(r playback.PollReason) pollReason {
-	return pollReason(max(0, slices.Index(reasonNames[:], string(r))))
-}
-
-// pollOutcome is the result of a poll: the kind of observation, or the kind of failure.
-type pollOutcome uint8
-
-const (
-	outcomePlaying pollOutcome = iota
-	outcomePaused
-	outcomeIdle
-	outcomeAdvertisement
-	outcomeUnreadable
-	outcomeRenewalPending
-	outcomeUnlinked
-	outcomeRetryLater
-	outcomeTokenRefused
-	outcomeNeedsUser
-	outcomeNotRegistered
-	outcomeRefused
-	outcomeAppBlocked
-	outcomeFailed
-	outcomeCount // the number of outcomes
-)
-
-var outcomeNames = [outcomeCount]string{
-	outcomePlaying: string(songspy.ObservedPlaying), outcomePaused: string(songspy.ObservedPaused), outcomeIdle: string(songspy.ObservedIdle),
-	outcomeAdvertisement: string(songspy.ObservedAdvertisement), outcomeUnreadable: string(songspy.ObservedUnreadable),
-	outcomeRenewalPending: "renewal_pending", outcomeUnlinked: "unlinked", outcomeRetryLater: "retry_later", outcomeTokenRefused: "token_refused",
-	outcomeNeedsUser: "needs_user", outcomeNotRegistered: "not_registered", outcomeRefused: "refused", outcomeAppBlocked: "app_blocked", outcomeFailed: "failed",
-}
-
-func (r pollOutcome) String() string { return outcomeNames[r] }
-
-// outcomeOf converts the kind of an observation.
-func outcomeOf(kind songspy.ObservationKind) pollOutcome {
-	if i := slices.Index(outcomeNames[:], string(kind)); i >= 0 {
-		return pollOutcome(i)
-	}
-	return outcomeUnreadable
-}
-
-// outcomeOfError returns the outcome of a poll that failed with err.
-func outcomeOfError(err error) pollOutcome {
-	switch {
-	case errors.Is(err, errRenewalPending):
-		return outcomeRenewalPending
-	case errors.Is(err, errUnlinked):
-		return outcomeUnlinked
-	}
-	switch songspy.DispositionOf(err) {
-	case songspy.DispositionRetryLater:
-		return outcomeRetryLater
-	case songspy.DispositionRenewToken:
-		return outcomeTokenRefused
-	case songspy.DispositionNeedsUser:
-		return outcomeNeedsUser
-	case songspy.DispositionNotRegistered:
-		return outcomeNotRegistered
-	case songspy.DispositionRefused:
-		return outcomeRefused
-	case songspy.DispositionAppBlocked:
-		return outcomeAppBlocked
-	}
-	return outcomeFailed
-}
-
-// outcomeCounts counts polls between two runs of Plan, for one log line per plan
-// instead of one per poll.
-type outcomeCounts [outcomeCount]atomic.Int64
-
-func (c *outcomeCounts) add(outcome pollOutcome) { c[outcome].Add(1) }
-
-// drain returns the counts as a log group and resets them.
-func (c *outcomeCounts) drain() slog.Attr {
-	var attrs []any
-	for outcome := range c {
-		if n := c[outcome].Swap(0); n > 0 {
-			attrs = append(attrs, slog.Int64(outcomeNames[outcome], n))
-		}
-	}
-	return slog.Group("polls", attrs...)
 }

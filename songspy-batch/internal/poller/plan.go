@@ -3,6 +3,7 @@ package poller
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
@@ -31,8 +32,8 @@ func (p *Poller) Plan(ctx context.Context) error {
 		return err
 	}
 	now, users := p.opt.Now(), p.registry.countByApp()
-	p.registry.budgets.plan(now, p.opt.Interval, users)
-	p.watcher.plan(now, users)
+	p.registry.budgets.update(now, p.opt.Interval, users)
+	p.attention.setAllowances(now, users)
 	p.firstRead.complete(change)
 	p.opt.Logger.InfoContext(ctx, "polls planned",
 		slog.Int("users", p.registry.len()), slog.Int("waiting", p.registry.polls.Len()), p.outcomes.drain())
@@ -43,74 +44,113 @@ func (p *Poller) Plan(ctx context.Context) error {
 type plannedPoll struct {
 	at     time.Time
 	reason pollReason
+	since  time.Time // when the poll was due first, if it was postponed; else zero
 }
 
 // planner decides when each user is polled next.
 type planner struct {
-	registry *Registry
-	watcher  *watcher
-	interval time.Duration
-	spread   bool
-	now      func() time.Time
+	Options
+	attention *attentionPlanner
 }
 
-func newPlanner(o Options, w *watcher) *planner {
-	return &planner{registry: o.Registry, watcher: w, interval: o.Interval, spread: o.Spread, now: o.Now}
-}
-
-// first plans the first poll of an entry.
-func (p *planner) first(id songspy.UserID, at time.Time, reason pollReason) {
-	p.registry.setPollReason(id, reason)
-	p.registry.polls.Schedule(id, at)
+// planFirst plans the first poll of an entry.
+func (p *planner) planFirst(id songspy.UserID, at time.Time, reason pollReason) {
+	p.Registry.setPollReason(id, reason)
+	p.Registry.polls.Schedule(id, at)
 }
 
 // firstAt returns the time of a user's first poll, after the user was read from the
 // store.
 func (p *planner) firstAt(id songspy.UserID, n songspy.NowPlaying, now time.Time) time.Time {
-	if !p.spread {
+	if !p.Spread {
 		return now
 	}
-	return playback.FirstPoll(n, now, p.phase(id), p.interval).At
+	return playback.FirstPoll(n, now, p.phase(id), p.Interval).At
 }
 
 // resumedAt returns the time of a user's first poll after another replica has made all
 // polls until polledUntil. A poll that has become due since then is made now. If that
 // was so long ago that most users would be due now, each keeps its own phase instead.
 func (p *planner) resumedAt(id songspy.UserID, n songspy.NowPlaying, polledUntil, now time.Time) time.Time {
-	if !p.spread || polledUntil.IsZero() || now.Sub(polledUntil) > max(p.interval, maxTakeover) || polledUntil.After(now) {
+	if !p.Spread || polledUntil.IsZero() || now.Sub(polledUntil) > max(p.Interval, maxTakeover) || polledUntil.After(now) {
 		return p.firstAt(id, n, now)
 	}
-	return later(now, playback.FirstPoll(n, polledUntil, p.phase(id), p.interval).At)
+	return later(now, playback.FirstPoll(n, polledUntil, p.phase(id), p.Interval).At)
 }
 
-// next returns the next poll of a user whose poll has just succeeded. before is
-// the state before that poll, n the state after it.
-func (p *planner) next(before *userState, n songspy.NowPlaying, last songspy.ObservationKind) plannedPoll {
-	id := before.user
-	if !p.spread {
-		return plannedPoll{p.atPhase(id, 0), reasonInterval}
+// next returns the next poll of a user whose poll has just succeeded with obs.
+// before is the state before that poll, n the state after it.
+func (p *planner) next(before *userState, n songspy.NowPlaying, obs *songspy.Observation) plannedPoll {
+	id, app := before.user, before.access.App
+	if !p.Spread {
+		return plannedPoll{at: p.atPhase(id, 0), reason: reasonInterval}
 	}
-	now := p.now()
-	nextPoll := playback.NextPoll
-	if !before.listsPartial {
-		nextPoll = playback.NextPollWithProof
+	now := p.Now()
+	extra := p.attention.recordPoll(before, n, obs.Kind)
+	n.Polls = max(min(n.Polls, 1), n.Polls-extra) // polls for viewers do not change the planned ones
+	nextPoll := playback.NextPollWithProof
+	if before.habit == listsPartialPlays {
+		nextPoll = playback.NextPoll
 	}
-	n = p.watcher.withoutExtraPolls(before, n, last)
-	next := nextPoll(n, last, now, p.phase(id), p.interval)
-	next = p.registry.budgets.forApp(before.access.App).apply(id, next, n, now)
-	return p.watcher.next(id, before.access.App, plannedPoll{next.At, reasonOf(next.Reason)}, n, now)
+	next := nextPoll(n, obs.Kind, now, p.phase(id), p.Interval)
+	next = p.Registry.budgets.forApp(app).limit(id, next, n, obs, now)
+	return p.attention.advance(id, app, plannedPoll{at: next.At, reason: reasonOf(next.Reason)}, n, now)
+}
+
+// longestInterval returns the longest planned time between two polls of a user of the
+// app. A longer time is a gap.
+func (p *planner) longestInterval(app string) time.Duration {
+	return p.Registry.budgets.forApp(app).maxPollInterval(p.Interval)
 }
 
 // atPhase returns the user's next phase, at least wait from now. It plans the
 // poll after a failure: users whose polls fail together stay spread.
 func (p *planner) atPhase(id songspy.UserID, wait time.Duration) time.Time {
-	return delayqueue.NextAtPhase(p.now().Add(wait), p.phase(id), p.interval)
+	return delayqueue.NextAtPhase(p.Now().Add(wait), p.phase(id), p.Interval)
 }
 
 // phase returns the user's fixed place in the interval.
 func (p *planner) phase(id songspy.UserID) time.Duration {
-	if !p.spread {
+	if !p.Spread {
 		return 0
 	}
-	return songspy.PhaseOf(id, p.interval)
+	return songspy.PhaseOf(id, p.Interval)
+}
+
+// pollReason is the reason of a poll, in one byte: every entry holds one.
+type pollReason uint8
+
+// The reasons up to reasonDoubtful are those of playback.NextPoll.
+const (
+	reasonInterval pollReason = iota
+	reasonTrackEnd
+	reasonMidTrack
+	reasonSkipping
+	reasonIdleCheck
+	reasonQuota
+	reasonProof
+	reasonAdvertisement
+	reasonDoubtful
+	reasonStart     // the first poll by this process
+	reasonTakeover  // the first poll since this replica acquired the user's shard
+	reasonLinked    // the first poll of a link that is new or works again
+	reasonRetry     // the previous poll failed
+	reasonAttention // somebody watches the user
+	reasonCount     // the number of reasons
+)
+
+var reasonNames = [reasonCount]string{
+	reasonInterval: string(playback.PollInterval), reasonTrackEnd: string(playback.PollTrackEnd), reasonMidTrack: string(playback.PollMidTrack),
+	reasonSkipping: string(playback.PollSkipping), reasonIdleCheck: string(playback.PollIdleCheck), reasonQuota: string(playback.PollQuota),
+	reasonProof: string(playback.PollProof), reasonAdvertisement: string(playback.PollAdvertisement),
+	reasonDoubtful: string(playback.PollDoubtful),
+	reasonStart:    "startup", reasonTakeover: "takeover", reasonLinked: "linked", reasonRetry: "retry",
+	reasonAttention: "attention",
+}
+
+func (r pollReason) String() string { return reasonNames[r] }
+
+// reasonOf converts a reason of package playback.
+func reasonOf(r playback.PollReason) pollReason {
+	return pollReason(max(0, slices.Index(reasonNames[:], string(r))))
 }

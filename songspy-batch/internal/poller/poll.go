@@ -3,21 +3,17 @@ package poller
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
-var (
-	// errRenewalPending: the access token has expired and the refresh token was
-	// refused lately. AccessTokenRefreshScheduler tries it again.
-	errRenewalPending = errors.New("the access token has expired and the refresh token is suspect; wait for the next renewal")
-	// errUnlinked: the user unlinked, linked again or lost the link while the poll ran.
-	errUnlinked = errors.New("the link was removed or replaced during the call")
-	// errRenewedTokenRefused: Spotify refuses a token that it has just issued.
-	errRenewedTokenRefused = errors.New("spotify refuses a token that was just renewed")
-)
+// runPolls polls each user when the user's poll is due, until ctx ends.
+func (p *Poller) runPolls(ctx context.Context) {
+	p.registry.polls.Run(ctx, p.opt.Workers, p.poll)
+}
 
 // poll polls one user and plans the next poll, unless the user was removed. due
 // is the planned time of the poll. A failure affects no other user.
@@ -26,32 +22,88 @@ func (p *Poller) poll(ctx context.Context, id songspy.UserID, due time.Time) {
 	if !ok {
 		return
 	}
-	postpone := func() { p.registry.polls.Postpone(id, p.opt.Now().Add(postponeFor), due) }
-	if !p.opt.Shards.MayPoll(id) {
-		p.registry.endPoll(state.entryRef, state.pollReason, postpone)
-		return
-	}
 	now := p.opt.Now()
-	p.clockSkew.correctState(&state, now)
-	p.opt.Metrics.lag.Observe(now.Sub(due).Seconds())
-	obs, err := callWithRenewal(ctx, p.caller, now, &state, p.opt.Player.CurrentlyPlaying)
-	next := plannedPoll{now, state.pollReason}
+	obs, err := p.callPlayer(ctx, &state, now, due)
+	next := plannedPoll{at: now, reason: state.pollReason}
 	switch {
-	case ctx.Err() != nil && err != nil:
-		// The process is stopping. The next process plans the poll again.
 	case err == nil:
-		p.countPoll(ctx, id, state.pollReason, outcomeOf(obs.Kind), nil)
-		next = p.handleResult(&state, obs)
-		p.recordAnswer(ctx, &state)
+		next = p.handleAnswer(&state, &obs)
+		p.recordAnswer(ctx, &state, obs.Kind)
 	case songspy.DispositionOf(err) == songspy.DispositionMayNotCall:
-		p.registry.endPoll(state.entryRef, state.pollReason, postpone)
-		return
+		next.at, next.since = p.opt.Now().Add(postponeFor), due
+	case ctx.Err() != nil:
+		// The process is stopping. The next process plans the poll again.
 	default:
-		p.countPoll(ctx, id, state.pollReason, outcomeOfError(err), err)
-		next = plannedPoll{p.handleError(ctx, &state, err), reasonRetry}
+		next = p.handleFailure(ctx, &state, err)
 	}
-	p.registry.endPoll(state.entryRef, next.reason, func() { p.registry.polls.Schedule(id, next.at) })
+	p.registry.endPoll(state.entryRef, next)
 }
+
+// beginPoll marks a poll of the user as running and returns the user's state. It
+// fails if the user has no entry or a poll of the user is running.
+func (r *Registry) beginPoll(id songspy.UserID) (state userState, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.entries.get(id)
+	if e == nil || e.polling {
+		return userState{}, false
+	}
+	e.polling = true
+	return r.stateOf(id, e), true
+}
+
+// callPlayer calls currently-playing for the user. It makes no call if this replica
+// may not poll the user now.
+func (p *Poller) callPlayer(ctx context.Context, state *userState, now, due time.Time) (songspy.Observation, error) {
+	if !p.opt.Shards.MayPoll(state.user) {
+		return songspy.Observation{}, errMayNotPoll
+	}
+	p.timesAhead.correct(state, now)
+	p.opt.Metrics.lag.Observe(now.Sub(due).Seconds())
+	return callWithRenewal(ctx, p.caller, now, state, p.opt.Player.CurrentlyPlaying)
+}
+
+// handleAnswer computes the user's new state from an observation, saves it, and
+// returns the next poll.
+func (p *Poller) handleAnswer(before *userState, obs *songspy.Observation) plannedPoll {
+	out := playback.Step(before.playing, *obs)
+	history, gap := p.coverageAfter(before, &out)
+	if p.writer.save(before, obs, &out, history, gap) {
+		p.history.schedule(before.user, history)
+	}
+	return p.planner.next(before, out.State, obs)
+}
+
+// endPoll marks the poll as finished and sets the next one, if the user still has
+// this entry. It does so under the lock: else another poll could begin in between,
+// and the user would be planned twice. The poll's update is saved before, so that the
+// updates of a user stay in order.
+func (r *Registry) endPoll(ref entryRef, next plannedPoll) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.entries.find(ref)
+	if e == nil {
+		return
+	}
+	e.polling, e.pollReason = false, next.reason
+	if next.since.IsZero() {
+		r.polls.Schedule(ref.user, next.at)
+	} else {
+		r.polls.Postpone(ref.user, next.at, next.since)
+	}
+}
+
+var (
+	// errMayNotPoll: this replica may not poll the user now.
+	errMayNotPoll = &songspy.Error{Disposition: songspy.DispositionMayNotCall}
+	// errRenewalPending: the access token has expired and the refresh token was
+	// refused lately. AccessTokenRefreshScheduler tries it again.
+	errRenewalPending = errors.New("the access token has expired and the refresh token is suspect; wait for the next renewal")
+	// errUnlinked: the user unlinked, linked again or lost the link while the poll ran.
+	errUnlinked = errors.New("the link was removed or replaced during the call")
+	// errRenewedTokenRefused: Spotify refuses a token that it has just issued.
+	errRenewedTokenRefused = errors.New("spotify refuses a token that was just renewed")
+)
 
 // caller makes calls with a user's access token.
 type caller struct {
@@ -72,7 +124,7 @@ func callWithRenewal[T any](ctx context.Context, c *caller, now time.Time, state
 			return answer, err
 		}
 	}
-	if state.suspect {
+	if state.renewalRefused {
 		return answer, errRenewalPending
 	}
 	link, err := c.renewer.Renew(ctx, state.user, state.version)
@@ -91,99 +143,33 @@ func callWithRenewal[T any](ctx context.Context, c *caller, now time.Time, state
 	return answer, err
 }
 
-// handleResult computes the user's new state from an observation, hands to the
-// writer what must be stored, and returns the next poll.
-func (p *Poller) handleResult(before *userState, obs songspy.Observation) plannedPoll {
-	id := before.user
-	out := playback.Step(before.playing, obs)
-	budget := p.registry.budgets.forApp(before.access.App)
-	budget.recordListening(id, obs.Kind == songspy.ObservedPlaying, obs.At)
-	longest := budget.maxPollInterval(p.opt.Interval)
-	history := before.history.AfterPoll(before.playing, out, before.watchedUntil, longest)
-	if before.wholePlaysOnly {
-		history = history.WithoutPartialPlays(before.history)
-	}
-	if out.State.ObservedAt.After(before.playing.ObservedAt) {
-		p.heartbeat.touch()
-	}
-	gap := endedGap(before, out.State, 2*longest)
-	out.Visible = out.Visible || before.aheadOfClock && out.State.IsOpen() // viewers still see times that are ahead of the clock
-	mustSave := out.MustSave || out.Visible || len(out.Plays) > 0 || gap != nil || before.aheadOfClock
-	if p.registry.update(before.entryRef, stateUpdate{out.State, history, mustSave}) {
-		if mustSave {
-			u := songspy.PlaybackUpdate{Playing: out.State, Plays: out.Plays, Gap: gap, Visible: out.Visible}
-			if obs.Track.URI != "" {
-				u.Tracks = []songspy.Track{obs.Track}
-			}
-			p.writer.put(pendingUpdate{before.entryRef, u})
-		}
-		p.history.plan(id, history)
-	}
-	return p.planner.next(before, out.State, obs.Kind)
+const (
+	// PollTimeout bounds one poll, including a renewal of the token.
+	PollTimeout = 10 * time.Second
+	// deadlineSlack is how much shorter a shared deadline may be than PollTimeout.
+	deadlineSlack = time.Second
+)
+
+// sharedDeadline provides a context with a deadline for each call. Calls that
+// begin within the same second share one: at thousands of polls per second, a
+// context and a timer for each would cost more than everything else a poll does
+// in this process.
+type sharedDeadline struct {
+	mu            sync.Mutex
+	parent        context.Context
+	shared        context.Context
+	reusableUntil time.Time
 }
 
-// handleError records a failed poll and returns the time of the next one.
-func (p *Poller) handleError(ctx context.Context, state *userState, err error) time.Time {
-	id := state.user
-	p.registry.recordFailure(state.entryRef, gapReasonOf(err))
-	wait := songspy.RetryAfterOf(err)
-	var storeErr error
-	switch {
-	case errors.Is(err, errRenewedTokenRefused):
-		wait, storeErr = p.opt.Renewer.PollRefused(ctx, id, state.generation)
-	case songspy.DispositionOf(err) == songspy.DispositionNotRegistered:
-		storeErr = p.markNotRegistered(ctx, state)
-	case songspy.DispositionOf(err) == songspy.DispositionRefused:
-		switch p.refusals.record(state.access.App, id, p.opt.Now()) {
-		case scopeUser:
-			storeErr = p.markNotRegistered(ctx, state)
-		case scopeApp:
-			if p.opt.BlockApp != nil {
-				p.opt.BlockApp(ctx, state.access.App)
-			}
-		}
+// contextAt returns the context for a call that begins now. It ends with parent,
+// or PollTimeout from now, or up to deadlineSlack earlier.
+func (d *sharedDeadline) contextAt(parent context.Context, now time.Time) context.Context {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.parent != parent || !now.Before(d.reusableUntil) || d.reusableUntil.Sub(now) > deadlineSlack || d.shared.Err() != nil {
+		shared, cancel := context.WithTimeout(parent, PollTimeout)
+		context.AfterFunc(shared, cancel) // releases it when the deadline has passed
+		d.parent, d.shared, d.reusableUntil = parent, shared, now.Add(deadlineSlack)
 	}
-	if storeErr != nil {
-		p.opt.Logger.ErrorContext(ctx, "storing a link's state failed", "user_id", int64(id), "error", storeErr)
-	}
-	return p.planner.atPhase(id, wait)
-}
-
-// recordAnswer records that Spotify has answered a poll of the user and the app.
-func (p *Poller) recordAnswer(ctx context.Context, state *userState) {
-	p.refusals.recordAnswer(state.access.App, state.user)
-	if !state.pollsRefused {
-		p.opt.Renewer.PollAnswered(ctx, state.access.App, state.user)
-		return
-	}
-	if err := p.opt.Renewer.PollRecovered(ctx, state.user, state.generation); err != nil {
-		p.opt.Logger.ErrorContext(ctx, "storing a link's state failed", "user_id", int64(state.user), "error", err)
-	}
-}
-
-// markNotRegistered sets the link's state to not_registered and removes the user:
-// the app's owner must register the user first. Users who link again are polled again.
-func (p *Poller) markNotRegistered(ctx context.Context, state *userState) error {
-	generation := state.generation // a pointer to the state in the function would put every state on the heap
-	_, err := p.opt.Store.UpdateLink(ctx, state.user, func(l *songspy.Link) error {
-		if l.Generation != generation {
-			return errUnlinked
-		}
-		l.State, l.StateSince, l.PollsRefusedSince = songspy.LinkNotRegistered, p.opt.Now(), nil
-		return nil
-	})
-	if err != nil && !errors.Is(err, errUnlinked) && songspy.CodeOf(err) != songspy.CodeNotFound {
-		return err
-	}
-	p.registry.remove(state.entryRef)
-	return nil
-}
-
-// countPoll counts a poll. It logs a failure at level debug.
-func (p *Poller) countPoll(ctx context.Context, id songspy.UserID, reason pollReason, outcome pollOutcome, err error) {
-	p.opt.Metrics.polls[reason][outcome].Inc()
-	p.outcomes.add(outcome)
-	if err != nil {
-		p.opt.Logger.DebugContext(ctx, "poll failed", "user_id", int64(id), "reason", reason.String(), "outcome", outcome.String(), "error", err)
-	}
+	return d.shared
 }

@@ -1,30 +1,32 @@
 // Package poller polls the Spotify player of every linked user and stores what
 // the polls show.
 //
-// The path of one poll is four files, in this order:
+// The path of one poll, from top to bottom:
 //
-//	plan.go   decides when each user is polled next, and why
-//	poll.go   makes one call of currently-playing and handles its result
-//	step.go   of songspy-domain/playback: turns an observation into the
-//	          now-playing state and finished plays
-//	write.go  writes updates to the store in batches
+//	plan.go   Plan plans a first poll for every user who has none
+//	poll.go   poll makes a planned poll when it is due, and handles the answer
+//	step.go   of songspy-domain/playback: Step computes the now-playing state and
+//	          the plays that have ended
+//	write.go  save keeps the state in memory; run writes to the store in batches
+//	plan.go   next chooses the time of the next poll
 //
-// The other files:
+// These files call functions of the other files as leaves: the path does not continue
+// there, and the first sentence of each says enough.
 //
 //	poller.go    the parts of the poller; Run, Ready, Notes
 //	load.go      reads users from the store into the registry, also when the change
 //	             feed reports new or removed links
-//	resume.go    what was missed while no process polled
-//	history.go   fetches recently-played and reconciles it with stored plays
 //	registry.go  all users, behind one lock
 //	entry.go     one user, in compact form
-//	heartbeat.go stores regularly that this process is polling
-//	deadline.go  one context per second for the calls that begin in it
 //	clock.go     stored times that are ahead of the clock
-//	refusals.go  counts unknown 403 responses, per user and per app
-//	attention.go plans earlier polls of users who are being watched
+//	coverage.go  which time polls and history have covered; gaps
+//	heartbeat.go stores regularly that this process is polling
+//	history.go   fetches recently-played and reconciles it with stored plays
 //	budget.go    spreads the calls that a quota allows over 24 hours
-//	metrics.go   poll reasons, poll outcomes and their counters
+//	attention.go plans earlier polls of users who are being watched
+//	outcome.go   what follows from an answered or failed poll for the link and the app
+//	refusals.go  counts unknown 403 responses, per user and per app
+//	metrics.go   the metrics
 //
 // Every user in the registry has exactly one poll that is planned or running.
 // The registry is newer than the store: only what a restart needs is written.
@@ -69,7 +71,7 @@ type Store interface {
 	LastHeartbeat(ctx context.Context, name string) (time.Time, error)
 }
 
-// Player calls Spotify's player endpoints.
+// Player calls Spotify's player endpoints. In the service it is spotify.Apps.
 type Player interface {
 	CurrentlyPlaying(ctx context.Context, access songspy.Credentials) (songspy.Observation, error)
 	// RecentlyPlayed returns what was played after the given time, oldest first.
@@ -135,20 +137,20 @@ type Options struct {
 
 // Poller polls users. The scheduler calls Plan once an interval; Run does the work.
 type Poller struct {
-	opt       Options
-	registry  *Registry
-	planner   *planner
-	watcher   *watcher
-	caller    *caller
-	writer    *writer
-	history   *historyFetcher
-	loader    *loader
-	follower  *changefeed.Follower
-	heartbeat *heartbeat
-	firstRead *firstRead
-	clockSkew *clockSkew
-	refusals  refusals
-	outcomes  outcomeCounts
+	opt        Options
+	registry   *Registry
+	planner    *planner
+	attention  *attentionPlanner
+	caller     *caller
+	writer     *writer
+	history    *historyFetcher
+	loader     *loader
+	follower   *changefeed.Follower
+	heartbeat  *heartbeat
+	firstRead  *firstRead
+	timesAhead *timesAhead
+	refusals   refusals
+	outcomes   outcomeCounts
 }
 
 // New makes a Poller for the users of the registry, which may still be empty.
@@ -157,18 +159,18 @@ func New(o Options) *Poller {
 		o.Shards = allShards{}
 	}
 	first := newFirstRead()
-	skew := &clockSkew{registry: o.Registry, log: o.Logger}
+	ahead := &timesAhead{registry: o.Registry, log: o.Logger}
 	heartbeats := &heartbeat{store: o.Store, firstRead: first, log: o.Logger}
 	call := &caller{renewer: o.Renewer, registry: o.Registry, deadlines: &sharedDeadline{}}
-	w := newWriter(o)
-	watches := newWatcher(o)
-	plans := newPlanner(o, watches)
-	l := newLoader(o, plans, heartbeats, skew, first)
+	w := &writer{Options: o, in: make(chan pendingUpdate, writeBatchSize)}
+	watches := newAttentionPlanner(o)
+	plans := &planner{o, watches}
+	l := &loader{Options: o, planner: plans, heartbeat: heartbeats, timesAhead: ahead, firstRead: first}
 	p := &Poller{
-		opt: o, registry: o.Registry, planner: plans, watcher: watches, caller: call, writer: w,
-		history: newHistoryFetcher(o, w, call, skew), loader: l,
+		opt: o, registry: o.Registry, planner: plans, attention: watches, caller: call, writer: w,
+		history: &historyFetcher{o, w, call, ahead}, loader: l,
 		follower:  &changefeed.Follower{Feed: o.Feed, Load: l.readAll, Apply: l.applyChanges, Now: o.Now, Log: o.Logger},
-		heartbeat: heartbeats, firstRead: first, clockSkew: skew,
+		heartbeat: heartbeats, firstRead: first, timesAhead: ahead,
 	}
 	o.Metrics.registerGauges(p.registry.len, p.registry.polls.Len, p.overdue,
 		func() time.Duration { return p.registry.budgets.longestIdleWait(o.Interval) }, p.registry.budgets.keptRatio, watches.stats)
@@ -188,14 +190,14 @@ func (p *Poller) Run(ctx context.Context) {
 		}
 	})
 	background.Go(func() { p.heartbeat.run(ctx) })
-	background.Go(func() { p.watcher.run(ctx) })
+	background.Go(func() { p.attention.run(ctx) })
 	background.Go(func() { p.history.run(ctx, max(1, p.opt.Workers/8)) })
 	writer.Go(func() { p.writer.run(writing) })
 
-	p.registry.polls.Run(ctx, p.opt.Workers, p.poll)
+	p.runPolls(ctx)
 	background.Wait()
-	for _, u := range p.registry.takeDirty() {
-		p.writer.put(pendingUpdate{u.ref, songspy.PlaybackUpdate{Playing: u.playing}})
+	for _, u := range p.registry.takeUnsaved() {
+		p.writer.put(u)
 	}
 	p.writer.close()
 	writer.Wait()
@@ -214,7 +216,7 @@ func (p *Poller) Ready(context.Context) error {
 
 // Notes returns sentences about what limits a poller that is ready.
 func (p *Poller) Notes() []string {
-	notes := append(p.registry.budgets.notes(p.opt.Interval), p.clockSkew.notes(p.opt.Now())...)
+	notes := append(p.registry.budgets.notes(p.opt.Interval), p.timesAhead.notes(p.opt.Now())...)
 	if overdue := p.overdue(); overdue > p.opt.Interval/3 {
 		notes = append(notes, fmt.Sprintf("Polls are late: the oldest is overdue by %s.", overdue.Round(time.Second)))
 	}

@@ -6,11 +6,11 @@ import (
 
 	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
 	songspy "github.com/songspy/songspy/songspy-domain"
-	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
 // Registry holds the users that this process polls, with the queues of their
-// polls and history fetches. It may be used concurrently.
+// polls and history fetches. It may be used concurrently. The methods that one poll
+// calls are next to its steps, in poll.go and write.go.
 //
 // An entryRef identifies a link generation: a user who links again gets a new
 // entry. A caller with the old entryRef then changes nothing.
@@ -46,12 +46,11 @@ func (r *Registry) lookup(id songspy.UserID) (state userState, ok bool) {
 	return r.stateOf(id, e), true
 }
 
-// stateOf returns a copy of the entry's state, with what the user's history is
-// assumed to list: listsPartial and wholePlaysOnly. mu is held.
+// stateOf returns a copy of the entry's state, with the habit that is assumed for the
+// account's history. mu is held.
 func (r *Registry) stateOf(id songspy.UserID, e *entry) userState {
 	state := r.entries.state(id, e)
-	partial, known := r.habits.assumesPartial(e)
-	state.listsPartial, state.wholePlaysOnly = partial, known && !partial
+	state.habit = r.habits.assumed(e)
 	return state
 }
 
@@ -91,10 +90,10 @@ func (r *Registry) merge(from songspy.PolledUser, c coverage) mergeResult {
 		if link.Version > e.version {
 			r.entries.setLink(e, link)
 		}
-		r.habits.replace(e, habitOf(from.PartialPlays))
+		r.habits.replace(e, partialPlaysOf(from.PartialPlays))
 		if !c.aheadOfClock && microsOf(from.Playing.ObservedAt) > e.observedAt {
 			r.entries.setPlaying(e, playing)
-			e.dirty = false
+			e.unsaved = false
 		}
 		return alreadyKnown
 	}
@@ -104,7 +103,7 @@ func (r *Registry) merge(from songspy.PolledUser, c coverage) mergeResult {
 	result := added
 	if e != nil {
 		result = relinked
-		r.habits.replace(e, habit{})
+		r.habits.replace(e, partialPlays{})
 	}
 	e = r.entries.add(id)
 	e.app, e.generation, e.readRound = r.entries.names.of(link.App), link.Generation, r.readRound
@@ -112,52 +111,8 @@ func (r *Registry) merge(from songspy.PolledUser, c coverage) mergeResult {
 	r.entries.setLink(e, link)
 	r.entries.setPlaying(e, playing)
 	r.entries.setHistoryState(e, c.history)
-	r.habits.replace(e, habitOf(from.PartialPlays))
+	r.habits.replace(e, partialPlaysOf(from.PartialPlays))
 	return result
-}
-
-// beginPoll marks a poll of the user as running and returns the user's state. It
-// fails if the user has no entry or a poll of the user is running.
-func (r *Registry) beginPoll(id songspy.UserID) (state userState, ok bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	e := r.entries.get(id)
-	if e == nil || e.polling {
-		return userState{}, false
-	}
-	e.polling = true
-	return r.stateOf(id, e), true
-}
-
-// stateUpdate is what a poll has changed.
-type stateUpdate struct {
-	playing  songspy.NowPlaying
-	history  playback.HistoryState
-	mustSave bool // the store gets the update too
-}
-
-// update stores what a poll has changed in the entry. It returns false, and
-// changes nothing, if the user was removed or has linked again during the poll.
-func (r *Registry) update(ref entryRef, u stateUpdate) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	e := r.entries.find(ref)
-	if e == nil {
-		return false
-	}
-	if observed := microsOf(u.playing.ObservedAt); observed > e.observedAt {
-		e.watchedUntil, e.gapReason = observed, 0
-	} else if e.gapReason == 0 {
-		e.gapReason = r.entries.names.of(string(songspy.GapUnseen)) // the answer could not be read
-	}
-	r.entries.setPlaying(e, u.playing)
-	r.entries.setHistoryState(e, u.history)
-	e.dirty = !u.mustSave
-	if u.mustSave {
-		e.aheadOfClock = false
-		e.pendingWrites++
-	}
-	return true
 }
 
 // recordFailure records why a poll failed. The first reason since the last
@@ -167,18 +122,6 @@ func (r *Registry) recordFailure(ref entryRef, reason songspy.GapReason) {
 	defer r.mu.Unlock()
 	if e := r.entries.find(ref); e != nil && e.gapReason == 0 {
 		e.gapReason = r.entries.names.of(string(reason))
-	}
-}
-
-// endPoll marks the poll as finished and sets the reason of the next one. It
-// calls plan under the lock if the user still has this entry: else another poll
-// could begin in between, and the user would be planned twice.
-func (r *Registry) endPoll(ref entryRef, reason pollReason, plan func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if e := r.entries.find(ref); e != nil {
-		e.polling, e.pollReason = false, reason
-		plan()
 	}
 }
 
@@ -206,82 +149,30 @@ func (r *Registry) advancePoll(id songspy.UserID, choose func(*userState, planne
 		return
 	}
 	state := r.stateOf(id, e)
-	if earlier, ok := choose(&state, plannedPoll{at, e.pollReason}); ok {
+	if earlier, ok := choose(&state, plannedPoll{at: at, reason: e.pollReason}); ok {
 		e.pollReason = earlier.reason
 		r.polls.Schedule(id, earlier.at)
 	}
 }
 
-// isPolling reports whether a poll of the user is running.
-func (r *Registry) isPolling(id songspy.UserID) bool {
+// hasPoll reports whether a poll of the user is running or planned.
+func (r *Registry) hasPoll(id songspy.UserID) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.entries.get(id)
-	return e != nil && e.polling
+	return e != nil && e.polling || r.polls.Has(id)
 }
 
 // recordHistoryFetch records a successful history fetch: its time, the
-// fingerprint of its answer, and what the answer shows of the account's habit.
+// fingerprint of its answer, and the partial plays that the answer lists or omits.
 func (r *Registry) recordHistoryFetch(ref entryRef, at time.Time, hash uint64, learned songspy.PartialPlayCounts) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if e := r.entries.find(ref); e != nil {
 		r.entries.setHistoryState(e, r.entries.historyState(e).AfterFetch(at))
 		e.historyHash = hash
-		r.habits.replace(e, habitOf(e.habit.value().Add(learned)))
+		r.habits.replace(e, partialPlaysOf(e.partialPlays.value().Add(learned)))
 	}
-}
-
-// writeDone records that the store has handled an update of the entry.
-func (r *Registry) writeDone(ref entryRef) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if e := r.entries.find(ref); e != nil {
-		e.pendingWrites = max(0, e.pendingWrites-1)
-	}
-}
-
-// setTrackID sets the store's id of the track that the user is playing.
-func (r *Registry) setTrackID(ref entryRef, uri string, track songspy.TrackID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if e := r.entries.find(ref); e != nil {
-		r.entries.setTrackID(e, uri, track)
-	}
-}
-
-// pendingState is a state that is newer than the store's.
-type pendingState struct {
-	ref     entryRef
-	playing songspy.NowPlaying
-}
-
-// takeDirty returns all open plays that are newer than the store's, and marks
-// them as taken.
-func (r *Registry) takeDirty() (found []pendingState) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for id, e := range r.entries.all() {
-		if e.dirty && r.entries.isOpen(e) {
-			e.dirty = false
-			found = append(found, pendingState{entryRef{id, e.serial}, r.entries.nowPlaying(id, e)})
-		}
-	}
-	return found
-}
-
-// takeDirtyIdle returns the state of an idle user if it is newer than the
-// store's, and marks it as taken.
-func (r *Registry) takeDirtyIdle(ref entryRef) (n songspy.NowPlaying, newer bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	e := r.entries.find(ref)
-	if e == nil || !e.dirty || r.entries.isOpen(e) {
-		return n, false
-	}
-	e.dirty = false
-	e.pendingWrites++
-	return r.entries.nowPlaying(ref.user, e), true
 }
 
 // UpdateLink takes over the new tokens or the new state of a link. It removes the
@@ -358,14 +249,14 @@ func (r *Registry) removeUser(id songspy.UserID) {
 	r.removeLocked(id)
 }
 
-// removeLocked removes the user's entry, planned work and listening habit in one
+// removeLocked removes the user's entry, planned work and history habit in one
 // step, if the user has an entry. mu is held.
 func (r *Registry) removeLocked(id songspy.UserID) {
 	e := r.entries.get(id)
 	if e == nil {
 		return
 	}
-	r.habits.replace(e, habit{})
+	r.habits.replace(e, partialPlays{})
 	r.entries.remove(id)
 	r.polls.Remove(id)
 	r.fetches.Remove(id)
@@ -399,39 +290,51 @@ func (r *Registry) len() int {
 	return r.entries.places.Len()
 }
 
-// habitCounts counts the accounts whose history lists partial plays, and the
-// accounts whose history omits them. Accounts whose habit is not known are not
-// counted.
-type habitCounts struct{ listsPartial, omitsPartial int }
+// historyHabit says whether an account's history lists partial plays.
+type historyHabit uint8
+
+const (
+	habitUnknown historyHabit = iota
+	listsPartialPlays
+	omitsPartialPlays
+)
+
+// habitOf returns the habit that an account's own plays have shown.
+func habitOf(p partialPlays) historyHabit {
+	switch listed, known := p.value().ListsPartialPlays(); {
+	case !known:
+		return habitUnknown
+	case listed:
+		return listsPartialPlays
+	}
+	return omitsPartialPlays
+}
+
+// habitCounts counts the accounts with each habit.
+type habitCounts [omitsPartialPlays + 1]int
 
 // minHabitAccounts is the number of accounts with a known habit from which the
 // majority's habit is assumed for other accounts.
 const minHabitAccounts = 3
 
-// replace sets the habit of an entry and counts it. Registry.mu is held.
-func (h *habitCounts) replace(e *entry, to habit) {
-	h.add(e.habit, -1)
-	e.habit = to
-	h.add(to, 1)
+// replace sets the partial plays of an entry and counts its habit. Registry.mu is held.
+func (h *habitCounts) replace(e *entry, to partialPlays) {
+	h[habitOf(e.partialPlays)]--
+	e.partialPlays = to
+	h[habitOf(to)]++
 }
 
-func (h *habitCounts) add(of habit, n int) {
-	switch partial, known := of.value().ListsPartialPlays(); {
-	case !known:
-	case partial:
-		h.listsPartial += n
-	default:
-		h.omitsPartial += n
+// assumed returns the habit that is assumed for the account: its own if that is
+// known, else the majority's.
+func (h *habitCounts) assumed(e *entry) historyHabit {
+	lists, omits := h[listsPartialPlays], h[omitsPartialPlays]
+	switch own := habitOf(e.partialPlays); {
+	case own != habitUnknown:
+		return own
+	case lists+omits < minHabitAccounts || lists == omits:
+		return habitUnknown
+	case lists > omits:
+		return listsPartialPlays
 	}
-}
-
-// assumesPartial reports whether the account's history is assumed to list partial
-// plays: by its own habit if that is known, else by the majority's, else false.
-// known is false only in the last case.
-func (h *habitCounts) assumesPartial(e *entry) (partial, known bool) {
-	if partial, known := e.habit.value().ListsPartialPlays(); known {
-		return partial, true
-	}
-	known = h.listsPartial+h.omitsPartial >= minHabitAccounts && h.listsPartial != h.omitsPartial
-	return known && h.listsPartial > h.omitsPartial, known
+	return omitsPartialPlays
 }

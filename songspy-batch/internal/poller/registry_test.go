@@ -78,12 +78,14 @@ func TestAnEarlierEntryOfAUserChangesNothing(t *testing.T) {
 		}
 		r.recordFailure(state.entryRef, songspy.GapUnseen)
 		r.recordHistoryFetch(state.entryRef, now, 7, songspy.PartialPlayCounts{Listed: 1})
-		r.setTrackID(state.entryRef, "", 7)
+		r.written(state.entryRef, "", songspy.PlaybackUpdateResult{TrackID: 7})
 		r.correctClock(state, now.AddDate(-1, 0, 0))
-		if _, newer := r.takeDirtyIdle(state.entryRef); newer {
+		if _, newer := r.takeUnsavedIdle(state.entryRef); newer {
 			t.Errorf("%s: the old poll's state was taken", name)
 		}
-		r.endPoll(state.entryRef, reasonRetry, func() { t.Errorf("%s: the old poll was planned again", name) })
+		if r.endPoll(state.entryRef, plannedPoll{at: now, reason: reasonRetry}); r.polls.Has(1) {
+			t.Errorf("%s: the old poll was planned again", name)
+		}
 		r.remove(state.entryRef)
 		if after := states(); !reflect.DeepEqual(before, after) {
 			t.Errorf("%s: the old poll changed %+v to %+v", name, before, after)
@@ -227,11 +229,11 @@ func TestPartialPlayHabitIsTheAccountsOwnElseTheMajoritys(t *testing.T) {
 			}
 			add(1, tt.own)
 			state, _ := r.beginPoll(1)
-			if state.listsPartial != tt.want {
-				t.Errorf("partial plays are assumed to be listed: %t, want %t", state.listsPartial, tt.want)
+			if lists := state.habit == listsPartialPlays; lists != tt.want {
+				t.Errorf("partial plays are assumed to be listed: %t, want %t", lists, tt.want)
 			}
-			if state.wholePlaysOnly != tt.whole {
-				t.Errorf("known to list whole plays only: %t, want %t", state.wholePlaysOnly, tt.whole)
+			if whole := state.habit == omitsPartialPlays; whole != tt.whole {
+				t.Errorf("known to list whole plays only: %t, want %t", whole, tt.whole)
 			}
 		})
 	}
@@ -244,7 +246,7 @@ func TestALearnedHabitCountsAtOnce(t *testing.T) {
 	for range 3 {
 		r.recordHistoryFetch(state.entryRef, time.Now(), 0, songspy.PartialPlayCounts{Listed: 1})
 	}
-	if state, _ := r.beginPoll(1); !state.listsPartial || state.habit != (songspy.PartialPlayCounts{Listed: 3}) {
-		t.Errorf("after three answers the habit is %+v, assumed %t", state.habit, state.listsPartial)
+	if state, _ := r.beginPoll(1); state.habit != listsPartialPlays || state.partialPlays != (songspy.PartialPlayCounts{Listed: 3}) {
+		t.Errorf("after three answers the counts are %+v, the habit is %d", state.partialPlays, state.habit)
 	}
 }

@@ -2,12 +2,12 @@ package poller
 
 import (
 	"context"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
 // A batch is written when it has writeBatchSize updates, or writeBatchAge after
@@ -33,16 +33,59 @@ type pendingUpdate struct {
 // writer writes updates to the store in batches, in the order in which they were
 // put. A batch holds at most one update of each user.
 type writer struct {
-	store    Store
-	registry *Registry
-	metrics  *Metrics
-	log      *slog.Logger
-	in       chan pendingUpdate
-	failing  atomic.Bool // the database rejects whole batches
+	Options
+	in      chan pendingUpdate
+	failing atomic.Bool // the database rejects whole batches
 }
 
-func newWriter(o Options) *writer {
-	return &writer{store: o.Store, registry: o.Registry, metrics: o.Metrics, log: o.Logger, in: make(chan pendingUpdate, writeBatchSize)}
+// save keeps the result of a poll in the registry. It hands to run what viewers or a
+// restart need. It returns false, and does nothing, if the user was removed or has
+// linked again during the poll.
+func (w *writer) save(before *userState, obs *songspy.Observation, out *playback.StepResult, history playback.HistoryState, gap *songspy.Gap) bool {
+	visible := out.Visible || before.aheadOfClock && out.State.IsOpen() // viewers still see times that are ahead of the clock
+	mustSave := out.MustSave || visible || len(out.Plays) > 0 || gap != nil || before.aheadOfClock
+	if !w.Registry.update(before.entryRef, stateUpdate{out.State, history, mustSave}) {
+		return false
+	}
+	if mustSave {
+		u := songspy.PlaybackUpdate{Playing: out.State, Plays: out.Plays, Gap: gap, Visible: visible}
+		if obs.Track.URI != "" {
+			u.Tracks = []songspy.Track{obs.Track}
+		}
+		w.put(pendingUpdate{before.entryRef, u})
+	}
+	return true
+}
+
+// stateUpdate is what a poll has changed.
+type stateUpdate struct {
+	playing  songspy.NowPlaying
+	history  playback.HistoryState
+	mustSave bool // the store gets the update too
+}
+
+// update stores what a poll has changed in the entry. It returns false, and
+// changes nothing, if the user was removed or has linked again during the poll.
+func (r *Registry) update(ref entryRef, u stateUpdate) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.entries.find(ref)
+	if e == nil {
+		return false
+	}
+	if observed := microsOf(u.playing.ObservedAt); observed > e.observedAt {
+		e.watchedUntil, e.gapReason = observed, 0
+	} else if e.gapReason == 0 {
+		e.gapReason = r.entries.names.of(string(songspy.GapUnseen)) // the answer could not be read
+	}
+	r.entries.setPlaying(e, u.playing)
+	r.entries.setHistoryState(e, u.history)
+	e.unsaved = !u.mustSave
+	if u.mustSave {
+		e.aheadOfClock = false
+		e.pendingWrites++
+	}
+	return true
 }
 
 // put hands an update to the goroutine of run. It blocks while the database rejects
@@ -97,38 +140,71 @@ func (w *writer) write(ctx context.Context, batch []pendingUpdate) {
 		updates[i] = u.update
 	}
 	for wait := minWriteRetryWait; ; wait = min(2*wait, maxWriteRetryWait) {
-		results, err := w.store.WritePlaybackUpdates(ctx, updates)
+		results, err := w.Store.WritePlaybackUpdates(ctx, updates)
 		if err == nil {
 			w.failing.Store(false)
 			for i, u := range batch {
-				w.metrics.countWrite(results[i])
-				w.handleWritten(ctx, u, results[i])
+				w.Metrics.countWrite(results[i])
+				if err := results[i].Err; err != nil {
+					w.Logger.ErrorContext(ctx, "storing a user's update failed", "user_id", int64(u.entry.user), "error", err)
+				}
+				w.Registry.written(u.entry, u.update.Playing.TrackURI, results[i])
 			}
 			return
 		}
 		if ctx.Err() != nil {
-			w.metrics.writes.WithLabelValues("lost").Add(float64(len(batch)))
-			w.log.ErrorContext(ctx, "stopped before updates were written; the next polls recover what they can", "users", len(batch), "error", err)
+			w.Metrics.writes.WithLabelValues("lost").Add(float64(len(batch)))
+			w.Logger.ErrorContext(ctx, "stopped before updates were written; the next polls recover what they can", "users", len(batch), "error", err)
 			return
 		}
 		if !w.failing.Swap(true) {
-			w.log.ErrorContext(ctx, "the database rejected updates; trying again", "users", len(batch), "error", err)
+			w.Logger.ErrorContext(ctx, "the database rejected updates; trying again", "users", len(batch), "error", err)
 		}
 		delayqueue.Wait(ctx, wait)
 	}
 }
 
-// handleWritten updates the registry after the store has handled an update.
-func (w *writer) handleWritten(ctx context.Context, u pendingUpdate, result songspy.PlaybackUpdateResult) {
-	w.registry.writeDone(u.entry)
+// written records that the store has handled an update of the entry. result has the
+// store's id of the track that the user is playing, or says that the update was not
+// stored. Then the user is removed: the next run of Plan reads the user again.
+func (r *Registry) written(ref entryRef, uri string, result songspy.PlaybackUpdateResult) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.entries.find(ref)
 	switch {
-	case result.Dropped:
-		w.registry.remove(u.entry)
-	case result.Err != nil:
-		// The store and the registry differ now: the next plan reads the user again.
-		w.log.ErrorContext(ctx, "storing a user's update failed", "user_id", int64(u.entry.user), "error", result.Err)
-		w.registry.remove(u.entry)
+	case e == nil:
+	case result.Dropped || result.Err != nil:
+		r.removeLocked(ref.user)
 	default:
-		w.registry.setTrackID(u.entry, u.update.Playing.TrackURI, result.TrackID)
+		e.pendingWrites = max(0, e.pendingWrites-1)
+		r.entries.setTrackID(e, uri, result.TrackID)
 	}
+}
+
+// takeUnsaved returns all open plays that are newer than the store's, and marks
+// them as taken.
+func (r *Registry) takeUnsaved() (updates []pendingUpdate) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, e := range r.entries.all() {
+		if e.unsaved && r.entries.isOpen(e) {
+			e.unsaved = false
+			updates = append(updates, pendingUpdate{entryRef{id, e.serial}, songspy.PlaybackUpdate{Playing: r.entries.nowPlaying(id, e)}})
+		}
+	}
+	return updates
+}
+
+// takeUnsavedIdle returns the state of an idle user if it is newer than the
+// store's, and marks it as taken.
+func (r *Registry) takeUnsavedIdle(ref entryRef) (n songspy.NowPlaying, newer bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.entries.find(ref)
+	if e == nil || !e.unsaved || r.entries.isOpen(e) {
+		return n, false
+	}
+	e.unsaved = false
+	e.pendingWrites++
+	return r.entries.nowPlaying(ref.user, e), true
 }

@@ -1,7 +1,6 @@
 package poller
 
 import (
-	"errors"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -28,33 +27,27 @@ func coverageSince(u songspy.PolledUser, until, now time.Time) coverage {
 	return c
 }
 
-// endedGap returns the gap that a poll has ended. It returns nil if the poll
-// observed nothing, or if the time since the last successful poll is at most longest.
-func endedGap(before *userState, now songspy.NowPlaying, longest time.Duration) *songspy.Gap {
-	if !now.ObservedAt.After(before.playing.ObservedAt) || before.watchedUntil.IsZero() || now.ObservedAt.Sub(before.watchedUntil) <= longest {
-		return nil
+// coverageAfter returns the history state after a poll, and the gap that the poll
+// has ended; nil if it has ended none.
+func (p *Poller) coverageAfter(before *userState, out *playback.StepResult) (playback.HistoryState, *songspy.Gap) {
+	longest := p.planner.longestInterval(before.access.App)
+	history := before.history.AfterPoll(before.playing, *out, before.watchedUntil, longest)
+	if before.habit == omitsPartialPlays {
+		history = history.WithoutPartialPlays(before.history)
 	}
-	ended := now.ObservedAt
+	if !out.State.ObservedAt.After(before.playing.ObservedAt) {
+		return history, nil // the poll observed nothing
+	}
+	p.heartbeat.touch()
+	if before.watchedUntil.IsZero() || out.State.ObservedAt.Sub(before.watchedUntil) <= 2*longest {
+		return history, nil
+	}
+	ended := out.State.ObservedAt
 	gap := songspy.Gap{BeganAt: before.watchedUntil, EndedAt: &ended, Reason: before.gapReason}
 	if gap.Reason == "" {
 		gap.Reason = songspy.GapBatchDown
 	}
-	return &gap
-}
-
-// gapReasonOf returns the reason of the gap that a failed poll leaves.
-func gapReasonOf(err error) songspy.GapReason {
-	if errors.Is(err, errRenewalPending) || errors.Is(err, errUnlinked) {
-		return songspy.GapLinkBroken
-	}
-	switch songspy.DispositionOf(err) {
-	case songspy.DispositionAppBlocked:
-		return songspy.GapAppBlocked
-	case songspy.DispositionNeedsUser, songspy.DispositionNotRegistered, songspy.DispositionRenewToken:
-		return songspy.GapLinkBroken
-	default:
-		return songspy.GapProviderDown
-	}
+	return history, &gap
 }
 
 func later(a, b time.Time) time.Time {
