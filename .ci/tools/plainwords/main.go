@@ -6,8 +6,8 @@
 // and names in the contract: words.txt refuses the word parts that the glossary
 // has retired. Ordinary English such as "look" or "door" is refused in names
 // only, or in prose where it stands for a concept of this project. A doc comment
-// begins with the name that it documents, and a function that Markdown names with its
-// file exists there.
+// begins with the name that it documents, a function that Markdown names with its
+// file exists there, and a log key is a constant of package logkey if it has one.
 //
 //	plainwords [-all] [directory]
 //
@@ -84,6 +84,10 @@ func checkTree(top string, rules *ruleSet, all bool) (findings []finding, senten
 	if err != nil {
 		return nil, 0, fmt.Errorf("list the files of %s: %w", top, err)
 	}
+	constants, err := logKeyConstants(top)
+	if err != nil {
+		return nil, 0, err
+	}
 	documented := map[string]bool{} // by folder of Go files
 	for _, name := range strings.Fields(string(names)) {
 		if rules.exempts(name) || !all && !rules.checks(name) {
@@ -99,6 +103,11 @@ func checkTree(top string, rules *ruleSet, all bool) (findings []finding, senten
 		if filepath.Ext(name) == ".go" && !strings.HasSuffix(name, "_test.go") {
 			folder := filepath.Dir(name)
 			documented[folder] = documented[folder] || hasPackageComment(content)
+			found, err := logKeys(name, content, constants)
+			if err != nil {
+				return nil, 0, err
+			}
+			findings = append(findings, found...)
 		}
 		if filepath.Ext(name) == ".go" {
 			found, err := docComments(name, content)

@@ -182,3 +182,27 @@ func TestSentencesOfAReader(t *testing.T) {
 		t.Errorf("%d of %d bad sentences fail, want at least 16 of 20", caught, bad)
 	}
 }
+
+func TestALogKeyWithAConstantIsNoLiteral(t *testing.T) {
+	constants, err := logKeyConstants("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line, key := range map[string]string{
+		`log.WarnContext(ctx, "reading failed", "error", err)`:                        "error",
+		`log.WarnContext(ctx, "reading failed", slog.Int("count", n), "user_id", id)`: "user_id",
+		`log.LogAttrs(ctx, level, "reading failed", slog.Any("error", err))`:          "error",
+		`log.With("app", app).Info("reading", "rows", n)`:                             "app",
+		`log.WarnContext(ctx, "error", logkey.Error, err, "count", n)`:                "",
+		`log.Info("reading", "state", "error")`:                                       "",
+		`column("user_id", "bigint")`:                                                 "",
+	} {
+		found, err := logKeys("x.go", []byte("package x\n\nfunc f() { "+line+" }\n"), constants)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if key == "" && len(found) > 0 || key != "" && (len(found) != 1 || found[0].found != key) {
+			t.Errorf("%s: found %v, want %q", line, found, key)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/attention"
 	"github.com/songspy/songspy/songspy-domain/playback"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 const (
@@ -138,7 +139,7 @@ func (p *attentionPlanner) run(ctx context.Context) {
 		watches, readAt, err := p.Store.WatchesSince(ctx, since)
 		if err != nil {
 			if ctx.Err() == nil && !failing {
-				p.log.WarnContext(ctx, "reading what viewers watch failed; it is tried again", slog.Any("error", err))
+				p.log.WarnContext(ctx, "reading what viewers watch failed; it is tried again", slog.Any(logkey.Error, err))
 			}
 			failing = true
 			continue

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 const (
@@ -60,7 +61,7 @@ func (s *timesAhead) record(by time.Duration, now time.Time) {
 	}
 	s.at, s.most, s.count = now, max(s.most, by), s.count+1
 	if s.loggedAt.IsZero() || now.Sub(s.loggedAt).Abs() >= aheadLogInterval {
-		s.log.Warn("stored times are ahead of the clock, which was set back: they count as now", "ahead", s.most.Round(time.Second), "users", s.count)
+		s.log.Warn("stored times are ahead of the clock, which was set back: they count as now", "ahead", s.most.Round(time.Second), logkey.Users, s.count)
 		s.loggedAt, s.count = now, 0
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 const (
@@ -53,7 +54,7 @@ func (h *heartbeat) run(ctx context.Context) {
 			continue
 		}
 		if err := h.store.RecordHeartbeat(ctx, heartbeatName); err != nil && ctx.Err() == nil {
-			h.log.WarnContext(ctx, "writing the heartbeat failed", "error", err)
+			h.log.WarnContext(ctx, "writing the heartbeat failed", logkey.Error, err)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/playback"
 	"github.com/songspy/songspy/songspy-domain/reconcile"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 const (
@@ -84,7 +85,7 @@ func (h *historyFetcher) fetch(ctx context.Context, id songspy.UserID, _ time.Ti
 		outcome = outcomeOfError(errUnlinked).String()
 	case err != nil:
 		outcome = outcomeOfError(err).String()
-		h.Logger.DebugContext(ctx, "history fetch failed", "user_id", int64(id), "outcome", outcome, "error", err)
+		h.Logger.DebugContext(ctx, "history fetch failed", logkey.UserID, int64(id), "outcome", outcome, logkey.Error, err)
 		h.Registry.fetches.Schedule(id, now.Add(historyRetryWait(err)))
 	}
 	h.Metrics.historyFetches.WithLabelValues(string(next.Reason), outcome).Inc()

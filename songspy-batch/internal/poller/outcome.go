@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 // recordAnswer counts a poll that Spotify has answered, and records that neither the
@@ -20,7 +21,7 @@ func (p *Poller) recordAnswer(ctx context.Context, state *userState, kind songsp
 		return
 	}
 	if err := p.opt.Renewer.PollRecovered(ctx, state.user, state.generation); err != nil {
-		p.opt.Logger.ErrorContext(ctx, "storing a link's state failed", "user_id", int64(state.user), "error", err)
+		p.opt.Logger.ErrorContext(ctx, "storing a link's state failed", logkey.UserID, int64(state.user), logkey.Error, err)
 	}
 }
 
@@ -47,7 +48,7 @@ func (p *Poller) handleFailure(ctx context.Context, state *userState, err error)
 		}
 	}
 	if storeErr != nil {
-		p.opt.Logger.ErrorContext(ctx, "storing a link's state failed", "user_id", int64(id), "error", storeErr)
+		p.opt.Logger.ErrorContext(ctx, "storing a link's state failed", logkey.UserID, int64(id), logkey.Error, storeErr)
 	}
 	return plannedPoll{at: p.planner.atPhase(id, wait), reason: reasonRetry}
 }
@@ -75,7 +76,7 @@ func (p *Poller) countPoll(ctx context.Context, state *userState, outcome pollOu
 	p.opt.Metrics.polls[state.pollReason][outcome].Inc()
 	p.outcomes.add(outcome)
 	if err != nil {
-		p.opt.Logger.DebugContext(ctx, "poll failed", "user_id", int64(state.user), "reason", state.pollReason.String(), "outcome", outcome.String(), "error", err)
+		p.opt.Logger.DebugContext(ctx, "poll failed", logkey.UserID, int64(state.user), "reason", state.pollReason.String(), "outcome", outcome.String(), logkey.Error, err)
 	}
 }
 
@@ -171,5 +172,5 @@ func (c *outcomeCounts) drain() slog.Attr {
 			attrs = append(attrs, slog.Int64(outcomeNames[outcome], n))
 		}
 	}
-	return slog.Group("polls", attrs...)
+	return slog.Group(logkey.Polls, attrs...)
 }

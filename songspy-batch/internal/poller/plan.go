@@ -9,6 +9,7 @@ import (
 	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/playback"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 const (
@@ -36,7 +37,7 @@ func (p *Poller) Plan(ctx context.Context) error {
 	p.attention.setAllowances(now, users)
 	p.firstRead.complete(change)
 	p.opt.Logger.InfoContext(ctx, "polls planned",
-		slog.Int("users", p.registry.len()), slog.Int("waiting", p.registry.polls.Len()), p.outcomes.drain())
+		slog.Int(logkey.Users, p.registry.len()), slog.Int("waiting", p.registry.polls.Len()), p.outcomes.drain())
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/songspy/songspy/songspy-batch/internal/delayqueue"
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/playback"
+	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
 // A batch is written when it has writeBatchSize updates, or writeBatchAge after
@@ -146,7 +147,7 @@ func (w *writer) write(ctx context.Context, batch []pendingUpdate) {
 			for i, u := range batch {
 				w.Metrics.countWrite(results[i])
 				if err := results[i].Err; err != nil {
-					w.Logger.ErrorContext(ctx, "storing a user's update failed", "user_id", int64(u.entry.user), "error", err)
+					w.Logger.ErrorContext(ctx, "storing a user's update failed", logkey.UserID, int64(u.entry.user), logkey.Error, err)
 				}
 				w.Registry.written(u.entry, u.update.Playing.TrackURI, results[i])
 			}
@@ -154,11 +155,11 @@ func (w *writer) write(ctx context.Context, batch []pendingUpdate) {
 		}
 		if ctx.Err() != nil {
 			w.Metrics.writes.WithLabelValues("lost").Add(float64(len(batch)))
-			w.Logger.ErrorContext(ctx, "stopped before updates were written; the next polls recover what they can", "users", len(batch), "error", err)
+			w.Logger.ErrorContext(ctx, "stopped before updates were written; the next polls recover what they can", logkey.Users, len(batch), logkey.Error, err)
 			return
 		}
 		if !w.failing.Swap(true) {
-			w.Logger.ErrorContext(ctx, "the database rejected updates; trying again", "users", len(batch), "error", err)
+			w.Logger.ErrorContext(ctx, "the database rejected updates; trying again", logkey.Users, len(batch), logkey.Error, err)
 		}
 		delayqueue.Wait(ctx, wait)
 	}
