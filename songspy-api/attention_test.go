@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -106,17 +108,25 @@ type snapshotRecorder struct {
 	at chan time.Time
 }
 
-func (r snapshotRecorder) Write(p []byte) (int, error) {
+func (r *snapshotRecorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, _, err := r.recorder.Hijack()
+	return snapshotConn{conn, r.at}, nil, err
+}
+
+type snapshotConn struct {
+	net.Conn
+	at chan time.Time
+}
+
+func (c snapshotConn) Write(p []byte) (int, error) {
 	if bytes.Contains(p, []byte("event: snapshot")) {
 		select {
-		case r.at <- time.Now():
+		case c.at <- time.Now():
 		default:
 		}
 	}
-	return r.recorder.Write(p)
+	return c.Conn.Write(p)
 }
-
-func (r snapshotRecorder) Flush() {}
 
 // A viewer who opens a page is known to the batch within 500 ms after the page shows
 // somebody. The batch reads every 250 ms. Time is virtual.
@@ -150,9 +160,9 @@ func TestAttention_FirstSightReachesTheBatchWithinHalfASecond(t *testing.T) {
 			request, leave := context.WithCancel(ctx)
 			r := httptest.NewRequestWithContext(request, "GET", prefix+path, nil)
 			r.RemoteAddr = fmt.Sprintf("192.0.2.%d:1", i)
-			answer := snapshotRecorder{recorder{httptest.NewRecorder()}, make(chan time.Time, 1)}
+			answer := &snapshotRecorder{recorder{ResponseRecorder: httptest.NewRecorder(), ctx: request}, make(chan time.Time, 1)}
 			var served sync.WaitGroup
-			served.Go(func() { api.handler.ServeHTTP(answer, r) })
+			served.Go(func() { api.handler.ServeHTTP(answer, r); answer.wait() })
 			shown := time.Now()
 			if path == "/listening/stream" {
 				shown = <-answer.at

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -8,8 +9,10 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -715,7 +718,8 @@ func (u *turn) both(method, path string, body any, header ...string) *httptest.R
 			request.Header.Set(pair[0], pair[1])
 		}
 		answers[i] = httptest.NewRecorder()
-		serve := func() { api.handler.ServeHTTP(recorder{answers[i]}, request) }
+		answer := &recorder{ResponseRecorder: answers[i], ctx: ctx}
+		serve := func() { api.handler.ServeHTTP(answer, request); answer.wait() }
 		if strings.HasPrefix(path, prefix+"/listening/stream") { // its answer lasts until the time is over
 			served.Go(serve)
 		} else {
@@ -739,11 +743,48 @@ const answerTime = time.Second
 
 var retryTime = regexp.MustCompile(`(?m)^retry: \d+$`)
 
-// recorder records an answer. Streams set deadlines, which it ignores.
-type recorder struct{ *httptest.ResponseRecorder }
+// recorder records an answer. The service takes over the connection of a stream, and
+// writes to it until ctx ends.
+type recorder struct {
+	*httptest.ResponseRecorder
+	ctx    context.Context //nolint:containedctx // that of one request
+	closed chan struct{}   // nil: it is no stream
+}
 
-func (recorder) SetReadDeadline(time.Time) error  { return nil }
-func (recorder) SetWriteDeadline(time.Time) error { return nil }
+func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	r.closed = make(chan struct{})
+	return recordedConn{to: r}, nil, nil
+}
+
+// wait returns when the answer is complete.
+func (r *recorder) wait() {
+	if r.closed != nil {
+		<-r.closed
+	}
+}
+
+// recordedConn is the connection of a recorder.
+type recordedConn struct {
+	net.Conn // nil: other methods are not called
+	to       *recorder
+}
+
+func (c recordedConn) Write(p []byte) (int, error) { return c.to.Write(p) }
+
+func (c recordedConn) Read([]byte) (int, error) {
+	select {
+	case <-c.to.ctx.Done():
+	case <-c.to.closed:
+	}
+	return 0, io.EOF
+}
+
+func (c recordedConn) Close() error {
+	close(c.to.closed)
+	return nil
+}
+
+func (recordedConn) SetWriteDeadline(time.Time) error { return nil }
 
 // someone returns a user, often one who differs between the worlds.
 func (u *turn) someone() songspy.User {

@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
@@ -78,7 +79,9 @@ func TestProxyExamples_ServeTheAPIAndForwardClientAddresses(t *testing.T) {
 			if status, body, _ := query("POST", prefix+"/google-auth", `{"accessToken":"`+strings.Repeat("x", 100_000)+`"}`, "Content-Type", "application/json"); !strings.Contains(body, `"result"`) {
 				t.Errorf("the proxy, not the API, answers a body that is too large: status %d, %s", status, body)
 			}
-			p.checkStream(t)
+			p.checkStream(t, w)
+			query("GET", "/embed/hunter2.svg", "")
+			query("GET", "/overlay/hunter2", "")
 			query("POST", prefix+"/spotify-auth?code=hunter2", "")
 			if p.log == "" {
 				return
@@ -86,7 +89,7 @@ func TestProxyExamples_ServeTheAPIAndForwardClientAddresses(t *testing.T) {
 			w.eventually(t, "the request is in the proxy's log", func() bool {
 				log, err := os.ReadFile(p.log)
 				if err != nil || bytes.Contains(log, []byte("hunter2")) {
-					t.Fatalf("the log holds a code, or cannot be read (%v):\n%s", err, log)
+					t.Fatalf("the log holds a code or a token, or cannot be read (%v):\n%s", err, log)
 				}
 				return bytes.Contains(log, []byte("/spotify-auth "))
 			})
@@ -94,21 +97,38 @@ func TestProxyExamples_ServeTheAPIAndForwardClientAddresses(t *testing.T) {
 	}
 }
 
-// checkStream checks that the proxy passes a stream on while it is open: neither buffered
-// nor compressed.
-func (p proxy) checkStream(t *testing.T) {
+// checkStream checks that the proxy passes a stream on while it is open, neither buffered
+// nor compressed, and that it closes the stream when the client has gone.
+func (p proxy) checkStream(t *testing.T, w *testAPI) {
 	t.Helper()
+	ann, _, err := w.db.SignIn(t.Context(), songspy.GoogleProfile{Subject: "ann"}, songspy.AudienceEveryone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	(&worldPair{t: t}).link(w.db, ann.ID)
 	resp := p.send(t, p.secure, "https", "GET", prefix+"/listening/stream", "", "Accept-Encoding", "gzip, zstd")
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" || resp.Header.Get("Content-Encoding") != "" {
 		t.Errorf("the stream: status %d, headers %v", resp.StatusCode, resp.Header)
 	}
 	in := bufio.NewReader(resp.Body)
-	for _, want := range []string{"retry: ", "\n", "event: snapshot\n", "data: {"} {
-		if line, err := in.ReadString('\n'); err != nil || !strings.HasPrefix(line, want) {
-			t.Fatalf("the stream has the line %q, error %v, want %q", line, err, want)
+	want := func(prefixes ...string) {
+		t.Helper()
+		for _, prefix := range prefixes {
+			if line, err := in.ReadString('\n'); err != nil || !strings.HasPrefix(line, prefix) {
+				t.Fatalf("the stream has the line %q, error %v, want %q", line, err, prefix)
+			}
 		}
 	}
+	want("retry: ", "\n", "event: snapshot\n", "data: {", "\n")
+	w.writePlayback(t, ann.ID, "A song")
+	want("event: playing\n", "data: {", "\n")
+	if _, err := w.db.EraseUser(t.Context(), ann.ID); err != nil {
+		t.Fatal(err)
+	}
+	want("event: gone\n", "data: {", "\n")
+	_ = resp.Body.Close()
+	w.eventually(t, "the service to know that the client has gone", func() bool { return w.board.Stats().Streams == 0 })
 }
 
 // request sends a request for the site to the address, and reads the answer.

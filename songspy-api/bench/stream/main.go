@@ -139,6 +139,7 @@ func measureWindow(ctx context.Context, o options, bound bounder, note noter) er
 	ratio = live.memory / bare.memory
 	bound("a: memory, to bare", ratio, ratio <= 1.3, "<= 1.30")
 	bound("a: resets", float64(live.resets), live.resets == 0, "0")
+	bound("a: changes that viewers missed", live.missed, live.missed == 0, "0")
 	return nil
 }
 
@@ -238,6 +239,7 @@ type result struct {
 	heap, stacks      float64 // those of them that are reachable, and in stacks
 	cores             float64
 	boardHeap, resets int64
+	missed            float64 // items that the other viewers of the window received
 }
 
 func (r result) sinceRendered(percent int) float64 { return percentile(r.rendered, percent) }
@@ -272,11 +274,16 @@ func run(ctx context.Context, o options, kind, row, query string, signedIn bool)
 	var mu sync.Mutex
 	var readers sync.WaitGroup
 	isMeasuring := false
-	for _, c := range clients {
+	var began, ended time.Time
+	received := make([]int, len(clients)) // items that were rendered while it measured
+	for i, c := range clients {
 		readers.Go(func() {
 			_ = c.read(func(e event) { // ends when the connection is closed
 				mu.Lock()
 				defer mu.Unlock()
+				if e.name == "playing" && !began.IsZero() && e.rendered.After(began) && (ended.IsZero() || e.rendered.Before(ended)) {
+					received[i] += e.items
+				}
 				if isMeasuring && e.name == "playing" {
 					r.items += float64(e.items)
 					r.rendered = append(r.rendered, e.at.Sub(e.rendered))
@@ -293,26 +300,38 @@ func run(ctx context.Context, o options, kind, row, query string, signedIn bool)
 		return r, err
 	}
 	mu.Lock()
-	isMeasuring = true
+	isMeasuring, began = true, time.Now()
 	mu.Unlock()
-	select {
-	case <-time.After(o.length):
-	case <-ctx.Done():
-	}
+	pause(ctx, o.length)
 	mu.Lock()
-	isMeasuring = false
+	isMeasuring, ended = false, time.Now()
 	mu.Unlock()
 	to, err := s.usage(ctx)
+	pause(ctx, lateMax)
 	for _, c := range clients {
 		c.close()
 	}
 	readers.Wait()
+	for _, n := range received {
+		r.missed += float64(slices.Max(received) - n)
+	}
 	r.memory, r.cores = float64(to.RSS-before.RSS), (to.CPUSeconds-from.CPUSeconds)/o.length.Seconds()
 	r.heap, r.stacks = float64(to.Heap-before.Heap), float64(to.Stacks-before.Stacks)
 	r.boardHeap, r.resets = to.BoardHeap, to.Resets
 	slices.Sort(r.rendered)
 	slices.Sort(r.commits)
 	return r, err
+}
+
+// lateMax is how late a change may come and does not count as missed.
+const lateMax = 2 * time.Second
+
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
 }
 
 // server is a server process.

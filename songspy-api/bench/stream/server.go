@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -25,6 +26,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 
 	"github.com/songspy/songspy/songspy-api/internal/attempt"
+	"github.com/songspy/songspy/songspy-api/internal/attention"
 	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
@@ -88,6 +90,7 @@ func serve(o options) error {
 	if err != nil {
 		return err
 	}
+	debug.FreeOSMemory() // what the start has used and freed must not hide what streams use
 	fmt.Println(listener.Addr())
 	log := telemetry.NewLogger(os.Stderr, "error", "json")
 	group.Go(func() error { return telemetry.ServeOn(ctx, listener, &http.Server{Handler: mux}, log) })
@@ -223,8 +226,14 @@ func newBoard(ctx context.Context, group *errgroup.Group, o options) (live *boar
 		Feed: f, Render: httpapi.NewTrackIDs([]byte("bench")).BoardRenderer(""), RenderList: httpapi.RenderList, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		RenderLive: func(seen visibility.Seen[songspy.BoardEntry]) []byte { return marked(httpapi.RenderLive(seen)) },
 	})
+	var reporter *attention.Reporter
+	if o.row == "b" { // in the other rows all viewers have one address
+		reporter = attention.New(noWatches{}, []byte("bench"), time.Now, log)
+		group.Go(func() error { reporter.Run(ctx); return nil })
+		group.Go(func() error { reporter.FollowStreams(ctx, live); return nil })
+	}
 	handler, err = httpapi.New(httpapi.Options{
-		Contract: contract, Auth: authService, Linking: linking.New(linking.Options{}), Board: live,
+		Contract: contract, Auth: authService, Linking: linking.New(linking.Options{}), Board: live, Attention: reporter,
 		People:    people.New(follows{listeners: o.listeners, each: o.followed}, live, nil, time.Now),
 		PublicURL: "http://127.0.0.1", Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log,
 	})
@@ -370,6 +379,12 @@ func (f follows) Relations(_ context.Context, id songspy.UserID) (list []songspy
 	}
 	return list, nil, nil
 }
+
+// noWatches discards what viewers watch.
+type noWatches struct{}
+
+func (noWatches) WriteWatches(context.Context, []songspy.Watch) error { return nil }
+func (noWatches) PruneWatches(context.Context) (int64, error)         { return 0, nil }
 
 type authSessions = auth.Sessions
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"runtime"
@@ -40,6 +41,7 @@ type testServer struct {
 	*contracttest.Client
 	*fakeBackend
 	base    string
+	handler http.Handler
 	log     *syncBuffer
 	secrets []string
 }
@@ -114,7 +116,7 @@ func newTestServer(t *testing.T, change ...func(*Options, *fakeBackend)) *testSe
 			}
 		}
 	})
-	e.base, e.Client = server.URL, contracttest.New(t, server.URL, contract.spec)
+	e.handler, e.base, e.Client = handler, server.URL, contracttest.New(t, server.URL, contract.spec)
 	return e
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -29,8 +30,7 @@ var (
 	unbuffered        = []string{"no"}
 	// streamCacheControl forbids proxies to store a stream and to compress it.
 	streamCacheControl = []string{"private, no-store, no-transform"}
-	// identity makes the body end with the connection. Without chunks a frame is one
-	// write to the socket instead of three.
+	// identity makes the body end with the connection, without chunks.
 	identity = []string{"identity"}
 )
 
@@ -41,20 +41,51 @@ const streamPath = "/v1/songspy/listening/stream"
 type openedKey struct{}
 
 // serveStream lets the engine open a stream, and writes the stream when the engine has
-// returned. An open stream then holds little memory: not what the engine needs for a
-// request, above all its stack.
+// returned. It takes over the connection, so that an open stream holds little memory:
+// neither what the engine needs for a request nor the buffers of net/http.
 func serveStream(engine http.Handler, w http.ResponseWriter, r *http.Request, isHead bool) {
 	var opened *board.Stream
 	engine.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), openedKey{}, &opened)))
-	if opened == nil {
+	switch {
+	case opened == nil:
+		return
+	case isHead:
+		opened.Close()
 		return
 	}
-	defer opened.Close()
-	if isHead {
+	conn, _, err := http.NewResponseController(w).Hijack() // this sends the header
+	if err != nil {
+		opened.Close() // cannot happen: the service speaks HTTP/1.1
 		return
 	}
-	if err := writeStream(r.Context(), w, opened); errors.Is(err, os.ErrDeadlineExceeded) {
-		opened.Drop()
+	continueStream(conn, opened)
+}
+
+// continueStream writes the stream to the connection until one of them ends, and closes both.
+// It returns at once, so that net/http frees what it has kept for the request.
+func continueStream(conn net.Conn, stream *board.Stream) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		defer cancel()
+		untilClosed(conn)
+	}()
+	go func() {
+		defer stream.Close() // last: the service ends when all streams are closed
+		defer func() { _ = conn.Close() }()
+		if err := writeStream(ctx, conn, stream); errors.Is(err, os.ErrDeadlineExceeded) {
+			stream.Drop()
+		}
+	}()
+}
+
+// untilClosed returns when the client has closed the connection. It discards what the
+// client sends.
+func untilClosed(conn net.Conn) {
+	var p [1]byte
+	for {
+		if _, err := conn.Read(p[:]); err != nil {
+			return
+		}
 	}
 }
 
@@ -102,29 +133,20 @@ func (streamAnswer) VisitStreamListeningResponse(w http.ResponseWriter) error {
 }
 
 // writeStream writes a stream until it ends or the client has gone.
-func writeStream(ctx context.Context, w http.ResponseWriter, stream *board.Stream) error {
-	out := http.NewResponseController(w)
-	// The server's time limits are for requests and answers that end.
-	if err := out.SetReadDeadline(time.Time{}); err != nil {
-		return err
-	}
+func writeStream(ctx context.Context, conn net.Conn, stream *board.Stream) error {
 	var deadline time.Time
-	send := func(frames ...[]byte) error {
+	send := func(frames net.Buffers) error {
 		if now := time.Now(); deadline.Sub(now) < frameTimeout {
 			deadline = now.Add(2 * frameTimeout) // set rarely: it costs more than a short frame
-			if err := out.SetWriteDeadline(deadline); err != nil {
+			if err := conn.SetWriteDeadline(deadline); err != nil {
 				return err
 			}
 		}
-		for _, f := range frames {
-			if _, err := w.Write(f); err != nil {
-				return err
-			}
-		}
-		return out.Flush()
+		_, err := frames.WriteTo(conn)
+		return err
 	}
 	retry := shortestRetry + rand.N(longestRetry-shortestRetry+1)
-	if err := send(fmt.Appendf(nil, "retry: %d\n\n", retry.Milliseconds())); err != nil {
+	if err := send(net.Buffers{fmt.Appendf(nil, "retry: %d\n\n", retry.Milliseconds())}); err != nil {
 		return err
 	}
 	for {
@@ -133,13 +155,13 @@ func writeStream(ctx context.Context, w http.ResponseWriter, stream *board.Strea
 			return err
 		}
 		if len(frames) == 0 {
-			frames = comment
+			frames = [][]byte{comment}
 		}
-		if err := send(frames...); err != nil {
+		if err := send(frames); err != nil {
 			return err
 		}
 	}
 }
 
 // comment keeps the connection open and shows the client that it works.
-var comment = [][]byte{[]byte(":\n\n")}
+var comment = []byte(":\n\n")

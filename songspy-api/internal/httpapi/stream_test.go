@@ -4,12 +4,16 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/visibility"
 
 	"github.com/songspy/songspy/songspy-api/internal/board"
 	"github.com/songspy/songspy/songspy-api/internal/contracttest"
@@ -171,4 +175,67 @@ func TestStreamListening_EndsWithTheSession(t *testing.T) {
 	if err != nil || !strings.HasSuffix(string(text), "event: end\ndata: {\"reason\":\"session\"}\n\n") {
 		t.Errorf("the stream ended with %q, %v", text, err)
 	}
+}
+
+// openOn opens a stream of the window, and continues it on a connection in memory. It returns
+// the client's end.
+func openOn(t *testing.T) (*board.Board, net.Conn) {
+	t.Helper()
+	live := board.New(board.Options{Feed: &fakeBackend{}, RenderLive: RenderLive, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); live.Run(ctx) }()
+	t.Cleanup(func() { stop(); <-ended })
+	synctest.Wait()
+	stream, err := live.OpenStream(ctx, board.StreamOptions{
+		Topics: []board.Topic{{Name: "window", Kind: board.TopicWindow}},
+		Renew: func(context.Context) (visibility.Viewer, time.Time, error) {
+			return visibility.Anonymous(), time.Time{}, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, client := net.Pipe()
+	continueStream(server, stream)
+	return live, client
+}
+
+func TestStreamListening_DropsAReaderThatDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		live, client := openOn(t)
+		<-time.After(frameTimeout)
+		if s := live.Stats(); s.Streams != 1 || s.Dropped != 0 {
+			t.Errorf("before the time is over: %d streams, %d dropped", s.Streams, s.Dropped)
+		}
+		<-time.After(frameTimeout + time.Second)
+		if s := live.Stats(); s.Streams != 0 || s.Dropped != 1 {
+			t.Errorf("%d streams, %d dropped, want 0 and 1", s.Streams, s.Dropped)
+		}
+		if _, err := client.Read(make([]byte, 1)); err == nil {
+			t.Error("the connection is open")
+		}
+	})
+}
+
+func TestStreamListening_EndsWhenTheClientHasGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		live, client := openOn(t)
+		in := bufio.NewReader(client)
+		if line, err := in.ReadString('\n'); err != nil || !strings.HasPrefix(line, "retry: ") {
+			t.Fatalf("line %q, error %v", line, err)
+		}
+		if _, err := client.Write([]byte("GET / HTTP/1.1\r\n")); err != nil { // it is ignored
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if s := live.Stats(); s.Streams != 1 {
+			t.Errorf("%d streams, want 1", s.Streams)
+		}
+		_ = client.Close()
+		synctest.Wait()
+		if s := live.Stats(); s.Streams != 0 || s.Dropped != 0 {
+			t.Errorf("%d streams, %d dropped, want none", s.Streams, s.Dropped)
+		}
+	})
 }

@@ -152,6 +152,14 @@ func (b *fakeBoard) play(title string) {
 	}
 }
 
+// playEpisode lets the user play an episode from now on.
+func (b *fakeBoard) playEpisode(title string) {
+	b.play(title)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.playing.Track.Kind = songspy.KindEpisode
+}
+
 // share begins a sharing period.
 func (b *fakeBoard) share(change func(*songspy.Sharing)) {
 	b.mu.Lock()

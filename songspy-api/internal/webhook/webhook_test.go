@@ -342,6 +342,56 @@ func TestRun_TheReceiverKnowsWhatIsVisibleInTheEnd(t *testing.T) {
 	}
 }
 
+// Noninterference: two worlds that differ only in what link holders may not see give the
+// receiver the same messages at the same times.
+func TestRun_MessagesDoNotDependOnWhatIsHidden(t *testing.T) {
+	var hiddenPlays, songs int
+	for seed := range uint64(20) {
+		transcript := func(secret uint64) (text string) {
+			synctest.Test(t, func(t *testing.T) {
+				r, hidden := rand.New(rand.NewPCG(seed, 0)), rand.New(rand.NewPCG(seed, secret))
+				w := newWorld(t)
+				w.board.share(func(s *songspy.Sharing) { s.HideEpisodes = true })
+				inSecret := false
+				for range 40 {
+					switch r.IntN(5) {
+					case 0, 1:
+						w.board.play(fmt.Sprint("song ", r.IntN(3)))
+						inSecret = false
+					case 2: // what plays from now on is hidden
+						w.board.play("")
+						inSecret = true
+					case 3:
+						w.receiver.answer([]int{200, 200, 500}[r.IntN(3)])
+					case 4:
+						minutes := time.Duration(1+r.IntN(5)) * time.Minute
+						w.board.share(func(s *songspy.Sharing) { s.HiddenUntil = new(time.Now().Add(minutes)) })
+					}
+					for range 3 {
+						if inSecret && hidden.IntN(3) > 0 {
+							w.board.playEpisode(fmt.Sprint("secret ", hidden.IntN(5)))
+							hiddenPlays++
+						}
+						pass(time.Duration(1+r.IntN(60)) * time.Second)
+					}
+				}
+				for _, m := range w.receiver.take() {
+					text += fmt.Sprintln(m.At, m.URL, m.ID, string(m.Body))
+				}
+			})
+			return text
+		}
+		one, two := transcript(1), transcript(2)
+		if one != two {
+			t.Errorf("seed %d: the messages differ:\n%s\n%s", seed, one, two)
+		}
+		songs += strings.Count(one, "song ")
+	}
+	if hiddenPlays < 100 || songs < 100 {
+		t.Errorf("%d hidden plays and %d messages with songs show too little", hiddenPlays, songs)
+	}
+}
+
 func TestRun_WithoutTheBoardItSendsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
