@@ -90,7 +90,7 @@ func serve(o options) error {
 	if err != nil {
 		return err
 	}
-	debug.FreeOSMemory() // what the start has used and freed must not hide what streams use
+	debug.FreeOSMemory() // freed memory of the start must not hide the memory of streams
 	fmt.Println(listener.Addr())
 	log := telemetry.NewLogger(os.Stderr, "error", "json")
 	group.Go(func() error { return telemetry.ServeOn(ctx, listener, &http.Server{Handler: mux}, log) })

@@ -42,7 +42,7 @@ type openedKey struct{}
 
 // serveStream lets the engine open a stream, and writes the stream when the engine has
 // returned. It takes over the connection, so that an open stream holds little memory:
-// neither what the engine needs for a request nor the buffers of net/http.
+// no stack of the engine and no buffers of net/http.
 func serveStream(engine http.Handler, w http.ResponseWriter, r *http.Request, isHead bool) {
 	var opened *board.Stream
 	engine.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), openedKey{}, &opened)))
@@ -62,7 +62,7 @@ func serveStream(engine http.Handler, w http.ResponseWriter, r *http.Request, is
 }
 
 // continueStream writes the stream to the connection until one of them ends, and closes both.
-// It returns at once, so that net/http frees what it has kept for the request.
+// It returns at once, so that net/http frees the memory of the request.
 func continueStream(conn net.Conn, stream *board.Stream) {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {

@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// memoryConn is a connection in memory whose client has sent a request and reads whatever
-// comes. So a test measures the memory of the server alone.
+// memoryConn is a connection in memory whose client has sent a request and reads all
+// answers. So a test measures the memory of the server alone.
 type memoryConn struct {
 	net.Conn // nil: other methods are not called
 	request  *strings.Reader
-	until    string // what the server writes when the stream is open
+	until    string // the text that the server writes when the stream is open
 	isOpen   func()
 	once     sync.Once
 	closed   chan struct{}

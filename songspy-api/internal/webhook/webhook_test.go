@@ -358,7 +358,7 @@ func TestRun_MessagesDoNotDependOnWhatIsHidden(t *testing.T) {
 					case 0, 1:
 						w.board.play(fmt.Sprint("song ", r.IntN(3)))
 						inSecret = false
-					case 2: // what plays from now on is hidden
+					case 2: // all plays are hidden from now on
 						w.board.play("")
 						inSecret = true
 					case 3:
