@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -199,6 +200,25 @@ func openOn(t *testing.T) (*board.Board, net.Conn) {
 	server, client := net.Pipe()
 	continueStream(server, stream)
 	return live, client
+}
+
+func TestStreamListening_GivesEachClientARandomTimeToWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const clients, most = 30, 5 // as many clients may happen to share a time
+		times := map[int]int{}
+		for range clients {
+			_, client := openOn(t)
+			var retry int
+			if _, err := fmt.Fscanf(client, "retry: %d\n", &retry); err != nil || retry < 1000 || retry > 15_000 {
+				t.Errorf("the client waits %d ms, error %v", retry, err)
+			}
+			times[retry]++
+			_ = client.Close()
+		}
+		if len(times) < clients-most {
+			t.Errorf("%d clients have the times %v", clients, times)
+		}
+	})
 }
 
 func TestStreamListening_DropsAReaderThatDoesNotRead(t *testing.T) {
