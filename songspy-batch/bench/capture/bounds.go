@@ -67,9 +67,19 @@ var attentionBounds = map[string]map[string]bounds{
 	"regular": {
 		attentionPolicy: {wrong: 0.60, moreCalls: 1.20, viewerP90: 6},
 		smallPolicy:     {wrong: 0.65},
+		openTabPolicy:   {moreCalls: withinAllowance},
+		hostilePolicy:   {moreCalls: withinAllowance},
 	},
-	"restless": {attentionPolicy: {wrong: 0.45, moreCalls: 1.16}},
+	"restless": {
+		attentionPolicy: {wrong: 0.45, moreCalls: 1.16},
+		openTabPolicy:   {moreCalls: withinAllowance},
+		hostilePolicy:   {moreCalls: withinAllowance},
+	},
 }
+
+// withinAllowance is how many times the calls without viewers are made if a week uses up the
+// whole allowance of 15 %, which holds the calls of one day more at the start.
+const withinAllowance = 1 + 0.15*8/7
 
 // hostileFactor is how many times the share of wrong time with hostile viewers may be that
 // without them.
@@ -98,7 +108,7 @@ func (r *report) checkBounds() []string {
 	if r.Population == "regular" {
 		missed = append(missed, r.checkPolicy(limitedPolicy, limitedBounds)...)
 	}
-	for _, name := range []string{attentionPolicy, smallPolicy} {
+	for _, name := range []string{attentionPolicy, smallPolicy, openTabPolicy, hostilePolicy} {
 		if b, some := attentionBounds[r.Population][name]; some {
 			missed = append(missed, r.checkPolicy(name, b)...)
 		}
