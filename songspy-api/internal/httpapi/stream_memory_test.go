@@ -59,6 +59,7 @@ func (c *memoryConn) SetReadDeadline(at time.Time) error {
 func (c *memoryConn) SetDeadline(at time.Time) error   { return c.SetReadDeadline(at) }
 func (c *memoryConn) SetWriteDeadline(time.Time) error { return nil }
 func (c *memoryConn) LocalAddr() net.Addr              { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }
+
 func (c *memoryConn) RemoteAddr() net.Addr {
 	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1024}
 }
