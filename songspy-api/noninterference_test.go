@@ -903,6 +903,7 @@ var noninterferenceCases = []noninterferenceCase{
 	{"getOperatorStatus", read, false, one(query{})},
 	{"listSeats", read, false, one(query{})},
 	{"listReports", read, false, one(query{})},
+	{"listHiddenPeople", read, false, one(query{})},
 	{"enterSeat", read, false, eachHandle},
 	{"dropSeat", read, false, eachHandle},
 	{"handleReport", read, false, one(query{values: []any{1}, body: map[string]string{"action": "hide"}})},

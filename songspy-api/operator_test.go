@@ -107,6 +107,10 @@ func (w *testAPI) checkOperator(t *testing.T, ann, bob signedIn) {
 	if a := call("GET", "/reports", nil); !bytes.Contains(a.Data, []byte(`"hidden":true`)) || !bytes.Contains(a.Data, []byte(`"Bob"`)) {
 		t.Errorf("the report about a hidden user is %s", a.Data)
 	}
+	if a := call("GET", "/people?limit=1", nil); !bytes.Contains(a.Data, []byte(`{"items":[{"detail":"harassment","person":{"handle":"`+bob.handle()+`","nickName":"Bob"`)) ||
+		!bytes.Contains(a.Data, []byte(`"since":"`)) || !bytes.Contains(a.Data, []byte(`"nextCursor":null`)) {
+		t.Errorf("the hidden users are %s", a.Data)
+	}
 	w.wantStatus(t, handle(ids[2], map[string]string{"action": "dismiss"}), 200, "")
 	if a := call("GET", "/reports", nil); string(a.Data) != `{"items":[],"nextCursor":null}` {
 		t.Errorf("after all were handled the reports are %s", a.Data)
@@ -126,6 +130,9 @@ func (w *testAPI) checkOperator(t *testing.T, ann, bob signedIn) {
 	w.wantStatus(t, moderate(bob.handle(), map[string]string{"action": "rename", "nickName": strings.Repeat("x", 31)}), 400, "NICKNAME_INVALID")
 	w.wantStatus(t, moderate(bob.handle(), map[string]string{"action": "show", "detail": "a mistake"}), 200, "")
 	w.wantStatus(t, moderate(bob.handle(), map[string]string{"action": "rename", "nickName": "Robert"}), 200, "")
+	if a := call("GET", "/people", nil); string(a.Data) != `{"items":[],"nextCursor":null}` {
+		t.Errorf("after Bob was shown the hidden users are %s", a.Data)
+	}
 	if a := w.Call("GET", prefix+"/people/"+bob.handle(), nil, ann.bearer()...); !bytes.Contains(a.Data, []byte(`"Robert"`)) {
 		t.Errorf("after Bob was shown and renamed the profile is %s", a.Body)
 	}

@@ -44,6 +44,15 @@ type Person struct {
 	Rule SharingRule
 }
 
+// HiddenPerson is a user that the operator hides.
+type HiddenPerson struct {
+	Person Person
+	// Since is when the operator hid the user, and Detail the reason. They are nil and empty
+	// if the audit log no longer has the event.
+	Since  *time.Time
+	Detail string
+}
+
 // FollowingPerson is a follow, and the user that a list of follows shows for
 // it: the follower or the followed user.
 type FollowingPerson struct {

@@ -141,6 +141,11 @@ func TestPage_AnOperatorEntersASeatAndHandlesAReport(t *testing.T) {
 	operator.waitGone("a made-up reason")
 	user.open("/me")
 	user.waitText("told in the activity")
+	operator.open("/status") // and shows the user again
+	operator.wait(`document.querySelector("#hidden [data-hidden]")`)
+	operator.clickText("#hidden", "다시 보이기")
+	operator.click("#hidden .confirm button.main")
+	operator.wait(`!document.querySelector("#hidden [data-hidden]")`)
 }
 
 // A follower asks, is approved, and is blocked. After the end of the consent one step

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 
 	"gorm.io/gorm"
 
@@ -52,6 +53,20 @@ func (s *Store) SetHiddenByOperator(ctx context.Context, id songspy.UserID, hidd
 	return s.moderate(ctx, id, kind, detail, func(tx *gorm.DB, u *songspy.User) (bool, error) {
 		return u.HiddenByOperator != hidden, tx.Model(&songspy.User{}).Where("id = ?", id).UpdateColumn("hidden_by_operator", hidden).Error
 	})
+}
+
+// HiddenByOperator returns up to limit of the users that the operator hides, by public id,
+// after the given one. Fewer than limit means that there are no more.
+func (s *Store) HiddenByOperator(ctx context.Context, after songspy.PublicID, limit int) (hidden []songspy.HiddenPerson, err error) {
+	err = queryRows(ctx, s.pool, func(rows *sql.Rows) (err error) {
+		var h songspy.HiddenPerson
+		h.Person, err = scanPerson(rows, &h.Since, &h.Detail)
+		hidden = append(hidden, h)
+		return err
+	}, s.selects.people+`, e.at, COALESCE(e.detail, '') FROM users u LEFT JOIN audit_events e ON e.user_id = u.id
+			AND e.id = (SELECT MAX(id) FROM audit_events h WHERE h.user_id = u.id AND h.kind = $3)
+		WHERE u.hidden_by_operator AND u.public_id > $1 ORDER BY u.public_id LIMIT $2`, int64(after), limit, string(songspy.AuditHidden))
+	return hidden, translate(err)
 }
 
 // RenameByOperator sets or removes the user's nickname, and records it in the user's

@@ -1530,6 +1530,31 @@ type HiddenItemsPage struct {
 	NextCursor *string `json:"nextCursor"`
 }
 
+// HiddenPeopleAnswer defines model for HiddenPeopleAnswer.
+type HiddenPeopleAnswer struct {
+	Data   HiddenPeoplePage `json:"data"`
+	Error  *Fault           `json:"error"`
+	Result Result           `json:"result"`
+}
+
+// HiddenPeoplePage defines model for HiddenPeoplePage.
+type HiddenPeoplePage struct {
+	Items []HiddenPerson `json:"items"`
+
+	// NextCursor Null on the last page.
+	NextCursor *string `json:"nextCursor"`
+}
+
+// HiddenPerson defines model for HiddenPerson.
+type HiddenPerson struct {
+	// Detail The reason that the user reads in their audit log.
+	Detail string `json:"detail"`
+	Person Person `json:"person"`
+
+	// Since When the operator hid the user; null if the audit log no longer says it.
+	Since *Timestamp `json:"since"`
+}
+
 // Link defines model for Link.
 type Link struct {
 	// ClientId The client ID of the Spotify app of the link.
@@ -2829,6 +2854,15 @@ type PreviewMySharingParams struct {
 // PreviewMySharingParamsAs defines parameters for PreviewMySharing.
 type PreviewMySharingParamsAs string
 
+// ListHiddenPeopleParams defines parameters for ListHiddenPeople.
+type ListHiddenPeopleParams struct {
+	// Limit The maximum number of items on a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the previous page. Without it, the answer is the first page.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListReportsParams defines parameters for ListReports.
 type ListReportsParams struct {
 	// Limit The maximum number of items on a page.
@@ -3179,7 +3213,7 @@ type ServerInterface interface {
 	// StreamListening Stream changes of the users who are listening.
 	// (GET /v1/songspy/listening/stream)
 	StreamListening(c *gin.Context, params StreamListeningParams)
-	// Logout End this session. Its tokens stop working at once, and its cookie is deleted.
+	// Logout End this session. Its tokens stop working within a second, and its cookie is deleted.
 	// (POST /v1/songspy/logout)
 	Logout(c *gin.Context)
 	// DeleteMe Erase the account and everything stored with it, at once.
@@ -3245,13 +3279,13 @@ type ServerInterface interface {
 	// PollMe Ask for one poll of the user's own player now.
 	// (POST /v1/songspy/me/poll)
 	PollMe(c *gin.Context)
-	// EndMySessions End all sessions of the user, including this one. Their tokens stop working at once.
+	// EndMySessions End all sessions of the user, including this one. Their tokens stop working within a second.
 	// (DELETE /v1/songspy/me/sessions)
 	EndMySessions(c *gin.Context)
 	// ListMySessions The user's active sessions; the last used first.
 	// (GET /v1/songspy/me/sessions)
 	ListMySessions(c *gin.Context)
-	// EndMySession End one session of the user. Its tokens stop working at once.
+	// EndMySession End one session of the user. Its tokens stop working within a second.
 	// (DELETE /v1/songspy/me/sessions/{id})
 	EndMySession(c *gin.Context, id int64)
 	// GetMySharing The user's sharing settings.
@@ -3281,6 +3315,9 @@ type ServerInterface interface {
 	// TestMyWebhook Send a message of the type `listening.test` to the webhook now.
 	// (POST /v1/songspy/me/webhook/test)
 	TestMyWebhook(c *gin.Context)
+	// ListHiddenPeople The users that the operator hides, in no order.
+	// (GET /v1/songspy/operator/people)
+	ListHiddenPeople(c *gin.Context, params ListHiddenPeopleParams)
 	// ModeratePerson Hide, show or rename a user.
 	// (POST /v1/songspy/operator/people/{handle})
 	ModeratePerson(c *gin.Context, handle HandleInPath)
@@ -4577,6 +4614,41 @@ func (siw *ServerInterfaceWrapper) TestMyWebhook(c *gin.Context) {
 	siw.Handler.TestMyWebhook(c)
 }
 
+// ListHiddenPeople operation middleware
+func (siw *ServerInterfaceWrapper) ListHiddenPeople(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListHiddenPeopleParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListHiddenPeople(c, params)
+}
+
 // ModeratePerson operation middleware
 func (siw *ServerInterfaceWrapper) ModeratePerson(c *gin.Context) {
 
@@ -5391,6 +5463,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/songspy/operator/seats/:handle/entered", wrapper.EnterSeat)
 	router.GET(options.BaseURL+"/v1/songspy/operator/reports", wrapper.ListReports)
 	router.POST(options.BaseURL+"/v1/songspy/operator/reports/:id", wrapper.HandleReport)
+	router.GET(options.BaseURL+"/v1/songspy/operator/people", wrapper.ListHiddenPeople)
 	router.POST(options.BaseURL+"/v1/songspy/operator/people/:handle", wrapper.ModeratePerson)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness)
@@ -10096,6 +10169,113 @@ func (response TestMyWebhook503JSONResponse) VisitTestMyWebhookResponse(w http.R
 	return err
 }
 
+type ListHiddenPeopleRequestObject struct {
+	Params ListHiddenPeopleParams
+}
+
+type ListHiddenPeopleResponseObject interface {
+	VisitListHiddenPeopleResponse(w http.ResponseWriter) error
+}
+
+type ListHiddenPeople200JSONResponse HiddenPeopleAnswer
+
+func (response ListHiddenPeople200JSONResponse) VisitListHiddenPeopleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListHiddenPeople400JSONResponse struct{ InvalidJSONResponse }
+
+func (response ListHiddenPeople400JSONResponse) VisitListHiddenPeopleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListHiddenPeople401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListHiddenPeople401JSONResponse) VisitListHiddenPeopleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListHiddenPeople403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListHiddenPeople403JSONResponse) VisitListHiddenPeopleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListHiddenPeople431JSONResponse struct{ HeadersTooLargeJSONResponse }
+
+func (response ListHiddenPeople431JSONResponse) VisitListHiddenPeopleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(431)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListHiddenPeople500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListHiddenPeople500JSONResponse) VisitListHiddenPeopleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListHiddenPeople503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListHiddenPeople503JSONResponse) VisitListHiddenPeopleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ModeratePersonRequestObject struct {
 	Handle HandleInPath `json:"handle"`
 	Body   *ModeratePersonJSONRequestBody
@@ -13604,7 +13784,7 @@ type StrictServerInterface interface {
 	// StreamListening Stream changes of the users who are listening.
 	// (GET /v1/songspy/listening/stream)
 	StreamListening(ctx context.Context, request StreamListeningRequestObject) (StreamListeningResponseObject, error)
-	// Logout End this session. Its tokens stop working at once, and its cookie is deleted.
+	// Logout End this session. Its tokens stop working within a second, and its cookie is deleted.
 	// (POST /v1/songspy/logout)
 	Logout(ctx context.Context, request LogoutRequestObject) (LogoutResponseObject, error)
 	// DeleteMe Erase the account and everything stored with it, at once.
@@ -13670,13 +13850,13 @@ type StrictServerInterface interface {
 	// PollMe Ask for one poll of the user's own player now.
 	// (POST /v1/songspy/me/poll)
 	PollMe(ctx context.Context, request PollMeRequestObject) (PollMeResponseObject, error)
-	// EndMySessions End all sessions of the user, including this one. Their tokens stop working at once.
+	// EndMySessions End all sessions of the user, including this one. Their tokens stop working within a second.
 	// (DELETE /v1/songspy/me/sessions)
 	EndMySessions(ctx context.Context, request EndMySessionsRequestObject) (EndMySessionsResponseObject, error)
 	// ListMySessions The user's active sessions; the last used first.
 	// (GET /v1/songspy/me/sessions)
 	ListMySessions(ctx context.Context, request ListMySessionsRequestObject) (ListMySessionsResponseObject, error)
-	// EndMySession End one session of the user. Its tokens stop working at once.
+	// EndMySession End one session of the user. Its tokens stop working within a second.
 	// (DELETE /v1/songspy/me/sessions/{id})
 	EndMySession(ctx context.Context, request EndMySessionRequestObject) (EndMySessionResponseObject, error)
 	// GetMySharing The user's sharing settings.
@@ -13706,6 +13886,9 @@ type StrictServerInterface interface {
 	// TestMyWebhook Send a message of the type `listening.test` to the webhook now.
 	// (POST /v1/songspy/me/webhook/test)
 	TestMyWebhook(ctx context.Context, request TestMyWebhookRequestObject) (TestMyWebhookResponseObject, error)
+	// ListHiddenPeople The users that the operator hides, in no order.
+	// (GET /v1/songspy/operator/people)
+	ListHiddenPeople(ctx context.Context, request ListHiddenPeopleRequestObject) (ListHiddenPeopleResponseObject, error)
 	// ModeratePerson Hide, show or rename a user.
 	// (POST /v1/songspy/operator/people/{handle})
 	ModeratePerson(ctx context.Context, request ModeratePersonRequestObject) (ModeratePersonResponseObject, error)
@@ -14368,6 +14551,18 @@ func (sh *strictHandler) TestMyWebhook(c *gin.Context) {
 	response, err := sh.ssi.TestMyWebhook(c.Request.Context(), request)
 	if err == nil {
 		err = response.VisitTestMyWebhookResponse(c.Writer)
+	}
+	if err != nil {
+		sh.fail(c, err)
+	}
+}
+
+func (sh *strictHandler) ListHiddenPeople(c *gin.Context, params ListHiddenPeopleParams) {
+	var request ListHiddenPeopleRequestObject
+	request.Params = params
+	response, err := sh.ssi.ListHiddenPeople(c.Request.Context(), request)
+	if err == nil {
+		err = response.VisitListHiddenPeopleResponse(c.Writer)
 	}
 	if err != nil {
 		sh.fail(c, err)

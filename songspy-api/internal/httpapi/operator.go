@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+
+	"github.com/songspy/songspy/songspy-api/internal/operator"
 )
 
 // The routes of operators; see x-operator in openapi.yaml.
@@ -94,6 +96,24 @@ func (s *server) HandleReport(ctx context.Context, r HandleReportRequestObject) 
 		return nil, err
 	}
 	return HandleReport200JSONResponse{Result: SUCCESS, Data: true}, nil
+}
+
+func (s *server) ListHiddenPeople(ctx context.Context, r ListHiddenPeopleRequestObject) (ListHiddenPeopleResponseObject, error) {
+	after, err := parseIDCursor(r.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	hidden, next, err := readPage(r.Params.Limit,
+		func(limit int) ([]operator.Hidden, error) {
+			return s.opts.Operator.Hidden(ctx, songspy.PublicID(after), limit)
+		},
+		func(h operator.Hidden) string {
+			return newTextCursor(strconv.FormatInt(int64(h.User.Value().PublicID), 10))
+		})
+	if err != nil {
+		return nil, err
+	}
+	return ListHiddenPeople200JSONResponse{Result: SUCCESS, Data: HiddenPeoplePage{Items: each(hidden, hiddenPerson), NextCursor: next}}, nil
 }
 
 func (s *server) ModeratePerson(ctx context.Context, r ModeratePersonRequestObject) (ModeratePersonResponseObject, error) {

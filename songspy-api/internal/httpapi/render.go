@@ -195,6 +195,10 @@ func report(r operator.Report) Report {
 	return Report{Id: r.ID, Person: person(r.User), Hidden: r.IsHidden, Reason: ReportReason(r.Reason), Text: r.Text, At: Time(r.At)}
 }
 
+func hiddenPerson(h operator.Hidden) HiddenPerson {
+	return HiddenPerson{Person: person(h.User), Since: timeOrNull(h.Since), Detail: h.Detail}
+}
+
 // myPlay returns a play of the caller.
 func (t TrackIDs) myPlay(p songspy.PlayWithTrack) MyPlay {
 	return MyPlay{

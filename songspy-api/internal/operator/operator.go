@@ -31,6 +31,8 @@ type Store interface {
 	// SetHiddenByOperator and RenameByOperator record the act in the user's audit log.
 	SetHiddenByOperator(ctx context.Context, id songspy.UserID, hidden bool, detail string) error
 	RenameByOperator(ctx context.Context, id songspy.UserID, nick *string, detail string) error
+	// HiddenByOperator returns up to limit hidden users, by public id, after the given one.
+	HiddenByOperator(ctx context.Context, after songspy.PublicID, limit int) ([]songspy.HiddenPerson, error)
 	// People returns the users with these ids; those that do not exist are missing.
 	People(ctx context.Context, ids []songspy.UserID) ([]songspy.Person, error)
 	PersonByPublicID(ctx context.Context, id songspy.PublicID) (songspy.Person, error)
@@ -183,6 +185,27 @@ func (s *Service) Reports(ctx context.Context, after int64, limit int) (reports 
 		next = open[limit-1].ID
 	}
 	return reports, next, nil
+}
+
+// Hidden is a user that the operator hides.
+type Hidden struct {
+	User visibility.Seen[songspy.User]
+	// Since and Detail are those of songspy.HiddenPerson.
+	Since  *time.Time
+	Detail string
+}
+
+// Hidden returns up to limit users that the operator hides, by public id, after the given
+// one; 0 begins.
+func (s *Service) Hidden(ctx context.Context, after songspy.PublicID, limit int) (hidden []Hidden, err error) {
+	found, err := s.store.HiddenByOperator(ctx, after, limit)
+	for i := range found {
+		h := &found[i]
+		if seen, ok := visibility.Reveal(&h.Person.User, h.Person.User.ID, h.Person.Rule, visibility.Profile(), visibility.Operator(), s.now()); ok {
+			hidden = append(hidden, Hidden{seen, h.Since, h.Detail})
+		}
+	}
+	return hidden, err
 }
 
 // HideReported hides the user of an open report from all others, and closes the report.

@@ -78,6 +78,42 @@ func moderation() suite {
 			same(t, "changes", b.changesAfter(t, number), []string{"user 1", "user 1"})
 			RequireCode(t, b.SetHiddenByOperator(t.Context(), 404, true, ""), songspy.CodeNotFound)
 		},
+		"HiddenByOperator_ListsHiddenUsersWithTheirReason": func(t *testing.T, b *fixture) {
+			var want []songspy.PublicID
+			for i := range 4 {
+				u := b.newUser(t)
+				if i == 0 { // hidden, and shown again
+					must(t, b.SetHiddenByOperator(t.Context(), u.ID, true, "a mistake"))
+					must(t, b.SetHiddenByOperator(t.Context(), u.ID, false, ""))
+					continue
+				}
+				must(t, b.SetHiddenByOperator(t.Context(), u.ID, true, "first"))
+				must(t, b.SetHiddenByOperator(t.Context(), u.ID, false, ""))
+				b.clock.advance(time.Hour)
+				must(t, b.SetHiddenByOperator(t.Context(), u.ID, true, "second"))
+				want = append(want, u.PublicID)
+			}
+			b.newUser(t) // never hidden
+			slices.Sort(want)
+			var got []songspy.PublicID
+			for after := songspy.PublicID(0); ; {
+				page := value[[]songspy.HiddenPerson](t)(b.HiddenByOperator(t.Context(), after, 2))
+				for _, h := range page {
+					after = h.Person.User.PublicID
+					got = append(got, after)
+					if h.Since == nil || !h.Since.After(start) || h.Detail != "second" || !h.Person.User.HiddenByOperator {
+						t.Errorf("hidden is %+v", h)
+					}
+				}
+				if len(page) < 2 {
+					break
+				}
+			}
+			same(t, "the hidden users", got, want)
+			_, err := b.sql(t).ExecContext(t.Context(), `DELETE FROM audit_events`)
+			must(t, err)
+			same(t, "hidden without an audit log", value[[]songspy.HiddenPerson](t)(b.HiddenByOperator(t.Context(), 0, 1))[0].Since, (*time.Time)(nil))
+		},
 		"RenameByOperator_IsRecordedAndPublished": func(t *testing.T, b *fixture) {
 			u, nick := b.newUser(t), "polite"
 			number := b.lastChange(t)

@@ -23,7 +23,7 @@ export async function render(root, { first }, signal) {
 
 function all(signal) {
   const lead = h("div", { class: "lead" });
-  const parts = ["service", "quota", "links", "seats", "reports"].map((name) => section(name, t("status.part." + name)));
+  const parts = ["service", "quota", "links", "seats", "reports", "hidden"].map((name) => section(name, t("status.part." + name)));
   const body = (i) => parts[i].querySelector(".body");
   const state = () => request("GET", "/operator/status", { signal });
   const show = (status) => {
@@ -38,6 +38,7 @@ function all(signal) {
   signal.addEventListener("abort", () => clearInterval(timer));
   seats(body(3));
   body(4).append(pages("/operator/reports", report, { empty: t("status.noReports") }));
+  body(5).append(pages("/operator/people", hidden, { empty: t("status.noHidden") }));
   return [lead, ...parts];
 }
 
@@ -112,6 +113,26 @@ function seats(place) {
   show();
 }
 
+// hidden shows a user that the operator hides, with a button that ends it.
+function hidden({ person, since, detail: reason }) {
+  const said = notes();
+  const detail = h("input", { name: "detail", maxlength: 500 });
+  const show = confirmed(t("status.show"), t("status.showSure"), t("status.show"), async (control) => {
+    const call = () => request("POST", "/operator/people/" + encodeURIComponent(person.handle), { body: { action: "show", detail: detail.value.trim() } });
+    if (await act(control, said, call, t("status.shown"))) remove(element, "hidden");
+  });
+  const element = h("li", { "data-hidden": person.handle }, h("div", { class: "grow" }, h("p", {}, personLink(person), reason ? ": " + reason : ""),
+    since && h("p", { class: "soft" }, when(since)), h("label", { class: "field" }, t("status.detail"), detail)), h("span", { class: "actions" }, show), said);
+  return element;
+}
+
+// remove removes a row, and moves the focus to the next one, or to the title of the section.
+function remove(row, name) {
+  const next = row.nextElementSibling || row.previousElementSibling;
+  row.remove();
+  ((next && next.querySelector("a")) || document.getElementById(name + "-title")).focus();
+}
+
 function report({ id, person, hidden, reason, text, at }) {
   const said = notes();
   const nickName = h("input", { name: "nickname", maxlength: 120, dir: "auto" });
@@ -121,10 +142,7 @@ function report({ id, person, hidden, reason, text, at }) {
     h("label", { class: "field" }, t("status.detail"), detail), h("label", { class: "field" }, t("status.newName"), nickName)));
   const close = (action, text, question, body) => confirmed(text, question, text, async (control) => {
     const handle = () => request("POST", "/operator/reports/" + id, { body: Object.assign({ action, detail: detail.value.trim() }, body && body()) });
-    if (!(await act(control, said, handle, t("status.closed")))) return;
-    const next = element.nextElementSibling || element.previousElementSibling;
-    element.remove();
-    ((next && next.querySelector("a")) || document.getElementById("reports-title")).focus();
+    if (await act(control, said, handle, t("status.closed"))) remove(element, "reports");
   });
   element.append(h("span", { class: "actions" },
     close("hide", t("status.hide"), t("status.hideSure")),
