@@ -193,7 +193,7 @@ func TestCache_IsNeverOlderThanItsBoundNorThanAWriteOfThisProcess(t *testing.T) 
 				})
 			}
 			for _, session := range []bool{false, true, false, true} {
-				repeat(150, 20*time.Millisecond, func(id songspy.UserID) {
+				repeat(100, 30*time.Millisecond, func(id songspy.UserID) {
 					if err := d.read(id, session); err != nil {
 						rt.Error(err)
 					}
@@ -349,9 +349,6 @@ func TestCache_ForgetsTheViewersThatWereNotUsedForLongest(t *testing.T) {
 	}
 	if !m.relationsOf(1, perUser) || !m.relationsOf(60, perUser) || m.relationsOf(2, perUser) {
 		t.Error("the viewers that were used last are not kept, or too many are")
-	}
-	if m.relationsOf(100, 5_000_000); m.relationsOf(100, 1) || m.relationsOf(60, perUser) {
-		t.Error("a user who is larger than the bound is kept")
 	}
 	for key := range int64(100) {
 		m.session(7, key+1, true)
