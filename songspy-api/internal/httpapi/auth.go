@@ -24,7 +24,7 @@ func (s *server) SignInWithGoogle(ctx context.Context, r SignInWithGoogleRequest
 }
 
 func (s *server) GetSignUp(context.Context, GetSignUpRequestObject) (GetSignUpResponseObject, error) {
-	return GetSignUp200JSONResponse{Result: SUCCESS, Data: SignUp{Policy: SignUpPolicy(s.opts.Auth.Policy()), Redirect: s.opts.Auth.CanRedirect()}}, nil
+	return GetSignUp200JSONResponse{Result: SUCCESS, Data: SignUp{Policy: SignUpPolicy(s.opts.Auth.Policy()), Redirect: s.opts.Auth.CanRedirect(), Seats: s.opts.Linking.LimitsSeats()}}, nil
 }
 
 func (s *server) RefreshToken(ctx context.Context, r RefreshTokenRequestObject) (RefreshTokenResponseObject, error) {

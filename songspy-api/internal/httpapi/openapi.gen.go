@@ -2452,6 +2452,9 @@ type SignUp struct {
 
 	// Redirect Whether users can sign in by redirect: `/v1/songspy/auth/google`.
 	Redirect bool `json:"redirect"`
+
+	// Seats Whether the places in Spotify apps are limited, so that a user may have to wait for one: `/v1/songspy/spotify-auth/seat`.
+	Seats bool `json:"seats"`
 }
 
 // SignUpPolicy `open`: everyone. `invite`: users with an invite. `allowlist`: users whose verified Google address

@@ -113,7 +113,7 @@ func (s *server) signInPath(r *http.Request) string {
 	if path := r.URL.Path; path != "/" && path != welcome {
 		welcome += "?to=" + url.QueryEscape(path)
 	}
-	if isInAppBrowser(r.UserAgent()) || !s.opts.Auth.CanRedirect() || s.opts.Auth.Policy() != auth.PolicyOpen {
+	if isInAppBrowser(r.UserAgent()) || !s.opts.Auth.CanRedirect() || s.opts.Auth.Policy() != auth.PolicyOpen || s.opts.Linking.LimitsSeats() {
 		return welcome
 	}
 	return "/v1/songspy/auth/google?return=" + url.QueryEscape(welcome)

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -152,6 +153,12 @@ func (s *Service) appSeats() []songspy.AppSeats {
 		seats[i] = songspy.AppSeats{App: app.ID, Seats: app.Seats}
 	}
 	return seats
+}
+
+// LimitsSeats reports whether every app of the instance admits a limited number of users.
+// Then a user may have to wait for a seat.
+func (s *Service) LimitsSeats() bool {
+	return len(s.opts.Apps) > 0 && !slices.ContainsFunc(s.opts.Apps, func(app App) bool { return app.Seats == 0 })
 }
 
 // InvalidClientID is the cause of an error for a text that is not a client ID.

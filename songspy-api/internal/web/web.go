@@ -270,9 +270,9 @@ func functions(texts map[string]string) template.FuncMap {
 type emptyEntry struct {
 	Person struct{ Handle, NickName string }
 	Track  struct {
-		OriginalUrl, AlbumImageUrl, Title, ArtistName, Kind string //nolint:revive // as in the contract
-		Artists                                             []struct{ Name, Url string }
-		Album                                               *struct{ Name, Url string }
+		Handle, OriginalUrl, AlbumImageUrl, Title, ArtistName, Kind string //nolint:revive // as in the contract
+		Artists                                                     []struct{ Name, Url string }
+		Album                                                       *struct{ Name, Url string }
 	}
 }
 

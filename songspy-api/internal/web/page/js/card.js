@@ -1,7 +1,7 @@
 // Fills the markup of html/card.html with an entry of the contract: {person, track,
 // startedAt, endsAt, state}. An entry without a state plays.
 import { serverNow } from "./api.js";
-import { h, isWeb, outLink, setText } from "./dom.js";
+import { get, h, isWeb, outLink, setText } from "./dom.js";
 import { ago, clock, t } from "./text.js";
 
 // name returns the name of a person.
@@ -76,6 +76,8 @@ export function fill(root, entry) {
     setText(who, name(person));
     setHref(who, "/u/" + encodeURIComponent(person.handle));
   }
+  const others = root.querySelector("[data-who]");
+  if (others) setHref(others, "/t/" + encodeURIComponent(track.handle));
   replace(root.querySelector("[data-artists]"), track.handle, artists(track));
   const { album } = track;
   replace(root.querySelector("[data-album]"), track.handle, album ? [outLink(album.url, album.name)] : []);
@@ -117,7 +119,7 @@ export class Wall {
     this.list = list;
     this.most = most;
     this.cards = new Map(); // by handle: {element, entry}
-    this.template = document.getElementById("slot").content.firstElementChild;
+    this.template = get("#slot").content.firstElementChild;
     list.addEventListener("focusout", () => setTimeout(() => this.sweep()));
   }
 

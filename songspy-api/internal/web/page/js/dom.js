@@ -29,6 +29,12 @@ function isSafe(address) {
   return /^[/?#](?!\/)/.test(address) || isWeb(address);
 }
 
+// get returns an element that the page has, by its selector.
+/** @returns {any} */
+export function get(selector, root = document) {
+  return root.querySelector(selector);
+}
+
 // setText changes a text only if it differs, so that a screen reader reads it once.
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;

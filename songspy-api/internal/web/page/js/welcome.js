@@ -36,14 +36,15 @@ export async function render(root, { first }) {
 
   async function signInStep() {
     if (root.dataset.inApp !== undefined) return show("signIn", t("welcome.inApp"), h("p", {}, t("welcome.inAppHow")), ...openInBrowser(address));
-    const { policy, redirect } = await request("GET", "/sign-up");
+    const { policy, redirect, seats } = await request("GET", "/sign-up");
     const title = t("welcome.signIn");
     if (!redirect) return show("signIn", title, h("p", { class: "said" }, t("welcome.redirectOff")));
-    const back = location.pathname + (address.get("to") ? "?to=" + encodeURIComponent(address.get("to")) : "");
+    const back = location.pathname + (address.get("to") ? "?to=" + encodeURIComponent(address.get("to") || "") : "");
     const google = h("a", { class: "button main", "data-plain": true, href: "/v1/songspy/auth/google?return=" + encodeURIComponent(back) }, t(policy === "open" ? "page.signIn" : "welcome.knownSignIn"));
-    const facts = h("p", { class: "soft" }, t("welcome.google"), " ", h("a", { href: "/privacy" }, t("page.privacy")));
-    if (policy === "open") return show("signIn", title, reason(), h("p", { class: "actions" }, google), facts);
-    if (policy === "allowlist") return show("signIn", title, reason(), h("p", {}, t("welcome.allowlist")), h("p", { class: "actions" }, google), facts);
+    const reads = h("p", {}, t("welcome.readsOnly"));
+    const facts = [seats && h("p", { class: "soft" }, t("welcome.seats")), h("p", { class: "soft" }, t("welcome.google"), " ", h("a", { href: "/privacy" }, t("page.privacy")))];
+    if (policy === "open") return show("signIn", title, reason(), reads, h("p", { class: "actions" }, google), ...facts);
+    if (policy === "allowlist") return show("signIn", title, reason(), reads, h("p", {}, t("welcome.allowlist")), h("p", { class: "actions" }, google), ...facts);
     const said = notes();
     const input = h("input", { name: "invite", required: true, maxlength: 64, autocomplete: "off", autocapitalize: "characters", spellcheck: "false" });
     const submit = h("button", { class: "button main" }, t("welcome.withInvite"));
@@ -55,7 +56,7 @@ export async function render(root, { first }) {
         location.assign(url);
       });
     });
-    show("signIn", title, reason(), h("p", {}, t("welcome.inviteOnly")), form, h("p", {}, t("welcome.known")), h("p", { class: "actions" }, google), facts);
+    show("signIn", title, reason(), reads, h("p", {}, t("welcome.inviteOnly")), form, h("p", {}, t("welcome.known")), h("p", { class: "actions" }, google), ...facts);
   }
 
   function nameStep() {
@@ -66,7 +67,7 @@ export async function render(root, { first }) {
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const stored = await act(submit, said, async () => {
-        await request("POST", "/users/" + me().id + "/edit", { body: { nickName: input.value } });
+        await request("POST", "/users/{id}/edit", { path: { id: me().id }, body: { nickName: input.value } });
         await loadSession();
       });
       if (stored) audienceStep();
@@ -76,7 +77,7 @@ export async function render(root, { first }) {
 
   function audienceStep() {
     const said = notes();
-    let chosen = "";
+    let chosen = /** @type {import("../../types").Audience | ""} */ ("");
     const options = ["everyone", "followers", "nobody"].map((value) => ({ value, label: t("sharing.audience." + value), hint: t("welcome.audience." + value) }));
     const set = choices("now", t("welcome.audienceLegend"), options, "", async (value) => {
       chosen = value;
@@ -84,8 +85,9 @@ export async function render(root, { first }) {
     });
     set.querySelector("legend").className = "hidden-text";
     const submit = button(t("welcome.next"), async () => {
-      if (!chosen) return said.replaceChildren(t("welcome.chooseOne"));
-      if (await act(submit, said, () => request("PATCH", "/me/sharing", { body: { now: chosen } }), t("sharing.stored"))) spotifyStep();
+      const now = chosen;
+      if (!now) return said.replaceChildren(t("welcome.chooseOne"));
+      if (await act(submit, said, () => request("PATCH", "/me/sharing", { body: { now } }), t("sharing.stored"))) spotifyStep();
     }, { class: "button main" });
     show("audience", t("welcome.audience"), h("p", {}, t("welcome.consent")), set, said, h("p", { class: "actions" }, submit), h("p", { class: "soft" }, t("welcome.audienceLater")));
   }
@@ -99,7 +101,7 @@ export async function render(root, { first }) {
     const body = h("div", { class: "body" });
     const back = "/welcome";
     if (code === "SPOTIFY_LINKED_ELSEWHERE") body.append(linkButton(back, t("welcome.move"), { move: true }));
-    else if (seat || refused) body.append(seatDesk(seat, { back, refused: refused && Boolean(seat) && seat.state === "entered", changed: spotifyStep }));
+    else if (seat || refused) body.append(seatDesk(seat, { back, refused: Boolean(refused && seat && seat.state === "entered"), changed: spotifyStep }));
     else body.append(linkButton(back, t(link ? "link.relink" : "link.connect")));
     body.append(h("p", { class: "soft" }, t("welcome.spotifyFacts"), " ", h("a", { href: "/terms" }, t("page.terms"))), userApp(back));
     show("spotify", t("welcome.spotify"), reason(), body, h("p", { class: "actions" }, h("a", { href: "/" }, t("welcome.later"))));
@@ -140,8 +142,9 @@ function target(text) {
 // openInBrowser returns what helps in the browser of another app: a button if the app can
 // open a browser, and the address to copy.
 function openInBrowser(address) {
-  const here = location.origin + "/welcome" + (address.get("to") ? "?to=" + encodeURIComponent(address.get("to")) : "");
+  const here = location.origin + "/welcome" + (address.get("to") ? "?to=" + encodeURIComponent(address.get("to") || "") : "");
   const agent = navigator.userAgent;
+  /** @type {[RegExp, string][]} */
   const ways = [
     [/KAKAOTALK/i, "kakaotalk://web/openExternal?url=" + encodeURIComponent(here)],
     [/ Line\//i, here + (here.includes("?") ? "&" : "?") + "openExternalBrowser=1"],
