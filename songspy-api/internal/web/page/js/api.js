@@ -24,10 +24,13 @@ export function setServerTime(text) {
   if (time) clockOffset = time - Date.now();
 }
 
-// request calls /v1/songspy{path} and returns data of the envelope. It throws ApiError.
-// body is sent as JSON. The signal and the timeout (milliseconds) end the request.
-export async function request(method, path, { query, body, signal, timeout = 15000 } = {}) {
-  const address = new URL("/v1/songspy" + path, location.origin);
+// request calls a route of the contract, /v1/songspy{route}, and returns data of the envelope.
+// It throws ApiError. path fills the parameters of the route, such as {handle}. body is sent
+// as JSON. The signal and the timeout (milliseconds) end the request.
+/** @type {import("../../types").Request} */
+export const request = async (method, route, ...options) => {
+  const { path = {}, query, body, signal, timeout = 15000 } = /** @type {import("../../types").Call} */ (options[0] || {});
+  const address = new URL("/v1/songspy" + route.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(path[name])), location.origin);
   for (const [key, value] of Object.entries(query || {})) {
     if (value !== undefined && value !== null) address.searchParams.set(key, value);
   }
@@ -54,4 +57,4 @@ export async function request(method, path, { query, body, signal, timeout = 150
     clearTimeout(timer);
     if (signal) signal.removeEventListener("abort", abort);
   }
-}
+};

@@ -8,6 +8,19 @@ const emptyAfter = 10000; // milliseconds without a connection, after which noth
 const askEvery = 5000; // milliseconds between two questions without push
 const mostTopics = 8;
 const signEvery = 300000; // milliseconds between two signs of the viewer
+const longestWork = 10; // milliseconds of events after which the browser may do something else
+
+const waiting = []; // what goes on once the browser has done something else
+const breaks = new MessageChannel();
+breaks.port1.onmessage = () => waiting.shift()();
+
+// pauseWork lets the browser paint and handle clicks. A timer would wait for a second in a hidden tab.
+function pauseWork() {
+  return new Promise((resolve) => {
+    waiting.push(resolve);
+    breaks.port2.postMessage(0);
+  });
+}
 
 // readStream reads server-sent events until the stream ends. It throws if there is none.
 async function readStream(topics, link, onEvent, onByte, signal) {
@@ -26,8 +39,14 @@ async function readStream(topics, link, onEvent, onByte, signal) {
     onByte();
     text += decoder.decode(value, { stream: true });
     const events = text.split("\n\n");
-    text = events.pop();
+    text = events.pop() || "";
+    let began = performance.now();
     for (const event of events) {
+      if (performance.now() - began > longestWork) {
+        await pauseWork();
+        if (signal.aborted) return;
+        began = performance.now();
+      }
       let type = "message";
       let data = "";
       for (const line of event.split("\n")) {
@@ -48,11 +67,11 @@ async function ask(topic, link, signal) {
     throw error;
   };
   if (word === "person") {
-    const profile = await request("GET", "/people/" + encodeURIComponent(handle), { query: { link }, signal }).catch(quiet);
+    const profile = await request("GET", "/people/{handle}", { path: { handle }, query: { link }, signal }).catch(quiet);
     return profile && profile.nowPlaying ? [Object.assign({ person: profile.person, state: "playing" }, profile.nowPlaying)] : [];
   }
   if (word === "track") {
-    const track = await request("GET", "/tracks/" + encodeURIComponent(handle), { signal }).catch(quiet);
+    const track = await request("GET", "/tracks/{handle}", { path: { handle }, signal }).catch(quiet);
     return track ? track.listeners : [];
   }
   return (await request("GET", "/listening", { query: word === "following" ? { audience: "following", limit: 100 } : {}, signal })).items;
@@ -61,7 +80,7 @@ async function ask(topic, link, signal) {
 // follow calls onEntries(topic, entries) with all entries of a topic after each change, and
 // onState with "live", "asking", "reconnecting" or "offline". link is the secret of a share
 // link. onSession is called when the server ends the session. The signal ends it all.
-export function follow(topics, { onEntries, onState, onSession, link }, signal) {
+export function follow(topics, /** @type {import("../../types").Listeners} */ { onEntries, onState, onSession, link }, signal) {
   const entries = new Map(); // by topic: entries by handle
   let state = "";
   let emptying = 0;
@@ -124,7 +143,7 @@ function connect(wanted, link, apply, setState, signal) {
   let wake = () => {};
 
   const pause = (ms) =>
-    new Promise((resolve) => {
+    new Promise((/** @type {(value?: undefined) => void} */ resolve) => {
       const timer = setTimeout(resolve, ms);
       wake = () => {
         clearTimeout(timer);

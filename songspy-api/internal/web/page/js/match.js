@@ -19,21 +19,22 @@ function pairsBy(playing, mine, keysOf) {
       groups.get(key).members.push(entry);
     }
   }
-  const pairs = [];
+  const pairs = /** @type {import("../../types").Pair[]} */ ([]);
   for (const { artist, members } of groups.values()) if (members.length > 1) pairs.push(nearest(members, mine, artist));
   const seen = new Set();
   const isNew = ({ a, b }) => {
     const key = [a.person.handle, b.person.handle].sort().join();
     return !seen.has(key) && seen.add(key);
   };
-  return pairs.filter(isNew).sort((x, y) => y.isSelf - x.isSelf || x.seconds - y.seconds);
+  return pairs.filter(isNew).sort((x, y) => Number(y.isSelf) - Number(x.isSelf) || x.seconds - y.seconds);
 }
 
+/** @returns {import("../../types").Pair} */
 function nearest(members, mine, artist) {
   const isSelf = members.includes(mine);
   const start = (entry) => Date.parse(entry.startedAt);
   const sorted = members.slice().sort((x, y) => start(x) - start(y));
-  let best = null;
+  let best = /** @type {import("../../types").Pair | null} */ (null);
   for (let i = 1; i < sorted.length; i++) {
     const pair = [sorted[i - 1], sorted[i]];
     const seconds = Math.round((start(pair[1]) - start(pair[0])) / 1000);
@@ -42,5 +43,5 @@ function nearest(members, mine, artist) {
     const [a, b] = isSelf && pair[1] === mine ? [pair[1], pair[0]] : pair;
     best = { a, b, seconds, isSelf, artist };
   }
-  return best;
+  return /** @type {import("../../types").Pair} */ (best);
 }

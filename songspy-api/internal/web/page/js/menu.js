@@ -1,8 +1,9 @@
 // The account menu in the header of all pages.
 import { request } from "./api.js";
+import { get } from "./dom.js";
 
 export function startMenu(signal) {
-  const menu = document.querySelector("header .menu");
+  const menu = get("header .menu");
   const close = (event) => {
     const outside = !menu.contains(event.target);
     const leaves = { keydown: event.key === "Escape", focusin: outside, click: outside || event.target.closest("a") }[event.type];

@@ -8,6 +8,8 @@ import { playRow, showConnection } from "./row.js";
 import { isSignedIn, loadSession, me, onSession } from "./session.js";
 import { ago, t } from "./text.js";
 
+/** @typedef {import("../../types").Entry} Entry */
+
 const passAfter = 20000; // milliseconds for which the hero stays with a person at least
 const justStarted = 30000; // milliseconds for which a track counts as just begun
 const readEvery = 30000; // milliseconds between two sentences about followed people
@@ -22,9 +24,10 @@ export function render(root, { first }, signal) {
   const heroArt = find(".hero-art");
   const listen = find("[data-listen]");
   const walls = { following: new Wall(find("[data-following]"), 100), window: new Wall(find("#board"), mostSlots) };
+  /** @type {{ following: Entry[], window: Entry[] }} */
   const latest = { following: [], window: [] };
-  let own = null; // what the viewer plays
-  let shown = null; // the entry of the hero
+  let own = /** @type {Entry | null} */ (null); // what the viewer plays
+  let shown = /** @type {Entry | null} */ (null); // the entry of the hero
   let passedAt = 0; // when the hero began to show its person
   let plays = new Map(); // by person: the track of the last update
   let paused = false;
@@ -59,14 +62,15 @@ export function render(root, { first }, signal) {
   // or when somebody has just begun a track.
   function pass(all) {
     const begun = newest(changed(all));
-    const same = shown && all.find((entry) => entry.person.handle === shown.person.handle);
+    const handle = shown && shown.person.handle;
+    const same = all.find((entry) => entry.person.handle === handle);
     const mayPass = !isHeld() && Date.now() - passedAt >= passAfter;
     if (same && begun && mayPass) setHero(begun);
     else setHero(same || newest(all) || all[0] || null);
   }
 
   function setHero(entry) {
-    const isOther = entry && (!shown || shown.person.handle !== entry.person.handle);
+    const isOther = entry && (shown === null || shown.person.handle !== entry.person.handle);
     shown = entry;
     answer.hidden = heroArt.hidden = !entry;
     hero.classList.toggle("empty", !entry);
@@ -116,6 +120,22 @@ export function render(root, { first }, signal) {
     list.replaceChildren(...found.map(match));
   }
 
+  // dropMatches removes the pairs of people who have stopped sharing. A focused pair keeps its
+  // place and the focus.
+  function dropMatches(present) {
+    const list = find("[data-matches]");
+    for (const pair of Array.from(list.children)) {
+      if (!pair.dataset.people || pair.dataset.people.split(" ").every((handle) => present.has(handle))) continue;
+      list.dataset.key = "";
+      if (!pair.contains(document.activeElement)) pair.remove();
+      else {
+        const place = h("div", { class: "match", tabindex: -1, role: "group", "aria-label": t("card.gone") });
+        pair.replaceWith(place);
+        place.focus({ preventScroll: true });
+      }
+    }
+  }
+
   function match({ a, b, seconds, artist, isSelf }) {
     const person = (entry) => h("a", { href: "/u/" + encodeURIComponent(entry.person.handle), dir: "auto" }, name(entry.person));
     const key = artist ? (isSelf ? "now.selfArtist" : "now.sameArtist") : isSelf ? "now.selfTrack" : "now.sameTrack";
@@ -124,7 +144,7 @@ export function render(root, { first }, signal) {
     const img = h("img", { alt: "", width: 96, height: 96, src: track.albumImageUrl, referrerpolicy: "no-referrer" });
     return h(
       "div",
-      { class: "match" },
+      { class: "match", "data-people": a.person.handle + " " + b.person.handle },
       isWeb(track.albumImageUrl) && isWeb(track.originalUrl)
         ? h("a", { class: "art", href: track.originalUrl, tabindex: -1, "aria-hidden": "true", target: "_blank", rel: "noopener noreferrer" }, img)
         : null,
@@ -142,6 +162,8 @@ export function render(root, { first }, signal) {
     timer = 0;
     const all = people();
     const present = new Set(all.map((entry) => entry.person.handle));
+    if (own) present.add(own.person.handle);
+    dropMatches(present);
     const followed = new Set(latest.following.map((entry) => entry.person.handle));
     const others = latest.window.filter((entry) => !followed.has(entry.person.handle));
     if (paused) {
@@ -222,7 +244,7 @@ export function render(root, { first }, signal) {
     const follows = (await request("GET", "/me/following", { query: { limit: 20 }, signal })).items.filter((f) => f.state === "approved").slice(0, 8);
     const plays = [];
     for (const { person } of follows) {
-      const page = await request("GET", "/people/" + encodeURIComponent(person.handle) + "/plays", { query: { limit: 5 }, signal }).catch(() => ({ items: [] }));
+      const page = await request("GET", "/people/{handle}/plays", { path: { handle: person.handle }, query: { limit: 5 }, signal }).catch(() => ({ items: [] }));
       for (const play of page.items) if (Date.parse(play.endedAt) > since) plays.push(Object.assign({ person }, play));
     }
     plays.sort((a, b) => Date.parse(b.startedAt) - Date.parse(a.startedAt));
@@ -337,8 +359,8 @@ function parts(key, params) {
 // lastVisit returns when this browser was here before, and notes that it is here now. A
 // visit ends after half an hour.
 function lastVisit() {
-  const [, before, now] = document.cookie.match(/(?:^|; )songspy-visit=(\d+)\.(\d+)/) || [];
-  const isSame = now && Date.now() - now < 1800000;
+  const [, before = 0, now = 0] = document.cookie.match(/(?:^|; )songspy-visit=(\d+)\.(\d+)/) || [];
+  const isSame = now && Date.now() - Number(now) < 1800000;
   const since = Number(isSame ? before : now) || 0;
   const secure = location.protocol === "https:" ? "; Secure" : "";
   document.cookie = "songspy-visit=" + since + "." + Date.now() + "; Path=/; Max-Age=7776000; SameSite=Lax" + secure;

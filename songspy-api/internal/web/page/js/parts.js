@@ -1,13 +1,13 @@
 // Parts that the pages of the account share: actions with their errors, choices, lists.
 import { request } from "./api.js";
-import { announce, h, isWeb, outLink } from "./dom.js";
+import { announce, get, h, isWeb, outLink } from "./dom.js";
 import { dateTime, t } from "./text.js";
 
 const base = document.documentElement.dataset.base;
 
 // signInLink returns the button to sign in, as the header has it.
 export function signInLink(text = t("page.signIn")) {
-  return h("a", { class: "button main", href: document.querySelector("[data-sign-in]").getAttribute("href"), "data-plain": true }, text);
+  return h("a", { class: "button main", href: get("[data-sign-in]").getAttribute("href"), "data-plain": true }, text);
 }
 
 export function button(text, run, props) {
@@ -112,11 +112,12 @@ export function confirmed(text, question, yesText, yes) {
 
 // pages shows a list that the API gives in pages: item(one) is the element of one item.
 // At most most items are read. The text empty stands for an empty list.
+/** @param {import("../../types").ListRoute} path */
 export function pages(path, item, { empty, limit = 20, most = Infinity, attributes = {} }) {
   const outer = h("div");
   const list = h("ul", Object.assign({ class: "rows" }, attributes));
   let shown = 0;
-  const read = (cursor) => () => request("GET", path, { query: { limit: Math.min(limit, most - shown), cursor } });
+  const read = (cursor) => () => /** @type {any} */ (request)("GET", path, { query: { limit: Math.min(limit, most - shown), cursor } });
   const add = ({ items, nextCursor }) => {
     shown += items.length;
     const rows = items.map(item).filter(Boolean);

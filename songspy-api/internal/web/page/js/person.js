@@ -9,9 +9,9 @@ import { isSignedIn, onSession } from "./session.js";
 import { loadTexts, t } from "./text.js";
 
 export async function render(root, { handle }, signal) {
-  await loadTexts("account");
+  await loadTexts("account.");
   const find = (selector) => root.querySelector(selector);
-  const path = "/people/" + encodeURIComponent(handle);
+  const path = { handle };
   const link = new URLSearchParams(location.search).get("link") || undefined;
   const hero = find("[data-hero]");
   const title = find("#name");
@@ -40,7 +40,7 @@ export async function render(root, { handle }, signal) {
 
   async function load() {
     try {
-      profile = await request("GET", path, { query: { link }, signal });
+      profile = await request("GET", "/people/{handle}", { path, query: { link }, signal });
     } catch (error) {
       if (signal.aborted || !(error instanceof ApiError)) throw error;
       if (error.status === 404) return gone(t("person.none"));
@@ -54,7 +54,7 @@ export async function render(root, { handle }, signal) {
   }
 
   async function loadPlays(cursor) {
-    const page = await request("GET", path + "/plays", { query: { link, limit: 20, cursor }, signal }).catch(() => ({ items: [], nextCursor: null }));
+    const page = await request("GET", "/people/{handle}/plays", { path, query: { link, limit: 20, cursor }, signal }).catch(() => ({ items: [], nextCursor: null }));
     const list = find("[data-plays]");
     if (!cursor) list.replaceChildren();
     list.append(...page.items.map(playRow));
@@ -68,21 +68,17 @@ export async function render(root, { handle }, signal) {
     if (profile.follow === "self") return acts.replaceChildren(h("a", { class: "button", href: "/me" }, t("page.me")));
     if (!isSignedIn()) return acts.replaceChildren(h("p", {}, t("person.signIn") + " "), signInLink());
     const place = notes();
-    const change = (control, method, part, done, next) =>
-      act(control, place, async () => {
-        const answer = await request(method, path + part, { signal });
-        await next(answer);
-      }, done);
+    const change = (control, call, done, next) => act(control, place, async () => next(await call()), done);
     const setFollow = (value) => {
       profile.follow = value;
       showActs();
       acts.querySelector("button").focus();
     };
     const following = profile.follow === "none"
-      ? button(t("person.follow"), (event) => change(event.currentTarget, "PUT", "/follow", t("person.asked"), (answer) => setFollow(answer.state)), { class: "button main" })
-      : button(t(profile.follow === "approved" ? "person.unfollow" : "person.withdraw"), (event) => change(event.currentTarget, "DELETE", "/follow", t("person.unfollowed"), () => setFollow("none")));
+      ? button(t("person.follow"), (event) => change(event.currentTarget, () => request("PUT", "/people/{handle}/follow", { path, signal }), t("person.asked"), (answer) => setFollow(answer.state)), { class: "button main" })
+      : button(t(profile.follow === "approved" ? "person.unfollow" : "person.withdraw"), (event) => change(event.currentTarget, () => request("DELETE", "/people/{handle}/follow", { path, signal }), t("person.unfollowed"), () => setFollow("none")));
     const block = confirmed(t("person.block"), t("person.blockAsk"), t("person.block"), (control) =>
-      change(control, "PUT", "/block", t("person.blocked"), () => {
+      change(control, () => request("PUT", "/people/{handle}/block", { path, signal }), t("person.blocked"), () => {
         gone(t("person.blocked"));
         title.focus();
       }));
@@ -98,7 +94,7 @@ export async function render(root, { handle }, signal) {
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const body = { reason: reason.value, text: text.value };
-      if (await act(send, place, () => request("POST", path + "/report", { body, signal }), t("person.reported"))) {
+      if (await act(send, place, () => request("POST", "/people/{handle}/report", { path, body, signal }), t("person.reported"))) {
         box.open = false;
         box.querySelector("summary").focus();
       }

@@ -1,14 +1,15 @@
 // Starts the page: every page is a module with render(root, params, signal). The signal
 // aborts when the browser leaves the page. A page restored by "back" is loaded again.
 import { setServerTime } from "./api.js";
+import { get } from "./dom.js";
 import { startMenu } from "./menu.js";
 import { startSession } from "./session.js";
 import { lang, loadTexts, setLang, t } from "./text.js";
 
-const root = document.getElementById("main");
-const first = JSON.parse(document.getElementById("first").textContent);
+const root = get("#main");
+const first = JSON.parse(get("#first").textContent);
 setServerTime(first.now);
-document.querySelector("[data-language]").addEventListener("click", () => setLang(lang() === "ko" ? "en" : "ko"));
+get("[data-language]").addEventListener("click", () => setLang(lang() === "ko" ? "en" : "ko"));
 
 async function start() {
   const [page] = await Promise.all([import("./" + root.dataset.page + ".js"), loadTexts()]);
@@ -25,7 +26,8 @@ async function start() {
 function keepFiles() {
   if (!("serviceWorker" in navigator)) return;
   const address = "/sw.js";
-  const policy = window.trustedTypes && window.trustedTypes.createPolicy("songspy", { createScriptURL: () => address });
+  const { trustedTypes } = /** @type {any} */ (window);
+  const policy = trustedTypes && trustedTypes.createPolicy("songspy", { createScriptURL: () => address });
   navigator.serviceWorker.register(policy ? policy.createScriptURL(address) : address).catch((error) => console.error(error));
 }
 

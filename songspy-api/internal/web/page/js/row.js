@@ -1,12 +1,12 @@
 // Parts that several pages show.
 import { serverNow } from "./api.js";
 import { artists, name } from "./card.js";
-import { h, isWeb, outLink, setText } from "./dom.js";
+import { get, h, isWeb, outLink, setText } from "./dom.js";
 import { ago, t } from "./text.js";
 
 // showConnection says what is wrong with the connection, and what happens next.
 export function showConnection(state, emptied) {
-  const line = document.getElementById("connection");
+  const line = get("#connection");
   const lost = state === "reconnecting" || state === "offline";
   const text = !lost ? "" : t(state === "offline" ? "now.offline" : emptied ? "now.reconnecting" : "now.unsteady");
   setText(line, text);

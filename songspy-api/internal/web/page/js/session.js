@@ -3,9 +3,10 @@ import { request } from "./api.js";
 
 const changes = new EventTarget();
 let signedIn = false;
-let account = null;
+let account = /** @type {import("../../types").Account | null} */ (null);
 
 // me returns the account of the viewer (GET /me), or null.
+/** @returns {any} */
 export function me() {
   return account;
 }
@@ -29,9 +30,10 @@ export async function loadSession() {
     account = null;
   }
   signedIn = account !== null;
-  for (const element of document.querySelectorAll("[data-me]")) element.hidden = !signedIn;
-  for (const element of document.querySelectorAll("[data-sign-in]")) element.hidden = signedIn;
-  for (const element of document.querySelectorAll("[data-operator]")) element.hidden = !signedIn || !account.operator;
+  const show = (selector, shown) => document.querySelectorAll(selector).forEach((element) => (element.hidden = !shown));
+  show("[data-me]", signedIn);
+  show("[data-sign-in]", !signedIn);
+  show("[data-operator]", account !== null && account.operator);
   changes.dispatchEvent(new Event("change"));
 }
 

@@ -17,7 +17,7 @@ export function linkButton(back, text, options, kind = "button main") {
 
 // seatDesk returns the request for a seat and its state. refused says that Spotify has
 // just rejected the user. changed() is called after each change.
-export function seatDesk(seat, { back, refused, changed }) {
+export function seatDesk(seat, { back, refused = false, changed }) {
   const said = notes();
   if (!seat) return h("div", {}, h("p", {}, t("seat.why")), seatForm(t("seat.ask"), changed));
   const parts = [];

@@ -91,13 +91,13 @@ function links({ links: list, consentEnds }) {
 // operator has registered one.
 function seats(place) {
   const said = notes();
-  const call = (control, method, seat, path, done) => act(control, said, () => request(method, "/operator/seats/" + encodeURIComponent(seat.person.handle) + path), done);
+  const options = (seat) => ({ path: { handle: seat.person.handle } });
   const entered = (seat) => button(t("status.entered"), async (event) => {
     const done = (result) => t(result.retried ? "status.enteredRetried" : "status.enteredWaits");
-    if (await call(event.currentTarget, "POST", seat, "/entered", done)) show();
+    if (await act(event.currentTarget, said, () => request("POST", "/operator/seats/{handle}/entered", options(seat)), done)) show();
   }, { "data-entered": seat.person.handle });
   const drop = (seat) => confirmed(t("status.drop"), t("status.dropSure"), t("status.drop"), async (control) => {
-    if (await call(control, "DELETE", seat, "", t("status.dropped"))) show();
+    if (await act(control, said, () => request("DELETE", "/operator/seats/{handle}", options(seat)), t("status.dropped"))) show();
   });
   const row = (...controls) => (seat) => h("li", {}, h("span", { class: "grow" }, personLink(seat.person), h("br"), h("span", { dir: "ltr" }, seat.email || t("status.noEmail")), h("br"), h("span", { class: "soft" }, seat.app + " "), when(seat.since)),
     h("span", { class: "actions" }, ...controls.map((control) => control(seat))));
@@ -118,7 +118,7 @@ function hidden({ person, since, detail: reason }) {
   const said = notes();
   const detail = h("input", { name: "detail", maxlength: 500 });
   const show = confirmed(t("status.show"), t("status.showSure"), t("status.show"), async (control) => {
-    const call = () => request("POST", "/operator/people/" + encodeURIComponent(person.handle), { body: { action: "show", detail: detail.value.trim() } });
+    const call = () => request("POST", "/operator/people/{handle}", { path: { handle: person.handle }, body: { action: "show", detail: detail.value.trim() } });
     if (await act(control, said, call, t("status.shown"))) remove(element, "hidden");
   });
   const element = h("li", { "data-hidden": person.handle }, h("div", { class: "grow" }, h("p", {}, personLink(person), reason ? ": " + reason : ""),
@@ -141,7 +141,7 @@ function report({ id, person, hidden, reason, text, at }) {
     h("p", {}, t("status.reason." + reason), text ? ": " + text : ""), h("p", {}, when(at)),
     h("label", { class: "field" }, t("status.detail"), detail), h("label", { class: "field" }, t("status.newName"), nickName)));
   const close = (action, text, question, body) => confirmed(text, question, text, async (control) => {
-    const handle = () => request("POST", "/operator/reports/" + id, { body: Object.assign({ action, detail: detail.value.trim() }, body && body()) });
+    const handle = () => request("POST", "/operator/reports/{id}", { path: { id }, body: Object.assign({ action, detail: detail.value.trim() }, body && body()) });
     if (await act(control, said, handle, t("status.closed"))) remove(element, "reports");
   });
   element.append(h("span", { class: "actions" },

@@ -10,6 +10,7 @@ export function lang() {
 // some pages, by its name.
 export async function loadTexts(name = "") {
   const answer = await fetch(new URL("../text/" + name + lang() + ".json", import.meta.url));
+  if (!answer.ok) throw new Error("the texts " + name + lang() + " are missing");
   const more = await answer.json();
   texts = Object.assign({}, texts, more); // after the wait: two catalogues may be read at once
 }

@@ -8,7 +8,7 @@ import { showConnection } from "./row.js";
 import { loadTexts, t } from "./text.js";
 
 export async function render(root, { handle }, signal) {
-  await loadTexts("account");
+  await loadTexts("account.");
   const find = (selector) => root.querySelector(selector);
   const state = find("[data-state]");
   const list = find("[data-listeners]");
@@ -50,7 +50,7 @@ export async function render(root, { handle }, signal) {
 
   async function load() {
     try {
-      const { listeners: all } = await request("GET", "/tracks/" + encodeURIComponent(handle), { signal });
+      const { listeners: all } = await request("GET", "/tracks/{handle}", { path: { handle }, signal });
       show(all);
     } catch (error) {
       if (signal.aborted) return;

@@ -1,6 +1,6 @@
 // The account: profile, mail, sessions, activity, erasure.
 import { request } from "../api.js";
-import { announce, h } from "../dom.js";
+import { announce, get, h } from "../dom.js";
 import { act, button, confirmed, fill, notes, pages, toggle, when } from "../parts.js";
 import { loadSession, me } from "../session.js";
 import { has, t } from "../text.js";
@@ -10,7 +10,7 @@ export function profile(state) {
   const input = h("input", { name: "nickname", required: true, maxlength: 120, dir: "auto", value: me().nickName || "" });
   const submit = h("button", { class: "button" }, t("profile.save"));
   const edit = async (body, control) => act(control, said, async () => {
-    const { nickName } = await request("POST", "/users/" + me().id + "/edit", { body });
+    const { nickName } = await request("POST", "/users/{id}/edit", { path: { id: me().id }, body });
     input.value = nickName;
     await loadSession();
     state.changed();
@@ -31,7 +31,9 @@ export async function mail() {
   return [toggle(t("mail.toggle"), email, change, t("mail.hint")), said, h("p", { class: "soft" }, address ? t("mail.address", { address }) : t("mail.noAddress"))];
 }
 
+/** @type {[RegExp, string][]} */
 const browsers = [[/Edg\//, "Edge"], [/OPR\//, "Opera"], [/SamsungBrowser/, "Samsung Internet"], [/Whale\//, "Whale"], [/Firefox|FxiOS/, "Firefox"], [/Chrome|CriOS/, "Chrome"], [/Safari/, "Safari"]];
+/** @type {[RegExp, string][]} */
 const systems = [[/iPhone/, "iPhone"], [/iPad/, "iPad"], [/Android/, "Android"], [/Windows/, "Windows"], [/Mac OS X/, "Mac"], [/Linux/, "Linux"]];
 
 // device returns a browser's name in words.
@@ -46,7 +48,7 @@ export function sessions() {
   const show = () => fill(place, () => request("GET", "/me/sessions"), (all) => h("ul", { class: "rows" }, ...all.map((one) =>
     h("li", {}, h("span", { class: "grow" }, device(one.label), one.current && h("span", { class: "who" }, " " + t("sessions.current")), h("br"), h("span", { class: "soft" }, t("sessions.used") + " ", when(one.lastUsedAt))),
       !one.current && button(t("sessions.end"), async (event) => {
-        if (await act(event.currentTarget, said, () => request("DELETE", "/me/sessions/" + one.id), t("sessions.ended"))) show();
+        if (await act(event.currentTarget, said, () => request("DELETE", "/me/sessions/{id}", { path: { id: one.id } }), t("sessions.ended"))) show();
       })))));
   show();
   const all = confirmed(t("sessions.endAll"), t("sessions.endAllSure"), t("sessions.endAll"), async (control) => {
@@ -71,12 +73,12 @@ export function erase() {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (input.value.trim().toLowerCase() !== word.toLowerCase()) return said.replaceChildren(t("erase.wrong", { word }));
-    let erased;
+    let erased = { plays: 0 };
     const done = await act(submit, said, async () => ({ erased } = await request("DELETE", "/me")));
     if (!done) return;
     await loadSession().catch(() => null);
     const heading = h("h1", { tabindex: "-1" }, t("erase.done"));
-    document.getElementById("main").replaceChildren(h("div", { class: "lead", "data-erased": true }, heading, h("p", {}, t("erase.doneHint", { n: erased.plays })), h("p", { class: "actions" }, h("a", { class: "button", href: "/", "data-plain": true }, t("welcome.toBoard")))));
+    get("#main").replaceChildren(h("div", { class: "lead", "data-erased": true }, heading, h("p", {}, t("erase.doneHint", { n: erased.plays })), h("p", { class: "actions" }, h("a", { class: "button", href: "/", "data-plain": true }, t("welcome.toBoard")))));
     heading.focus();
     announce(t("erase.done"));
   });

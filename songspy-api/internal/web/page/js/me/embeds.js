@@ -1,6 +1,6 @@
 // Embeds: what I am playing, on other pages.
 import { request } from "../api.js";
-import { h } from "../dom.js";
+import { get, h } from "../dom.js";
 import { act, confirmed, copyField, fill, notes, when } from "../parts.js";
 import { me } from "../session.js";
 import { lang, t } from "../text.js";
@@ -17,7 +17,7 @@ export function embeds(state) {
   const form = h("form", {}, h("label", { class: "field" }, t("embeds.label"), label), said, h("p", { class: "actions" }, submit));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    let created;
+    let created = { url: "" };
     const create = async () => (created = await request("POST", "/me/embeds", { body: { purpose: "embed", label: label.value.trim() } }));
     if (!(await act(submit, said, create, t("embeds.created")))) return;
     label.value = "";
@@ -33,10 +33,10 @@ export function embeds(state) {
     if (all.length === 0) return h("p", { class: "soft" }, t("embeds.none"));
     return h("ul", { class: "rows" }, ...all.map((one) => h("li", { "data-embed": one.id }, h("span", { class: "grow", dir: "auto" }, one.label || t("embeds.unnamed"), " ", when(one.createdAt)),
       confirmed(t("embeds.revoke"), t("embeds.revokeSure"), t("embeds.revoke"), async (control) => {
-        if (!(await act(control, said, () => request("DELETE", "/me/embeds/" + one.id), t("embeds.revoked")))) return;
+        if (!(await act(control, said, () => request("DELETE", "/me/embeds/{id}", { path: { id: one.id } }), t("embeds.revoked")))) return;
         made.replaceChildren();
         await show();
-        document.getElementById("embeds-title").focus();
+        get("#embeds-title").focus();
       }))));
   });
   show();

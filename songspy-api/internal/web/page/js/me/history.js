@@ -20,7 +20,7 @@ export function history(state) {
     function menu() {
       const hideItem = (uri, text) => {
         const control = button(text, async () => {
-          const hide = () => request("PUT", "/me/hidden/" + encodeURIComponent(uri));
+          const hide = () => request("PUT", "/me/hidden/{uri}", { path: { uri } });
           if (!(await act(control, said, hide, t("history.hidden")))) return;
           said.replaceChildren(t("history.hidden"));
           state.changed();
@@ -32,7 +32,7 @@ export function history(state) {
       return h("details", {}, h("summary", { "aria-label": t("history.menuOf", { title: track.title }) }, t("history.menu")), h("span", { class: "actions" },
         confirmed(t("history.delete"), t("history.deleteSure"), t("history.delete"), async (control) => {
           const next = element.nextElementSibling || element.previousElementSibling;
-          if (!(await act(control, said, () => request("DELETE", "/me/plays/" + play.id), t("history.deleted")))) return;
+          if (!(await act(control, said, () => request("DELETE", "/me/plays/{id}", { path: { id: play.id } }), t("history.deleted")))) return;
           element.remove();
           ((next && next.querySelector("summary")) || document.getElementById("history-title")).focus();
         }),

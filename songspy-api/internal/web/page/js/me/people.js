@@ -7,7 +7,7 @@ import { t } from "../text.js";
 export function people(state) {
   const requests = h("div");
   const followers = h("div");
-  const path = (list, person) => list + "/" + encodeURIComponent(person.handle);
+  const options = ({ handle }) => ({ path: { handle } });
 
   // row returns one person with buttons. Each button is [text, call, what was done].
   function row(person, at, ...controls) {
@@ -36,21 +36,21 @@ export function people(state) {
   function showFollowers() {
     const isRequest = (follow) => follow.state === "requested";
     requests.replaceChildren(pages("/me/followers", (follow) => isRequest(follow) && row(follow.person, follow.askedAt,
-      plain(t("people.approve"), () => request("PUT", path("/me/followers", follow.person)), t("people.approved"), (element) => {
+      plain(t("people.approve"), () => request("PUT", "/me/followers/{handle}", options(follow.person)), t("people.approved"), (element) => {
         leave(element);
         showFollowers();
       }),
-      plain(t("people.refuse"), () => request("DELETE", path("/me/followers", follow.person)), t("people.refused"), leave)), { empty: t("people.noRequests"), limit: 100 }));
+      plain(t("people.refuse"), () => request("DELETE", "/me/followers/{handle}", options(follow.person)), t("people.refused"), leave)), { empty: t("people.noRequests"), limit: 100 }));
     followers.replaceChildren(pages("/me/followers", (follow) => !isRequest(follow) && row(follow.person, follow.approvedAt,
-      asked(t("people.remove"), t("people.removeSure"), () => request("DELETE", path("/me/followers", follow.person)), t("people.removed")),
-      asked(t("people.block"), t("people.blockSure"), () => request("PUT", path("/people", follow.person) + "/block").then(showBlocks), t("people.blocked"))), { empty: t("people.noFollowers"), limit: 100 }));
+      asked(t("people.remove"), t("people.removeSure"), () => request("DELETE", "/me/followers/{handle}", options(follow.person)), t("people.removed")),
+      asked(t("people.block"), t("people.blockSure"), () => request("PUT", "/people/{handle}/block", options(follow.person)).then(showBlocks), t("people.blocked"))), { empty: t("people.noFollowers"), limit: 100 }));
   }
 
   const blocks = h("div");
   const showBlocks = () => blocks.replaceChildren(pages("/me/blocks", ({ person, blockedAt }) => row(person, blockedAt,
-    plain(t("people.unblock"), () => request("DELETE", path("/people", person) + "/block"), t("people.unblocked"), leave)), { empty: t("people.noBlocks") }));
+    plain(t("people.unblock"), () => request("DELETE", "/people/{handle}/block", options(person)), t("people.unblocked"), leave)), { empty: t("people.noBlocks") }));
   const following = pages("/me/following", (follow) => row(follow.person, follow.approvedAt || follow.askedAt,
-    plain(t(follow.state === "approved" ? "people.unfollow" : "people.withdraw"), () => request("DELETE", path("/people", follow.person) + "/follow"), t("people.unfollowed"), leave)), { empty: t("people.noFollowing") });
+    plain(t(follow.state === "approved" ? "people.unfollow" : "people.withdraw"), () => request("DELETE", "/people/{handle}/follow", options(follow.person)), t("people.unfollowed"), leave)), { empty: t("people.noFollowing") });
   showFollowers();
   showBlocks();
   return [h("h3", {}, t("people.requests")), requests, h("h3", {}, t("people.followers")), followers, h("h3", {}, t("people.following")), following, h("h3", {}, t("people.blocks")), h("p", { class: "soft" }, t("people.blocksHint")), blocks];

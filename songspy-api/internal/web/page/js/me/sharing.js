@@ -18,7 +18,7 @@ export function sharing(state) {
   const hiddenRow = (item) => {
     const place = notes();
     const row = h("li", {}, h("span", { class: "grow", dir: "auto" }, item.name || item.uri, " ", h("span", { class: "soft" }, t("sharing.kind." + item.uri.split(":")[1]))), button(t("sharing.unhide"), async (event) => {
-      const unhide = () => request("DELETE", "/me/hidden/" + encodeURIComponent(item.uri));
+      const unhide = () => request("DELETE", "/me/hidden/{uri}", { path: { uri: item.uri } });
       if (await act(event.currentTarget, place, unhide, t("sharing.unhidden"))) row.remove();
     }), place);
     return row;
