@@ -138,7 +138,7 @@ func wantLocation(t *testing.T, got, want string) {
 
 func TestRedirects_SignInAndLinkABrowser(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, w *testAPI) {
-		if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"open","redirect":true}` {
+		if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"open","redirect":true,"seats":false}` {
 			t.Errorf("the sign-up is %s", a.Data)
 		}
 		ann := w.newBrowser(t, 0)
@@ -611,7 +611,7 @@ func TestSignIn_SendsInAppBrowsersToARealOne(t *testing.T) {
 
 func TestSignIn_NeedsTheSecretOfGoogle(t *testing.T) {
 	w := newTestAPI(t, storetest.SQLite, "SONGSPY_GOOGLE_CLIENT_SECRET", "")
-	if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"open","redirect":false}` {
+	if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"open","redirect":false,"seats":false}` {
 		t.Errorf("the sign-up is %s", a.Data)
 	}
 	b := w.newBrowser(t, 0)

@@ -20,7 +20,7 @@ import (
 func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, w *testAPI) {
 		w.Call("GET", "/healthz", nil)
-		if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"open","redirect":true}` {
+		if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"open","redirect":true,"seats":true}` {
 			t.Errorf("the policy is %s", a.Body)
 		}
 		ann := w.signIn(t, 0)

@@ -62,7 +62,7 @@ func (w *testAPI) countUsers(t *testing.T) (n int) {
 
 func TestSignUp_InviteAdmitsItsNumberOfUsers(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, w *testAPI) {
-		if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"invite","redirect":true}` {
+		if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"invite","redirect":true,"seats":false}` {
 			t.Errorf("the policy is %s", a.Body)
 		}
 		code := w.createInvite(t, "--uses", "2")
@@ -133,7 +133,7 @@ func TestSignUp_AllowlistNeedsVerifiedAddresses(t *testing.T) {
 	}
 	listed := s.Person(1).Email
 	forEachDatabase(t, func(t *testing.T, w *testAPI) {
-		if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"allowlist","redirect":true}` {
+		if a := w.Call("GET", prefix+"/sign-up", nil); string(a.Data) != `{"policy":"allowlist","redirect":true,"seats":false}` {
 			t.Errorf("the policy is %s", a.Body)
 		}
 		w.wantStatus(t, w.postSignIn(0, "ABCD-EFGH-JKLM-NPQR"), 403, "SIGN_UP_CLOSED")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -234,14 +235,26 @@ func (w *testSystem) checkSecrets() {
 	}
 }
 
+// usedPorts are the ports that freeAddress has returned.
+var usedPorts sync.Map
+
+// freeAddress returns an address for a program that starts later. Its port is below those
+// that the system gives to other programs by itself, for outgoing connections and to
+// listeners on port 0: 32,768 and above on Linux.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
+		if _, used := usedPorts.LoadOrStore(address, true); used {
+			continue
+		}
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = l.Close()
+			return address
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	t.Fatal("there is no free port between 10,000 and 30,000")
+	return ""
 }
 
 // syncBuffer holds the output of the processes.

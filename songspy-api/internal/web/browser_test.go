@@ -54,6 +54,8 @@ type pageTest struct {
 	handler http.Handler // of the API
 	// override replaces the handler of the board's routes; nil: the real one.
 	override atomic.Pointer[http.HandlerFunc]
+	// covers is the JPEG that all covers are; nil: drawings.
+	covers atomic.Pointer[[]byte]
 }
 
 const (
@@ -109,6 +111,9 @@ func newPageTest(t *testing.T, entries ...songspy.BoardEntry) *pageTest {
 	s.handler = handler
 	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch answer := s.override.Load(); {
+		case r.URL.Path == "/cover" && s.covers.Load() != nil:
+			w.Header().Set("Content-Type", "image/jpeg")
+			_, _ = w.Write(*s.covers.Load())
 		case r.URL.Path == "/cover":
 			w.Header().Set("Content-Type", "image/svg+xml")
 			n, _ := strconv.Atoi(r.URL.RawQuery)

@@ -50,8 +50,25 @@ func TestPage_CardsKeepTheirPlaceAndTheFocus(t *testing.T) {
 		if got := evaluate[string](s, tab, state); got != step.want {
 			t.Errorf("%s: focus and inserted cards are %s, want %s", step.name, got, step.want)
 		}
+		if strings.Contains(step.want, "BODY") {
+			continue
+		}
+		// The key Tab leads to what follows on the page.
+		evaluate[any](s, tab, nextFocus)
+		if err := chromedp.Do(tab, chromedp.KeyEvent(kb.Tab)); err != nil {
+			t.Fatal(err)
+		}
+		if got := evaluate[string](s, tab, `document.activeElement === expected ? "" : document.activeElement.outerHTML + " instead of " + expected.outerHTML`); got != "" {
+			t.Errorf("%s: the key Tab leads to %s", step.name, got)
+		}
+		evaluate[any](s, tab, `inserted.splice(0); from.focus()`)
 	}
 }
+
+// nextFocus is a script that notes what has the focus, and what the key Tab should lead to.
+const nextFocus = `window.from = document.activeElement;
+	window.expected = Array.from(document.querySelectorAll("a[href], button, input, summary")).find((e) => e.tabIndex === 0 && e.getClientRects().length > 0 &&
+		from.compareDocumentPosition(e) & Node.DOCUMENT_POSITION_FOLLOWING); 0`
 
 // hurry is a script that makes the timers of the page run four times as fast.
 const hurry = `const slow = window.setTimeout; window.setTimeout = (run, ms, ...rest) => slow(run, ms / 4, ...rest);`
@@ -374,6 +391,21 @@ func TestPage_GathersPeopleWithTheSameTrack(t *testing.T) {
 	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener A and Listener B are playing the same song, 14 s apart"`)
 	s.remove(2)
 	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener C and Listener A are both listening to Somebody"`)
+
+	// Nobody stays in a pair who has stopped sharing: not if the pair is focused, and not if the board is paused.
+	evaluate[any](s, tab, `document.querySelector("[data-matches] a:not([tabindex])").focus()`)
+	s.put(newEntry(4, "four", 40))
+	s.remove(3)
+	s.waitFor(tab, titles+`.includes("four") && document.querySelector("[data-matches]").textContent === ""`)
+	if got := evaluate[string](s, tab, `document.activeElement.getAttribute("aria-label")`); got != "No longer shown." {
+		t.Errorf("the focus is on %q", got)
+	}
+	evaluate[any](s, tab, `document.activeElement.blur()`)
+	s.put(newEntry(5, "five", 50))
+	s.waitFor(tab, `document.querySelector("[data-matches]").textContent.includes("Listener E")`)
+	evaluate[any](s, tab, `document.querySelector("[data-pause]").click()`)
+	s.remove(5)
+	s.waitFor(tab, `document.querySelector("[data-matches]").textContent === ""`)
 }
 
 func TestClosest_PrefersTheViewerThenTheSmallestDistance(t *testing.T) {

@@ -51,11 +51,17 @@ func newListener(n int) songspy.BoardEntry {
 	return p
 }
 
-// newListeners returns 24 listeners. Two of them hear the same track.
-func newListeners() (entries []songspy.BoardEntry) {
-	for n := range 24 {
-		entries = append(entries, newListener(n))
+// newMany returns n listeners.
+func newMany(n int) (entries []songspy.BoardEntry) {
+	for i := range n {
+		entries = append(entries, newListener(i))
 	}
+	return entries
+}
+
+// newListeners returns 24 listeners. Two of them hear the same track.
+func newListeners() []songspy.BoardEntry {
+	entries := newMany(24)
 	entries[1].Track, entries[1].Playing.StartedAt = entries[3].Track, entries[3].Playing.StartedAt.Add(14*time.Second)
 	entries[5].Track.Kind, entries[7].Track.Kind = songspy.KindEpisode, songspy.KindChapter
 	return entries
@@ -112,26 +118,27 @@ func TestPictures_OfTheREADME(t *testing.T) {
 	}
 }
 
-// TestShots writes pictures of the page for people to look at. It does not check anything.
-func TestShots(t *testing.T) {
-	dir := os.Getenv("SONGSPY_SHOTS")
+// TestShots_OfTheFrontPage writes pictures of the whole front page for people to look at.
+// It does not check anything.
+func TestShots_OfTheFrontPage(t *testing.T) {
+	dir := os.Getenv("SONGSPY_ARTEFACTS")
 	if dir == "" {
-		t.Skip("SONGSPY_SHOTS names no folder for the pictures")
+		t.Skip("SONGSPY_ARTEFACTS names no folder for the pictures; make test-page sets it")
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // others may look at the pictures
+		t.Fatal(err)
 	}
 	for _, listeners := range []int{0, 1, 24, 1000} {
 		t.Run(strconv.Itoa(listeners), func(t *testing.T) {
 			entries := newListeners()
 			if listeners != len(entries) {
-				entries = nil
-				for n := range listeners {
-					entries = append(entries, newListener(n))
-				}
+				entries = newMany(listeners)
 			}
 			s := newPageTest(t, entries...)
 			for size, box := range map[string][2]int64{"phone": {390, 844}, "desktop": {1440, 900}} {
 				for _, scheme := range []string{"light", "dark"} {
 					for _, lang := range []string{"ko", "en"} {
-						picture := s.shoot(box[0], box[1], lang, os.Getenv("SONGSPY_SHOTS_WHOLE") != "", &emulation.MediaFeature{Name: "prefers-color-scheme", Value: scheme})
+						picture := s.shoot(box[0], box[1], lang, true, &emulation.MediaFeature{Name: "prefers-color-scheme", Value: scheme})
 						if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("now-%d-%s-%s-%s.png", listeners, size, scheme, lang)), picture, 0o600); err != nil {
 							t.Fatal(err)
 						}
