@@ -81,7 +81,13 @@ type feeder struct {
 func newFeeder(t *testing.T, s *pageTest) *feeder {
 	t.Helper()
 	answer := httptest.NewRecorder()
-	s.handler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, route, nil))
+	for until := time.Now().Add(waitMax); ; <-time.After(10 * time.Millisecond) {
+		s.handler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, route, nil))
+		if answer.Code != http.StatusServiceUnavailable || time.Now().After(until) { // until the board is loaded
+			break
+		}
+		answer = httptest.NewRecorder()
+	}
 	var page struct {
 		Data struct{ Items []map[string]any }
 	}
