@@ -171,7 +171,7 @@ func (r *policyRun) startPoller(ctx context.Context, group *errgroup.Group) {
 	}
 	var attention *poller.AttentionOptions
 	if r.policy.attention > 0 {
-		attention = &poller.AttentionOptions{Share: r.policy.attention, Store: watchStore{r.viewing}}
+		attention = &poller.AttentionOptions{Share: r.policy.attention, Store: &watchStore{visits: r.viewing, db: r.db, shown: make([]bool, r.people)}}
 	}
 	p := poller.New(poller.Options{
 		Attention: attention,

@@ -99,24 +99,60 @@ func visitTimes(rng *rand.Rand) []time.Duration {
 	return times
 }
 
-// watchStore is the poller's source of watches.
-type watchStore struct{ visits []visit }
+// watchStore is the poller's source of watches. As in the service, a viewer watches only
+// the people whom the board shows.
+type watchStore struct {
+	visits []visit
+	db     *recordingStore
+	shown  []bool // by person, at the last read
+}
 
-// WatchesSince returns the visits that began since then.
-func (w watchStore) WatchesSince(_ context.Context, since time.Time) (watches []songspy.Watch, readAt time.Time, err error) {
+// WatchesSince returns the visits that began since then, and the open ones in which the board
+// began or stopped to show somebody.
+func (w *watchStore) WatchesSince(_ context.Context, since time.Time) (watches []songspy.Watch, readAt time.Time, err error) {
 	now := time.Now()
-	first, _ := slices.BinarySearchFunc(w.visits, since.Add(-reportDelay), func(l visit, at time.Time) int { return l.from.Compare(at) })
-	for _, l := range w.visits[first:] {
-		if l.from.Add(reportDelay).After(now) {
-			break
+	began := func(l visit, at time.Time) int { return l.from.Compare(at) }
+	firstNew, _ := slices.BinarySearchFunc(w.visits, since.Add(-reportDelay), began)
+	end, _ := slices.BinarySearchFunc(w.visits, now.Add(-reportDelay+1), began)
+	changed := w.updateShown(now)
+	first := firstNew
+	if len(changed) > 0 {
+		first = 0
+	}
+	for i, l := range w.visits[first:end] {
+		if first+i < firstNew && (!l.to.After(now) || !slices.ContainsFunc(l.people, func(person int) bool { return changed[person] })) {
+			continue
 		}
-		users := make([]songspy.UserID, len(l.people))
-		for i, person := range l.people {
-			users[i] = userOf(person)
+		var users []songspy.UserID
+		for _, person := range l.people {
+			if w.shown[person] {
+				users = append(users, userOf(person))
+			}
 		}
 		watches = append(watches, songspy.Watch{Viewer: l.viewer, SignedIn: l.signedIn, Users: users, OpenedAt: l.from, Until: l.to})
 	}
 	return watches, now, nil
+}
+
+// updateShown updates whom the board shows at a time, and returns for whom that changed.
+func (w *watchStore) updateShown(at time.Time) (changed map[int]bool) {
+	w.db.mu.Lock()
+	defer w.db.mu.Unlock()
+	for person := range w.shown {
+		var shows bool
+		if states := w.db.people[person].shown; len(states) > 0 {
+			last := states[len(states)-1].playing
+			shows = last.IsOpen() && at.Before(last.ShownUntil())
+		}
+		if shows != w.shown[person] {
+			w.shown[person] = shows
+			if changed == nil {
+				changed = map[int]bool{}
+			}
+			changed[person] = true
+		}
+	}
+	return changed
 }
 
 // checkVisits measures what the viewers of one person saw: how much of the time in which

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+func TestViewersWatchThePeopleWhomTheBoardShows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		ends := start.Add(time.Minute)
+		db := &recordingStore{people: make([]observations, 2)}
+		db.people[0].shown = []boardState{{start, songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: "spotify:track:a", EndsAt: &ends}}}
+		w := &watchStore{visits: []visit{{people: []int{0, 1}, from: start, to: start.Add(visitLength)}}, db: db, shown: make([]bool, 2)}
+		since := start
+		wantUsers := func(want ...songspy.UserID) {
+			t.Helper()
+			watches, readAt, err := w.WatchesSince(t.Context(), since)
+			if err != nil || len(watches) != 1 || !slices.Equal(watches[0].Users, want) {
+				t.Fatalf("the watches are %v, %v; want one of the users %v", watches, err, want)
+			}
+			since = readAt
+		}
+		<-time.After(reportDelay)
+		wantUsers(userOf(0))
+		since = since.Add(time.Second)
+		<-time.After(time.Minute)
+		if watches, _, _ := w.WatchesSince(t.Context(), since); len(watches) != 0 {
+			t.Errorf("the watches are %v although the board has not changed", watches)
+		}
+		<-time.After(songspy.EndGrace)
+		wantUsers()
+	})
+}
