@@ -100,7 +100,7 @@ func visitTimes(rng *rand.Rand) []time.Duration {
 }
 
 // watchStore is the poller's source of watches. As in the service, a viewer watches only
-// the people whom the board shows.
+// the people that the board shows.
 type watchStore struct {
 	visits []visit
 	db     *recordingStore
@@ -134,7 +134,7 @@ func (w *watchStore) WatchesSince(_ context.Context, since time.Time) (watches [
 	return watches, now, nil
 }
 
-// updateShown updates whom the board shows at a time, and returns for whom that changed.
+// updateShown updates which people the board shows at a time, and returns those that changed.
 func (w *watchStore) updateShown(at time.Time) (changed map[int]bool) {
 	w.db.mu.Lock()
 	defer w.db.mu.Unlock()

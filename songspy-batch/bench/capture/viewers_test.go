@@ -9,7 +9,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-func TestViewersWatchThePeopleWhomTheBoardShows(t *testing.T) {
+func TestViewersWatchThePeopleThatTheBoardShows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		ends := start.Add(time.Minute)
