@@ -163,6 +163,7 @@ type fakeBackend struct {
 	links       map[songspy.UserID]songspy.Link
 	sessions    map[int64]songspy.Session
 	attempt     *songspy.AuthorizationAttempt
+	entriesMu   sync.Mutex
 	entries     []songspy.BoardEntry
 	failing     atomic.Pointer[error] // of every read of accounts and of the board
 	panics      bool
@@ -359,7 +360,16 @@ func (h *fakeBackend) FeedBounds(ctx context.Context) (oldest, last int64, err e
 	return oldest, last, errors.Join(err, h.failure())
 }
 
+// changeEntry changes an entry of a board that is running.
+func (h *fakeBackend) changeEntry(i int, change func(*songspy.BoardEntry)) {
+	h.entriesMu.Lock()
+	defer h.entriesMu.Unlock()
+	change(&h.entries[i])
+}
+
 func (h *fakeBackend) BoardEntries(_ context.Context, ids []songspy.UserID) (entries []songspy.BoardEntry, err error) {
+	h.entriesMu.Lock()
+	defer h.entriesMu.Unlock()
 	for _, p := range h.entries {
 		if slices.Contains(ids, p.User.ID) {
 			entries = append(entries, p)
@@ -369,6 +379,8 @@ func (h *fakeBackend) BoardEntries(_ context.Context, ids []songspy.UserID) (ent
 }
 
 func (h *fakeBackend) BoardSnapshot(ctx context.Context, each func(songspy.BoardEntry) error) (int64, error) {
+	h.entriesMu.Lock()
+	defer h.entriesMu.Unlock()
 	for _, p := range h.entries {
 		if err := each(p); err != nil {
 			return 0, err

@@ -145,7 +145,7 @@ func TestStreamListening_OutlivesTheRequestTimeout(t *testing.T) {
 	// The board makes frames every 250 ms, so that some come after the timeout.
 	for i, event := range []string{"snapshot", "playing", "playing", "playing"} {
 		if i > 0 {
-			e.entries[0].Track.PublicID++
+			e.changeEntry(0, func(p *songspy.BoardEntry) { p.Track.PublicID++ })
 			e.Add(7, songspy.ChangePlaying)
 		}
 		for line := ""; line != "event: "+event+"\n"; {

@@ -131,8 +131,9 @@ func (c *Cache) Relations(id songspy.UserID, read func() (visibility.Relations, 
 	now := c.now()
 	c.mu.Lock()
 	if u, ok := c.users.Get(id); ok && u.relations != nil && c.isCurrent(now) && u.relations.isRecent(now) {
+		relations := u.relations.of
 		c.mu.Unlock()
-		return u.relations.of, nil
+		return relations, nil
 	}
 	generation := c.generation
 	c.mu.Unlock()
