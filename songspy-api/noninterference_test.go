@@ -56,10 +56,9 @@ const (
 	// turnsPerUser is how many turns a user has in a pair of worlds, each with the share
 	// link of another user.
 	turnsPerUser = 2
-	// differentMin is how many viewers who may see the difference say whether most notice it.
-	differentMin = 20
-	// differentMax is how many viewers who may see the difference send requests.
-	differentMax = 20
+	// differentMax is how many viewers who may see the difference send requests. Fewer do
+	// not say how many notice it: of the first 20, 9 to 20 did with eight seeds.
+	differentMax = 60
 	// settleTime is how long a change takes until the board has it.
 	settleTime = 200 * time.Millisecond
 	// afterTick makes requests, which begin and end at multiples of settleTime, fall
@@ -95,7 +94,7 @@ func TestNoninterference_WhatAViewerMayNotSeeChangesNoByte(t *testing.T) {
 	}
 	t.Logf("%d pairs of worlds, %d compared viewers, %d requests in each world, %d other viewers; %d noticed the difference",
 		n.worlds, n.same, n.requests, n.different, n.noticed)
-	if n.different >= differentMin && n.noticed*2 < n.different {
+	if n.different == differentMax && n.noticed*2 < n.different {
 		t.Error("most viewers who may see the difference do not notice it; the requests show too little")
 	}
 }
