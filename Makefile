@@ -46,8 +46,8 @@ endif
 test-programs: bin/throwaway ## run the tests that run the built programs
 	@bin/throwaway -- go test -count=1 -vet=off $(TESTFLAGS) $(addprefix ./,$(RUN_PROGRAMS))
 
-test-page: bin/throwaway chromium ## run all tests of the page in Chromium, with every journey, state, theme and width
-	@SONGSPY_TEST_PAGE=all exec bin/throwaway -- go test -count=1 -vet=off -timeout=20m $(TESTFLAGS) -run '^Test(Page|Hero|Pause|Person|Track|Live)_' ./songspy-api/internal/web ./songspy-api/journey
+test-page: bin/throwaway chromium ## run all tests of the page in Chromium, with every journey, state, theme and width; pictures go to artefacts/
+	@SONGSPY_TEST_PAGE=all SONGSPY_ARTEFACTS=$(CURDIR)/artefacts exec bin/throwaway -- go test -count=1 -vet=off -timeout=20m $(TESTFLAGS) -run '^Test(Page|Hero|Pause|Person|Track|Live|Shots)_' ./songspy-api/internal/web ./songspy-api/journey
 
 pictures: chromium ## write the pictures of the README
 	@SONGSPY_PICTURES=$(CURDIR)/docs exec go test -count=1 -vet=off -run '^TestPictures_' ./songspy-api/internal/web

@@ -94,10 +94,10 @@ func startCachingNginx(t *testing.T, upstream string) string {
 	return addr
 }
 
-// shoot writes a picture of the tab for people to look at, if SONGSPY_SHOTS names a folder.
+// shoot writes a picture of the tab for people to look at, if SONGSPY_ARTEFACTS names a folder.
 func shoot(t *testing.T, tab context.Context, name string) { //nolint:revive // as chromedp has it
 	t.Helper()
-	dir := os.Getenv("SONGSPY_SHOTS")
+	dir := os.Getenv("SONGSPY_ARTEFACTS")
 	if dir == "" {
 		return
 	}
