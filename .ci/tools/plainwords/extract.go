@@ -7,7 +7,6 @@ import (
 	"go/token"
 	"path"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -109,12 +108,9 @@ var snakeName = regexp.MustCompile(`^[a-z]+(_[a-z0-9]+)+$`)
 // extractLiteral reads a string: a message of four words or more is prose, and
 // a word with underscores is the name of a metric, a column or a log key.
 func extractLiteral(line int, lit *ast.BasicLit) []text {
-	if lit.Kind != token.STRING {
-		return nil
-	}
-	value, err := strconv.Unquote(lit.Value)
+	value, isString := stringOf(lit)
 	switch {
-	case err != nil:
+	case !isString:
 		return nil
 	case snakeName.MatchString(value):
 		return []text{{name, line, value}}

@@ -79,7 +79,7 @@ func continueStream(conn net.Conn, stream *board.Stream) {
 }
 
 // untilClosed returns when the client has closed the connection. It discards what the
-// client sends.
+// client sends, byte by byte: io.Copy would hold a buffer for each open stream.
 func untilClosed(conn net.Conn) {
 	var p [1]byte
 	for {

@@ -83,9 +83,7 @@ func New(now func() time.Time) *Cache {
 	c := &Cache{now: now, owners: map[SessionKey]songspy.UserID{}}
 	c.users, _ = simplelru.NewLRU(math.MaxInt, func(_ songspy.UserID, u *user) { // only a size below 1 is an error
 		c.size -= u.size()
-		for key := range u.sessions {
-			delete(c.owners, key)
-		}
+		c.forgetSessions(u)
 	})
 	return c
 }
@@ -110,16 +108,21 @@ func (c *Cache) Session(key SessionKey, usable func(songspy.Session) bool, read 
 	if err == nil {
 		c.store(session.UserID, generation, func(u *user) {
 			if len(u.sessions) >= sessionsMax {
-				for key := range u.sessions {
-					delete(c.owners, key)
-				}
-				clear(u.sessions)
+				c.forgetSessions(u)
 			}
 			u.sessions[key] = value[songspy.Session]{session, now}
 			c.owners[key] = session.UserID
 		})
 	}
 	return session, err
+}
+
+// forgetSessions removes the sessions of the user. mu is held.
+func (c *Cache) forgetSessions(u *user) {
+	for key := range u.sessions {
+		delete(c.owners, key)
+	}
+	clear(u.sessions)
 }
 
 // Relations returns the relations of the user. It calls read unless they are in memory. It

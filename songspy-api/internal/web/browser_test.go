@@ -51,6 +51,7 @@ type pageTest struct {
 	t       *testing.T
 	feed    *fakeFeed
 	url     string
+	board   *board.Board
 	handler http.Handler // of the API
 	// override replaces the handler of the board's routes; nil: the real one.
 	override atomic.Pointer[http.HandlerFunc]
@@ -108,7 +109,7 @@ func newPageTest(t *testing.T, entries ...songspy.BoardEntry) *pageTest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.handler = handler
+	s.board, s.handler = live, handler
 	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch answer := s.override.Load(); {
 		case r.URL.Path == "/cover" && s.covers.Load() != nil:

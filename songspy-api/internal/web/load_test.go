@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -80,14 +81,11 @@ type feeder struct {
 
 func newFeeder(t *testing.T, s *pageTest) *feeder {
 	t.Helper()
-	answer := httptest.NewRecorder()
-	for until := time.Now().Add(waitMax); ; <-time.After(10 * time.Millisecond) {
-		s.handler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, route, nil))
-		if answer.Code != http.StatusServiceUnavailable || time.Now().After(until) { // until the board is loaded
-			break
-		}
-		answer = httptest.NewRecorder()
+	for s.board.Ready() != nil && t.Context().Err() == nil {
+		goruntime.Gosched()
 	}
+	answer := httptest.NewRecorder()
+	s.handler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, route, nil))
 	var page struct {
 		Data struct{ Items []map[string]any }
 	}

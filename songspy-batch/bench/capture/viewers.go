@@ -141,8 +141,7 @@ func (w *watchStore) updateShown(at time.Time) (changed map[int]bool) {
 	for person := range w.shown {
 		var shows bool
 		if states := w.db.people[person].shown; len(states) > 0 {
-			last := states[len(states)-1].playing
-			shows = last.IsOpen() && at.Before(last.ShownUntil())
+			shows = at.Before(states[len(states)-1].playing.ShownUntil())
 		}
 		if shows != w.shown[person] {
 			w.shown[person] = shows

@@ -111,6 +111,17 @@ export function tick(root, entry) {
   if (line) line.style.width = Math.max(0, (100 * played(entry, now)) / (entry.track.durationMs || 1)) + "%";
 }
 
+// replaceFocused puts the place where an element with the focus is, and moves the focus to it. It
+// returns false if the focus is elsewhere, and changes nothing then.
+export function replaceFocused(element, place) {
+  if (!element.contains(document.activeElement)) return false;
+  place.tabIndex = -1;
+  place.setAttribute("aria-label", t("card.gone"));
+  element.replaceWith(place);
+  place.focus({ preventScroll: true });
+  return true;
+}
+
 // Wall is a list of cards. A card stays at its place as long as its person is shown. The
 // place of a person who is gone stays empty until another person takes it; empty places
 // at the end disappear.
@@ -177,14 +188,7 @@ export class Wall {
     if (!card) return;
     this.cards.delete(handle);
     const place = h("li", { class: "slot", "data-handle": "" });
-    if (card.element.contains(document.activeElement)) {
-      place.tabIndex = -1;
-      place.setAttribute("aria-label", t("card.gone"));
-      card.element.replaceWith(place);
-      place.focus({ preventScroll: true });
-      return;
-    }
-    card.element.replaceWith(place);
+    if (!replaceFocused(card.element, place)) card.element.replaceWith(place);
   }
 
   // sweep removes the empty places at the end.

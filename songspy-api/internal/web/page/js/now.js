@@ -1,6 +1,6 @@
 // The front page: one person in large type, then everybody in the window.
 import { request, serverNow } from "./api.js";
-import { Wall, artists, fill, keyed, name, tick, watchImages } from "./card.js";
+import { Wall, artists, fill, keyed, name, replaceFocused, tick, watchImages } from "./card.js";
 import { announce, h, isWeb, outLink, setText } from "./dom.js";
 import { follow } from "./live.js";
 import { closest } from "./match.js";
@@ -127,12 +127,7 @@ export function render(root, { first }, signal) {
     for (const pair of Array.from(list.children)) {
       if (!pair.dataset.people || pair.dataset.people.split(" ").every((handle) => present.has(handle))) continue;
       list.dataset.key = "";
-      if (!pair.contains(document.activeElement)) pair.remove();
-      else {
-        const place = h("div", { class: "match", tabindex: -1, role: "group", "aria-label": t("card.gone") });
-        pair.replaceWith(place);
-        place.focus({ preventScroll: true });
-      }
+      if (!replaceFocused(pair, h("div", { class: "match", role: "group" }))) pair.remove();
     }
   }
 
