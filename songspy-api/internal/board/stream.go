@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,9 +16,14 @@ import (
 const (
 	// KeepAlive is how long a stream is silent at most: then a comment is due.
 	KeepAlive = 15 * time.Second
-	// queueFrames and queueBytes limit what waits for a slow reader. A reader that is
-	// further behind gets a reset.
-	queueFrames, queueBytes = 16, 512 << 10
+	// queueTime and queueBytes limit what waits for a slow reader. A reader that is further
+	// behind gets a reset. A page without a connection for queueTime shows nobody, so older
+	// frames are worth less than a snapshot. queueBytes limits the memory that one stream
+	// holds alone: it is enough for 48 users who change once a second for queueTime.
+	queueTime, queueBytes = 10 * time.Second, 256 << 10
+	// batchBytes is how much Next returns at once, unless one frame is longer. A snapshot can
+	// still replace the frames that a slow reader has not begun to read.
+	batchBytes = 64 << 10
 	// DrainTime is how long the streams take to end when the service stops, so that not
 	// all clients connect to another replica at once.
 	DrainTime = 5 * time.Second
@@ -101,11 +107,20 @@ type Stream struct {
 	closed        bool
 
 	mu     sync.Mutex
-	queue  [][]byte
-	spare  [][]byte // the slice that Next returned before
-	bytes  int
-	behind bool // the reader was too slow: the queue was dropped
-	ended  bool // the queue holds the last frames
+	queue  []queued
+	taken  [][]byte // the slice that Next returns
+	bytes  int      // that the queue holds
+	behind bool     // the reader was too slow: the queue was dropped
+	ended  bool     // the queue holds the last frames
+}
+
+// queued is a frame that waits for a reader.
+type queued struct {
+	frame []byte
+	// held is the memory of the frame that counts for this reader: an nth of it, if n
+	// streams share it. It is 0 for a snapshot: there is at most one for each topic.
+	held int
+	at   time.Time // the time of the tick
 }
 
 // subscription is one topic of one stream.
@@ -151,8 +166,8 @@ func (b *Board) OpenStream(ctx context.Context, o StreamOptions) (*Stream, error
 	return s, nil
 }
 
-// Next waits for frames and returns them. It returns none after KeepAlive, and io.EOF
-// after the last ones. The slice is valid until the next call.
+// Next waits for frames and returns the first of them, as batchBytes allows. It returns none
+// after KeepAlive, and io.EOF after the last ones. The slice is valid until the next call.
 func (s *Stream) Next(ctx context.Context) ([][]byte, error) {
 	s.keepAlive.Reset(KeepAlive)
 	defer s.keepAlive.Stop()
@@ -179,14 +194,22 @@ func (s *Stream) Next(ctx context.Context) ([][]byte, error) {
 func (s *Stream) take() (frames [][]byte, behind, ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	frames = s.queue
-	s.queue, s.spare, s.bytes = s.spare[:0], frames, 0
-	return frames, s.behind, s.ended
+	s.taken = s.taken[:0]
+	size := 0
+	for _, f := range s.queue {
+		if size += len(f.frame); size > batchBytes && len(s.taken) > 0 {
+			break
+		}
+		s.taken = append(s.taken, f.frame)
+		s.bytes -= f.held
+	}
+	s.queue = slices.Delete(s.queue, 0, len(s.taken))
+	return s.taken, s.behind, s.ended
 }
 
 // push queues a frame for the reader.
-func (s *Stream) push(frame []byte) {
-	if len(frame) == 0 {
+func (s *Stream) push(f queued) {
+	if len(f.frame) == 0 {
 		return
 	}
 	s.mu.Lock()
@@ -194,11 +217,11 @@ func (s *Stream) push(frame []byte) {
 	if s.behind || s.ended {
 		return
 	}
-	if len(s.queue) >= queueFrames || s.bytes > queueBytes {
+	if s.bytes > queueBytes || len(s.queue) > 0 && f.at.Sub(s.queue[0].at) > queueTime {
 		s.behind, s.queue, s.bytes = true, nil, 0
 	} else {
-		s.queue = append(s.queue, frame)
-		s.bytes += len(frame)
+		s.queue = append(s.queue, f)
+		s.bytes += f.held
 		s.board.frames.Add(1)
 	}
 	s.notify()
@@ -206,7 +229,7 @@ func (s *Stream) push(frame []byte) {
 
 // pushSnapshots queues the present state of the stream's topics. A reader that was too slow
 // gets a reset first.
-func (s *Stream) pushSnapshots(snapshot func(*subscription) []byte) {
+func (s *Stream) pushSnapshots(now time.Time, snapshot func(*subscription) []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
@@ -217,9 +240,9 @@ func (s *Stream) pushSnapshots(snapshot func(*subscription) []byte) {
 	}
 	for _, sub := range s.subscriptions {
 		if s.behind {
-			s.queue = append(s.queue, sub.visible().resetEvent())
+			s.queue = append(s.queue, queued{frame: sub.visible().resetEvent(), at: now})
 		}
-		s.queue = append(s.queue, snapshot(sub))
+		s.queue = append(s.queue, queued{frame: snapshot(sub), at: now})
 	}
 	s.behind = false
 	s.board.frames.Add(int64(len(s.subscriptions)))
@@ -231,7 +254,7 @@ func (s *Stream) end(reason EndReason) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.ended {
-		s.queue = append(s.queue, []byte("event: end\ndata: {\"reason\":\""+string(reason)+"\"}\n\n"))
+		s.queue = append(s.queue, queued{frame: []byte("event: end\ndata: {\"reason\":\"" + string(reason) + "\"}\n\n")})
 		s.ended = true
 		s.notify()
 	}

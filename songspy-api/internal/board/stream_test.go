@@ -443,27 +443,123 @@ func TestStream_EndsWhenTheSessionRunsOut(t *testing.T) {
 	})
 }
 
-func TestStream_ResetsASlowReader(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		feed := newFeed(newPlaying(1, time.Now()))
-		b := startStreams(t, feed)
-		r := mustOpen(t, b, &account{}, "window")
-		for track := range songspy.PublicID(queueFrames + 3) {
-			p := newPlaying(1, time.Now())
-			p.Track.PublicID = 100 + track
-			feed.put(p)
-			waitSecond(t)
+func TestStream_ResetsAReaderThatIsTenSecondsBehind(t *testing.T) {
+	const changes = int(queueTime/tickInterval) + 1 // from the first one to the last one it takes queueTime
+	for _, c := range []struct{ changes, resets int64 }{{int64(changes), 0}, {int64(changes) + 1, 1}} {
+		w := newStreamWorld()
+		topics := []string{"window", person(1), "track:" + songspy.Handle(1)}
+		r := mustOpen(t, w.Board, &account{}, topics...)
+		w.next(tickInterval)
+		r.read(t)
+		var last shownUser
+		for n := range c.changes {
+			p := newPlaying(1, w.now)
+			p.Track.PublicID = 100 + songspy.PublicID(n)
+			last.Track = p.Track.PublicID
+			w.put(p)
+			w.next(tickInterval)
 		}
-		wantText(t, r.read(t))
-		waitSecond(t)
-		wantText(t, r.read(t), "event: reset\ndata: {\"topic\":\"window\"}\n\nevent: snapshot\n", fmt.Sprintf(`"track":%d`, 100+queueFrames+2))
-		if got := b.Stats(); got.Resets != 1 || got.Streams != 1 {
-			t.Errorf("the numbers are %+v", got)
+		text := r.read(t)
+		w.next(tickInterval) // a reader that was too slow gets its snapshots
+		after := r.read(t)
+		if got := w.Stats(); got.Resets != c.resets || got.Streams != 1 {
+			t.Errorf("after %d changes that were not read the numbers are %+v, want %d resets", c.changes, got, c.resets)
 		}
-		feed.remove(1)
-		waitSecond(t)
-		wantText(t, r.read(t), "event: gone")
-	})
+		if want := int64(2) * c.changes * (1 - c.resets); int64(strings.Count(text, "event: playing\n")) != want {
+			t.Errorf("after %d changes the reader gets\n%s\nwant %d events of its two topics with the user", c.changes, text, want)
+		}
+		if c.resets == 0 {
+			wantText(t, after)
+		} else {
+			for _, topic := range topics {
+				wantText(t, after, "event: reset\ndata: {\"topic\":\""+topic+"\"}\n\nevent: snapshot\n")
+			}
+		}
+		for _, topic := range topics[:2] {
+			if got := r.topics[topic].users[1].Track; got != last.Track {
+				t.Errorf("%s shows track %d, want %d", topic, got, last.Track)
+			}
+		}
+		w.remove(1)
+		w.next(tickInterval)
+		wantText(t, r.read(t), "event: gone\n", "event: gone\n")
+	}
+}
+
+// fillWindow begins another song of each of 48 users, whose names are long, and ticks.
+func (w *streamWorld) fillWindow(track songspy.PublicID) {
+	name := strings.Repeat("n", 500)
+	for id := range songspy.UserID(windowSize) {
+		p := newPlaying(1+id, w.now)
+		p.User.NickName, p.Track.PublicID = &name, track
+		w.put(p)
+	}
+	w.next(tickInterval)
+}
+
+func TestStream_LimitsTheFramesThatItDoesNotShare(t *testing.T) {
+	w := newStreamWorld()
+	w.fillWindow(1)
+	open := func(a *account) *reader { return mustOpen(t, w.Board, a, "window") }
+	alone := open(&account{id: 5, blocks: []songspy.UserID{1000}})
+	var shared []*reader
+	for range 50 {
+		shared = append(shared, open(&account{}))
+	}
+	w.next(tickInterval)
+	for _, r := range append(shared, alone) {
+		r.read(t)
+	}
+	size := 0
+	for n := range songspy.PublicID(queueTime / tickInterval) {
+		w.fillWindow(2 + n)
+		waiting := 0
+		for _, f := range alone.queue {
+			size = max(size, len(f.frame))
+			waiting += len(f.frame)
+		}
+		if waiting > queueBytes+size {
+			t.Fatalf("%d bytes wait for a reader that shares them with nobody, want at most %d and a frame", waiting, queueBytes)
+		}
+	}
+	if size*int(queueTime/tickInterval) < 2*queueBytes {
+		t.Fatalf("frames of %d bytes do not reach the limit", size)
+	}
+	alone.read(t)
+	for _, r := range shared {
+		if r.behind {
+			t.Fatal("a reader that shares its frames will be reset")
+		}
+	}
+	w.next(tickInterval)
+	wantText(t, alone.read(t), "event: reset\n", "event: snapshot\n")
+	if got := w.Stats().Resets; got != 1 {
+		t.Errorf("%d resets, want 1: of the reader that does not share its frames", got)
+	}
+}
+
+func TestStream_GivesASlowReaderABatchAtATime(t *testing.T) {
+	w := newStreamWorld()
+	w.fillWindow(1)
+	r := mustOpen(t, w.Board, &account{}, "window")
+	w.next(tickInterval)
+	for n := range songspy.PublicID(8) {
+		w.fillWindow(2 + n)
+	}
+	frames := 0
+	for frames < 9 {
+		batch, err := r.Next(t.Context())
+		size := 0
+		for _, f := range batch {
+			size += len(f)
+		}
+		if frames += len(batch); err != nil || size > batchBytes || len(batch) < 2 && frames < 9 {
+			t.Fatalf("a batch has %d frames of %d bytes, error %v, want as many as fit into %d bytes", len(batch), size, err, batchBytes)
+		}
+	}
+	if r.bytes != 0 || len(r.queue) != 0 {
+		t.Errorf("%d bytes and %d frames are left", r.bytes, len(r.queue))
+	}
 }
 
 func TestStream_LimitsOpenStreams(t *testing.T) {

@@ -144,7 +144,7 @@ func (t *tick) updateShared(s *sharedTopic) {
 	}
 	for sub := range s.public {
 		if len(sub.stream.subscriptions) == 1 {
-			sub.stream.push(s.frame)
+			sub.stream.push(t.queued(s.frame, len(s.public)))
 		} else {
 			t.streams[sub.stream] = struct{}{}
 		}
@@ -156,12 +156,17 @@ func (t *tick) push(s *Stream) {
 	for _, sub := range s.subscriptions {
 		switch {
 		case sub.own != nil:
-			s.push(sub.frame)
+			s.push(t.queued(sub.frame, 1))
 			sub.frame = nil
 		case sub.shared != nil:
-			s.push(sub.shared.frame)
+			s.push(t.queued(sub.shared.frame, len(sub.shared.public)))
 		}
 	}
+}
+
+// queued returns a frame of this tick, which so many streams share.
+func (t *tick) queued(frame []byte, streams int) queued {
+	return queued{frame: frame, held: len(frame) / streams, at: t.now}
 }
 
 func (t *tick) updateView(s *sharedTopic) difference {
@@ -287,7 +292,7 @@ func (t *tick) join(s *Stream) {
 			t.subscribe(sub)
 		}
 	}
-	s.pushSnapshots(func(sub *subscription) []byte {
+	s.pushSnapshots(t.now, func(sub *subscription) []byte {
 		if sub.own != nil {
 			return sub.own.snapshot(t.now, t.itemFor(s.viewer))
 		}

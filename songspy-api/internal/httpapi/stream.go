@@ -21,7 +21,7 @@ const (
 	// shortestRetry and longestRetry limit how long a client waits before it reconnects.
 	// The time is random, so that clients do not reconnect together.
 	shortestRetry, longestRetry = time.Second, 15 * time.Second
-	// frameTimeout is how long a client may take to receive what is written at once.
+	// frameTimeout is how long a write waits at least for a client that does not read.
 	frameTimeout = 10 * time.Second
 )
 
@@ -136,14 +136,18 @@ func (streamAnswer) VisitStreamListeningResponse(w http.ResponseWriter) error {
 func writeStream(ctx context.Context, conn net.Conn, stream *board.Stream) error {
 	var deadline time.Time
 	send := func(frames net.Buffers) error {
-		if now := time.Now(); deadline.Sub(now) < frameTimeout {
-			deadline = now.Add(2 * frameTimeout) // set rarely: it costs more than a short frame
-			if err := conn.SetWriteDeadline(deadline); err != nil {
+		for {
+			if now := time.Now(); deadline.Sub(now) < frameTimeout {
+				deadline = now.Add(2 * frameTimeout) // set rarely: it costs more than a short frame
+				if err := conn.SetWriteDeadline(deadline); err != nil {
+					return err
+				}
+			}
+			// A client that has read a part in time has more time for the rest.
+			if n, err := frames.WriteTo(conn); n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 				return err
 			}
 		}
-		_, err := frames.WriteTo(conn)
-		return err
 	}
 	retry := shortestRetry + rand.N(longestRetry-shortestRetry+1)
 	if err := send(net.Buffers{fmt.Appendf(nil, "retry: %d\n\n", retry.Milliseconds())}); err != nil {

@@ -238,6 +238,22 @@ func TestStreamListening_DropsAReaderThatDoesNotRead(t *testing.T) {
 	})
 }
 
+func TestStreamListening_KeepsAReaderThatReadsSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		live, client := openOn(t)
+		for i := range 10 { // of the first line, which is written at once
+			<-time.After(frameTimeout - time.Second)
+			if _, err := client.Read(make([]byte, 1)); err != nil {
+				t.Fatalf("byte %d: %v", i, err)
+			}
+		}
+		if s := live.Stats(); s.Streams != 1 || s.Dropped != 0 {
+			t.Errorf("%d streams, %d dropped, want 1 and 0", s.Streams, s.Dropped)
+		}
+		_ = client.Close()
+	})
+}
+
 func TestStreamListening_EndsWhenTheClientHasGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		live, client := openOn(t)
