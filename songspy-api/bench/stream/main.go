@@ -239,7 +239,7 @@ type result struct {
 	heap, stacks      float64 // those of them that are reachable, and in stacks
 	cores             float64
 	boardHeap, resets int64
-	missed            float64 // items that the other viewers of the window received
+	missed            float64 // items that other viewers received, before one that the viewer received
 }
 
 func (r result) sinceRendered(percent int) float64 { return percentile(r.rendered, percent) }
@@ -273,16 +273,22 @@ func run(ctx context.Context, o options, kind, row, query string, signedIn bool)
 	defer warm.Stop()
 	var mu sync.Mutex
 	var readers sync.WaitGroup
-	isMeasuring := false
+	isMeasuring, isClosing := false, false
 	var began, ended time.Time
-	received := make([]int, len(clients)) // items that were rendered while it measured
+	frames := map[time.Time]int{}             // items of each frame that was rendered while it measured
+	received := make([]int, len(clients))     // of these items
+	newest := make([]time.Time, len(clients)) // until when a stream has received all, or has missed some
 	for i, c := range clients {
 		readers.Go(func() {
 			_ = c.read(func(e event) { // ends when the connection is closed
 				mu.Lock()
 				defer mu.Unlock()
-				if e.name == "playing" && !began.IsZero() && e.rendered.After(began) && (ended.IsZero() || e.rendered.Before(ended)) {
-					received[i] += e.items
+				if e.name == "playing" && !began.IsZero() && e.rendered.After(began) {
+					newest[i] = e.rendered
+					if ended.IsZero() || e.rendered.Before(ended) {
+						frames[e.rendered] = e.items
+						received[i] += e.items
+					}
 				}
 				if isMeasuring && e.name == "playing" {
 					r.items += float64(e.items)
@@ -292,6 +298,11 @@ func run(ctx context.Context, o options, kind, row, query string, signedIn bool)
 					}
 				}
 			})
+			mu.Lock()
+			defer mu.Unlock()
+			if !isClosing { // the server has dropped the stream
+				newest[i] = time.Now()
+			}
 		})
 	}
 	<-warm.C
@@ -308,12 +319,22 @@ func run(ctx context.Context, o options, kind, row, query string, signedIn bool)
 	mu.Unlock()
 	to, err := s.usage(ctx)
 	pause(ctx, lateMax)
+	mu.Lock()
+	isClosing = true
+	mu.Unlock()
 	for _, c := range clients {
 		c.close()
 	}
 	readers.Wait()
-	for _, n := range received {
-		r.missed += float64(slices.Max(received) - n)
+	if row == "a" { // all streams have the same window
+		for i, n := range received {
+			for rendered, items := range frames {
+				if !rendered.After(newest[i]) {
+					r.missed += float64(items)
+				}
+			}
+			r.missed -= float64(n)
+		}
 	}
 	r.memory, r.cores = float64(to.RSS-before.RSS), (to.CPUSeconds-from.CPUSeconds)/o.length.Seconds()
 	r.heap, r.stacks = float64(to.Heap-before.Heap), float64(to.Stacks-before.Stacks)
@@ -323,7 +344,8 @@ func run(ctx context.Context, o options, kind, row, query string, signedIn bool)
 	return r, err
 }
 
-// lateMax is how late a change may come and does not count as missed.
+// lateMax is how long the readers go on after the measurement. A change that comes later
+// is late, and not missed.
 const lateMax = 2 * time.Second
 
 // pause waits, or until ctx ends.
