@@ -61,7 +61,7 @@ func genPollTimes(t *rapid.T, until time.Time) []time.Time {
 
 // observeAll polls a timeline with faults: false idle answers, unreadable answers,
 // answers without progress, and repeated answers. There is one false idle answer
-// between two true answers, because no rule could recognise two.
+// between two true answers. TestStep_FalseIdleAnswersSplitNoPlay draws more.
 func observeAll(t *rapid.T, tr timeline, polls []time.Time) []songspy.Observation {
 	var out []songspy.Observation
 	falseIdle := false
@@ -356,3 +356,61 @@ func checkStep(t *rapid.T) {
 func TestStep_InvariantsForAnyInput(t *testing.T) { rapid.Check(t, checkStep) }
 
 func FuzzStep(f *testing.F) { f.Fuzz(rapid.MakeFuzz(checkStep)) }
+
+// TestStep_FalseIdleAnswersSplitNoPlay draws answers that nothing plays while an item
+// plays, one or more in a row, for less time than it takes to believe them.
+func TestStep_FalseIdleAnswersSplitNoPlay(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		item := rapid.SampledFrom([]songspy.Track{songA, localFile, local, podcast, audiobook}).Draw(t, "item")
+		played := 30 * time.Minute
+		if item.DurationMS > 0 {
+			played = min(played, item.Duration())
+		}
+		end := base.Add(played)
+		tr := timeline{
+			{Track: item, Start: base, End: end, HidesProgress: rapid.Bool().Draw(t, "hides progress")},
+			{Track: songB, Start: end, End: end.Add(songB.Duration())},
+		}
+		falseFrom := base.Add(seconds(t, 0, int(played.Seconds())))
+		falseUntil := falseFrom.Add(seconds(t, 1, int(idleConfirmAfter.Seconds())))
+		plan := rapid.SampledFrom([]func(songspy.NowPlaying, songspy.ObservationKind, time.Time, time.Duration, time.Duration) Poll{NextPoll, NextPollWithProof}).Draw(t, "plan")
+		watched := rapid.Bool().Draw(t, "somebody watches") // more polls than planned
+		var n songspy.NowPlaying
+		var seen []songspy.Observation
+		var plays []songspy.Play
+		var first, last time.Time // polls that showed the item
+		for now := base.Add(-time.Minute); now.Before(tr[1].End); {
+			o := tr.Poll(now)
+			switch {
+			case !now.Before(falseFrom) && now.Before(falseUntil):
+				o = songspy.Observation{Kind: songspy.ObservedIdle, At: now}
+			case o.Track.URI == item.URI && first.IsZero():
+				first, last = now, now
+			case o.Track.URI == item.URI:
+				last = now
+			}
+			out := Step(n, o)
+			n, seen, plays = out.State, append(seen, o), append(plays, out.Plays...)
+			next := plan(n, o.Kind, now, 0, 3*time.Minute).At
+			if watched {
+				next = instant.Earlier(next, now.Add(seconds(t, 1, 180)))
+			}
+			now = next
+		}
+		// The last poll may have fallen into the false answers: the play is open then.
+		for i := range 2 {
+			o := songspy.Observation{Kind: songspy.ObservedIdle, At: tr[1].End.Add(time.Duration(i+1) * idleConfirmAfter)}
+			out := Step(n, o)
+			n, seen, plays = out.State, append(seen, o), append(plays, out.Plays...)
+		}
+		count := 0
+		for _, p := range plays {
+			if p.TrackURI == item.URI {
+				count++
+			}
+		}
+		if count > 1 || count == 0 && last.Sub(first) >= songspy.HistoryPlayMin {
+			t.Fatalf("%s was played once and counts %d times\n%s", item.URI, count, describe(tr, seen, plays))
+		}
+	})
+}

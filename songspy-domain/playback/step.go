@@ -25,9 +25,9 @@ const (
 	// fadeMax is how much earlier than predicted a song ends that fades into the next.
 	fadeMax = 12*time.Second + 500*time.Millisecond
 	// idleConfirmAfter: answers that nothing plays, before the predicted end of
-	// a play, are believed only after this time, because Spotify sometimes
-	// gives them wrongly. It is longer than the time between two polls that
-	// check such an answer.
+	// a play or if its end is unknown, are believed only after this time,
+	// because Spotify sometimes gives them wrongly. It is longer than the time
+	// between two polls that check such an answer.
 	idleConfirmAfter = 45 * time.Second
 	// unpolledMax is how long a player may go without a poll and still count as
 	// having played on. After a longer time, such as an outage, the progress
@@ -249,7 +249,8 @@ func (s *step) observeIdle() {
 		n.IdleSince = &since
 		return
 	}
-	if n.State == songspy.PlayerPlaying && n.EndsAt != nil && s.at.Before(*n.EndsAt) && s.at.Sub(*n.IdleSince) < idleConfirmAfter {
+	mayPlayOn := n.State == songspy.PlayerPlaying && (n.EndsAt == nil || s.at.Before(*n.EndsAt))
+	if mayPlayOn && s.at.Sub(*n.IdleSince) < idleConfirmAfter {
 		return // two false answers occur as well; ending the play here would count it twice
 	}
 	s.endPlay(s.endNoLaterThan(s.at), false)

@@ -286,6 +286,10 @@ func TestStep_ClaimsOnlyProvenTime(t *testing.T) {
 			[]songspy.Observation{idle, playing(episode, 600, 1.5), playing(episode, 631, 32.5), idleAt(212.5), idleAt(242.5), playing(episode, 841, 242.5+30), playing(songA, 1, 400)},
 			[]expectedPlay{{episode.URI, -100, 399, 241, true}},
 		},
+		"an episode without progress that two polls in a row miss is one play": {
+			[]songspy.Observation{idle, hiddenProgress(episode, 10), hiddenProgress(episode, 190), idleAt(370), idleAt(400), hiddenProgress(episode, 430), playing(songA, 1, 600)},
+			[]expectedPlay{{episode.URI, 10, 599, 420, true}},
+		},
 		"an episode rewound during a pause is the same play": {
 			[]songspy.Observation{idle, playing(episode, 30, 30), paused(episode, 180, 200), playing(episode, 150, 220), playing(songA, 1, 300)},
 			[]expectedPlay{{episode.URI, 0, 299, 180, true}},

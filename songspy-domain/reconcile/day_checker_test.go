@@ -19,7 +19,7 @@ import (
 const (
 	// crossfadeMax is how much earlier or later than predicted a track may end.
 	crossfadeMax = 15 * time.Second
-	// idleConfirmAfter is how long idle answers before the predicted end are doubted.
+	// idleConfirmAfter is how long idle answers are doubted before the predicted end, or if that is unknown.
 	idleConfirmAfter = 45 * time.Second
 )
 
@@ -133,7 +133,7 @@ func (w *dayChecker) step(now time.Time) time.Time {
 // doubtsIdle reports whether another idle answer would still be doubted.
 func (w *dayChecker) doubtsIdle(now time.Time) bool {
 	n := w.playing
-	return n.IdleSince != nil && now.Sub(*n.IdleSince) < idleConfirmAfter && n.State == songspy.PlayerPlaying && n.EndsAt != nil && now.Before(*n.EndsAt)
+	return n.IdleSince != nil && now.Sub(*n.IdleSince) < idleConfirmAfter && n.State == songspy.PlayerPlaying && (n.EndsAt == nil || now.Before(*n.EndsAt))
 }
 
 // deletePlay deletes a stored play, as its user may.
