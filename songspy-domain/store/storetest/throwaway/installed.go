@@ -58,17 +58,17 @@ func newestPath(paths []string) string {
 	return slices.MaxFunc(paths, func(a, b string) int { return version(a) - version(b) })
 }
 
-// startInstalled starts the server of bin on a Unix socket in a temporary directory: no
+// startInstalled starts the server of bin on a Unix socket in a directory of its own: no
 // port can collide, and no other user can reach it. Postgres refuses to run as root, so
 // as root it runs as an unprivileged user.
 func startInstalled(ctx context.Context, bin string) (server, error) {
-	dir, err := os.MkdirTemp("", "songspy-pg-")
+	dir, release, err := claimDir()
 	if err != nil {
 		return server{}, err
 	}
 	as, err := unprivilegedUser(dir)
 	if err != nil {
-		return server{}, errors.Join(err, os.RemoveAll(dir))
+		return server{}, errors.Join(err, release())
 	}
 	data := filepath.Join(dir, "data")
 	var log bytes.Buffer
@@ -81,7 +81,7 @@ func startInstalled(ctx context.Context, bin string) (server, error) {
 		return cmd
 	}
 	fail := func(err error) (server, error) {
-		return server{}, errors.Join(fmt.Errorf("%s: %w\n%s", bin, err, log.Bytes()), os.RemoveAll(dir))
+		return server{}, errors.Join(fmt.Errorf("%s: %w\n%s", bin, err, log.Bytes()), release())
 	}
 	if err := process(ctx, "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync").Run(); err != nil {
 		return fail(err)
@@ -108,7 +108,7 @@ func startInstalled(ctx context.Context, bin string) (server, error) {
 	stop := func() error {
 		err := postgres.Process.Signal(syscall.SIGINT) // fast: ends sessions instead of waiting for them
 		<-ended
-		return errors.Join(err, os.RemoveAll(dir))
+		return errors.Join(err, release())
 	}
 	pooler, err := startPgbouncer(ctx, "host="+dir+" port=5432", dir, as)
 	if err != nil {

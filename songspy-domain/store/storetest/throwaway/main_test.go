@@ -2,6 +2,8 @@ package main
 
 import (
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -26,5 +28,35 @@ func TestNewestPath_ComparesVersionsAsNumbers(t *testing.T) {
 	got := newestPath([]string{"/usr/lib/postgresql/9/bin/initdb", "/usr/lib/postgresql/17/bin/initdb", "/usr/lib/postgresql/15/bin/initdb"})
 	if !strings.Contains(got, "/17/") {
 		t.Errorf("newest = %s, want the one of 17", got)
+	}
+}
+
+func TestClaimDir_GivesAProcessThatRunsAloneTheSameDirectory(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	first, release, err := claimDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, releaseSecond, err := claimDir()
+	if err != nil || second == first {
+		t.Errorf("while the first is in use: %s, %v, want another than %s", second, err, first)
+	}
+	if err := os.WriteFile(filepath.Join(first, "left"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	again, releaseAgain, err := claimDir()
+	if err != nil || again != first {
+		t.Errorf("after it: %s, %v, want %s", again, err, first)
+	}
+	if left, _ := os.ReadDir(again); len(left) > 0 {
+		t.Errorf("the directory holds %d files of before", len(left))
+	}
+	for _, release := range []func() error{releaseSecond, releaseAgain} {
+		if err := release(); err != nil {
+			t.Error(err)
+		}
 	}
 }

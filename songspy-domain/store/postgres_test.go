@@ -6,8 +6,6 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
-func TestSQLite_Conformance(t *testing.T) { runConformanceSuite(t, storetest.SQLite) }
-
 // TestPostgres_Conformance runs only the topics in which several processes write at
 // once if -short is given: the race detector has little to find in the others that
 // SQLite does not show.
@@ -18,10 +16,4 @@ func TestPostgres_Conformance(t *testing.T) {
 		return
 	}
 	runConformanceSuite(t, storetest.Postgres)
-}
-
-func runConformanceSuite(t *testing.T, engine string, topics ...string) {
-	t.Helper()
-	t.Parallel()
-	storetest.Run(t, engine, topics...)
 }

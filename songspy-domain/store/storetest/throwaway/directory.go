@@ -1,0 +1,45 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// claimDir creates the directory of a server: the first of the user's numbered
+// directories that no running throwaway has. So a server that runs alone always has the
+// same URL, and Go's test cache, which compares the URL, stays valid. release deletes
+// the directory.
+func claimDir() (dir string, release func() error, err error) {
+	const most = 100
+	var errs []error
+	for n := range most {
+		dir = filepath.Join(os.TempDir(), fmt.Sprintf("songspy-pg-%d-%d", os.Geteuid(), n))
+		release, err := claim(dir)
+		if err == nil {
+			return dir, release, nil
+		}
+		errs = append(errs, err)
+	}
+	return "", nil, errors.Join(errs...)
+}
+
+// claim creates dir, and fails if another process has it. It deletes files that an
+// earlier process left there.
+func claim(dir string) (release func() error, err error) {
+	lock, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a descriptor is a small number
+		return nil, errors.Join(fmt.Errorf("%s: %w", lock.Name(), err), lock.Close())
+	}
+	if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o700)); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	// The lock's file stays: if it were deleted, two processes could hold a lock of the
+	// same name.
+	return func() error { return errors.Join(os.RemoveAll(dir), lock.Close()) }, nil
+}
