@@ -7,7 +7,8 @@
 // has retired. Ordinary English such as "look" or "door" is refused in names
 // only, or in prose where it stands for a concept of this project. A doc comment
 // begins with the name that it documents, a function that Markdown names with its
-// file exists there, and a log key is a constant of package logkey if it has one.
+// file exists there, the glossary lists each term once and in order, and a log key is
+// a constant of package logkey if it has one.
 //
 //	plainwords [-all] [directory]
 //
@@ -118,6 +119,9 @@ func checkTree(top string, rules *ruleSet, all bool) (findings []finding, senten
 		}
 		if filepath.Ext(name) == ".md" {
 			findings = append(findings, missingFunctions(top, name, content)...)
+		}
+		if name == glossaryFile {
+			findings = append(findings, misplacedTerms(name, content)...)
 		}
 		texts, err := extract(name, content)
 		if err != nil {

@@ -206,3 +206,19 @@ func TestALogKeyWithAConstantIsNoLiteral(t *testing.T) {
 		}
 	}
 }
+
+func TestTheGlossaryListsEachTermOnceAndInOrder(t *testing.T) {
+	const head = "# Glossary\n\n| term | meaning |\n|---|---|\n"
+	for table, wrong := range map[string]string{
+		head + "| app | A |\n| JWT | B |\n| leader | C |\n":                               "",
+		head + "| delay queue | A |\n| coverage | B |\n| delay queues | C |\n":            "coverage",
+		head + "| quota | A |\n| quota | B |\n":                                           "quota",
+		head + "| coverage | A |\n| delay queue | B |\n| edge | C |\n| Delay queue | D |": "delay queue",
+		head + "| quota | A |\n\n| former | present |\n|---|---|\n| door | B |\n":         "", // another table
+	} {
+		found := misplacedTerms(glossaryFile, []byte(table))
+		if wrong == "" && len(found) > 0 || wrong != "" && (len(found) != 1 || found[0].found != wrong) {
+			t.Errorf("%s: found %v, want %q", table, found, wrong)
+		}
+	}
+}
