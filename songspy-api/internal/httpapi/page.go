@@ -133,7 +133,7 @@ func (s *server) firstListening(ctx context.Context) (*web.Listening, error) {
 		}
 	}
 	s.reads(ctx, "front", slices.Concat(window, following)...)
-	return firstListening(window, following), nil
+	return frontPage(window, following), nil
 }
 
 func (s *server) writePage(c *gin.Context, view web.View) {

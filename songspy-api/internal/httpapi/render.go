@@ -108,9 +108,9 @@ func RenderLive(seen visibility.Seen[songspy.BoardEntry]) []byte {
 	return text
 }
 
-// firstListening returns the front page: people that the viewer follows are in Following
-// only. The hero is the user whose track began last.
-func firstListening(window, following []visibility.Seen[songspy.BoardEntry]) *web.Listening {
+// frontPage returns the users on the front page. Users that the viewer follows are in
+// Following only. The hero is the user whose track began last.
+func frontPage(window, following []visibility.Seen[songspy.BoardEntry]) *web.Listening {
 	first := &web.Listening{Window: []any{}, Following: []any{}}
 	var hero visibility.Seen[songspy.BoardEntry]
 	known := map[songspy.UserID]bool{}
