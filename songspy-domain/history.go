@@ -64,8 +64,8 @@ const (
 )
 
 // ListsPartialPlays reports whether history lists partial plays. known is false
-// until enough partial plays are counted. If only a few are listed and many are
-// not, the answer is no: the listed ones were probably whole plays in which the
+// until enough partial plays are counted. The answer is yes only if at least three
+// times as many are listed as not: the listed ones may be whole plays in which the
 // user sought forward.
 func (h PartialPlayCounts) ListsPartialPlays() (partial, known bool) {
 	return h.Listed > 0 && h.Listed >= 3*h.Unlisted, h.Listed+h.Unlisted >= partialPlaysMin

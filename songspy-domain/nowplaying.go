@@ -34,8 +34,8 @@ type NowPlaying struct {
 	// ProgressMS is the position in the track at SeenAt; -1 if Spotify did not
 	// report it.
 	ProgressMS int64
-	// ListenedMS is how long, up to SeenAt, polls prove that the open play was
-	// played.
+	// ListenedMS is how long polls have proved the open play to have played, up to
+	// SeenAt. See Play.ListenedMS.
 	ListenedMS int64
 	// PausedMS is how long, up to SeenAt, the open play was paused in all.
 	PausedMS int64
@@ -53,8 +53,9 @@ type NowPlaying struct {
 	// skip. For a paused play it is the start of the pause. It is nil if
 	// unknown.
 	EndsAt *time.Time
-	// Provisional says that StartedAt is only an estimate, and that no earlier
-	// observation shows how early the play can have begun.
+	// Provisional says that StartedAt is only an estimate: polls do not show when
+	// the play began. For example, the first poll that showed it had no progress, or
+	// showed it paused or after a seek. OtherSeenAt may still bound it.
 	Provisional bool
 	// Skips counts how many tracks in a row the user skipped before the open
 	// play. More skips are likely then, so the user is polled earlier.

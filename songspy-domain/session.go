@@ -11,9 +11,10 @@ const (
 	SessionCookie SessionKind = "cookie" // the browser keeps the secret in a cookie
 )
 
-// Session is the lifetime of one refresh token. A sign-in starts a family. Each
-// refresh adds a session to the family. If a token is used a second time, too
-// late, the whole family is revoked.
+// Session is one part of a sign-in: the lifetime of one refresh token. A sign-in
+// starts a family of sessions, and each refresh adds one to it. If a token is used
+// a second time, too late, the whole family is revoked. A browser has no refresh
+// token, and one session for the whole sign-in.
 type Session struct {
 	ID     int64 `gorm:"primaryKey"`
 	UserID UserID

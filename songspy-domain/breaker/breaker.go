@@ -376,14 +376,14 @@ func backoff(first, most time.Duration, step int) time.Duration {
 // Cause says why a call is blocked. It is also the value of a metric's label.
 type Cause string
 
-// The causes. The first four are reasons why a circuit breaker is open. The
-// others block a single call although it is not.
+// The causes. The first four open a circuit breaker, and are stored in
+// Breaker.Cause. The others only say why a call was blocked.
 const (
 	CauseRateLimited     Cause = "rate_limited"     // 429
 	CauseQuota           Cause = "quota_exceeded"   // 429 with QUOTA_EXCEEDED: the daily quota of the developer account
 	CausePremiumRequired Cause = "premium_required" // 403: the app's owner has no Premium subscription
 	CauseForbidden       Cause = "forbidden"        // 403 with an unknown body, to several users
-	CauseProbing         Cause = "probing"          // the probe is under way
+	CauseProbing         Cause = "probing"          // half open: the probe is under way, or is left to a more urgent call
 	CauseRampUp          Cause = "ramp_up"          // closed again recently: the rate limiter is active
 	CauseDailyCalls      Cause = "daily_calls"      // all calls that the quota or the operator allows in 24 hours have been made
 )

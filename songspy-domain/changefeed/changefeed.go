@@ -60,8 +60,8 @@ type Follower struct {
 	// same changes.
 	Apply func(ctx context.Context, changes []songspy.Change) error
 	// CaughtUp is called when every change that was committed before the given time is
-	// applied. number is the last of them. It is called at least about once a second
-	// while the feed can be read.
+	// applied. number is that of the last applied change. While the feed can be read,
+	// CaughtUp is called about once a second or more often.
 	CaughtUp func(number int64, at time.Time)
 	// Timeout limits one wait for changes together with reading and applying them. Zero:
 	// no limit.

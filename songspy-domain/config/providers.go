@@ -67,7 +67,7 @@ func (s Spotify) Validate() error {
 		apps,
 		AtLeast("SONGSPY_SPOTIFY_SEATS", s.Seats, 0),
 		checkEndpoints(s.endpoints()),
-		checkRedirect("SONGSPY_SPOTIFY_REDIRECT_URL", s.RedirectURL),
+		checkSpotifyRedirect("SONGSPY_SPOTIFY_REDIRECT_URL", s.RedirectURL),
 		AtLeast("SONGSPY_SPOTIFY_DAILY_CALLS", s.DailyCalls, 0),
 	)
 }
@@ -138,9 +138,9 @@ func checkEndpoints(endpoints []endpoint) error {
 	return errors.Join(errs...)
 }
 
-// checkRedirect enforces the rule of both providers for redirect URLs: https,
-// or http on a literal loopback address.
-func checkRedirect(name, raw string) error {
+// checkSpotifyRedirect enforces Spotify's rule for redirect URLs: https, or http on a
+// literal loopback address. An empty URL passes.
+func checkSpotifyRedirect(name, raw string) error {
 	if raw == "" {
 		return nil
 	}

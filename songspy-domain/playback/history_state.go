@@ -31,8 +31,8 @@ const (
 	recentFetch = 45 * time.Minute
 	// HistoryFetchInterval is the longest time between two fetches. History
 	// holds only fifty plays, and more may be played in that time. But polls
-	// see most listening sessions, and then cause a fetch earlier. Only plays of
-	// an offline phone are never polled.
+	// see most listening sessions, and then cause a fetch earlier. Only the plays
+	// of a phone without network are never seen by polls.
 	HistoryFetchInterval = 8 * time.Hour
 	// nearlyFullHistory is the number of plays since the last fetch at which
 	// history is fetched again, before Spotify drops the oldest of them.
@@ -113,9 +113,9 @@ func isSamePlay(before, after songspy.NowPlaying) bool {
 	return before.IsOpen() && after.IsOpen() && before.TrackURI == after.TrackURI && !after.StartedAt.After(before.SeenAt)
 }
 
-// isFullyCovered reports whether the previous play is known to have ended so
-// close to began, the start of the next one, that no play that history lists fits
-// in between.
+// isFullyCovered reports whether no play that history lists can lie between two
+// plays: the first is known to have ended just before began, the start of the
+// second.
 func isFullyCovered(before songspy.NowPlaying, out StepResult, began time.Time) bool {
 	if before.State == songspy.PlayerPlaying && before.EndsAt != nil && began.Sub(*before.EndsAt).Abs() <= gaplessMax {
 		return true

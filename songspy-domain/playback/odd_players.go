@@ -171,8 +171,9 @@ func reportsZeroProgress(n songspy.NowPlaying, obs songspy.Observation) bool {
 		(n.State == songspy.PlayerPlaying || n.Stalled) && obs.At.Sub(n.OpenedAt) >= zeroProgressMin
 }
 
-// alwaysZero reports whether the player always reports progress 0. If the
-// progress of the open play is still known, it only stopped reporting it.
+// alwaysZero reports whether the player always reports progress 0. It returns
+// false while the progress of the open play is known: then the player has only
+// stopped reporting progress.
 func alwaysZero(n songspy.NowPlaying) bool { return n.HidesProgress && n.ProgressMS < 0 }
 
 // hideZeroProgress treats the progress of a device that always reports 0 as

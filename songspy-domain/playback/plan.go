@@ -18,7 +18,7 @@ const (
 	PollMidTrack      PollReason = "mid_track"     // a long track may be skipped
 	PollSkipping      PollReason = "skipping"      // skips come in runs
 	PollIdleCheck     PollReason = "idle_check"    // a single idle answer may be false
-	PollQuota         PollReason = "quota"         // the quota allows no poll per interval
+	PollQuota         PollReason = "quota"         // the quota does not allow a poll in each interval
 	PollProof         PollReason = "proof"         // history will not list the track
 	PollAdvertisement PollReason = "advertisement" // music follows soon
 	PollDoubtful      PollReason = "doubtful"      // the answer showed an impossible progress
@@ -169,8 +169,8 @@ const (
 	// midTrackAfter: the poll in the middle of a long track is made after this
 	// part of its remaining time.
 	midTrackAfter = 0.45
-	// midTrackProofMax limits how much later the poll that proves a play may be
-	// made so that no other poll is needed before the end of the track.
+	// midTrackProofMax: the poll that proves a play may be made up to this much
+	// later, if then no other poll is needed before the end of the track.
 	midTrackProofMax = 20 * time.Second
 )
 

@@ -13,10 +13,11 @@ import (
 // changeWaitMax limits how long WaitForChange waits.
 const changeWaitMax = 750 * time.Millisecond
 
-// publishChanges adds one numbered change for each user to the change feed,
-// which tells other processes to read the user again. It must be the last
-// statement of a transaction: it locks the counter until the commit, so that
-// numbers become visible in ascending order.
+// publishChanges adds one numbered change for each user to the change feed. Other
+// processes then read these users again. It locks the row of feed, which counts the
+// changes, until the commit, so that numbers become visible in ascending order. Call
+// it after the transaction has locked all its other rows, except those of
+// spotify_seats: see lockFeed.
 func (s *Store) publishChanges(tx *gorm.DB, kind songspy.ChangeKind, ids ...songspy.UserID) error {
 	if len(ids) == 0 {
 		return nil

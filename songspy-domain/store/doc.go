@@ -9,9 +9,9 @@
 // Every transaction takes its locks in one order, so that no two transactions deadlock:
 // users by id, invites, spotify_links, tracks by URI, now_playing by user, plays,
 // history_items, user_tracks, gaps, local tracks that are deleted (by URI), breakers,
-// notifications, watches by viewer, and last the row of feed that numbers changes. Only spotify_seats
-// comes after it; the row of feed serializes all decisions about seats. A deletion may
-// lock tracks this late because it locks no user afterwards, and every other
+// notifications, watches by viewer, and last the row of feed that numbers changes. Only
+// spotify_seats comes after it; the row of feed serializes all decisions about seats. A
+// deletion may lock tracks this late because it locks no user afterwards, and every other
 // transaction locks all its users before its tracks.
 //
 // Deleted data leaves no trace in the database files: see docs/erasure.md. A

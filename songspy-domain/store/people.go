@@ -254,8 +254,8 @@ func (s *Store) Blocks(ctx context.Context, id songspy.UserID, after songspy.Blo
 	return blocks, translate(err)
 }
 
-// SaveShareLink stores the SHA-256 hash of the secret of the user's share link, which
-// revokes the one before, and publishes a change.
+// SaveShareLink replaces the user's share link and publishes a change. hash is the SHA-256
+// of the link's secret. The previous link is no longer valid.
 //
 // It returns CodeNotFound if there is no such user.
 func (s *Store) SaveShareLink(ctx context.Context, id songspy.UserID, hash []byte) (l songspy.ShareLink, err error) {

@@ -37,9 +37,9 @@ const (
 	pooledPollInterval = 200 * time.Millisecond
 )
 
-// pinnedSettings are the settings of every session. They override those of the
-// role, the database and the URL. They are the settings that pgbouncer keeps
-// for each client.
+// pinnedSettings are set on every connection and override what the role, the
+// database or the URL sets: in the simple protocol, values come as text in these
+// formats. pgbouncer keeps these settings for each client.
 var pinnedSettings = map[string]string{
 	"client_encoding": "UTF8", "datestyle": "ISO, MDY", "standard_conforming_strings": "on", "timezone": "UTC",
 }
@@ -73,8 +73,6 @@ func openPostgres(o Options) (engine, error) {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "songspy"
 	}
-	// In the simple protocol values come as text, in the formats that the role or the
-	// database sets. A pooler keeps these settings for each client.
 	for name := range config.RuntimeParams {
 		if _, pinned := pinnedSettings[strings.ToLower(name)]; pinned {
 			delete(config.RuntimeParams, name)
@@ -109,9 +107,9 @@ func (e *postgresEngine) versionTableQuery() string {
 	return "SELECT 1 WHERE to_regclass('goose_db_version') IS NOT NULL"
 }
 
-// lockMigrations opens a transaction that holds the advisory lock. A transaction keeps
-// its server connection even through a pooler that shares connections; a session's lock
-// would stay behind on a connection without an owner.
+// lockMigrations opens a transaction that holds the advisory lock. A pooler may give each
+// transaction another server connection. So a lock that a connection holds longer than its
+// transaction could stay locked without an owner.
 func (e *postgresEngine) lockMigrations(ctx context.Context, wait time.Duration, log *slog.Logger) (func() error, error) {
 	conn, err := pgx.ConnectConfig(ctx, e.config.Copy())
 	if err != nil {

@@ -25,7 +25,7 @@ const Lifetime = 10 * time.Minute
 type Store interface {
 	CreateAuthorizationAttempt(ctx context.Context, a songspy.AuthorizationAttempt) error
 	// TakeAuthorizationAttempt deletes the attempt and returns it: of two calls, only
-	// one gets it. It returns not_found if there is none, or if it has expired.
+	// one gets it. It returns CodeNotFound if there is none, or if it has expired.
 	TakeAuthorizationAttempt(ctx context.Context, stateHash []byte, at time.Time) (songspy.AuthorizationAttempt, error)
 }
 

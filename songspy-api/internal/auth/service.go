@@ -45,7 +45,7 @@ type Users interface {
 	// user. It returns songspy.ErrInviteInvalid for an invite that does
 	// not admit the user.
 	SignInOnTerms(ctx context.Context, profile songspy.GoogleProfile, audience songspy.Audience, terms songspy.SignUpTerms) (user songspy.User, linked bool, err error)
-	// User returns not_found if there is no such user.
+	// User returns CodeNotFound if there is no such user.
 	User(ctx context.Context, id songspy.UserID) (songspy.User, error)
 }
 
@@ -59,12 +59,12 @@ type Addresses interface {
 type Sessions interface {
 	// CreateSession assigns an id, and a family if the session has none.
 	CreateSession(ctx context.Context, s songspy.Session) (songspy.Session, error)
-	// Session returns not_found also if the user no longer exists.
+	// Session returns CodeNotFound also if the user no longer exists.
 	Session(ctx context.Context, id int64) (songspy.Session, error)
 	// SessionBySecret returns the session of a refresh token or a cookie by its hash.
 	SessionBySecret(ctx context.Context, hash []byte) (songspy.Session, error)
-	// RotateSession returns conflict if the session was rotated or revoked already,
-	// and not_found if it no longer exists.
+	// RotateSession returns CodeConflict if the session was rotated or revoked already,
+	// and CodeNotFound if it no longer exists.
 	RotateSession(ctx context.Context, id int64, successor songspy.Session) (songspy.Session, error)
 	// RevokeFamily records in the audit log who ended the session.
 	RevokeFamily(ctx context.Context, family int64, by songspy.AuditActor) error
@@ -73,7 +73,7 @@ type Sessions interface {
 	// TouchSession stores when the session was last used.
 	TouchSession(ctx context.Context, id int64, at time.Time) error
 	// RevokeSessions revokes the user's sessions of the family, or all if family is
-	// 0. It returns not_found if there is none to revoke.
+	// 0. It returns CodeNotFound if there is none to revoke.
 	RevokeSessions(ctx context.Context, user songspy.UserID, family int64) error
 }
 

@@ -75,7 +75,7 @@ type Answer struct {
 	validUntil time.Time // until when the answer is valid; zero: until a change
 }
 
-// Current returns the current board. It returns unavailable until the feed has
+// Current returns the current board. It returns CodeUnavailable until the feed has
 // been read, and while the feed cannot be read.
 func (b *Board) Current() (*Answer, error) {
 	now := b.opts.Now()

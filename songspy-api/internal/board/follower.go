@@ -101,8 +101,9 @@ func (b *Board) refetch(ctx context.Context, changes []songspy.Change) error {
 	return nil
 }
 
-// caughtUp records that the board reflects the change with the number, and all that
-// were made before at. Every pruneInterval it removes entries whose song is over.
+// caughtUp records the number of the last change on the board, and the time before
+// which every change is on it. Every pruneInterval it also removes entries whose song
+// is over.
 func (b *Board) caughtUp(number int64, at time.Time) {
 	b.lastChange.Store(number)
 	b.readAt.Store(at.UnixNano())

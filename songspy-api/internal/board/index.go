@@ -330,8 +330,8 @@ type entry struct {
 	rule      songspy.SharingRule
 	startedAt instant
 	endsAt    instant // 0 if unknown
-	// observedAt, seenAt and pausedAt are those of songspy.NowPlaying.
-	observedAt, seenAt, pausedAt instant
+	// observedAt, seenAt and pausedSince are those of songspy.NowPlaying.
+	observedAt, seenAt, pausedSince instant
 	// expiresAt is when the entry becomes invalid, unless a change comes first. For a
 	// song without a known end, each poll that still sees it is such a change.
 	expiresAt instant
@@ -353,7 +353,7 @@ func newEntry(p songspy.BoardEntry) (*entry, bool) {
 	return &entry{
 		user: p.User.ID, publicID: p.User.PublicID, name: p.User.PublicName(), picture: p.User.PublicPicture(), track: &p.Track, rule: p.Rule,
 		startedAt: instantOf(p.Playing.StartedAt), endsAt: instantOrNone(p.Playing.EndsAt),
-		observedAt: instantOf(p.Playing.ObservedAt), seenAt: instantOf(p.Playing.SeenAt), pausedAt: instantOrNone(p.Playing.PausedSince),
+		observedAt: instantOf(p.Playing.ObservedAt), seenAt: instantOf(p.Playing.SeenAt), pausedSince: instantOrNone(p.Playing.PausedSince),
 		expiresAt: instantOf(p.Playing.ShownUntil()), isPaused: p.Playing.State == songspy.PlayerPaused, seed: hourSeed(&p),
 	}, true
 }
@@ -374,7 +374,7 @@ func (e *entry) playing() songspy.NowPlaying {
 	return songspy.NowPlaying{
 		UserID: e.user, State: e.state(), TrackID: e.track.ID, TrackURI: e.track.URI, DurationMS: e.track.DurationMS,
 		StartedAt: e.startedAt.time(), EndsAt: e.endsAt.timeOrNil(),
-		ObservedAt: e.observedAt.time(), SeenAt: e.seenAt.time(), PausedSince: e.pausedAt.timeOrNil(),
+		ObservedAt: e.observedAt.time(), SeenAt: e.seenAt.time(), PausedSince: e.pausedSince.timeOrNil(),
 	}
 }
 

@@ -91,7 +91,8 @@ func double(bound uint64) uint64 {
 	return 2 * bound
 }
 
-// limitRanks ranks all entries again if too few or too many are left.
+// limitRanks ranks all entries again if ranked has become too short to fill a view or,
+// for a window, too long.
 func (s *sharedTopic) limitRanks(x *index) {
 	if len(s.ranked) < s.target/2 && s.below != math.MaxUint64 || len(s.ranked) > s.most && s.key.kind == TopicWindow {
 		s.rank(x)

@@ -32,7 +32,7 @@ func newStreams() streams {
 	}
 }
 
-// register adds a stream. It returns too_many above the limits, and unavailable while
+// register adds a stream. It returns CodeTooMany above the limits, and CodeUnavailable while
 // the service stops.
 func (h *streams) register(b *Board, s *Stream) error {
 	b.mu.Lock()

@@ -15,7 +15,7 @@ import (
 type Store interface {
 	CreateEmbedToken(ctx context.Context, t songspy.EmbedToken) (songspy.EmbedToken, error)
 	EmbedTokens(ctx context.Context, id songspy.UserID) ([]songspy.EmbedToken, error)
-	// EmbedTokenOwner returns not_found if no token of the purpose has the SHA-256 hash.
+	// EmbedTokenOwner returns CodeNotFound if no token of the purpose has the SHA-256 hash.
 	EmbedTokenOwner(ctx context.Context, purpose songspy.EmbedPurpose, hash []byte) (songspy.UserID, error)
 	DeleteEmbedToken(ctx context.Context, id songspy.UserID, token songspy.PublicID) error
 }
@@ -41,7 +41,7 @@ func (s *Service) List(ctx context.Context, self visibility.Self) ([]songspy.Emb
 	return s.store.EmbedTokens(ctx, self.ID())
 }
 
-// Revoke deletes a token of the caller. It returns not_found if there is none.
+// Revoke deletes a token of the caller. It returns CodeNotFound if there is none.
 func (s *Service) Revoke(ctx context.Context, self visibility.Self, id songspy.PublicID) error {
 	return s.store.DeleteEmbedToken(ctx, self.ID(), id)
 }

@@ -97,7 +97,7 @@ func (s *server) EditUser(ctx context.Context, r EditUserRequestObject) (EditUse
 	return EditUser200JSONResponse{Result: SUCCESS, Data: Edited{NickName: user.PublicName(), ShowProfileImage: user.ShowPicture}}, nil
 }
 
-// userGone turns not_found into SESSION_ENDED: the user was erased during the request.
+// userGone turns CodeNotFound into SESSION_ENDED: the user was erased during the request.
 func userGone(err error) error {
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
 		return &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "SESSION_ENDED"}

@@ -88,7 +88,8 @@ func (s *server) writeFault(c *gin.Context, err error) {
 		c.Abort() // part of an answer has been sent already
 		return
 	}
-	// The page would answer header fields that are too large with the same error.
+	// A request with header fields that are too large is not redirected: the page would get
+	// the same fields and redirect again.
 	if rule := s.opts.Contract.rule(c); rule != nil && rule.isNavigation && status != http.StatusRequestHeaderFieldsTooLarge {
 		c.Header("Location", "/?error="+string(fault.Code))
 		c.AbortWithStatus(http.StatusFound)

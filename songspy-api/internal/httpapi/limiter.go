@@ -29,7 +29,7 @@ func newLimiter[K comparable](perMinute int) *limiter[K] {
 	return &limiter[K]{perMinute: perMinute, current: map[K]*rate.Limiter{}}
 }
 
-// take counts one request of the key. Beyond the limit it returns too_many, with how
+// take counts one request of the key. Beyond the limit it returns CodeTooMany, with how
 // long to wait.
 func (l *limiter[K]) take(key K, now time.Time) error {
 	if l.perMinute == 0 {
@@ -60,8 +60,8 @@ func (l *limiter[K]) bucket(key K) *rate.Limiter {
 	return known
 }
 
-// networkFactor is how many times the limit of one subscriber applies to a whole IPv6
-// network. Some providers give a subscriber a /48, which holds 65,536 networks of /64.
+// networkFactor: the limit of an IPv6 network of /48 is so many times the limit of one
+// subscriber. Some providers give one subscriber a /48, which holds 65,536 networks of /64.
 const networkFactor = 8
 
 // addressLimiter counts IPv4 addresses, and IPv6 by /64 and by /48.
@@ -71,7 +71,7 @@ func newAddressLimiter(perMinute int) addressLimiter {
 	return addressLimiter{newLimiter[netip.Prefix](perMinute), newLimiter[netip.Prefix](networkFactor * perMinute)}
 }
 
-// take counts one request of the address. Beyond the limit it returns too_many.
+// take counts one request of the address. Beyond the limit it returns CodeTooMany.
 func (l addressLimiter) take(address string, now time.Time) error {
 	subscriber := board.SubscriberOf(address)
 	if err := l.subscribers.take(subscriber, now); err != nil || !subscriber.Addr().Is6() {

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// defaultListeningSize is how many listeners are on a page without a limit.
+	// defaultListeningSize is how many listeners a page has if the request sets no limit.
 	defaultListeningSize = board.ListSize
 	// trackListenersMax is how many listeners a track's page has at most.
 	trackListenersMax = 100

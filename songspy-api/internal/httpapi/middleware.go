@@ -62,7 +62,7 @@ func (s *server) observe(c *gin.Context) {
 			slog.Duration("took", took), slog.Int("bytes", max(c.Writer.Size(), 0)),
 		}
 		if s.opts.Log.Enabled(ctx, slog.LevelDebug) {
-			// If client is the address of a proxy, SONGSPY_TRUSTED_PROXIES lacks peer.
+			// If client is the address of a proxy, SONGSPY_TRUSTED_PROXIES must name peer too.
 			line = append(line, slog.String("client", c.ClientIP()), slog.String("peer", c.RemoteIP()))
 		}
 		s.opts.Log.LogAttrs(ctx, level, "request", line...)
@@ -233,7 +233,7 @@ func (s *server) authenticate(c *gin.Context) error {
 	return nil
 }
 
-// callerFrom returns the caller on routes that need a token, and the zero value for an
+// callerFrom returns the caller that authenticate has stored, and the zero value for an
 // anonymous request.
 func callerFrom(ctx context.Context) auth.Caller {
 	caller, _ := ctx.Value(callerKey{}).(auth.Caller)

@@ -39,7 +39,7 @@ type Users interface {
 
 // Links stores the Spotify links.
 type Links interface {
-	// Link returns not_found if the user has no link.
+	// Link returns CodeNotFound if the user has no link.
 	Link(ctx context.Context, id songspy.UserID) (songspy.Link, error)
 	// Unlink erases the link, and all data that came through it.
 	Unlink(ctx context.Context, id songspy.UserID) (songspy.Erasure, error)

@@ -67,7 +67,7 @@ func (s *server) UnlinkSpotify(ctx context.Context, _ UnlinkSpotifyRequestObject
 	return UnlinkSpotify200JSONResponse(erasedAnswer(erased)), nil
 }
 
-// asNotLinked turns not_found into SPOTIFY_NOT_LINKED.
+// asNotLinked turns CodeNotFound into SPOTIFY_NOT_LINKED.
 func asNotLinked(err error) error {
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
 		return &songspy.Error{Code: songspy.CodeNotFound, Reason: "SPOTIFY_NOT_LINKED"}

@@ -24,7 +24,7 @@ const linkTimeout = 25 * time.Second
 
 // Spotify is the client of one Spotify app.
 type Spotify interface {
-	// Ready returns unavailable while calls to Spotify are blocked.
+	// Ready returns CodeUnavailable while calls to Spotify are blocked.
 	Ready(ctx context.Context) error
 	AuthorizeURL(state, challenge, redirectURI string) string
 	Exchange(ctx context.Context, r songspy.AuthorizationCode) (songspy.Grant, error)
@@ -35,20 +35,20 @@ type Spotify interface {
 
 // Links stores the links.
 type Links interface {
-	// SaveLink returns conflict SPOTIFY_LINKED_ELSEWHERE if the account is linked to
-	// another user and Move is false, and conflict SPOTIFY_NO_SEAT if the app's last
-	// seat was taken meanwhile. It returns gone if the stored link does not have
-	// IfVersion.
+	// SaveLink returns CodeConflict and the reason SPOTIFY_LINKED_ELSEWHERE if the
+	// account is linked to another user and Move is false, and CodeConflict and the
+	// reason SPOTIFY_NO_SEAT if the app's last seat was taken meanwhile. It returns
+	// CodeGone if the stored link does not have IfVersion.
 	SaveLink(ctx context.Context, l songspy.NewLink) (songspy.Link, error)
 	// SavePendingGrant stores a grant without an account: the user is not registered
 	// with the app yet. It does not change a link whose
-	// account is known. It returns the link that is stored afterwards, and gone as
+	// account is known. It returns the link that is stored afterwards, and CodeGone as
 	// SaveLink does.
 	SavePendingGrant(ctx context.Context, l songspy.NewLink) (songspy.Link, error)
-	// Link returns not_found if the user has no link.
+	// Link returns CodeNotFound if the user has no link.
 	Link(ctx context.Context, user songspy.UserID) (songspy.Link, error)
 	// UpdateLink calls change with the stored link and stores the result. It returns
-	// not_found if there is no link.
+	// CodeNotFound if there is no link.
 	UpdateLink(ctx context.Context, user songspy.UserID, change func(*songspy.Link) error) (songspy.Link, error)
 }
 
@@ -115,7 +115,7 @@ type Authorization struct {
 // works only for this user. If the client also sends a state, it must be the one
 // that was returned with the verifier.
 func (s *Service) Authorization(ctx context.Context, user songspy.UserID, clientID, redirectURI string) (Authorization, error) {
-	redirectURI, err := s.checkRedirect(redirectURI)
+	redirectURI, err := s.checkRedirectURI(redirectURI)
 	if err != nil {
 		return Authorization{}, err
 	}
@@ -146,7 +146,7 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r songspy.Autho
 		return s.completePendingGrant(ctx, user, move)
 	}
 	var err error
-	if r.RedirectURI, err = s.checkRedirect(r.RedirectURI); err != nil {
+	if r.RedirectURI, err = s.checkRedirectURI(r.RedirectURI); err != nil {
 		return songspy.Link{}, err
 	}
 	return s.linkByCode(ctx, user, r, move)
@@ -181,9 +181,10 @@ func (s *Service) linkByCode(ctx context.Context, user songspy.UserID, r songspy
 	return s.saveLink(ctx, app, songspy.NewLink{UserID: user, App: app.ID, Seats: app.Seats, Grant: grant, Move: move, ConsentedAt: s.opts.Now()})
 }
 
-// saveLink reads the account of the grant and stores the link. If the user is not
-// registered with the app, it stores the grant as pending, so that the user need not
-// consent again. It stores nothing if the user has a link whose account is known.
+// saveLink reads the account of the grant and stores the link. If Spotify rejects the
+// user, because the user is not registered with the app or for an unknown reason, it
+// stores the grant as pending, so that the user need not consent again. Then a link
+// whose account is known stays as it is.
 func (s *Service) saveLink(ctx context.Context, app App, n songspy.NewLink) (songspy.Link, error) {
 	account, err := app.Spotify.Account(ctx, n.Grant.AccessToken)
 	switch songspy.DispositionOf(err) {
@@ -279,7 +280,7 @@ func (s *Service) markRevoked(ctx context.Context, link songspy.Link) error {
 	return err
 }
 
-// replaceGone returns missing if err is gone: the pending grant was removed or
+// replaceGone returns missing if err has CodeGone: the pending grant was removed or
 // changed during the calls to Spotify, so the link was not stored. Otherwise it returns
 // err.
 func replaceGone(err, missing error) error {
@@ -289,9 +290,9 @@ func replaceGone(err, missing error) error {
 	return err
 }
 
-// checkRedirect accepts known addresses only. Spotify checks the address too, but
+// checkRedirectURI accepts known addresses only. Spotify checks the address too, but
 // the client should get our error.
-func (s *Service) checkRedirect(uri string) (string, error) {
+func (s *Service) checkRedirectURI(uri string) (string, error) {
 	switch {
 	case uri == "" && len(s.opts.RedirectURLs) > 0:
 		return s.opts.RedirectURLs[0], nil
@@ -351,19 +352,20 @@ func (UnknownRedirect) Field() string { return "redirectUri" }
 
 // Seats stores the requests for seats in apps that admit a limited number of users.
 type Seats interface {
-	// ChooseApp returns the app for the user's next link, and whether the user is
-	// known to be registered with it. It chooses the app of the user's link if it is
-	// one of apps, or if it is user-supplied and userApp is true; else the app of the
-	// user's seat; else an app with a free seat. If there is none, it returns conflict
-	// SPOTIFY_NO_SEAT.
+	// ChooseApp returns the app for the user's next link, and whether the user is known
+	// to be registered with it. It chooses the app of the user's link if it is one of
+	// apps, or if it is user-supplied and userApp is true; else the app of the user's
+	// seat; else an app with a free seat. If there is none, it returns CodeConflict and
+	// the reason SPOTIFY_NO_SEAT.
 	ChooseApp(ctx context.Context, user songspy.UserID, apps []songspy.AppSeats, userApp bool) (app string, registered bool, err error)
-	// Seat returns the user's seat, and how many users are ahead in the waiting list.
-	// It returns not_found SPOTIFY_SEAT_NOT_ASKED if the user has requested none.
+	// Seat returns the user's seat, and how many users are ahead in the waiting list. It
+	// returns CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED if the user has
+	// requested none.
 	Seat(ctx context.Context, user songspy.UserID) (seat songspy.Seat, ahead int64, err error)
 	// AskSeat adds the user to the waiting list, or replaces their address.
 	AskSeat(ctx context.Context, user songspy.UserID, email songspy.Secret, apps []songspy.AppSeats) (songspy.Seat, error)
-	// LeaveSeat returns not_found SPOTIFY_SEAT_NOT_ASKED if the user has requested no
-	// seat.
+	// LeaveSeat returns CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED if the user
+	// has requested no seat.
 	LeaveSeat(ctx context.Context, user songspy.UserID) error
 }
 
@@ -372,11 +374,11 @@ func (s *Service) Seat(ctx context.Context, user songspy.UserID) (songspy.Seat, 
 	return s.opts.Seats.Seat(ctx, user)
 }
 
-// AskSeat requests a seat. email is the address of the user's Spotify account, which
-// the operator registers in the app's dashboard. A repeated request replaces the
-// address.
+// AskSeat requests a seat. email is the address of the user's Spotify account, which the
+// operator registers in the app's dashboard. A repeated request replaces the address.
 //
-// It returns conflict SPOTIFY_SEAT_NOT_NEEDED if every app admits any number of users.
+// It returns CodeConflict and the reason SPOTIFY_SEAT_NOT_NEEDED if every app admits any
+// number of users.
 func (s *Service) AskSeat(ctx context.Context, user songspy.UserID, email songspy.Secret) (songspy.Seat, int64, error) {
 	apps := s.appSeats()
 	if !songspy.HasSeatLimit(apps) {

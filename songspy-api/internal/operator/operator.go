@@ -127,7 +127,7 @@ func (s *Service) profiles(ctx context.Context, ids []songspy.UserID) (map[songs
 	return seen, err
 }
 
-// UserID returns the user of a handle; not_found if there is none.
+// UserID returns the user of a handle; CodeNotFound if there is none.
 func (s *Service) UserID(ctx context.Context, handle string) (songspy.UserID, error) {
 	id, _ := songspy.ParseHandle(handle) // no user has the id 0
 	p, err := s.store.PersonByPublicID(ctx, id)
@@ -209,7 +209,7 @@ func (s *Service) Hidden(ctx context.Context, after songspy.PublicID, limit int)
 }
 
 // HideReported hides the user of an open report from all others, and closes the report.
-// The user reads detail in their audit log. It returns not_found if the report is not
+// The user reads detail in their audit log. It returns CodeNotFound if the report is not
 // open.
 func (s *Service) HideReported(ctx context.Context, report int64, detail string) error {
 	return s.handle(ctx, report, func(user songspy.UserID) error { return s.SetHidden(ctx, user, true, detail) })
@@ -223,7 +223,7 @@ func (s *Service) RenameReported(ctx context.Context, report int64, nickName, de
 	})
 }
 
-// Dismiss closes a report; not_found if it is not open.
+// Dismiss closes a report; CodeNotFound if it is not open.
 func (s *Service) Dismiss(ctx context.Context, report int64) error {
 	return s.store.CloseReport(ctx, report)
 }

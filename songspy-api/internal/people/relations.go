@@ -48,7 +48,7 @@ func (s *Service) idOf(ctx context.Context, self visibility.Self, handle string)
 	return p.User.ID, err
 }
 
-// Unfollow ends the caller's follow, or the request for one. It returns not_found if there
+// Unfollow ends the caller's follow, or the request for one. It returns CodeNotFound if there
 // is none.
 func (s *Service) Unfollow(ctx context.Context, self visibility.Self, handle string) error {
 	user, err := s.idOf(ctx, self, handle)
@@ -58,7 +58,7 @@ func (s *Service) Unfollow(ctx context.Context, self visibility.Self, handle str
 	return s.store.RemoveFollow(ctx, user, self.ID())
 }
 
-// Approve approves the follower with the handle. It returns not_found if they have not
+// Approve approves the follower with the handle. It returns CodeNotFound if they have not
 // asked.
 func (s *Service) Approve(ctx context.Context, self visibility.Self, handle string) (Follow, error) {
 	p, seen, err := s.other(ctx, self, handle) // users who ask show their profile
@@ -69,7 +69,7 @@ func (s *Service) Approve(ctx context.Context, self visibility.Self, handle stri
 	return Follow{f, seen}, err
 }
 
-// RemoveFollower refuses a request, or removes a follower. It returns not_found if there
+// RemoveFollower refuses a request, or removes a follower. It returns CodeNotFound if there
 // is none.
 func (s *Service) RemoveFollower(ctx context.Context, self visibility.Self, handle string) error {
 	follower, err := s.idOf(ctx, self, handle)
@@ -132,7 +132,7 @@ func (s *Service) Block(ctx context.Context, self visibility.Self, handle string
 	return s.store.Block(ctx, self.ID(), p.User.ID)
 }
 
-// Unblock unblocks the user with the handle. It returns not_found if the caller does not
+// Unblock unblocks the user with the handle. It returns CodeNotFound if the caller does not
 // block them.
 func (s *Service) Unblock(ctx context.Context, self visibility.Self, handle string) error {
 	user, err := s.idOf(ctx, self, handle)

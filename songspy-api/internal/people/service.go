@@ -266,7 +266,7 @@ type StreamOptions struct {
 	// Address identifies a viewer who is not signed in.
 	Address netip.Prefix
 	// SessionEnd returns when the session of a signed-in viewer ends. It returns
-	// unauthorized if it has ended.
+	// CodeUnauthorized if it has ended.
 	SessionEnd func(context.Context) (time.Time, error)
 }
 
@@ -330,13 +330,13 @@ func (s *Service) OpenStream(ctx context.Context, o StreamOptions) (*board.Strea
 	return s.board.OpenStream(ctx, stream)
 }
 
-// overlayOwner returns the owner of an overlay's token; not_found if there is none.
+// overlayOwner returns the owner of an overlay's token; CodeNotFound if there is none.
 func (s *Service) overlayOwner(ctx context.Context, token songspy.Secret) (songspy.UserID, error) {
 	return s.store.EmbedTokenOwner(ctx, songspy.EmbedOverlay, attempt.Hash(token))
 }
 
 // Listeners returns the first limit users that the viewer sees listening to the track with
-// the handle. It returns not_found if there is none.
+// the handle. It returns CodeNotFound if there is none.
 func (s *Service) Listeners(ctx context.Context, self visibility.Self, handle string, limit int) ([]visibility.Seen[songspy.BoardEntry], error) {
 	v, err := s.viewer(ctx, self, "")
 	if err != nil {

@@ -63,7 +63,7 @@ func (s *Service) HiddenItems(ctx context.Context, self visibility.Self, after s
 	return s.store.HiddenItems(ctx, self.ID(), after, limit)
 }
 
-// HiddenItem returns the item if the caller hides it, else not_found.
+// HiddenItem returns the item if the caller hides it, else CodeNotFound.
 func (s *Service) HiddenItem(ctx context.Context, self visibility.Self, uri string) (songspy.HiddenItem, error) {
 	own, err := s.store.People(ctx, []songspy.UserID{self.ID()})
 	if err != nil {
@@ -84,7 +84,7 @@ func (s *Service) HideItem(ctx context.Context, self visibility.Self, uri string
 	return s.store.HideItem(ctx, self.ID(), uri)
 }
 
-// ShowItem shows an artist or a track again. It returns not_found if it is not hidden.
+// ShowItem shows an artist or a track again. It returns CodeNotFound if it is not hidden.
 func (s *Service) ShowItem(ctx context.Context, self visibility.Self, uri string) error {
 	return s.store.ShowItem(ctx, self.ID(), uri)
 }

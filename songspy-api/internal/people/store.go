@@ -13,10 +13,10 @@ type Store interface {
 	Relations(ctx context.Context, id songspy.UserID) ([]songspy.Follow, []songspy.Block, error)
 	// People returns the given users, as far as they exist.
 	People(ctx context.Context, ids []songspy.UserID) ([]songspy.Person, error)
-	// PersonByPublicID and PersonByShareLink return not_found if there is none.
+	// PersonByPublicID and PersonByShareLink return CodeNotFound if there is none.
 	PersonByPublicID(ctx context.Context, id songspy.PublicID) (songspy.Person, error)
 	PersonByShareLink(ctx context.Context, hash []byte) (songspy.Person, error)
-	// EmbedTokenOwner returns not_found if no token of the purpose has the SHA-256 hash.
+	// EmbedTokenOwner returns CodeNotFound if no token of the purpose has the SHA-256 hash.
 	EmbedTokenOwner(ctx context.Context, purpose songspy.EmbedPurpose, hash []byte) (songspy.UserID, error)
 	// SearchPeople returns the findable users whose nickname begins with the prefix, by
 	// nickname and public id: the id tells who signed up first.
@@ -26,27 +26,27 @@ type Store interface {
 
 	// RequestFollow returns the follow that there is, if there is one.
 	RequestFollow(ctx context.Context, id, follower songspy.UserID) (songspy.Follow, error)
-	// ApproveFollow and RemoveFollow return not_found if there is none.
+	// ApproveFollow and RemoveFollow return CodeNotFound if there is none.
 	ApproveFollow(ctx context.Context, id, follower songspy.UserID) (songspy.Follow, error)
 	RemoveFollow(ctx context.Context, id, follower songspy.UserID) error
 	// Followers, Following and Blocks return the newest first.
 	Followers(ctx context.Context, id songspy.UserID, after songspy.Follow, limit int) ([]songspy.FollowingPerson, error)
 	Following(ctx context.Context, id songspy.UserID, after songspy.Follow, limit int) ([]songspy.FollowingPerson, error)
 	Block(ctx context.Context, id, blocked songspy.UserID) error
-	// Unblock returns not_found if there is no block.
+	// Unblock returns CodeNotFound if there is no block.
 	Unblock(ctx context.Context, id, blocked songspy.UserID) error
 	Blocks(ctx context.Context, id songspy.UserID, after songspy.Block, limit int) ([]songspy.BlockedPerson, error)
 
 	Sharing(ctx context.Context, id songspy.UserID) (songspy.Sharing, error)
 	ChangeSharing(ctx context.Context, id songspy.UserID, change func(*songspy.Sharing) error) (songspy.Sharing, error)
-	// ShareLink and DeleteShareLink return not_found if the user has none.
+	// ShareLink and DeleteShareLink return CodeNotFound if the user has none.
 	ShareLink(ctx context.Context, id songspy.UserID) (songspy.ShareLink, error)
 	SaveShareLink(ctx context.Context, id songspy.UserID, hash []byte) (songspy.ShareLink, error)
 	DeleteShareLink(ctx context.Context, id songspy.UserID) error
 	// HiddenItems returns the items that are hidden now, by URI.
 	HiddenItems(ctx context.Context, id songspy.UserID, after string, limit int) ([]songspy.HiddenItem, error)
 	HideItem(ctx context.Context, id songspy.UserID, uri string) (songspy.HiddenItem, error)
-	// ShowItem returns not_found if the user does not hide the item.
+	// ShowItem returns CodeNotFound if the user does not hide the item.
 	ShowItem(ctx context.Context, id songspy.UserID, uri string) error
 
 	CreateReport(ctx context.Context, r songspy.Report) (songspy.Report, error)

@@ -18,7 +18,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// Store stores webhooks. Its methods return not_found if there is none.
+// Store stores webhooks. Its methods return CodeNotFound if there is none.
 type Store interface {
 	// SaveWebhook replaces the user's webhook.
 	SaveWebhook(ctx context.Context, id songspy.UserID, url, key songspy.Secret) (songspy.Webhook, error)
@@ -27,7 +27,7 @@ type Store interface {
 	// WebhookIDs returns the ids of the webhooks that are on.
 	WebhookIDs(ctx context.Context) (map[songspy.UserID]songspy.PublicID, error)
 	WebhooksByUser(ctx context.Context, ids []songspy.UserID) ([]songspy.Webhook, error)
-	// UpdateWebhook returns conflict if the stored webhook has another sequence than the
+	// UpdateWebhook returns CodeConflict if the stored webhook has another sequence than the
 	// one that was read, has another id, or is off.
 	UpdateWebhook(ctx context.Context, w songspy.Webhook, read int64) error
 	// AcquireLease returns false while another owner has the lease.

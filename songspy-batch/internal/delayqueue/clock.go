@@ -47,7 +47,9 @@ func (c *queueClock) read(now time.Time) time.Duration {
 	passed := now.Sub(c.lastRead) // by the monotonic clock, if both times have one
 	if (wall - before - passed).Abs() <= maxSlew {
 		passed = wall - before
-		if passed < 0 && passed >= -maxSlew { // this reading waited for the lock while another was made
+		if passed < 0 && passed >= -maxSlew {
+			// The caller read now before it locked the queue. Meanwhile another caller
+			// has recorded a later time.
 			return before + c.offset
 		}
 	}

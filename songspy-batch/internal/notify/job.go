@@ -103,9 +103,9 @@ type Options struct {
 	RelinkURL string
 	// Breakers returns the state of each app's circuit breakers.
 	Breakers func() map[string]breaker.Breakers
-	// Outages returns true for a Spotify app if Spotify rejects nearly all its
-	// token renewals, and false if it accepts them. Apps for which that is
-	// unknown are missing.
+	// Outages returns the Spotify apps for which it is known whether they have an
+	// outage: true if Spotify rejects at least half of the app's token renewals,
+	// and false if it accepts them.
 	Outages func() map[string]bool
 	Now     func() time.Time
 	Logger  *slog.Logger

@@ -38,7 +38,7 @@ type AttentionOptions struct {
 // WatchStore reads what viewers watch.
 type WatchStore interface {
 	// WatchesSince returns the watches that were written at the given time or later, and
-	// the time of the read, both by the clock of the store. Until is by that clock too.
+	// the time of the read, both by the clock of the store. Watch.Until is by that clock too.
 	WatchesSince(ctx context.Context, since time.Time) (watches []songspy.Watch, readAt time.Time, err error)
 }
 
@@ -82,12 +82,12 @@ type watchedUser struct {
 	// weight is how much the viewers counted at weighedAt.
 	weight    float64
 	weighedAt time.Time
-	// openedAt identifies the open play, and polls counts its polls for viewers. They do
-	// not count as polls that one play may cost.
-	openedAt time.Time
-	polls    int16
+	// playOpenedAt identifies the open play: see songspy.NowPlaying.OpenedAt. polls counts
+	// its polls for viewers. They are not part of the polls that one play may cost.
+	playOpenedAt time.Time
+	polls        int16
 	// If the next poll is made for viewers, plainAt is when it would be made without
-	// them, and payers are the viewers that it counts for.
+	// them, and payers are the viewers whose shares it is counted in.
 	plainAt   time.Time
 	payers    []attention.ViewerKey
 	crossfade crossfade
@@ -97,13 +97,13 @@ type watchedUser struct {
 // songs into each other.
 type crossfade struct{ last, former time.Duration }
 
-// crossfadeMax is the longest crossfade of Spotify's players.
-const crossfadeMax = 12500 * time.Millisecond
+// fadeMax is the longest crossfade of Spotify's players, and a little more.
+const fadeMax = 12500 * time.Millisecond
 
 // observe compares the predicted end of a track with the start of the next one.
 func (c *crossfade) observe(before, n songspy.NowPlaying) {
 	if before.State == songspy.PlayerPlaying && before.EndsAt != nil && n.IsOpen() && n.Skips == 0 && !n.Provisional && n.StartedAt.After(before.StartedAt) {
-		if early := before.EndsAt.Sub(n.StartedAt); early.Abs() <= crossfadeMax {
+		if early := before.EndsAt.Sub(n.StartedAt); early.Abs() <= fadeMax {
 			c.last, c.former = early, c.last
 		}
 	}
@@ -291,8 +291,8 @@ func (p *attentionPlanner) recordPoll(before *userState, n songspy.NowPlaying, l
 		u.listening.Record(n.ObservedAt)
 	}
 	switch {
-	case !u.openedAt.Equal(n.OpenedAt):
-		u.openedAt, u.polls = n.OpenedAt, 0
+	case !u.playOpenedAt.Equal(n.OpenedAt):
+		u.playOpenedAt, u.polls = n.OpenedAt, 0
 	case before.pollReason == reasonAttention:
 		u.polls++
 	}
@@ -335,9 +335,9 @@ func (p *attentionPlanner) charge(u *watchedUser, app string, plain plannedPoll,
 	p.spend(u, app, 1, now)
 }
 
-// refund takes back a part of the poll for viewers that was just made: it has moved the
-// poll without viewers from plainAt to a later time. If it has moved it to an earlier
-// time, that costs more. mu is held.
+// refund corrects what the poll for viewers that was just made costs. Without viewers, the
+// next poll was planned at plainAt, and now it is planned at plain.at. If that is later, a
+// part of the cost is taken back. If it is earlier, the poll costs more. mu is held.
 func (p *attentionPlanner) refund(u *watchedUser, app string, plain plannedPoll, now time.Time) {
 	gap := plain.at.Sub(now)
 	if plain.reason == reasonInterval {

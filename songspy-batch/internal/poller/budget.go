@@ -194,7 +194,7 @@ const (
 	// meanSamples is the number of polls in the moving average of the interval.
 	meanSamples = 50
 	// maxStaggeredUsers is the largest number of users of an account whose polls are
-	// staggered. With more users, a poll of some user is always near.
+	// staggered. With more users, any time is near the poll of another user.
 	maxStaggeredUsers = 32
 )
 

@@ -130,7 +130,7 @@ type entries struct {
 	open    slab[openPlay]
 	texts   texts
 	names   names
-	serial  uint32 // that of the entry that was added last
+	serial  uint32 // of the entry that was added last
 }
 
 func newEntries() entries {

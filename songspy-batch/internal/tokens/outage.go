@@ -115,8 +115,7 @@ func (o *outage) isActive(now time.Time) bool {
 	return !o.since.IsZero() && now.Sub(o.since) < maxOutage
 }
 
-// outages decides for every Spotify app whether Spotify rejects nearly all its
-// token renewals.
+// outages decides for every Spotify app whether it has an outage.
 type outages struct {
 	nonEmpty atomic.Bool // whether byApp has an entry
 	mu       sync.Mutex
@@ -187,9 +186,9 @@ func (o *outages) activeSince(now time.Time) map[string]time.Time {
 	return on
 }
 
-// Outages returns the apps whose state is known: true if Spotify rejects nearly
-// all renewals, false if it accepted the last three. An app with too few
-// renewals since the process started is missing.
+// Outages returns the apps for which it is known whether they have an outage: true
+// if Spotify rejects at least half of the app's renewals, and false if it accepted
+// the last three. An app with too few renewals since the process started is missing.
 func (r *Renewer) Outages() map[string]bool {
 	now := r.Now()
 	r.outages.mu.Lock()

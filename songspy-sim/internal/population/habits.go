@@ -26,7 +26,7 @@ type Habits struct {
 	Private   float64 // share of sessions that are private: neither the player nor history shows them
 	Offline   float64 // share of sessions without a network: only history shows them, afterwards
 	Unlisted  float64 // share of sessions that history never lists, as for Jams and other clients
-	WholeOnly float64 // share of people whose history lists only plays that reached their end
+	WholeOnly float64 // share of people whose history lists only plays that reached the end of their track
 
 	Spurious   float64 // share of polls of a playing person that are answered with 204
 	NoProgress float64 // share of plays on devices that report no progress
