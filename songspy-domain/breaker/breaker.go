@@ -129,22 +129,22 @@ const (
 // Decide reports whether one call may be made now. The returned Breakers
 // replaces s. A caller that will not make the call must discard it.
 func Decide(s Breakers, now time.Time, circuit Circuit, u Urgency) (Breakers, Decision) {
-	d := s.forCircuit(circuit)
-	d.correctClock(now)
+	b := s.forCircuit(circuit)
+	b.correctClock(now)
 	switch {
-	case d.Cause == "":
-		if wait := d.Limiter.take(now, u); wait > 0 {
+	case b.Cause == "":
+		if wait := b.Limiter.take(now, u); wait > 0 {
 			return s, Decision{Cause: CauseRampUp, RetryAfter: max(wait, deniedWaitMin)}
 		}
-		return s, Decision{Allowed: true, Permit: Permit{Epoch: d.Epoch}}
-	case now.Before(d.OpenUntil):
-		return s, Decision{Cause: d.Cause, RetryAfter: d.OpenUntil.Sub(now)}
-	case now.Before(d.ProbeUntil), u == Background:
+		return s, Decision{Allowed: true, Permit: Permit{Epoch: b.Epoch}}
+	case now.Before(b.OpenUntil):
+		return s, Decision{Cause: b.Cause, RetryAfter: b.OpenUntil.Sub(now)}
+	case now.Before(b.ProbeUntil), u == Background:
 		return s, Decision{Cause: CauseProbing, RetryAfter: deniedWaitMin}
 	}
-	d.Epoch++
-	d.ProbeUntil = now.Add(probeTimeout)
-	return s, Decision{Allowed: true, Permit: Permit{Epoch: d.Epoch, Probe: true}}
+	b.Epoch++
+	b.ProbeUntil = now.Add(probeTimeout)
+	return s, Decision{Allowed: true, Permit: Permit{Epoch: b.Epoch, Probe: true}}
 }
 
 // Result says what the answer to a call means for the circuit breaker.
@@ -187,39 +187,39 @@ type Outcome struct {
 // every such call. If a probe (test call) is never reported, another one is
 // allowed after probeTimeout.
 func Report(s Breakers, now time.Time, circuit Circuit, p Permit, o Outcome) Breakers {
-	d := s.forCircuit(circuit)
-	d.correctClock(now)
-	current := p.Epoch == d.Epoch
+	b := s.forCircuit(circuit)
+	b.correctClock(now)
+	current := p.Epoch == b.Epoch
 	if o.Result == Forbidden {
 		o.Result = Answered
-		if p.Probe && d.Cause == CauseForbidden {
+		if p.Probe && b.Cause == CauseForbidden {
 			o.Result = AppForbidden
 		}
 	}
 	switch o.Result {
 	case RateLimited, QuotaExceeded, PremiumRequired, AppForbidden:
 		if current {
-			d.trip(now, p, o, s.share())
+			b.trip(now, p, o, s.share())
 		} else {
-			d.extendOpen(now, o)
+			b.extendOpen(now, o)
 		}
 	case Answered:
 		switch {
 		case !current:
 		case p.Probe:
-			d.reset(now, s.share())
-		case d.Cause == "":
-			d.Limiter.increase(s.share())
+			b.reset(now, s.share())
+		case b.Cause == "":
+			b.Limiter.increase(s.share())
 		}
 	case Failed:
 		if current && p.Probe {
-			d.OpenedAt, d.OpenUntil, d.ProbeUntil = now, now.Add(failedProbeWait), time.Time{}
-			d.Epoch++
+			b.OpenedAt, b.OpenUntil, b.ProbeUntil = now, now.Add(failedProbeWait), time.Time{}
+			b.Epoch++
 		}
 	case Abandoned:
 		if current && p.Probe {
-			d.ProbeUntil = time.Time{}
-			d.Epoch++
+			b.ProbeUntil = time.Time{}
+			b.Epoch++
 		}
 	}
 	return s
@@ -238,9 +238,9 @@ func TripForbidden(s Breakers, now time.Time) Breakers {
 // WithdrawProbe undoes Decide for a probe (test call) that is not sent after
 // all, because another process makes one or the database could not be reached.
 func WithdrawProbe(s Breakers, circuit Circuit, p Permit) Breakers {
-	if d := s.forCircuit(circuit); p.Probe && p.Epoch == d.Epoch {
-		d.ProbeUntil = time.Time{}
-		d.Epoch--
+	if b := s.forCircuit(circuit); p.Probe && p.Epoch == b.Epoch {
+		b.ProbeUntil = time.Time{}
+		b.Epoch--
 	}
 	return s
 }
@@ -255,76 +255,76 @@ func (s *Breakers) forCircuit(circuit Circuit) *Breaker {
 
 // trip opens the circuit breaker after Spotify has refused a call that began in
 // the current epoch.
-func (d *Breaker) trip(now time.Time, p Permit, o Outcome, share float64) {
+func (b *Breaker) trip(now time.Time, p Permit, o Outcome, share float64) {
 	cause := o.Result.cause()
-	if cause != d.Cause {
-		d.BackoffStep = 0
+	if cause != b.Cause {
+		b.BackoffStep = 0
 	}
 	if !p.Probe && o.Result == RateLimited {
-		d.Limiter.learnRate(now, share)
+		b.Limiter.learnRate(now, share)
 	}
-	wait, guessed := o.wait(d.BackoffStep)
+	wait, guessed := o.wait(b.BackoffStep)
 	if guessed {
-		d.BackoffStep++
+		b.BackoffStep++
 	}
-	d.Cause = cause
-	d.OpenedAt, d.OpenUntil = now, now.Add(wait)
-	d.ProbeUntil = time.Time{}
-	d.Epoch++
-	d.Limiter.stop()
+	b.Cause = cause
+	b.OpenedAt, b.OpenUntil = now, now.Add(wait)
+	b.ProbeUntil = time.Time{}
+	b.Epoch++
+	b.Limiter.stop()
 }
 
 // extendOpen handles the refusal of a call that was made before the breaker
 // opened. When a breaker opens, hundreds of such calls may still be refused,
 // and they count as one refusal: they can extend the open time, but do not
 // double it.
-func (d *Breaker) extendOpen(now time.Time, o Outcome) {
-	if d.Cause == "" {
+func (b *Breaker) extendOpen(now time.Time, o Outcome) {
+	if b.Cause == "" {
 		return // closed since then, by a newer result
 	}
 	cause, step := o.Result.cause(), 0
-	if cause == d.Cause {
-		step = max(0, d.BackoffStep-1)
+	if cause == b.Cause {
+		step = max(0, b.BackoffStep-1)
 	}
 	wait, guessed := o.wait(step)
 	until := now.Add(wait)
-	if !until.After(d.OpenUntil) {
+	if !until.After(b.OpenUntil) {
 		return
 	}
-	if cause != d.Cause {
-		d.Cause, d.BackoffStep = cause, 0
+	if cause != b.Cause {
+		b.Cause, b.BackoffStep = cause, 0
 		if guessed {
-			d.BackoffStep = 1
+			b.BackoffStep = 1
 		}
 	}
-	d.OpenedAt, d.OpenUntil = now, until
+	b.OpenedAt, b.OpenUntil = now, until
 }
 
 // correctClock corrects times that were stored before the clock was set back.
 // An open breaker stays open for its remaining time, at most a day. The epoch
 // increases, so that every process takes over the corrected times.
-func (d *Breaker) correctClock(now time.Time) {
+func (b *Breaker) correctClock(now time.Time) {
 	const slack = songspy.ClockSkewMax
-	if shift := d.OpenedAt.Sub(now); shift > slack {
-		d.OpenedAt, d.OpenUntil = now, d.OpenUntil.Add(-shift)
-		d.Epoch++
+	if shift := b.OpenedAt.Sub(now); shift > slack {
+		b.OpenedAt, b.OpenUntil = now, b.OpenUntil.Add(-shift)
+		b.Epoch++
 	}
-	if d.OpenUntil.Sub(now) > waitMax+slack {
-		d.OpenedAt, d.OpenUntil = now, now.Add(waitMax)
-		d.Epoch++
+	if b.OpenUntil.Sub(now) > waitMax+slack {
+		b.OpenedAt, b.OpenUntil = now, now.Add(waitMax)
+		b.Epoch++
 	}
-	if d.ProbeUntil.Sub(now) > probeTimeout+slack {
-		d.ProbeUntil = now.Add(probeTimeout)
-		d.Epoch++
+	if b.ProbeUntil.Sub(now) > probeTimeout+slack {
+		b.ProbeUntil = now.Add(probeTimeout)
+		b.Epoch++
 	}
 }
 
 // reset closes the breaker after a successful probe.
-func (d *Breaker) reset(now time.Time, share float64) {
-	d.Cause, d.BackoffStep = "", 0
-	d.OpenedAt, d.OpenUntil, d.ProbeUntil = time.Time{}, time.Time{}, time.Time{}
-	d.Epoch++
-	d.Limiter.start(now, share)
+func (b *Breaker) reset(now time.Time, share float64) {
+	b.Cause, b.BackoffStep = "", 0
+	b.OpenedAt, b.OpenUntil, b.ProbeUntil = time.Time{}, time.Time{}, time.Time{}
+	b.Epoch++
+	b.Limiter.start(now, share)
 }
 
 // cause returns the Cause of a breaker that opens because of this result.

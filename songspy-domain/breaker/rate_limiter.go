@@ -42,79 +42,79 @@ type RateLimiter struct {
 
 // take counts one call and returns zero if it may be made now. Otherwise it
 // returns how long the call has to wait.
-func (p *RateLimiter) take(now time.Time, u Urgency) time.Duration {
-	if p.Rate > 0 {
-		if p.TokensAt.After(now) {
-			p.TokensAt = now // the clock was set back
+func (l *RateLimiter) take(now time.Time, u Urgency) time.Duration {
+	if l.Rate > 0 {
+		if l.TokensAt.After(now) {
+			l.TokensAt = now // the clock was set back
 		}
-		most := max(1, p.Rate) // the tokens of one second
-		credit := min(most, p.Tokens+p.Rate*max(0, now.Sub(p.TokensAt).Seconds()))
+		most := max(1, l.Rate) // the tokens of one second
+		credit := min(most, l.Tokens+l.Rate*max(0, now.Sub(l.TokensAt).Seconds()))
 		need := 1.0
 		if u == Background {
 			need = most
 		}
 		if credit < need && u != Urgent {
-			return max(1, time.Duration((need-credit)/p.Rate*float64(time.Second)))
+			return max(1, time.Duration((need-credit)/l.Rate*float64(time.Second)))
 		}
-		p.Tokens, p.TokensAt = max(credit-1, -most), now
+		l.Tokens, l.TokensAt = max(credit-1, -most), now
 	}
-	p.rollWindow(now)
-	p.Calls++
+	l.rollWindow(now)
+	l.Calls++
 	return 0
 }
 
 // rollWindow begins a new window of the call counters if the current one is
 // over.
-func (p *RateLimiter) rollWindow(now time.Time) {
-	switch age := now.Sub(p.WindowStart); {
+func (l *RateLimiter) rollWindow(now time.Time) {
+	switch age := now.Sub(l.WindowStart); {
 	case age < 0: // the clock was set back
-		p.WindowStart = now
+		l.WindowStart = now
 	case age >= 2*rateWindow:
-		p.WindowStart, p.Calls, p.CallsBefore = now, 0, 0
+		l.WindowStart, l.Calls, l.CallsBefore = now, 0, 0
 	case age >= rateWindow:
-		p.WindowStart, p.Calls, p.CallsBefore = p.WindowStart.Add(rateWindow), 0, p.Calls
+		l.WindowStart, l.Calls, l.CallsBefore = l.WindowStart.Add(rateWindow), 0, l.Calls
 	}
 }
 
 // learnRate stores half of the app's call rate at which Spotify refused it. It
 // computes that rate from the calls of this process, assuming that they were
 // the given share of all calls.
-func (p *RateLimiter) learnRate(now time.Time, share float64) {
-	p.rollWindow(now)
-	rest := 1 - max(0, now.Sub(p.WindowStart).Seconds())/rateWindow.Seconds()
-	seen := (float64(p.Calls) + rest*float64(p.CallsBefore)) / rateWindow.Seconds()
-	p.Learned = max(rateMin, max(seen, p.Rate)/2/share)
+func (l *RateLimiter) learnRate(now time.Time, share float64) {
+	l.rollWindow(now)
+	rest := 1 - max(0, now.Sub(l.WindowStart).Seconds())/rateWindow.Seconds()
+	seen := (float64(l.Calls) + rest*float64(l.CallsBefore)) / rateWindow.Seconds()
+	l.Learned = max(rateMin, max(seen, l.Rate)/2/share)
 }
 
 // start begins to limit calls, at the lowest rate.
-func (p *RateLimiter) start(now time.Time, share float64) {
-	p.Rate, p.Tokens, p.TokensAt = rateMin*share, 1, now
+func (l *RateLimiter) start(now time.Time, share float64) {
+	l.Rate, l.Tokens, l.TokensAt = rateMin*share, 1, now
 }
 
 // stop removes the limit while the breaker is open. The learned rate stays.
-func (p *RateLimiter) stop() {
-	p.Rate, p.Tokens, p.TokensAt = 0, 0, time.Time{}
+func (l *RateLimiter) stop() {
+	l.Rate, l.Tokens, l.TokensAt = 0, 0, time.Time{}
 }
 
 // increase raises the rate after an answered call.
-func (p *RateLimiter) increase(share float64) {
-	learned := p.Learned * share
+func (l *RateLimiter) increase(share float64) {
+	learned := l.Learned * share
 	switch {
-	case p.Rate == 0:
-	case p.Learned == 0:
-		if p.Rate++; p.Rate >= rateUnlimited*share {
-			p.stop()
+	case l.Rate == 0:
+	case l.Learned == 0:
+		if l.Rate++; l.Rate >= rateUnlimited*share {
+			l.stop()
 		}
-	case p.Rate < learned:
-		p.Rate = min(p.Rate+1, learned)
+	case l.Rate < learned:
+		l.Rate = min(l.Rate+1, learned)
 	default:
 		// A window of calls at the full rate raises the limit by a thirtieth of
 		// the learned rate, at least by 1. Each call of the window adds its
 		// part of that.
-		p.Rate += max(share, learned/30) / (p.Rate * rateWindow.Seconds())
-		if p.Rate >= forgetFactor*learned {
-			p.stop()
-			p.Learned = 0
+		l.Rate += max(share, learned/30) / (l.Rate * rateWindow.Seconds())
+		if l.Rate >= forgetFactor*learned {
+			l.stop()
+			l.Learned = 0
 		}
 	}
 }

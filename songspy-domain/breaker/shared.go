@@ -38,9 +38,9 @@ func (s Breakers) Shared() SharedBreakers {
 	return SharedBreakers{Accounts: s.Accounts.shared(), API: s.API.shared()}
 }
 
-func (d Breaker) shared() SharedBreaker {
+func (b Breaker) shared() SharedBreaker {
 	return SharedBreaker{
-		Cause: d.Cause, OpenedAt: storedTime(d.OpenedAt), OpenUntil: storedTime(d.OpenUntil), BackoffStep: d.BackoffStep, ProbeUntil: storedTime(d.ProbeUntil), Epoch: d.Epoch, Learned: d.Limiter.Learned,
+		Cause: b.Cause, OpenedAt: storedTime(b.OpenedAt), OpenUntil: storedTime(b.OpenUntil), BackoffStep: b.BackoffStep, ProbeUntil: storedTime(b.ProbeUntil), Epoch: b.Epoch, Learned: b.Limiter.Learned,
 	}
 }
 
@@ -81,19 +81,19 @@ func Adopt(s Breakers, now time.Time, theirs SharedBreakers) Breakers {
 	return s
 }
 
-func (d *Breaker) adopt(now time.Time, theirs SharedBreaker, share float64) {
-	ours := d.shared()
+func (b *Breaker) adopt(now time.Time, theirs SharedBreaker, share float64) {
+	ours := b.shared()
 	news := newer(ours, theirs)
 	if news == ours {
 		return
 	}
-	opened := news.Cause == "" && news.Epoch > d.Epoch
-	d.Cause, d.OpenedAt, d.OpenUntil = news.Cause, news.OpenedAt, news.OpenUntil
-	d.BackoffStep, d.ProbeUntil, d.Epoch = news.BackoffStep, news.ProbeUntil, news.Epoch
-	d.Limiter.stop()
-	d.Limiter.Learned = news.Learned
+	opened := news.Cause == "" && news.Epoch > b.Epoch
+	b.Cause, b.OpenedAt, b.OpenUntil = news.Cause, news.OpenedAt, news.OpenUntil
+	b.BackoffStep, b.ProbeUntil, b.Epoch = news.BackoffStep, news.ProbeUntil, news.Epoch
+	b.Limiter.stop()
+	b.Limiter.Learned = news.Learned
 	if opened {
-		d.Limiter.start(now, share)
+		b.Limiter.start(now, share)
 	}
 }
 

@@ -166,8 +166,8 @@ func (u HistoryState) NextFetch() HistoryFetch {
 
 // FetchFrom returns the time from which a fetch for that reason requests
 // history items. The zero time requests all that Spotify holds.
-func (u HistoryState) FetchFrom(e HistoryReason) time.Time {
-	switch e {
+func (u HistoryState) FetchFrom(r HistoryReason) time.Time {
+	switch r {
 	case HistoryUncovered, HistoryOverflow:
 		return u.FetchedAt.Add(-time.Hour)
 	case HistoryResumed:

@@ -104,7 +104,7 @@ func coincides(tr timeline) bool {
 			// A pause in the next track shifts the start that its observations imply.
 			for _, start := range []time.Time{next.Start, next.Start.Add(next.Pause)} {
 				since := start.Sub(s.Start.Add(s.Pause))
-				if distance := (since+length/2)%length - length/2; distance.Abs() <= crossfadeMax+jitter {
+				if distance := (since+length/2)%length - length/2; distance.Abs() <= endTolerance+jitter {
 					return true
 				}
 			}

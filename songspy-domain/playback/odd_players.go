@@ -85,7 +85,7 @@ func isWholeLoops(passed, length time.Duration) bool {
 	if length <= 0 || passed < length/2 {
 		return false
 	}
-	return ((passed+length/2)%length - length/2).Abs() <= cappedTolerance(length, crossfadeMax)
+	return ((passed+length/2)%length - length/2).Abs() <= cappedTolerance(length, endTolerance)
 }
 
 // isStalled reports whether the player of the open play is stalled.
@@ -238,7 +238,7 @@ func (s *step) deferDoubtful(obs songspy.Observation) bool {
 // leftBeforeEnd reports whether a doubtful answer showed another track clearly
 // before the predicted end of the open (unfinished) play.
 func leftBeforeEnd(n songspy.NowPlaying) bool {
-	return n.DoubtedAt != nil && n.EndsAt != nil && n.DoubtedAt.Before(n.EndsAt.Add(-crossfadeMax))
+	return n.DoubtedAt != nil && n.EndsAt != nil && n.DoubtedAt.Before(n.EndsAt.Add(-endTolerance))
 }
 
 // doubtsOtherTrack reports whether the recorded doubtful answer showed another

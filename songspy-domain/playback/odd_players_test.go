@@ -446,7 +446,7 @@ func TestStep_OddPlayerInvariants(t *testing.T) {
 			playedTime[s.Track.URI] += s.End.Sub(s.Start) - s.Pause
 		}
 		for uri, listened := range claimed {
-			if !songspy.IsSpeech(uri) && listened > playedTime[uri]+blind[uri]+time.Duration(len(tr))*crossfadeMax {
+			if !songspy.IsSpeech(uri) && listened > playedTime[uri]+blind[uri]+time.Duration(len(tr))*endTolerance {
 				t.Fatalf("%s: %v claimed, %v played: %+v\n%s", uri, listened, playedTime[uri], plays, script.String())
 			}
 		}

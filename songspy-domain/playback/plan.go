@@ -81,11 +81,11 @@ func NextPollWithProof(n songspy.NowPlaying, last songspy.ObservationKind, now t
 
 // afforded delays the poll if the current play has already used all polls that
 // it may cost beyond one per interval.
-func (l Poll) afforded(n songspy.NowPlaying, now time.Time, interval time.Duration) Poll {
-	if at := affordableAt(n, interval); l.At.Before(at) {
+func (p Poll) afforded(n songspy.NowPlaying, now time.Time, interval time.Duration) Poll {
+	if at := affordableAt(n, interval); p.At.Before(at) {
 		return Poll{instant.Earlier(at, now.Add(interval)), PollInterval}
 	}
-	return l
+	return p
 }
 
 // affordableAt returns the time until which a user is polled only once per
@@ -177,20 +177,20 @@ const (
 // withProof changes a planned poll as NextPollWithProof needs it. Until polls
 // prove that the open play counts, the next poll is made when the play has
 // lasted long enough to count.
-func (l Poll) withProof(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, interval time.Duration) Poll {
+func (p Poll) withProof(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, interval time.Duration) Poll {
 	missing := instant.Milliseconds(songspy.MinListenedMS(n.DurationMS) - n.ListenedMS)
 	proof := max(missing+proofMargin, min(pollGapMin, interval))
-	if l.Reason == PollInterval && last == songspy.ObservedPlaying && n.State == songspy.PlayerPlaying && n.ProgressMS < 0 &&
-		missing > 0 && n.Polls <= proofPollsMax && now.Add(proof).Before(l.At) {
+	if p.Reason == PollInterval && last == songspy.ObservedPlaying && n.State == songspy.PlayerPlaying && n.ProgressMS < 0 &&
+		missing > 0 && n.Polls <= proofPollsMax && now.Add(proof).Before(p.At) {
 		return Poll{now.Add(proof), PollProof}
 	}
-	switch l.Reason {
+	switch p.Reason {
 	case PollTrackEnd, PollMidTrack, PollSkipping:
 	default:
-		return l
+		return p
 	}
 	if n.ProgressMS < 0 || songspy.IsNeverListed(n.TrackURI) {
-		return l
+		return p
 	}
 	wait, reason := max(n.EndsAt.Add(nextTrackDelay).Sub(now), min(pollGapMin, interval)), PollTrackEnd
 	must := wait - interval
@@ -216,8 +216,9 @@ func (l Poll) withProof(n songspy.NowPlaying, last songspy.ObservationKind, now 
 func part(of float64, d time.Duration) time.Duration { return time.Duration(of * float64(d)) }
 
 // FirstPoll returns when to poll a user first after the process has started.
-// Only the stored state is known then. It is the predicted end of the current
-// play, or the user's phase (own time within the interval) if that is earlier.
+// Only the stored state is known then. The poll is made at the predicted end of the
+// current play, or at the user's phase (own time within the interval) if that is
+// earlier.
 func FirstPoll(n songspy.NowPlaying, now time.Time, phase, interval time.Duration) Poll {
 	phaseAt := nextPhaseAt(now, phase, interval)
 	if n.State == songspy.PlayerPlaying && n.EndsAt != nil && n.EndsAt.After(now) {
@@ -300,16 +301,17 @@ func (h *HourlyListening) Weight(now time.Time) float64 {
 	return 0.5 + 0.5*24*float64(near)/float64(4*all)
 }
 
-// SlowDownIdle delays the poll of a user who plays nothing to what the quota of
-// calls allows: wait, divided by weight, which says how likely the user listens
-// at this hour. Polls of users who play or have just paused are not delayed.
-func (l Poll) SlowDownIdle(n songspy.NowPlaying, now time.Time, interval, wait time.Duration, weight float64) Poll {
-	if l.Reason != PollInterval || n.State == songspy.PlayerPaused || wait <= interval {
-		return l
+// SlowDownIdle delays the poll of a user who plays nothing, as the quota of calls
+// requires: the time until the poll is wait, divided by weight. weight says how
+// likely the user listens at this hour. Polls of users who play or have just paused
+// are not delayed.
+func (p Poll) SlowDownIdle(n songspy.NowPlaying, now time.Time, interval, wait time.Duration, weight float64) Poll {
+	if p.Reason != PollInterval || n.State == songspy.PlayerPaused || wait <= interval {
+		return p
 	}
 	wait = min(time.Duration(float64(wait)/weight), IdleWaitMax)
 	if wait <= interval {
-		return l
+		return p
 	}
 	return Poll{now.Add(wait), PollQuota}
 }
@@ -349,21 +351,21 @@ func SpreadPoll(at time.Time, within time.Duration, others []time.Time) time.Tim
 // Polls are always made if they prove a play that history never lists, or check
 // an idle or a doubtful answer. A poll that proves a play that history can list
 // counts as a poll in the middle of a track.
-func (l Poll) ThinOut(n songspy.NowPlaying, now time.Time, keep, chance float64, mean time.Duration) Poll {
-	if keep >= 1 || !n.IsOpen() || l.Reason == PollProof && songspy.IsNeverListed(n.TrackURI) || l.Reason == PollIdleCheck || l.Reason == PollDoubtful {
-		return l
+func (p Poll) ThinOut(n songspy.NowPlaying, now time.Time, keep, chance float64, mean time.Duration) Poll {
+	if keep >= 1 || !n.IsOpen() || p.Reason == PollProof && songspy.IsNeverListed(n.TrackURI) || p.Reason == PollIdleCheck || p.Reason == PollDoubtful {
+		return p
 	}
-	midTrack := l.Reason == PollMidTrack || l.Reason == PollSkipping || l.Reason == PollProof
+	midTrack := p.Reason == PollMidTrack || p.Reason == PollSkipping || p.Reason == PollProof
 	if midTrack && n.EndsAt != nil && chance >= (keep-trackEndShare)/(1-trackEndShare) {
-		if end := n.EndsAt.Add(nextTrackDelay); end.After(l.At) {
-			l = Poll{end, PollTrackEnd}
+		if end := n.EndsAt.Add(nextTrackDelay); end.After(p.At) {
+			p = Poll{end, PollTrackEnd}
 		}
 	}
 	if keep >= trackEndShare {
-		return l
+		return p
 	}
-	if apart := now.Add(min(time.Duration(float64(mean)/keep), IdleWaitMax)); l.At.Before(apart) {
+	if apart := now.Add(min(time.Duration(float64(mean)/keep), IdleWaitMax)); p.At.Before(apart) {
 		return Poll{apart, PollQuota}
 	}
-	return l
+	return p
 }

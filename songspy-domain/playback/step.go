@@ -14,10 +14,10 @@ const (
 	// jitter is by how much the network and Spotify's clock may falsify the
 	// start of a track that is computed from one observation.
 	jitter = 3 * time.Second
-	// crossfadeMax is how much earlier or later than predicted a track may end
+	// endTolerance is how much earlier or later than predicted a track may end
 	// and still count as played to its end. Players fade tracks into each other
 	// for up to 12 seconds.
-	crossfadeMax = 15 * time.Second
+	endTolerance = 15 * time.Second
 	// gaplessMax is the longest time between the predicted end of a track and the
 	// start of the next one for which the track counts as played to its end,
 	// although no poll saw that.
@@ -164,7 +164,7 @@ func (s *step) stillPlaying(obs songspy.Observation) {
 		s.continuePlay(obs, s.playedSince(obs))
 	case s.keepsSpeed(obs):
 		s.continuePlay(obs, obs.At.Sub(s.State.SeenAt))
-	case length > 0 && shift >= length-cappedTolerance(length, crossfadeMax) && !s.mayHavePaused(obs):
+	case length > 0 && shift >= length-cappedTolerance(length, endTolerance) && !s.mayHavePaused(obs):
 		s.playedAgain(obs, implied, length)
 	case shift > 0 && s.progressDelta(obs) >= 0:
 		s.State.PausedMS += shift.Milliseconds()
@@ -181,7 +181,7 @@ func (s *step) stillPlaying(obs songspy.Observation) {
 func (s *step) playedAgain(obs songspy.Observation, implied time.Time, length time.Duration) {
 	end := *s.State.EndsAt
 	late := implied.Sub(end).Abs()
-	if late > cappedTolerance(length, crossfadeMax) || leftBeforeEnd(s.State) {
+	if late > cappedTolerance(length, endTolerance) || leftBeforeEnd(s.State) {
 		s.restartPlay(obs, end)
 		s.State.Provisional = true
 		return
@@ -232,7 +232,7 @@ func (s *step) changeTrack(obs songspy.Observation) {
 	former, seen := s.State, s.nextStartMin(obs)
 	s.openPlay(obs, s.endForNext(obs))
 	s.State.OtherSeenAt = seen // the end of the previous play may be a guess
-	cut := former.EndsAt != nil && s.State.StartedAt.Before(former.EndsAt.Add(-crossfadeMax))
+	cut := former.EndsAt != nil && s.State.StartedAt.Before(former.EndsAt.Add(-endTolerance))
 	if cut && former.State == songspy.PlayerPlaying {
 		s.State.Skips = min(former.Skips+1, 99)
 	}

@@ -111,7 +111,7 @@ func newBreakerGuard(c Config) *breakerGuard {
 // result; calls of the token endpoint do not count. A caller that does not send
 // the call must uncount it.
 func (g *breakerGuard) acquire(ctx context.Context, circuit breaker.Circuit, u breaker.Urgency, e quota.Endpoint) (breaker.Permit, time.Time, error) {
-	if err := g.refresh(ctx); err != nil {
+	if err := g.readIfStale(ctx); err != nil {
 		return breaker.Permit{}, time.Time{}, err
 	}
 	now, share := g.now(), g.rateShare()
@@ -131,13 +131,13 @@ func (g *breakerGuard) acquire(ctx context.Context, circuit breaker.Circuit, u b
 
 // uncount takes back a call that acquire counted against the quota at the given
 // time, because it was not sent.
-func (g *breakerGuard) uncount(circuit breaker.Circuit, passed time.Time, e quota.Endpoint) {
+func (g *breakerGuard) uncount(circuit breaker.Circuit, countedAt time.Time, e quota.Endpoint) {
 	if circuit != breaker.CircuitAPI {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.quota.Uncount(passed, e)
+	g.quota.Uncount(countedAt, e)
 }
 
 // decide decides whether a call may be made: by the quota of calls first, then
@@ -167,7 +167,7 @@ func (g *breakerGuard) rateShare() float64 {
 // check returns the error that acquire would return for an urgent call. It does
 // not count as a call.
 func (g *breakerGuard) check(ctx context.Context, circuit breaker.Circuit) error {
-	if err := g.refresh(ctx); err != nil {
+	if err := g.readIfStale(ctx); err != nil {
 		return err
 	}
 	if _, v := breaker.Decide(g.snapshot(), g.now(), circuit, breaker.Urgent); !v.Allowed {
@@ -287,9 +287,9 @@ func (g *breakerGuard) load(ctx context.Context) error {
 	return nil
 }
 
-// refresh reads the stored state if it is older than staleAfter. If the store
+// readIfStale reads the stored state if it is older than staleAfter. If the store
 // cannot be read, this process goes on with the state that it has in memory.
-func (g *breakerGuard) refresh(ctx context.Context) error {
+func (g *breakerGuard) readIfStale(ctx context.Context) error {
 	if g.store == nil {
 		return nil
 	}

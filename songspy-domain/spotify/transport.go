@@ -55,10 +55,10 @@ type guardedTransport struct {
 
 // RoundTrip implements http.RoundTripper.
 func (g guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	permit, passed, err := g.guard.acquire(req.Context(), g.circuit, g.urgency, g.endpoint)
+	permit, countedAt, err := g.guard.acquire(req.Context(), g.circuit, g.urgency, g.endpoint)
 	if err == nil {
 		if err = g.abandonReason(req.Context()); err != nil {
-			g.guard.uncount(g.circuit, passed, g.endpoint)
+			g.guard.uncount(g.circuit, countedAt, g.endpoint)
 			g.guard.report(req.Context(), g.guard.now(), g.circuit, permit, g.endpoint, breaker.Outcome{Result: breaker.Abandoned})
 		}
 	}
@@ -72,7 +72,7 @@ func (g guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	now := g.guard.now()
 	if err != nil {
 		if isUnconnected(err) {
-			g.guard.uncount(g.circuit, passed, g.endpoint)
+			g.guard.uncount(g.circuit, countedAt, g.endpoint)
 		}
 		result := breaker.Failed
 		if errors.Is(req.Context().Err(), context.Canceled) {

@@ -62,10 +62,9 @@ type reconcileTx struct {
 	tracks map[string]storedTrack
 }
 
-// historyWindow returns the time in which the plays of the items can lie,
-// whether PlayedAt is their start or their end. It begins and ends later than
-// the items, because a play that was paused before the first poll is stored
-// with too late a start.
+// historyWindow returns the period in which the stored plays of the items can lie.
+// PlayedAt may be the start or the end of a play. A play that was paused before its
+// first poll is stored with too late a start, so the period ends later than the items.
 func historyWindow(items []songspy.HistoryItem) (from, to time.Time) {
 	for i, item := range items {
 		began, ended := item.PlayedAt.Add(-item.Track.Duration()), item.PlayedAt.Add(item.Track.Duration())

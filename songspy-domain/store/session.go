@@ -161,9 +161,9 @@ func (s *Store) revokeFamily(tx *gorm.DB, by songspy.AuditActor, condition strin
 	return s.revokeAll(tx, songspy.AuditEvent{UserID: one[0].UserID, Kind: songspy.AuditSignedOut, Actor: by, Detail: one[0].Label}, condition, args...)
 }
 
-// revokeAll revokes the sessions that match the condition, which are of the user of the
-// event, and reports whether there are any. Then it adds the event and ends the
-// transaction with a change. A concurrent rotation keeps its session locked until the
+// revokeAll revokes the sessions that match the condition, and reports whether there are
+// any. All of them must be of the event's user. Then it adds the event and publishes a
+// change. A concurrent rotation keeps its session locked until the
 // successor is visible, so revokeAll repeats until no session is left to revoke.
 func (s *Store) revokeAll(tx *gorm.DB, e songspy.AuditEvent, condition string, args ...any) (found bool, err error) {
 	// The user is locked before the sessions, as in every transaction. An erased user has

@@ -16,9 +16,9 @@ func (s *Store) SignIn(ctx context.Context, p songspy.GoogleProfile, a songspy.A
 
 // SignInOnTerms returns the user with Google's subject, and updates the name and the
 // picture from Google. If there is no such user and the terms permit it, it creates
-// one that shares with the given audience. linked reports whether the user has a Spotify link in
-// any state; a pending grant does not count. A use of the invite is taken if, and only
-// if, a user is created.
+// one that shares with the given audience. linked reports whether the user has a Spotify
+// link in any state; a pending grant does not count. A use of the invite is taken if, and
+// only if, a user is created.
 //
 // It returns CodeInvalid for a profile without a subject, the Refusal of the terms, and
 // ErrInviteInvalid for an invite that admits no more users.

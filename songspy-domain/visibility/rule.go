@@ -57,23 +57,23 @@ func LinkPreview() Thing { return Thing{kind: linkPreview} }
 // rows that apply, the narrowest counts. A row of a period applies if the period
 // is in force now, later, or at any moment of the play.
 //
-//	thing      | condition                                        | required
-//	-----------+--------------------------------------------------+---------------------------------
-//	any        | the operator hides the owner                     | nobody
-//	any        | periods are missing or out of order              | nobody
-//	now, play  | it began before the first period                 | owner
-//	play       | probable, deleted, or ended before it began      | owner
-//	now, play  | hidden items: its track or an artist             | owner
-//	now, play  | period: hidden until a time, while it is hidden  | owner
-//	now, play  | period: the kind of the track is hidden          | owner
-//	now, play  | period: it has played less than the minimum      | owner
-//	now        | period: audience for now                         | by audience
-//	preview    | period: audience for now                         | by audience
-//	play       | period: audience for history                     | by audience
-//	profile    | period: findable                                 | stranger
-//	profile    | period: else                                     | by the wider of the two audiences
-//	search     | period: findable                                 | stranger
-//	search     | period: else                                     | owner
+//	thing        | condition                                        | required
+//	-------------+--------------------------------------------------+---------------------------------
+//	any          | the operator hides the owner                     | nobody
+//	any          | periods are missing or out of order              | nobody
+//	now, play    | it began before the first period                 | owner
+//	play         | probable, deleted, or ended before it began      | owner
+//	now, play    | hidden items: its track or an artist             | owner
+//	now, play    | period: hidden until a time, while it is hidden  | owner
+//	now, play    | period: the kind of the track is hidden          | owner
+//	now, play    | period: it has played less than the minimum      | owner
+//	now          | period: audience for now                         | by audience
+//	link preview | period: audience for now                         | by audience
+//	play         | period: audience for history                     | by audience
+//	profile      | period: findable                                 | stranger
+//	profile      | period: else                                     | by the wider of the two audiences
+//	search       | period: findable                                 | stranger
+//	search       | period: else                                     | owner
 //
 // By audience: everyone is stranger, link is link holder, followers is follower,
 // nobody is owner.
