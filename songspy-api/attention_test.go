@@ -142,7 +142,7 @@ func TestAttention_FirstSightReachesTheBatchWithinHalfASecond(t *testing.T) {
 		var running sync.WaitGroup
 		running.Go(func() { api.board.Run(ctx) })
 		running.Go(func() { api.attention.Run(ctx) })
-		running.Go(func() { api.attention.FollowStreams(ctx, api.board) })
+		running.Go(func() { api.attention.ReportStreams(ctx, api.board) })
 		defer func() { stop(); running.Wait(); api.close() }()
 		w := &testAPI{service: api}
 		ann, _, err := api.db.SignIn(ctx, songspy.GoogleProfile{Subject: "ann"}, songspy.AudienceEveryone)

@@ -108,7 +108,7 @@ func (a *service) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { a.board.Run(ctx); return nil })
 	group.Go(func() error { a.attention.Run(ctx); return nil })
-	group.Go(func() error { a.attention.FollowStreams(ctx, a.board); return nil })
+	group.Go(func() error { a.attention.ReportStreams(ctx, a.board); return nil })
 	group.Go(func() error { a.webhooks.Run(ctx); return nil })
 	group.Go(func() error { a.spotify.SyncBreakers(ctx); return nil })
 	group.Go(func() error {

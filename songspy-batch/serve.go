@@ -143,7 +143,7 @@ func newBatch(s settings, db database, transport http.RoundTripper, senders map[
 		quotaMetrics:   telemetry.QuotaCollector{Now: now, Statuses: apps.QuotaStatuses},
 		apps:           apps, renewer: renewer, leaser: leaser,
 		poller: poller.New(poller.Options{
-			Registry: users, Store: db, Feed: db, Player: apps, Renewer: renewer, BlockApp: apps.TripForbidden, Shards: shards,
+			Registry: users, Store: db, Feed: db, Player: apps, Renewer: renewer, TripForbidden: apps.TripForbidden, Shards: shards,
 			Attention: &poller.AttentionOptions{Share: float64(s.Service.Attention) / 100, Store: db},
 			Interval:  s.PollInterval, Spread: s.Spread, Workers: s.PollConcurrency,
 			Now: now, Logger: log, Metrics: poller.NewMetrics(metrics),

@@ -150,9 +150,9 @@ func lost(after, oldest, last int64) bool {
 	return last < after || last > after && (oldest == 0 || oldest > after+1)
 }
 
-// UserIDs returns the users of the changes, each once, in ascending order. It leaves
+// UserIDsExcept returns the users of the changes, each once, in ascending order. It leaves
 // out changes of the kinds in except.
-func UserIDs(changes []songspy.Change, except ...songspy.ChangeKind) []songspy.UserID {
+func UserIDsExcept(changes []songspy.Change, except ...songspy.ChangeKind) []songspy.UserID {
 	ids := make([]songspy.UserID, 0, len(changes))
 	for _, c := range changes {
 		if !slices.Contains(except, c.Kind) {

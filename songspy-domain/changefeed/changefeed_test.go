@@ -88,7 +88,7 @@ func (d *database) apply(_ context.Context, changes []songspy.Change) error {
 	if d.applyErr != nil {
 		return d.applyErr
 	}
-	for _, id := range changefeed.UserIDs(changes) {
+	for _, id := range changefeed.UserIDsExcept(changes) {
 		delete(d.follower.copied, id)
 		if value, ok := d.values[id]; ok {
 			d.follower.copied[id] = value
@@ -327,7 +327,7 @@ func TestTheCopyEqualsTheDatabaseWhenItIsQuiet(t *testing.T) {
 }
 
 func TestUserIDs_AreSortedWithoutRepeatsAndWithoutTheGivenKinds(t *testing.T) {
-	got := changefeed.UserIDs([]songspy.Change{
+	got := changefeed.UserIDsExcept([]songspy.Change{
 		{UserID: 3, Kind: songspy.ChangeLink}, {UserID: 1, Kind: songspy.ChangeUser}, {UserID: 3, Kind: songspy.ChangeUser}, {UserID: 2, Kind: songspy.ChangePlaying},
 	}, songspy.ChangePlaying)
 	if want := []songspy.UserID{1, 3}; !slices.Equal(got, want) {

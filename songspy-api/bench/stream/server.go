@@ -230,7 +230,7 @@ func newBoard(ctx context.Context, group *errgroup.Group, o options) (live *boar
 	if o.row == "b" { // in the other rows all viewers have one address
 		reporter = attention.New(noWatches{}, []byte("bench"), time.Now, log)
 		group.Go(func() error { reporter.Run(ctx); return nil })
-		group.Go(func() error { reporter.FollowStreams(ctx, live); return nil })
+		group.Go(func() error { reporter.ReportStreams(ctx, live); return nil })
 	}
 	handler, err = httpapi.New(httpapi.Options{
 		Contract: contract, Auth: authService, Linking: linking.New(linking.Options{}), Board: live, Attention: reporter,

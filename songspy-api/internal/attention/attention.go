@@ -33,9 +33,9 @@ const (
 	// streamLasts is how long a viewer watches the users that a stream shows, after the
 	// last tick at which it showed them.
 	streamLasts = 2 * time.Second
-	// signLasts is how long after its opening, and after a sign of its viewer, a stream is
+	// activeFor is how long after its opening, and after a request of its viewer, a stream is
 	// reported: a page may stay open without a reader.
-	signLasts = 10 * time.Minute
+	activeFor = 10 * time.Minute
 	// ownLasts is how long a viewer who asked for a poll of themselves counts as watching.
 	ownLasts = 10 * time.Second
 	// usersMax is how many users one viewer watches at most.
@@ -71,8 +71,8 @@ type Reporter struct {
 type viewing struct {
 	pages    map[string]page
 	openedAt time.Time
-	// signAt is when the viewer last sent a request.
-	signAt    time.Time
+	// activeAt is when the viewer last sent a request.
+	activeAt  time.Time
 	isWritten bool // the store has a watch of the viewer that has not ended
 }
 
@@ -89,23 +89,23 @@ func New(store Store, key []byte, now func() time.Time, log *slog.Logger) *Repor
 	}
 }
 
-// Sign records that the viewer has sent a request. The open streams of the viewer count
-// for ten more minutes.
-func (r *Reporter) Sign(v board.ViewerID) {
+// RecordActive records that the viewer has sent a request and so is active. The open streams
+// of the viewer count for ten more minutes.
+func (r *Reporter) RecordActive(v board.ViewerID) {
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if known := r.viewingOf(v); known != nil {
-		known.signAt = r.now()
+		known.activeAt = r.now()
 	}
 }
 
 // Read records that the viewer has read a page that shows these users. It replaces what
-// the viewer saw on the page before. Read is a sign of the viewer.
+// the viewer saw on the page before. It counts as a request of the viewer.
 func (r *Reporter) Read(v board.ViewerID, name string, users []songspy.UserID) {
-	r.Sign(v)
+	r.RecordActive(v)
 	if len(users) > 0 {
 		r.watch(v, name, users, readLasts)
 	}
@@ -237,9 +237,9 @@ type Streams interface {
 	Shown() []board.Shown
 }
 
-// FollowStreams reports the users that streams show until ctx ends. A stream counts for
-// ten minutes after it was opened and after a sign of its viewer.
-func (r *Reporter) FollowStreams(ctx context.Context, streams Streams) {
+// ReportStreams reports the users that streams show until ctx ends. A stream counts for
+// ten minutes after it was opened and after a request of its viewer.
+func (r *Reporter) ReportStreams(ctx context.Context, streams Streams) {
 	if r == nil {
 		return
 	}
@@ -250,19 +250,19 @@ func (r *Reporter) FollowStreams(ctx context.Context, streams Streams) {
 		case <-streams.Ticked():
 		}
 		for _, w := range streams.Shown() {
-			if now := r.now(); now.Sub(w.OpenedAt) < signLasts || now.Sub(r.signOf(w.Viewer)) < signLasts {
+			if now := r.now(); now.Sub(w.OpenedAt) < activeFor || now.Sub(r.activeAtOf(w.Viewer)) < activeFor {
 				r.watch(w.Viewer, strconv.FormatInt(w.OpenedAt.UnixNano(), 36), w.Users, streamLasts)
 			}
 		}
 	}
 }
 
-// signOf returns when the viewer last sent a request; the zero time: long ago.
-func (r *Reporter) signOf(v board.ViewerID) (at time.Time) {
+// activeAtOf returns when the viewer last sent a request; the zero time: long ago.
+func (r *Reporter) activeAtOf(v board.ViewerID) (at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if known := r.viewers[v]; known != nil {
-		at = known.signAt
+		at = known.activeAt
 	}
 	return at
 }
@@ -294,7 +294,7 @@ func (r *Reporter) take(all bool) (watches []songspy.Watch) {
 		if isWatching || v.isWritten {
 			watches = append(watches, w)
 		}
-		if v.isWritten = isWatching; !isWatching && now.Sub(v.signAt) >= signLasts {
+		if v.isWritten = isWatching; !isWatching && now.Sub(v.activeAt) >= activeFor {
 			delete(r.viewers, key)
 			r.counts[kind(key)]--
 		}

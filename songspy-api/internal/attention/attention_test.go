@@ -98,7 +98,7 @@ func following(t *testing.T, r *Reporter) *openStreams {
 	s := &openStreams{ticked: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	go r.FollowStreams(ctx, s)
+	go r.ReportStreams(ctx, s)
 	go func() {
 		for tick := time.NewTicker(250 * time.Millisecond); ; {
 			select {
@@ -166,20 +166,20 @@ func TestReporter_ASignOfItsViewerLetsAStreamCountForTenMoreMinutes(t *testing.T
 		me := board.ViewerID{Account: 7}
 		following(t, r).show(board.Shown{Viewer: me, OpenedAt: time.Now(), Users: []songspy.UserID{1}})
 		<-time.After(9 * time.Minute)
-		r.Sign(me)
-		r.Sign(board.ViewerID{Account: 8})
+		r.RecordActive(me)
+		r.RecordActive(board.ViewerID{Account: 8})
 		<-time.After(9 * time.Minute)
 		if users, _ := f.lastUsers(); len(users) != 1 {
-			t.Error("nine minutes after a sign the stream does not count")
+			t.Error("nine minutes after a request the stream does not count")
 		}
 		<-time.After(2 * time.Minute)
 		if users, ok := f.lastUsers(); !ok || len(users) != 0 {
-			t.Errorf("eleven minutes after the sign %v is watched", users)
+			t.Errorf("eleven minutes after the request %v is watched", users)
 		}
 		<-time.After(time.Hour)
 		f.take()
 		back := time.Now()
-		r.Sign(me)
+		r.RecordActive(me)
 		<-time.After(500 * time.Millisecond)
 		if got := f.take(); len(got) != 1 || len(got[0].Users) != 1 || got[0].OpenedAt.Before(back) {
 			t.Errorf("when its viewer is back, %+v was written, want a first sight", got)

@@ -36,7 +36,7 @@ type Options struct {
 	// StreamsPerAccount and StreamsPerAddress limit the open streams of a user, and of an
 	// address whose viewers are not signed in; 0: no limit.
 	StreamsPerAccount, StreamsPerAddress int
-	// Viewers is kept up to date too, so that Renew reads what has changed; nil: none.
+	// Viewers is kept up to date too, so that ReadViewer reads what has changed; nil: none.
 	Viewers *viewercache.Cache
 	Now     func() time.Time
 	Log     *slog.Logger
@@ -93,23 +93,23 @@ func (b *Board) Current() (*Answer, error) {
 	return b.render(now)
 }
 
-// Audience limits the users that Listening returns.
-type Audience int
+// Filter limits the users that Listening returns.
+type Filter int
 
-// The audiences.
+// The filters.
 const (
-	Everyone  Audience = iota // all users that the viewer may see
-	Following                 // the users that the viewer follows
+	AllVisible   Filter = iota // all users that the viewer may see
+	OnlyFollowed               // the users that the viewer follows
 )
 
 // Listening returns the first limit users after the position that the viewer sees, newest
 // start first; a nil position begins with the newest. next is the position of the last
 // one if there are more, else nil.
-func (b *Board) Listening(v visibility.Viewer, a Audience, after *Position, limit int) (seen []visibility.Seen[songspy.BoardEntry], next *Position, err error) {
+func (b *Board) Listening(v visibility.Viewer, f Filter, after *Position, limit int) (seen []visibility.Seen[songspy.BoardEntry], next *Position, err error) {
 	if after == nil {
 		after = &beginning
 	}
-	err = b.read(func(x *index, now time.Time) { seen, next = x.listening(v, a, *after, limit, now) })
+	err = b.read(func(x *index, now time.Time) { seen, next = x.listening(v, f, *after, limit, now) })
 	return seen, next, err
 }
 

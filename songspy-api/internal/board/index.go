@@ -177,10 +177,10 @@ func (x *index) top(n int, now time.Time) ([]visibility.Seen[songspy.BoardEntry]
 
 // listening returns the first n entries after the position that the viewer sees. next is
 // the position of the last one if there are more, else nil.
-func (x *index) listening(v visibility.Viewer, a Audience, position Position, n int, now time.Time) (seen []visibility.Seen[songspy.BoardEntry], next *Position) {
+func (x *index) listening(v visibility.Viewer, f Filter, position Position, n int, now time.Time) (seen []visibility.Seen[songspy.BoardEntry], next *Position) {
 	x.advance(now)
 	from := position.entry()
-	if a == Following {
+	if f == OnlyFollowed {
 		return page(slices.Values(x.of(v.Follows(), from)), v, n, now)
 	}
 	return page(withPublic(x.of(v.Known(), from), after(x.public, from)), v, n, now)

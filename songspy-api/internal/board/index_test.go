@@ -126,7 +126,7 @@ func TestIndex_ShowsEachViewerTheVisibleUsers(t *testing.T) {
 			v := drawViewer(t)
 			checkPages(t, c, v, expected(known, v, now), now)
 			if shared, next, users, _ := c.list(3, now); c.isSeenAsByStrangers(users, v, now) {
-				if own, ownNext := c.listening(v, Everyone, beginning, 3, now); !slices.Equal(ids(own), ids(shared)) || !reflect.DeepEqual(next, ownNext) {
+				if own, ownNext := c.listening(v, AllVisible, beginning, 3, now); !slices.Equal(ids(own), ids(shared)) || !reflect.DeepEqual(next, ownNext) {
 					t.Fatalf("strangers see %v and then %v, and the viewer, who should see the same, %v and then %v", ids(shared), next, ids(own), ownNext)
 				}
 			}
@@ -154,7 +154,7 @@ func checkPages(t *rapid.T, c *index, v visibility.Viewer, want []songspy.UserID
 	size := rapid.IntRange(1, 3).Draw(t, "page size")
 	var all []songspy.UserID
 	for after := &beginning; after != nil; {
-		seen, next := c.listening(v, Everyone, *after, size, now)
+		seen, next := c.listening(v, AllVisible, *after, size, now)
 		if next != nil && len(seen) != size {
 			t.Fatalf("a page that is not the last has %d of %d entries", len(seen), size)
 		}
@@ -163,7 +163,7 @@ func checkPages(t *rapid.T, c *index, v visibility.Viewer, want []songspy.UserID
 	if !slices.Equal(all, want) {
 		t.Fatalf("the viewer sees %v, want %v", all, want)
 	}
-	followed, _ := c.listening(v, Following, beginning, 8, now)
+	followed, _ := c.listening(v, OnlyFollowed, beginning, 8, now)
 	if got, want := ids(followed), slices.DeleteFunc(slices.Clone(want), func(id songspy.UserID) bool { return !slices.Contains(v.Follows(), id) }); !slices.Equal(got, want) {
 		t.Fatalf("of the users that the viewer follows, %v are shown, want %v", got, want)
 	}

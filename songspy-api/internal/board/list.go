@@ -36,7 +36,7 @@ func (b *Board) ListeningAnswer(v visibility.Viewer) (answer *Answer, shown []vi
 		if x.isSeenAsByStrangers(b.list.users, v, now) {
 			answer, shown = b.list.answer, b.list.shown
 		} else {
-			shown, next = x.listening(v, Everyone, beginning, ListSize, now)
+			shown, next = x.listening(v, AllVisible, beginning, ListSize, now)
 		}
 	})
 	if err = errors.Join(err, failed); err != nil || answer != nil {

@@ -21,9 +21,9 @@ type sharedKey struct {
 // sharedTopic is a topic that looks the same to all viewers who know nobody: they share
 // its frames. The others have own views and share the ranks.
 type sharedTopic struct {
-	key         sharedKey
-	view        view
-	public, own map[*subscription]struct{}
+	key                         sharedKey
+	view                        view
+	withOwnView, withoutOwnView map[*subscription]struct{}
 
 	// ranked holds the entries that strangers see and whose rank is below the bound, in
 	// order. It may hold others.
@@ -41,7 +41,7 @@ type sharedTopic struct {
 func (s *sharedTopic) rank(x *index) {
 	held := map[songspy.UserID]bool{}
 	hold(held, &s.view)
-	for sub := range s.own {
+	for sub := range s.withOwnView {
 		hold(held, sub.own)
 	}
 	for s.below = s.firstBound(len(x.byUser)); ; s.below = double(s.below) {

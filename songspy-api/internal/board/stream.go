@@ -77,14 +77,14 @@ func (k ViewerID) window() uint64 {
 type StreamOptions struct {
 	Viewer ViewerID
 	Topics []Topic
-	// RenewOn are the users whose data Renew reads: the viewer, and the owner of the
-	// viewer's share link. The board calls Renew again after a change of their relations
+	// RereadOn are the users whose data ReadViewer reads: the viewer, and the owner of the
+	// viewer's share link. The board calls ReadViewer again after a change of their relations
 	// or sessions.
-	RenewOn []songspy.UserID
-	// Renew returns the viewer as the store has it now, and when the viewer's session
+	RereadOn []songspy.UserID
+	// ReadViewer returns the viewer as the store has it now, and when the viewer's session
 	// ends, zero if there is none. It returns unauthorized if the session has ended.
 	// people.Service.OpenStream passes it, so that the board does not need the store.
-	Renew func(context.Context) (visibility.Viewer, time.Time, error)
+	ReadViewer func(context.Context) (visibility.Viewer, time.Time, error)
 }
 
 // Stream is one open stream.
@@ -95,7 +95,7 @@ type Stream struct {
 	// keepAlive runs while Next waits.
 	keepAlive *time.Timer
 
-	renewing sync.Mutex // held while Renew runs, so that the newest viewer is stored last
+	reading sync.Mutex // held while ReadViewer runs, so that the newest viewer is stored last
 
 	// viewer and the fields until closed are guarded by the lock of the board.
 	viewer        visibility.Viewer
@@ -153,7 +153,7 @@ func (b *Board) OpenStream(ctx context.Context, o StreamOptions) (*Stream, error
 	if err := b.streams.register(b, s); err != nil {
 		return nil, err
 	}
-	if err := b.renew(ctx, s); err != nil {
+	if err := b.readViewer(ctx, s); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -288,12 +288,12 @@ func (b *Board) join(s *Stream) {
 	b.streams.join(s)
 }
 
-// renew reads the viewer of the stream again. It ends the stream if the session of the
+// readViewer reads the viewer of the stream again. It ends the stream if the session of the
 // viewer has ended, and returns other errors.
-func (b *Board) renew(ctx context.Context, s *Stream) error {
-	s.renewing.Lock()
-	defer s.renewing.Unlock()
-	viewer, until, err := s.opts.Renew(ctx)
+func (b *Board) readViewer(ctx context.Context, s *Stream) error {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	viewer, until, err := s.opts.ReadViewer(ctx)
 	isOver := songspy.CodeOf(err) == songspy.CodeUnauthorized
 	if err != nil && !isOver {
 		return err
@@ -312,16 +312,16 @@ func (b *Board) renew(ctx context.Context, s *Stream) error {
 		s.sessionTimer.Stop()
 	}
 	if !until.IsZero() {
-		s.sessionTimer = time.AfterFunc(until.Sub(b.opts.Now()), func() { b.renewAtEnd(s) })
+		s.sessionTimer = time.AfterFunc(until.Sub(b.opts.Now()), func() { b.rereadAtEnd(s) })
 	}
 	return nil
 }
 
-// renewAtEnd ends the stream unless its session was prolonged.
-func (b *Board) renewAtEnd(s *Stream) {
+// rereadAtEnd ends the stream unless its session was prolonged.
+func (b *Board) rereadAtEnd(s *Stream) {
 	ctx, cancel := context.WithTimeout(context.Background(), feedTimeout)
 	defer cancel()
-	if b.renew(ctx, s) != nil {
+	if b.readViewer(ctx, s) != nil {
 		s.end(EndRestart) // the next stream reads the session again
 	}
 }

@@ -164,7 +164,7 @@ func TestStreams_ConvergeToWhatTheViewerSees(t *testing.T) {
 				if a := accounts[i]; a.id != 0 {
 					*a = *newAccount(r, a.id, users)
 					if readers[i] != nil {
-						if err := w.renew(context.Background(), readers[i].Stream); err != nil {
+						if err := w.readViewer(context.Background(), readers[i].Stream); err != nil {
 							t.Fatal(err)
 						}
 					}
@@ -203,7 +203,7 @@ func (w *streamWorld) check(t *rapid.T, r *reader, v visibility.Viewer) {
 			}
 		}
 	}
-	listening, _, err := w.Listening(v, Everyone, nil, 1000)
+	listening, _, err := w.Listening(v, AllVisible, nil, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func (w *streamWorld) check(t *rapid.T, r *reader, v visibility.Viewer) {
 	if slices.Sort(want); !slices.Equal(playing, want) {
 		t.Fatalf("the window has the listeners %d, and GET /listening has %d", playing, want)
 	}
-	first, next, err := w.Listening(v, Everyone, nil, ListSize)
+	first, next, err := w.Listening(v, AllVisible, nil, ListSize)
 	if err != nil {
 		t.Fatal(err)
 	}

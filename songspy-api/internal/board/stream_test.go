@@ -108,7 +108,7 @@ type failer interface {
 
 func openStream(t failer, b *Board, a *account, topics ...string) (*reader, error) {
 	t.Helper()
-	o := StreamOptions{Viewer: a.key(), Renew: func(context.Context) (visibility.Viewer, time.Time, error) {
+	o := StreamOptions{Viewer: a.key(), ReadViewer: func(context.Context) (visibility.Viewer, time.Time, error) {
 		if a.ended {
 			return visibility.Viewer{}, time.Time{}, &songspy.Error{Code: songspy.CodeUnauthorized}
 		}
@@ -116,7 +116,7 @@ func openStream(t failer, b *Board, a *account, topics ...string) (*reader, erro
 	}}
 	for _, id := range []songspy.UserID{a.id, a.link} {
 		if id != 0 {
-			o.RenewOn = append(o.RenewOn, id)
+			o.RereadOn = append(o.RereadOn, id)
 		}
 	}
 	for _, name := range topics {
@@ -425,7 +425,7 @@ func TestStream_EndsWhenTheSessionRunsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := startStreams(t, newFeed())
 		end := time.Now().Add(time.Hour)
-		s, err := b.OpenStream(t.Context(), StreamOptions{Viewer: ViewerID{Account: 5}, Renew: func(context.Context) (visibility.Viewer, time.Time, error) {
+		s, err := b.OpenStream(t.Context(), StreamOptions{Viewer: ViewerID{Account: 5}, ReadViewer: func(context.Context) (visibility.Viewer, time.Time, error) {
 			if !time.Now().Before(end) {
 				return visibility.Viewer{}, end, &songspy.Error{Code: songspy.CodeUnauthorized}
 			}

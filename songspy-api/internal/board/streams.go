@@ -13,11 +13,11 @@ type streams struct {
 	open    map[*Stream]struct{}
 	counts  map[ViewerID]int
 	joining []*Stream
-	renewed map[*Stream]struct{} // streams with a new viewer since the last tick
+	reread  map[*Stream]struct{} // streams with a new viewer since the last tick
 	shared  map[sharedKey]*sharedTopic
-	// renewOn holds the streams by the users whose data their Renew reads, and updateOn by
+	// rereadOn holds the streams by the users whose data their ReadViewer reads, and updateOn by
 	// the users whose changes may change the streams' own views.
-	renewOn, updateOn map[songspy.UserID][]*Stream
+	rereadOn, updateOn map[songspy.UserID][]*Stream
 
 	isReloaded  bool // the index was replaced since the last tick
 	isAvailable bool // the board was available at the last tick
@@ -27,8 +27,8 @@ type streams struct {
 
 func newStreams() streams {
 	return streams{
-		open: map[*Stream]struct{}{}, counts: map[ViewerID]int{}, renewed: map[*Stream]struct{}{}, shared: map[sharedKey]*sharedTopic{},
-		renewOn: map[songspy.UserID][]*Stream{}, updateOn: map[songspy.UserID][]*Stream{}, drained: make(chan struct{}),
+		open: map[*Stream]struct{}{}, counts: map[ViewerID]int{}, reread: map[*Stream]struct{}{}, shared: map[sharedKey]*sharedTopic{},
+		rereadOn: map[songspy.UserID][]*Stream{}, updateOn: map[songspy.UserID][]*Stream{}, drained: make(chan struct{}),
 	}
 }
 
@@ -49,8 +49,8 @@ func (h *streams) register(b *Board, s *Stream) error {
 	}
 	h.counts[s.opts.Viewer]++
 	h.open[s] = struct{}{}
-	for _, id := range s.opts.RenewOn {
-		h.renewOn[id] = append(h.renewOn[id], s)
+	for _, id := range s.opts.RereadOn {
+		h.rereadOn[id] = append(h.rereadOn[id], s)
 	}
 	return nil
 }
@@ -68,16 +68,16 @@ func (h *streams) remove(s *Stream) {
 		delete(h.counts, s.opts.Viewer)
 	}
 	delete(h.open, s)
-	delete(h.renewed, s)
-	for _, id := range s.opts.RenewOn {
-		removeStream(h.renewOn, id, s)
+	delete(h.reread, s)
+	for _, id := range s.opts.RereadOn {
+		removeStream(h.rereadOn, id, s)
 	}
 	h.setUpdateOn(s, nil)
 	for _, sub := range s.subscriptions {
 		if t := sub.shared; t != nil {
-			delete(t.public, sub)
-			delete(t.own, sub)
-			if len(t.public)+len(t.own) == 0 {
+			delete(t.withoutOwnView, sub)
+			delete(t.withOwnView, sub)
+			if len(t.withoutOwnView)+len(t.withOwnView) == 0 {
 				delete(h.shared, t.key)
 			}
 		}
@@ -126,7 +126,7 @@ func (h *streams) setViewer(s *Stream, v visibility.Viewer) {
 	}
 	slices.Sort(watched)
 	h.setUpdateOn(s, slices.Compact(watched))
-	h.renewed[s] = struct{}{}
+	h.reread[s] = struct{}{}
 }
 
 // setUpdateOn sets the users whose changes may change the stream's own views.
@@ -140,10 +140,10 @@ func (h *streams) setUpdateOn(s *Stream, users []songspy.UserID) {
 	s.updateOn = users
 }
 
-// toRenew returns the streams whose Renew reads data of the users.
-func (h *streams) toRenew(users []songspy.UserID) (streams []*Stream) {
+// toReread returns the streams whose ReadViewer reads data of the users.
+func (h *streams) toReread(users []songspy.UserID) (streams []*Stream) {
 	for _, id := range users {
-		streams = append(streams, h.renewOn[id]...)
+		streams = append(streams, h.rereadOn[id]...)
 	}
 	return streams
 }

@@ -54,27 +54,27 @@ func (b *Board) tick(now time.Time) {
 	}
 	if all {
 		for s := range h.open {
-			h.renewed[s] = struct{}{}
+			h.reread[s] = struct{}{}
 		}
 	}
 	for id, before := range changed {
 		t.apply(id, before, b.index.byUser[id])
 	}
-	for s := range h.renewed {
+	for s := range h.reread {
 		t.touch(s)
 	}
-	clear(h.renewed)
+	clear(h.reread)
 	for sub := range t.touched {
 		if sub.shared != nil && sub.own == nil && t.needsOwn(sub) {
 			sub.leaveShared()
 		}
 	}
 	for _, s := range h.shared {
-		t.updateShared(s)
+		t.frameShared(s)
 	}
 	for sub := range t.touched {
 		if sub.own != nil {
-			sub.frame = sub.own.frame(t.update(sub), t.itemFor(sub.stream.viewer))
+			sub.frame = sub.own.frame(t.updateOwn(sub), t.itemFor(sub.stream.viewer))
 			t.streams[sub.stream] = struct{}{}
 		}
 	}
@@ -127,24 +127,24 @@ func (t *tick) touch(s *Stream) {
 	}
 }
 
-// updateShared updates a shared view and makes its frame. It queues the frame for streams
+// frameShared updates a shared view and makes its frame. It queues the frame for streams
 // that have this topic only; push does so for the others. It touches the subscriptions with
 // an own view of the topic, so that tick updates these views too.
-func (t *tick) updateShared(s *sharedTopic) {
+func (t *tick) frameShared(s *sharedTopic) {
 	s.frame = nil
 	s.limitRanks(t.board.index)
 	if !s.isChanged {
 		return
 	}
-	for sub := range s.own {
+	for sub := range s.withOwnView {
 		t.touched[sub] = struct{}{}
 	}
-	if s.frame = s.view.frame(t.updateView(s), t.itemFor(visibility.Anonymous())); s.frame == nil {
+	if s.frame = s.view.frame(t.updateShared(s), t.itemFor(visibility.Anonymous())); s.frame == nil {
 		return
 	}
-	for sub := range s.public {
+	for sub := range s.withoutOwnView {
 		if len(sub.stream.subscriptions) == 1 {
-			sub.stream.push(t.queued(s.frame, len(s.public)))
+			sub.stream.push(t.queued(s.frame, len(s.withoutOwnView)))
 		} else {
 			t.streams[sub.stream] = struct{}{}
 		}
@@ -159,7 +159,7 @@ func (t *tick) push(s *Stream) {
 			s.push(t.queued(sub.frame, 1))
 			sub.frame = nil
 		case sub.shared != nil:
-			s.push(t.queued(sub.shared.frame, len(sub.shared.public)))
+			s.push(t.queued(sub.shared.frame, len(sub.shared.withoutOwnView)))
 		}
 	}
 }
@@ -169,7 +169,7 @@ func (t *tick) queued(frame []byte, streams int) queued {
 	return queued{frame: frame, held: len(frame) / streams, at: t.now}
 }
 
-func (t *tick) updateView(s *sharedTopic) difference {
+func (t *tick) updateShared(s *sharedTopic) difference {
 	strangers := visibility.Anonymous()
 	return s.view.update(t.filter(s.ranked, &s.view.topic, strangers), t.present(&s.view.topic, strangers))
 }
@@ -179,8 +179,8 @@ func (s *subscription) leaveShared() {
 	own := s.shared.view
 	own.slots = slices.Clone(own.slots)
 	s.own = &own
-	delete(s.shared.public, s)
-	s.shared.own[s] = struct{}{}
+	delete(s.shared.withoutOwnView, s)
+	s.shared.withOwnView[s] = struct{}{}
 }
 
 // needsOwn reports whether the viewer may see other users in a shared topic than
@@ -238,14 +238,14 @@ func (t *tick) filter(entries []ranked, topic *Topic, v visibility.Viewer) []ran
 	return seen
 }
 
-// update updates an own view.
-func (t *tick) update(sub *subscription) difference {
-	return sub.own.update(t.candidates(sub), t.own(sub))
+// updateOwn updates an own view.
+func (t *tick) updateOwn(sub *subscription) difference {
+	return sub.own.update(t.candidates(sub), t.presentInOwn(sub))
 }
 
-// own returns a function that returns the entry of a user; nil if the own view of the
+// presentInOwn returns a function that returns the entry of a user; nil if the own view of the
 // stream does not show it.
-func (t *tick) own(sub *subscription) func(songspy.UserID) *entry {
+func (t *tick) presentInOwn(sub *subscription) func(songspy.UserID) *entry {
 	present := t.present(&sub.topic, sub.stream.viewer)
 	if sub.topic.Kind != TopicFollowing {
 		return present
@@ -310,17 +310,17 @@ func (t *tick) subscribe(sub *subscription) {
 	}
 	if sub.topic.size() == 0 {
 		sub.own = &view{topic: sub.topic, seed: seed}
-		t.update(sub)
+		t.updateOwn(sub)
 		return
 	}
 	sub.shared = t.sharedTopic(sharedKey{sub.topic.Kind, seed, sub.topic.Name}, sub.topic)
 	if !t.needsOwn(sub) {
-		sub.shared.public[sub] = struct{}{}
+		sub.shared.withoutOwnView[sub] = struct{}{}
 		return
 	}
 	sub.own = &view{topic: sub.topic, seed: seed}
-	sub.shared.own[sub] = struct{}{}
-	t.update(sub)
+	sub.shared.withOwnView[sub] = struct{}{}
+	t.updateOwn(sub)
 }
 
 // sharedTopic returns the shared topic, and makes it for its first stream.
@@ -330,11 +330,11 @@ func (t *tick) sharedTopic(key sharedKey, topic Topic) *sharedTopic {
 	if s == nil {
 		s = &sharedTopic{
 			key: key, view: view{topic: topic, seed: key.seed}, target: rankedTarget,
-			public: map[*subscription]struct{}{}, own: map[*subscription]struct{}{},
+			withoutOwnView: map[*subscription]struct{}{}, withOwnView: map[*subscription]struct{}{},
 		}
 		h.shared[key] = s
 		s.rank(t.board.index)
-		t.updateView(s)
+		t.updateShared(s)
 	}
 	return s
 }

@@ -21,9 +21,9 @@ const (
 )
 
 func (s *server) ListListening(ctx context.Context, r ListListeningRequestObject) (ListListeningResponseObject, error) {
-	caller, audience, limit, name := callerFrom(ctx), board.Everyone, defaultListeningSize, "listening"
+	caller, filter, limit, name := callerFrom(ctx), board.AllVisible, defaultListeningSize, "listening"
 	if deref(r.Params.Audience) == ListListeningParamsAudienceFollowing {
-		audience, name = board.Following, "following"
+		filter, name = board.OnlyFollowed, "following"
 		if caller == (auth.Caller{}) {
 			return nil, &songspy.Error{Code: songspy.CodeUnauthorized}
 		}
@@ -33,12 +33,12 @@ func (s *server) ListListening(ctx context.Context, r ListListeningRequestObject
 	if err != nil {
 		return nil, err
 	}
-	page, listening, err := s.renderedListening(ctx, caller, audience, boardPosition(after), limit)
+	page, listening, err := s.renderedListening(ctx, caller, filter, boardPosition(after), limit)
 	if err != nil {
 		return nil, err
 	}
 	s.reads(ctx, name, listening...)
-	answer := listeningAnswer{asCachedAnswer(contentTypeJSON, cacheControlFor(caller), page, r.Params.IfNoneMatch)}
+	answer := cachedListening{asCachedAnswer(contentTypeJSON, cacheControlFor(caller), page, r.Params.IfNoneMatch)}
 	if acceptsGzip(deref(r.Params.AcceptEncoding)) {
 		answer.compress()
 	}
@@ -46,12 +46,12 @@ func (s *server) ListListening(ctx context.Context, r ListListeningRequestObject
 }
 
 func (s *server) renderedListening(
-	ctx context.Context, caller auth.Caller, a board.Audience, after *board.Position, limit int,
+	ctx context.Context, caller auth.Caller, f board.Filter, after *board.Position, limit int,
 ) (*board.Answer, []visibility.Seen[songspy.BoardEntry], error) {
-	if a == board.Everyone && after == nil && limit == defaultListeningSize {
+	if f == board.AllVisible && after == nil && limit == defaultListeningSize {
 		return s.opts.People.ListeningAnswer(ctx, caller.Self())
 	}
-	listening, next, err := s.opts.People.Listening(ctx, caller.Self(), a, after, limit)
+	listening, next, err := s.opts.People.Listening(ctx, caller.Self(), f, after, limit)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -77,13 +77,13 @@ func listeningPage(entries []visibility.Seen[songspy.BoardEntry], next *board.Po
 	return page
 }
 
-// listeningAnswer is an answer with an ETag. It does not repeat its request, so that
+// cachedListening is an answer with an ETag. It does not repeat its request, so that
 // the size of the compressed answer reveals no content to a site that makes others send
 // requests.
-type listeningAnswer struct{ cachedAnswer }
+type cachedListening struct{ cachedAnswer }
 
 // VisitListListeningResponse implements the generated interface.
-func (a listeningAnswer) VisitListListeningResponse(w http.ResponseWriter) error {
+func (a cachedListening) VisitListListeningResponse(w http.ResponseWriter) error {
 	w.Header().Add("Vary", "Accept-Encoding")
 	return a.write(w)
 }

@@ -227,7 +227,7 @@ func (s *server) authenticate(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	s.opts.Attention.Sign(board.ViewerID{Account: caller.UserID})
+	s.opts.Attention.RecordActive(board.ViewerID{Account: caller.UserID})
 	ctx := telemetry.WithAttrs(c.Request.Context(), slog.Int64(logkey.UserID, int64(caller.UserID)))
 	c.Request = c.Request.WithContext(context.WithValue(ctx, callerKey{}, caller))
 	return nil

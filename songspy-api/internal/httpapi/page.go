@@ -128,7 +128,7 @@ func (s *server) firstListening(ctx context.Context) (*web.Listening, error) {
 	}
 	var following []visibility.Seen[songspy.BoardEntry]
 	if callerFrom(ctx) != (auth.Caller{}) {
-		if following, _, err = s.opts.People.Listening(ctx, self, board.Following, nil, listeningMax); err != nil {
+		if following, _, err = s.opts.People.Listening(ctx, self, board.OnlyFollowed, nil, listeningMax); err != nil {
 			return nil, err
 		}
 	}

@@ -190,7 +190,7 @@ func openOn(t *testing.T) (*board.Board, net.Conn) {
 	synctest.Wait()
 	stream, err := live.OpenStream(ctx, board.StreamOptions{
 		Topics: []board.Topic{{Name: "window", Kind: board.TopicWindow}},
-		Renew: func(context.Context) (visibility.Viewer, time.Time, error) {
+		ReadViewer: func(context.Context) (visibility.Viewer, time.Time, error) {
 			return visibility.Anonymous(), time.Time{}, nil
 		},
 	})

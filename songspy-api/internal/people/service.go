@@ -223,12 +223,12 @@ func (s *Service) idAt(ctx context.Context, v visibility.Viewer, at Position) (s
 }
 
 // Listening returns who is listening now: see board.Board.Listening.
-func (s *Service) Listening(ctx context.Context, self visibility.Self, a board.Audience, after *board.Position, limit int) ([]visibility.Seen[songspy.BoardEntry], *board.Position, error) {
+func (s *Service) Listening(ctx context.Context, self visibility.Self, f board.Filter, after *board.Position, limit int) ([]visibility.Seen[songspy.BoardEntry], *board.Position, error) {
 	v, err := s.viewer(ctx, self, "")
 	if err != nil {
 		return nil, nil, err
 	}
-	return s.board.Listening(v, a, after, limit)
+	return s.board.Listening(v, f, after, limit)
 }
 
 // ListeningAnswer returns the first page of Listening, rendered: see
@@ -282,18 +282,18 @@ func (s *Service) OpenStream(ctx context.Context, o StreamOptions) (*board.Strea
 		}
 	}
 	if owner != 0 {
-		stream.RenewOn = append(stream.RenewOn, owner)
+		stream.RereadOn = append(stream.RereadOn, owner)
 	}
 	if isSignedIn(o.Self) {
 		stream.Viewer = board.ViewerID{Account: o.Self.ID()}
-		stream.RenewOn = append(stream.RenewOn, o.Self.ID())
+		stream.RereadOn = append(stream.RereadOn, o.Self.ID())
 	}
 	linked, err := s.linkOwner(ctx, o.Link)
 	if err != nil {
 		return nil, err
 	}
 	if linked != 0 {
-		stream.RenewOn = append(stream.RenewOn, linked)
+		stream.RereadOn = append(stream.RereadOn, linked)
 	}
 	for i, t := range stream.Topics {
 		if t.Kind != board.TopicPerson {
@@ -309,7 +309,7 @@ func (s *Service) OpenStream(ctx context.Context, o StreamOptions) (*board.Strea
 		}
 		stream.Topics[i].User = p.User.ID // 0, which no user has, if there is none
 	}
-	stream.Renew = func(ctx context.Context) (visibility.Viewer, time.Time, error) {
+	stream.ReadViewer = func(ctx context.Context) (visibility.Viewer, time.Time, error) {
 		var until time.Time
 		if owner != 0 {
 			_, err := s.overlayOwner(ctx, o.Token)
@@ -373,7 +373,7 @@ func (s *Service) Preview(ctx context.Context, self visibility.Self, as visibili
 	if p.Board, err = s.board.Current(); err != nil {
 		return Preview{}, err
 	}
-	if p.Listening, p.Next, err = s.board.Listening(v, board.Everyone, nil, limit); err != nil {
+	if p.Listening, p.Next, err = s.board.Listening(v, board.AllVisible, nil, limit); err != nil {
 		return Preview{}, err
 	}
 	if seen, ok := s.reveal(own[0], visibility.Profile(), v); ok {

@@ -189,7 +189,7 @@ func (c *Cache) Apply(changes []songspy.Change) {
 		return
 	}
 	// A change of kind user may be an erasure.
-	users := changefeed.UserIDs(changes, songspy.ChangePlaying, songspy.ChangeLink)
+	users := changefeed.UserIDsExcept(changes, songspy.ChangePlaying, songspy.ChangeLink)
 	if len(users) == 0 {
 		return
 	}

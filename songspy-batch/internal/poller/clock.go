@@ -47,7 +47,7 @@ func (s *timesAhead) correctUser(u songspy.PolledUser, now time.Time) (corrected
 // corrects the entry too.
 func (s *timesAhead) correct(state *userState, now time.Time) {
 	if state.isAheadOfClock(now) {
-		s.record(later(state.playing.ObservedAt, state.watchedUntil).Sub(now), now)
+		s.record(later(state.playing.ObservedAt, state.answeredUntil).Sub(now), now)
 		*state = s.registry.correctClock(*state, now)
 	}
 }

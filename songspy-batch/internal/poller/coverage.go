@@ -9,17 +9,17 @@ import (
 
 // coverage says which time of a user's listening polls and history have covered.
 type coverage struct {
-	watchedUntil time.Time // the last successful poll, by this process or the previous one
-	history      playback.HistoryState
-	aheadOfClock bool // the store holds a state that is ahead of the clock
+	answeredUntil time.Time // the last successful poll, by this process or the previous one
+	history       playback.HistoryState
+	aheadOfClock  bool // the store holds a state that is ahead of the clock
 }
 
 // coverageSince returns the coverage of a user that another process polled until
 // the given time; zero: no process did.
 func coverageSince(u songspy.PolledUser, until, now time.Time) coverage {
-	c := coverage{watchedUntil: now}
-	if watchedUntil := later(later(u.Playing.ObservedAt, until), u.Link.AuthorizedAt); !until.IsZero() && watchedUntil.Before(now) {
-		c.watchedUntil = watchedUntil
+	c := coverage{answeredUntil: now}
+	if answeredUntil := later(later(u.Playing.ObservedAt, until), u.Link.AuthorizedAt); !until.IsZero() && answeredUntil.Before(now) {
+		c.answeredUntil = answeredUntil
 	}
 	// The time of the last history fetch is not stored. So the first fetches are
 	// spread over the interval in which every user's history is fetched anyway.
@@ -31,7 +31,7 @@ func coverageSince(u songspy.PolledUser, until, now time.Time) coverage {
 // has ended; nil if it has ended none.
 func (p *Poller) coverageAfter(before *userState, out *playback.StepResult) (playback.HistoryState, *songspy.Gap) {
 	longest := p.planner.longestInterval(before.access.App)
-	history := before.history.AfterPoll(before.playing, *out, before.watchedUntil, longest)
+	history := before.history.AfterPoll(before.playing, *out, before.answeredUntil, longest)
 	if before.habit == omitsPartialPlays {
 		history = history.WithoutPartialPlays(before.history)
 	}
@@ -39,11 +39,11 @@ func (p *Poller) coverageAfter(before *userState, out *playback.StepResult) (pla
 		return history, nil // the poll observed nothing
 	}
 	p.heartbeat.touch()
-	if before.watchedUntil.IsZero() || out.State.ObservedAt.Sub(before.watchedUntil) <= 2*longest {
+	if before.answeredUntil.IsZero() || out.State.ObservedAt.Sub(before.answeredUntil) <= 2*longest {
 		return history, nil
 	}
 	ended := out.State.ObservedAt
-	gap := songspy.Gap{BeganAt: before.watchedUntil, EndedAt: &ended, Reason: before.gapReason}
+	gap := songspy.Gap{BeganAt: before.answeredUntil, EndedAt: &ended, Reason: before.gapReason}
 	if gap.Reason == "" {
 		gap.Reason = songspy.GapBatchDown
 	}

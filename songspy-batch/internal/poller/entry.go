@@ -24,7 +24,7 @@ type userState struct {
 
 	coverage
 	linkedAt      time.Time                 // the account was linked then; history is fetched from there on
-	gapReason     songspy.GapReason         // why no poll has succeeded since watchedUntil; empty: no poll has failed
+	gapReason     songspy.GapReason         // why no poll has succeeded since answeredUntil; empty: no poll has failed
 	historyHash   uint64                    // fingerprint of the last history answer; 0: it must be reconciled again
 	partialPlays  songspy.PartialPlayCounts // how often the account's history listed partial plays
 	habit         historyHabit              // the history habit that is assumed for the account
@@ -47,7 +47,7 @@ type entry struct {
 	generation       int64
 	version          int64
 	observedAt       micros
-	watchedUntil     micros
+	answeredUntil    micros
 	expiresAt        micros
 	historyFetchedAt micros
 	uncoveredUntil   micros // the zero time: all time is covered
@@ -195,7 +195,7 @@ func (s *entries) state(id songspy.UserID, e *entry) userState {
 		access:    songspy.Credentials{App: s.names.text(e.app), Token: songspy.Secret(s.texts.get(e.accessToken))},
 		expiresAt: e.expiresAt.time(), generation: e.generation, version: e.version,
 		renewalRefused: e.renewalRefused, pollsRefused: e.pollsRefused, playing: s.nowPlaying(id, e),
-		coverage: coverage{e.watchedUntil.time(), s.historyState(e), e.aheadOfClock},
+		coverage: coverage{e.answeredUntil.time(), s.historyState(e), e.aheadOfClock},
 		linkedAt: e.linkedAt.time(), gapReason: songspy.GapReason(s.names.text(e.gapReason)), historyHash: e.historyHash,
 		partialPlays: e.partialPlays.value(), pendingWrites: int(e.pendingWrites), pollReason: e.pollReason,
 	}
@@ -291,7 +291,7 @@ func (s *entries) closePlay(e *entry) {
 
 // isAheadOfClock reports whether a time of the state is ahead of now.
 func (s *userState) isAheadOfClock(now time.Time) bool {
-	return s.playing.HasFutureTime(now) || songspy.IsAheadOfClock(s.watchedUntil, now) || songspy.IsAheadOfClock(s.linkedAt, now) ||
+	return s.playing.HasFutureTime(now) || songspy.IsAheadOfClock(s.answeredUntil, now) || songspy.IsAheadOfClock(s.linkedAt, now) ||
 		songspy.IsAheadOfClock(s.history.FetchedAt, now) || songspy.IsAheadOfClock(s.history.UncoveredUntil, now)
 }
 
@@ -300,7 +300,7 @@ func (s *entries) correctClock(id songspy.UserID, e *entry, now time.Time) {
 	before := s.state(id, e)
 	e.aheadOfClock = true
 	s.setPlaying(e, before.playing.CorrectClock(now))
-	e.watchedUntil, e.linkedAt = microsOf(songspy.CapAtNow(before.watchedUntil, now)), microsOf(songspy.CapAtNow(before.linkedAt, now))
+	e.answeredUntil, e.linkedAt = microsOf(songspy.CapAtNow(before.answeredUntil, now)), microsOf(songspy.CapAtNow(before.linkedAt, now))
 	h := before.history
 	h.FetchedAt, h.UncoveredUntil = songspy.CapAtNow(h.FetchedAt, now), songspy.CapAtNow(h.UncoveredUntil, now)
 	s.setHistoryState(e, h)

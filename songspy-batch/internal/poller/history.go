@@ -66,7 +66,7 @@ func (h *historyFetcher) fetch(ctx context.Context, id songspy.UserID, _ time.Ti
 	h.timesAhead.correct(&state, now)
 	next := state.history.NextFetch()
 	switch {
-	case !h.Shards.MayPoll(id):
+	case !h.Shards.MayCallFor(id):
 		h.Registry.fetches.Schedule(id, now.Add(postponeFor))
 		return
 	case next.At.After(now): // a poll has moved the fetch since it was scheduled

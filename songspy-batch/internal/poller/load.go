@@ -129,7 +129,7 @@ func (l *loader) readPage(ctx context.Context, after songspy.UserID) (last songs
 // of the now-playing state, because the poller makes them itself, and changes of
 // relations and sessions, which concern no link.
 func (l *loader) applyChanges(ctx context.Context, changes []songspy.Change) error {
-	return l.reload(ctx, changefeed.UserIDs(changes, songspy.ChangePlaying, songspy.ChangeRelation, songspy.ChangeSession))
+	return l.reload(ctx, changefeed.UserIDsExcept(changes, songspy.ChangePlaying, songspy.ChangeRelation, songspy.ChangeSession))
 }
 
 // reload reads the given users again. Users who are new or linked again are
@@ -231,7 +231,7 @@ func (l *loader) dropShards(shards []int16) {
 func (l *loader) merge(u songspy.PolledUser) mergeResult {
 	now := l.Now()
 	u, ahead := l.timesAhead.correctUser(u, now)
-	c := coverage{watchedUntil: now, history: playback.HistoryState{FetchedAt: now}, aheadOfClock: ahead}
+	c := coverage{answeredUntil: now, history: playback.HistoryState{FetchedAt: now}, aheadOfClock: ahead}
 	switch {
 	case !l.firstRead.isDone():
 		c = coverageSince(u, l.heartbeat.last, now)

@@ -113,7 +113,7 @@ type delayedShards struct {
 	from time.Time
 }
 
-func (s *delayedShards) MayPoll(songspy.UserID) bool { return !time.Now().Before(s.from) }
+func (s *delayedShards) MayCallFor(songspy.UserID) bool { return !time.Now().Before(s.from) }
 
 func TestEveryReasonAndOutcomeHasAName(t *testing.T) {
 	names := map[string]bool{}

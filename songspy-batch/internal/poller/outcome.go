@@ -42,8 +42,8 @@ func (p *Poller) handleFailure(ctx context.Context, state *userState, err error)
 		case scopeUser:
 			storeErr = p.markNotRegistered(ctx, state)
 		case scopeApp:
-			if p.opt.BlockApp != nil {
-				p.opt.BlockApp(ctx, state.access.App)
+			if p.opt.TripForbidden != nil {
+				p.opt.TripForbidden(ctx, state.access.App)
 			}
 		}
 	}

@@ -55,8 +55,8 @@ func (r *Registry) beginPoll(id songspy.UserID) (state userState, ok bool) {
 // callPlayer calls currently-playing for the user. It makes no call if this replica
 // may not poll the user now.
 func (p *Poller) callPlayer(ctx context.Context, state *userState, now, due time.Time) (songspy.Observation, error) {
-	if !p.opt.Shards.MayPoll(state.user) {
-		return songspy.Observation{}, errMayNotPoll
+	if !p.opt.Shards.MayCallFor(state.user) {
+		return songspy.Observation{}, errMayNotCall
 	}
 	p.timesAhead.correct(state, now)
 	p.opt.Metrics.lag.Observe(now.Sub(due).Seconds())
@@ -94,8 +94,8 @@ func (r *Registry) endPoll(ref entryRef, next plannedPoll) {
 }
 
 var (
-	// errMayNotPoll: this replica may not poll the user now.
-	errMayNotPoll = &songspy.Error{Disposition: songspy.DispositionMayNotCall}
+	// errMayNotCall: this replica may not begin a call for the user now.
+	errMayNotCall = &songspy.Error{Disposition: songspy.DispositionMayNotCall}
 	// errRenewalPending: the access token has expired and the refresh token was
 	// refused lately. AccessTokenRefreshScheduler tries it again.
 	errRenewalPending = errors.New("the access token has expired and the refresh token is suspect; wait for the next renewal")

@@ -225,7 +225,7 @@ func TestMarkNotRegisteredClearsRefusedPolls(t *testing.T) {
 func TestRefusalsOfSingleUsersDoNotBlockTheApp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		blocked := 0
-		h := newHarness(t, 3, func(o *Options) { o.BlockApp = func(context.Context, string) { blocked++ } })
+		h := newHarness(t, 3, func(o *Options) { o.TripForbidden = func(context.Context, string) { blocked++ } })
 		h.player.answer = func(token string) (songspy.Observation, error) {
 			if token != "3/1" {
 				return songspy.Observation{}, failureWith(songspy.DispositionRefused, 0)

@@ -98,26 +98,26 @@ type Shards interface {
 	Owns(songspy.UserID) bool
 	// Loaded reports whether this replica owns the user's shard and has loaded its users.
 	Loaded(songspy.UserID) bool
-	// MayPoll reports whether a call for the user may begin now.
-	MayPoll(songspy.UserID) bool
+	// MayCallFor reports whether a call for the user may begin now.
+	MayCallFor(songspy.UserID) bool
 }
 
 // allShards is the Shards of a batch that runs alone.
 type allShards struct{}
 
-func (allShards) Owns(songspy.UserID) bool    { return true }
-func (allShards) Loaded(songspy.UserID) bool  { return true }
-func (allShards) MayPoll(songspy.UserID) bool { return true }
+func (allShards) Owns(songspy.UserID) bool       { return true }
+func (allShards) Loaded(songspy.UserID) bool     { return true }
+func (allShards) MayCallFor(songspy.UserID) bool { return true }
 
-// Options configure a Poller. All fields are required except BlockApp, Shards and Attention.
+// Options configure a Poller. All fields are required except TripForbidden, Shards and Attention.
 type Options struct {
 	Registry *Registry
 	Store    Store
 	Feed     changefeed.Feed
 	Player   Player
 	Renewer  Renewer
-	// BlockApp opens the circuit breaker of an app that Spotify forbids. Nil: no app is blocked.
-	BlockApp func(ctx context.Context, app string)
+	// TripForbidden opens the circuit breaker of an app that Spotify forbids. Nil: no app is blocked.
+	TripForbidden func(ctx context.Context, app string)
 	// Shards reports which users this replica polls. Nil: all users.
 	Shards Shards
 	// Attention makes polls for viewers. Nil: none.

@@ -107,7 +107,7 @@ func (r *Registry) merge(from songspy.PolledUser, c coverage) mergeResult {
 	}
 	e = r.entries.add(id)
 	e.app, e.generation, e.readRound = r.entries.names.of(link.App), link.Generation, r.readRound
-	e.watchedUntil, e.linkedAt, e.aheadOfClock = microsOf(c.watchedUntil), microsOf(link.CreatedAt), c.aheadOfClock
+	e.answeredUntil, e.linkedAt, e.aheadOfClock = microsOf(c.answeredUntil), microsOf(link.CreatedAt), c.aheadOfClock
 	r.entries.setLink(e, link)
 	r.entries.setPlaying(e, playing)
 	r.entries.setHistoryState(e, c.history)

@@ -149,7 +149,7 @@ func fill(r *Registry, users songspy.UserID) {
 				State: songspy.PlayerPlaying, TrackURI: fmt.Sprintf("spotify:track:%022d", id), ObservedAt: now, EndsAt: &ends,
 			}
 		}
-		r.merge(u, coverage{watchedUntil: now, history: playback.HistoryState{FetchedAt: now}})
+		r.merge(u, coverage{answeredUntil: now, history: playback.HistoryState{FetchedAt: now}})
 		r.polls.Schedule(id, time.UnixMicro(int64(id)))
 	}
 }

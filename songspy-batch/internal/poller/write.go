@@ -75,7 +75,7 @@ func (r *Registry) update(ref entryRef, u stateUpdate) bool {
 		return false
 	}
 	if observed := microsOf(u.playing.ObservedAt); observed > e.observedAt {
-		e.watchedUntil, e.gapReason = observed, 0
+		e.answeredUntil, e.gapReason = observed, 0
 	} else if e.gapReason == 0 {
 		e.gapReason = r.entries.names.of(string(songspy.GapUnseen)) // the answer could not be read
 	}

@@ -31,10 +31,10 @@ const (
 	// renewInterval is how often a replica renews its leases of shards (parts
 	// of the users) in the database.
 	renewInterval = 250 * time.Millisecond
-	// maxHeartbeatAge is how long after the last renewal of its leases a
+	// maxRenewalAge is how long after the last renewal of its leases a
 	// replica may begin calls. A replica that takes over its shards repeats all
 	// calls since that renewal, so they must be few.
-	maxHeartbeatAge = time.Second
+	maxRenewalAge = time.Second
 )
 
 // Store holds the leases of shards.
@@ -103,17 +103,17 @@ func (l *Leaser) Loaded(id songspy.UserID) bool {
 	return l.owned.Load()&l.loaded.Load()&bit(songspy.ShardOf(id)) != 0
 }
 
-// MayPoll reports whether this replica may begin a call to Spotify for the user
+// MayCallFor reports whether this replica may begin a call to Spotify for the user
 // now.
-func (l *Leaser) MayPoll(id songspy.UserID) bool { return l.Owns(id) && l.MayCall() }
+func (l *Leaser) MayCallFor(id songspy.UserID) bool { return l.Owns(id) && l.MayCall() }
 
 // MayCall reports whether this replica may begin any call to Spotify now: its
 // leases will still be valid when the call ends, and it renewed them at most
-// maxHeartbeatAge ago.
+// maxRenewalAge ago.
 func (l *Leaser) MayCall() bool {
 	end := time.Duration(l.leaseEnd.Load())
 	now := l.Now().Sub(l.startedAt)
-	return now+l.CallTimeout < end && now < end-l.LeaseLength+maxHeartbeatAge
+	return now+l.CallTimeout < end && now < end-l.LeaseLength+maxRenewalAge
 }
 
 // OwnedCount returns the number of shards that this replica owns.

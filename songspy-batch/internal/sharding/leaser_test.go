@@ -151,14 +151,14 @@ func userOf(shard int16) songspy.UserID {
 	}
 }
 
-// countMayPoll counts, for a user of each shard, the replicas that may begin a
+// countMayCallFor counts, for a user of each shard, the replicas that may begin a
 // call. It returns the smallest and the largest count.
-func countMayPoll(all ...*fakeReplica) (least, most int) {
+func countMayCallFor(all ...*fakeReplica) (least, most int) {
 	least = len(all)
 	for shard := range int16(songspy.ShardCount) {
 		n := 0
 		for _, r := range all {
-			if r.leaser.MayPoll(userOf(shard)) {
+			if r.leaser.MayCallFor(userOf(shard)) {
 				n++
 			}
 		}
@@ -178,11 +178,11 @@ func TestReplicasShareTheShardsAndNoUserIsPolledByTwo(t *testing.T) {
 		all = append(all, f.startReplica(t, "two"), f.startReplica(t, "three"))
 		for range 60 {
 			<-time.After(500 * time.Millisecond)
-			if _, most := countMayPoll(all...); most > 1 {
+			if _, most := countMayCallFor(all...); most > 1 {
 				t.Fatalf("a user may be polled by %d replicas", most)
 			}
 		}
-		if least, _ := countMayPoll(all...); least != 1 {
+		if least, _ := countMayCallFor(all...); least != 1 {
 			t.Error("half a minute after the last replica started, a user is polled by no replica")
 		}
 		for i, r := range all {
@@ -204,7 +204,7 @@ func TestADeadReplicaIsReplacedWithinHalfAMinuteFromWhereItStopped(t *testing.T)
 		died, before := time.Now(), successor.loadedShards()
 		for successor.leaser.OwnedCount() < songspy.ShardCount || len(successor.loadedShards()) < songspy.ShardCount {
 			<-time.After(100 * time.Millisecond)
-			if _, most := countMayPoll(dead, successor); most > 1 {
+			if _, most := countMayCallFor(dead, successor); most > 1 {
 				t.Fatal("the dead replica and its successor may poll the same user")
 			}
 		}
@@ -235,11 +235,11 @@ func TestAReplicaWithoutHeartbeatMakesNoCalls(t *testing.T) {
 		f.unreachable["one"] = true
 		f.mu.Unlock()
 		<-time.After(500 * time.Millisecond)
-		if !r.leaser.MayPoll(userOf(0)) {
+		if !r.leaser.MayCallFor(userOf(0)) {
 			t.Error("it stops making calls although the renewal is only a little late")
 		}
 		<-time.After(1200 * time.Millisecond)
-		if r.leaser.MayPoll(userOf(0)) {
+		if r.leaser.MayCallFor(userOf(0)) {
 			t.Error("it makes calls although it cannot renew its leases")
 		}
 		<-time.After(time.Minute)
@@ -247,7 +247,7 @@ func TestAReplicaWithoutHeartbeatMakesNoCalls(t *testing.T) {
 		f.unreachable["one"] = false
 		f.mu.Unlock()
 		<-time.After(3 * time.Second)
-		if !r.leaser.MayPoll(userOf(0)) || len(r.loadedShards()) != songspy.ShardCount || r.leaser.Ready() != nil {
+		if !r.leaser.MayCallFor(userOf(0)) || len(r.loadedShards()) != songspy.ShardCount || r.leaser.Ready() != nil {
 			t.Errorf("after the database works again it holds %d shards and has loaded %d", r.leaser.OwnedCount(), len(r.loadedShards()))
 		}
 	})

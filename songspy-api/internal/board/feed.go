@@ -28,7 +28,7 @@ type Feed interface {
 	// BoardEntries returns the entries of those users who have an open play. The
 	// others are absent.
 	BoardEntries(ctx context.Context, ids []songspy.UserID) ([]songspy.BoardEntry, error)
-	// BoardSnapshot calls each with all candidates of the board. It returns the number
+	// BoardSnapshot calls each for every user who may be on the board. It returns the number
 	// of the last change that the snapshot is certain to contain.
 	BoardSnapshot(ctx context.Context, each func(songspy.BoardEntry) error) (number int64, err error)
 }
@@ -73,17 +73,17 @@ func (b *Board) load(ctx context.Context) (number int64, err error) {
 	b.forgetAnswers()
 	streams := slices.Collect(maps.Keys(b.streams.open))
 	b.mu.Unlock()
-	return number, b.renewAll(ctx, streams)
+	return number, b.rereadAll(ctx, streams)
 }
 
 // refetch reads the users of the changes again. Users without an entry are removed.
 // The next viewer renders the page.
 func (b *Board) refetch(ctx context.Context, changes []songspy.Change) error {
 	b.opts.Viewers.Apply(changes)
-	if err := b.renewOn(ctx, changefeed.UserIDs(changes, songspy.ChangePlaying, songspy.ChangeLink)); err != nil {
+	if err := b.rereadOn(ctx, changefeed.UserIDsExcept(changes, songspy.ChangePlaying, songspy.ChangeLink)); err != nil {
 		return err
 	}
-	ids := changefeed.UserIDs(changes, songspy.ChangeRelation, songspy.ChangeSession)
+	ids := changefeed.UserIDsExcept(changes, songspy.ChangeRelation, songspy.ChangeSession)
 	entries, err := b.opts.Feed.BoardEntries(ctx, ids)
 	if err != nil {
 		return err
@@ -118,17 +118,17 @@ func (b *Board) caughtUp(number int64, at time.Time) {
 	}
 }
 
-// renewOn renews the streams whose Renew reads data of the users.
-func (b *Board) renewOn(ctx context.Context, users []songspy.UserID) error {
+// rereadOn reads the viewer again of each stream whose ReadViewer reads data of the users.
+func (b *Board) rereadOn(ctx context.Context, users []songspy.UserID) error {
 	b.mu.Lock()
-	streams := b.streams.toRenew(users)
+	streams := b.streams.toReread(users)
 	b.mu.Unlock()
-	return b.renewAll(ctx, streams)
+	return b.rereadAll(ctx, streams)
 }
 
-func (b *Board) renewAll(ctx context.Context, streams []*Stream) error {
+func (b *Board) rereadAll(ctx context.Context, streams []*Stream) error {
 	for _, s := range streams {
-		if err := b.renew(ctx, s); err != nil {
+		if err := b.readViewer(ctx, s); err != nil {
 			return err
 		}
 	}
