@@ -184,7 +184,7 @@ func (s *Service) linkByCode(ctx context.Context, user songspy.UserID, r songspy
 // saveLink reads the account of the grant and stores the link. If Spotify rejects the
 // user, because the user is not registered with the app or for an unknown reason, it
 // stores the grant as pending, so that the user need not consent again. Then a link
-// whose account is known stays as it is.
+// whose account is known stays unchanged.
 func (s *Service) saveLink(ctx context.Context, app App, n songspy.NewLink) (songspy.Link, error) {
 	account, err := app.Spotify.Account(ctx, n.Grant.AccessToken)
 	switch songspy.DispositionOf(err) {
