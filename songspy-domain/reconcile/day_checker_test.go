@@ -17,8 +17,8 @@ import (
 
 // The checker has its own constants, so that it does not repeat a mistake of the rules.
 const (
-	// crossfadeMax is how much earlier or later than predicted a track may end.
-	crossfadeMax = 15 * time.Second
+	// endTolerance is how much earlier or later than predicted a track may end.
+	endTolerance = 15 * time.Second
 	// idleConfirmAfter is how long idle answers are doubted before the predicted end, or if that is unknown.
 	idleConfirmAfter = 45 * time.Second
 )
@@ -244,7 +244,7 @@ func (w *dayChecker) checkListened() {
 	seen, really := map[string]time.Duration{}, map[string]time.Duration{}
 	for _, k := range w.plays {
 		if k.Play.Source == songspy.SourceLive {
-			seen[k.Track.URI] += instant.Milliseconds(k.Play.ListenedMS-k.Play.InferredMS) - crossfadeMax
+			seen[k.Track.URI] += instant.Milliseconds(k.Play.ListenedMS-k.Play.InferredMS) - endTolerance
 		}
 	}
 	for _, s := range w.timeline {
