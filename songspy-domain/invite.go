@@ -56,10 +56,10 @@ var ErrInviteInvalid = &Error{
 	Message: "This invite is not valid or has expired. Please check it or ask for another.",
 }
 
-// SignUpTerms says under which condition a new user may sign up. It does not
+// SignUpCondition says under which condition a new user may sign up. It does not
 // apply to users who have signed up before. The zero value lets everyone sign
 // up.
-type SignUpTerms struct {
+type SignUpCondition struct {
 	// Refusal is the error that a new user gets instead of an account; nil if
 	// the user may sign up.
 	Refusal error

@@ -8,16 +8,17 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// writeAudit counts the users whose rows in the database the batch wrote in the
-// last round, by the reason for the writes. The simulator knows the reason.
+// writeAudit compares the users whose rows the batch wrote in the last round with what
+// the simulator knows about their playback.
 type writeAudit struct {
 	// Written counts all users with a written row.
 	Written int `json:"written"`
-	// Changed counts users whose playback changed since the previous round.
+	// Changed counts those of them whose playback changed after the begin of the previous
+	// round.
 	Changed int `json:"changed"`
-	// Proven counts users whose playback changed before the previous round,
-	// where only a poll of this round proved the change. A play ends after two
-	// idle polls, and it counts after enough listening time.
+	// Proven counts those of them whose playback changed in the round before that. A
+	// change may need two polls: a play ends after two idle polls, and it counts after
+	// enough listening time.
 	Proven int `json:"proven"`
 	// NoProgress counts users whose player reports no progress. Each poll extends the
 	// time for which the board shows them, so each poll writes.
@@ -26,8 +27,8 @@ type writeAudit struct {
 	Unchanged int `json:"unchanged"`
 	// Examples describes some of the unchanged users.
 	Examples []string `json:"examples,omitempty"`
-	// Eligible counts the users whose playback changed, so that a row may be
-	// written for them.
+	// Eligible counts all users whose playback changed after the begin of the first of
+	// the three rounds, with or without a written row.
 	Eligible int `json:"eligible"`
 	// Missed counts the users whose track changed well before their poll,
 	// although no row was written. It must be 0.

@@ -37,8 +37,8 @@ type Service struct {
 	// StateDir is the directory in which Songspy keeps its generated keys in
 	// development; see DevelopmentKeys.
 	StateDir string `env:"SONGSPY_STATE_DIR" envDefault:".songspy"`
-	// Attention is how many calls to Spotify are made for viewers, in percent of the
-	// planned ones; 0: none.
+	// Attention limits the calls to Spotify that are made for viewers in addition to the
+	// planned ones, in percent of these; 0: none.
 	Attention int `env:"SONGSPY_ATTENTION" envDefault:"15"`
 	// LogLevel is debug, info, warn or error.
 	LogLevel string `env:"SONGSPY_LOG_LEVEL" envDefault:"info"`

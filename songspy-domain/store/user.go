@@ -9,20 +9,20 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// SignIn is SignInOnTerms with terms that let every user sign up.
+// SignIn is SignInOrUp with a condition that lets every user sign up.
 func (s *Store) SignIn(ctx context.Context, p songspy.GoogleProfile, a songspy.Audience) (u songspy.User, linked bool, err error) {
-	return s.SignInOnTerms(ctx, p, a, songspy.SignUpTerms{})
+	return s.SignInOrUp(ctx, p, a, songspy.SignUpCondition{})
 }
 
-// SignInOnTerms returns the user with Google's subject, and updates the name and the
-// picture from Google. If there is no such user and the terms permit it, it creates
+// SignInOrUp returns the user with Google's subject, and updates the name and the
+// picture from Google. If there is no such user and the condition permits it, it creates
 // one that shares with the given audience. linked reports whether the user has a Spotify
 // link in any state; a pending grant does not count. A use of the invite is taken if, and
 // only if, a user is created.
 //
-// It returns CodeInvalid for a profile without a subject, the Refusal of the terms, and
+// It returns CodeInvalid for a profile without a subject, the Refusal of the condition, and
 // ErrInviteInvalid for an invite that admits no more users.
-func (s *Store) SignInOnTerms(ctx context.Context, p songspy.GoogleProfile, a songspy.Audience, t songspy.SignUpTerms) (u songspy.User, linked bool, err error) {
+func (s *Store) SignInOrUp(ctx context.Context, p songspy.GoogleProfile, a songspy.Audience, t songspy.SignUpCondition) (u songspy.User, linked bool, err error) {
 	if p.Subject == "" || !a.IsValid() {
 		return u, false, &songspy.Error{Code: songspy.CodeInvalid, Message: "A user needs Google's subject and a valid audience."}
 	}

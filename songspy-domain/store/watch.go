@@ -35,8 +35,8 @@ func (watchRow) TableName() string { return "watches" }
 // watchBatch is how many watches one statement writes.
 const watchBatch = 500
 
-// WriteWatches adds the watches, or replaces those of the same viewer and source. A watch
-// without users ends now.
+// WriteWatches adds the watches, or replaces those of the same viewer, source and Own. A
+// watch without users ends now.
 func (s *Store) WriteWatches(ctx context.Context, watches []songspy.Watch) error {
 	if len(watches) == 0 {
 		return nil

@@ -49,8 +49,9 @@ func Profile() Thing { return Thing{kind: profile} }
 // Search returns the Thing of a user as a result of a search by name.
 func Search() Thing { return Thing{kind: search} }
 
-// LinkPreview returns the Thing of a user's name in the preview of a link to their page,
-// which other services make and keep. It is narrower than the profile.
+// LinkPreview returns the Thing of a user's name in a preview of a link to their page.
+// Other services make such previews and keep them, so fewer viewers may see it than the
+// profile.
 func LinkPreview() Thing { return Thing{kind: linkPreview} }
 
 // required returns the least relation that may see the thing at a time. Of the

@@ -100,8 +100,8 @@ func TestFinishSignIn_AppliesTheInviteOfTheAttempt(t *testing.T) {
 	w := newBrowserTestService(t)
 	w.opts.SignUp.Policy = PolicyInvite
 	code, hash := NewInviteCode()
-	if _, err := w.FinishSignIn(t.Context(), w.begin(t, code), "", ""); err != nil || string(w.store.terms.InviteHash) != string(hash) {
-		t.Errorf("the terms are %+v, error %v", w.store.terms, err)
+	if _, err := w.FinishSignIn(t.Context(), w.begin(t, code), "", ""); err != nil || string(w.store.condition.InviteHash) != string(hash) {
+		t.Errorf("the condition is %+v, error %v", w.store.condition, err)
 	}
 	if w.store.audience != songspy.AudienceNobody {
 		t.Errorf("the audience is %q, want that of nobody", w.store.audience)

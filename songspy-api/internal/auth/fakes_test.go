@@ -35,8 +35,8 @@ type fakeStore struct {
 	now          func() time.Time
 	beforeRotate func()
 	failing      bool
-	terms        songspy.SignUpTerms // of the last sign-in
-	refusal      error               // of every sign-in
+	condition    songspy.SignUpCondition // of the last sign-in
+	refusal      error                   // of every sign-in
 	addresses    map[songspy.UserID]songspy.Secret
 	attempts     []songspy.AuthorizationAttempt
 	audience     songspy.Audience // of the last sign-in
@@ -47,8 +47,8 @@ func (f *fakeStore) SaveAddress(_ context.Context, id songspy.UserID, address so
 	return nil
 }
 
-func (f *fakeStore) SignInOnTerms(_ context.Context, _ songspy.GoogleProfile, a songspy.Audience, t songspy.SignUpTerms) (songspy.User, bool, error) {
-	f.terms, f.audience = t, a
+func (f *fakeStore) SignInOrUp(_ context.Context, _ songspy.GoogleProfile, a songspy.Audience, t songspy.SignUpCondition) (songspy.User, bool, error) {
+	f.condition, f.audience = t, a
 	if f.signIns == 0 && t.Refusal != nil {
 		return songspy.User{}, false, t.Refusal
 	}

@@ -41,10 +41,10 @@ type Google interface {
 
 // Users finds and creates users by their Google subject.
 type Users interface {
-	// SignInOnTerms applies the terms to new users only. It stores no rejected
+	// SignInOrUp applies the condition to new users only. It stores no rejected
 	// user. It returns songspy.ErrInviteInvalid for an invite that does
 	// not admit the user.
-	SignInOnTerms(ctx context.Context, profile songspy.GoogleProfile, audience songspy.Audience, terms songspy.SignUpTerms) (user songspy.User, linked bool, err error)
+	SignInOrUp(ctx context.Context, profile songspy.GoogleProfile, audience songspy.Audience, condition songspy.SignUpCondition) (user songspy.User, linked bool, err error)
 	// User returns CodeNotFound if there is no such user.
 	User(ctx context.Context, id songspy.UserID) (songspy.User, error)
 }
@@ -66,7 +66,8 @@ type Sessions interface {
 	// RotateSession returns CodeConflict if the session was rotated or revoked already,
 	// and CodeNotFound if it no longer exists.
 	RotateSession(ctx context.Context, id int64, successor songspy.Session) (songspy.Session, error)
-	// RevokeFamily records in the audit log who ended the session.
+	// RevokeFamily revokes all sessions of the family. If one was not revoked yet, the
+	// audit log records by as the actor.
 	RevokeFamily(ctx context.Context, family int64, by songspy.AuditActor) error
 	// Sessions returns the newest session of each active family, the last used first.
 	Sessions(ctx context.Context, user songspy.UserID, at time.Time, limit int) ([]songspy.Session, error)
@@ -169,7 +170,7 @@ func (s *Service) SignIn(ctx context.Context, access, invite songspy.Secret, lab
 // findOrSignUp finds the user of the profile, or signs a new user up with the
 // audience if the sign-up policy allows it. It stores the address for notifications.
 func (s *Service) findOrSignUp(ctx context.Context, profile songspy.GoogleProfile, audience songspy.Audience, invite songspy.Secret) (user songspy.User, linked bool, err error) {
-	user, linked, err = s.opts.Users.SignInOnTerms(ctx, profile, audience, s.opts.SignUp.Terms(profile, invite))
+	user, linked, err = s.opts.Users.SignInOrUp(ctx, profile, audience, s.opts.SignUp.Condition(profile, invite))
 	if err == nil && s.opts.Addresses != nil {
 		err = s.opts.Addresses.SaveAddress(ctx, user.ID, profile.Email)
 	}

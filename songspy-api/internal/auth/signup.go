@@ -30,27 +30,27 @@ var errInviteRequired = &songspy.Error{
 	Message: "Signing up needs an invite; ask the operator for one.",
 }
 
-// Terms returns the conditions under which a new user with this Google profile
+// Condition returns the condition under which a new user with this Google profile
 // and this invite code may sign up. The code is empty if the user sent none.
-func (s SignUp) Terms(p songspy.GoogleProfile, invite songspy.Secret) songspy.SignUpTerms {
+func (s SignUp) Condition(p songspy.GoogleProfile, invite songspy.Secret) songspy.SignUpCondition {
 	switch s.Policy {
 	case PolicyOpen:
-		return songspy.SignUpTerms{}
+		return songspy.SignUpCondition{}
 	case PolicyInvite:
 		if strings.TrimSpace(invite.Reveal()) == "" {
-			return songspy.SignUpTerms{Refusal: errInviteRequired}
+			return songspy.SignUpCondition{Refusal: errInviteRequired}
 		}
 		hash, ok := HashInviteCode(invite)
 		if !ok {
-			return songspy.SignUpTerms{Refusal: songspy.ErrInviteInvalid}
+			return songspy.SignUpCondition{Refusal: songspy.ErrInviteInvalid}
 		}
-		return songspy.SignUpTerms{InviteHash: hash}
+		return songspy.SignUpCondition{InviteHash: hash}
 	case PolicyAllowlist:
 		if s.Allowlist.Contains(p.Email) {
-			return songspy.SignUpTerms{}
+			return songspy.SignUpCondition{}
 		}
 	}
-	return songspy.SignUpTerms{Refusal: newSignUpClosedError(p.Email)}
+	return songspy.SignUpCondition{Refusal: newSignUpClosedError(p.Email)}
 }
 
 // newSignUpClosedError returns the error for an address that is not on the

@@ -12,7 +12,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-func TestTerms_FollowThePolicy(t *testing.T) {
+func TestCondition_FollowsThePolicy(t *testing.T) {
 	list, err := ParseAllowlist(annsMail + ", @family.example.org")
 	if err != nil {
 		t.Fatal(err)
@@ -40,13 +40,13 @@ func TestTerms_FollowThePolicy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			rule := SignUp{Policy: c.policy, Allowlist: list}
-			terms := rule.Terms(songspy.GoogleProfile{Subject: "g", Email: c.email}, c.invite)
-			wantReason(t, terms.Refusal, c.reason)
-			if !bytes.Equal(terms.InviteHash, c.usesInvite) || c.reason != "" && songspy.CodeOf(terms.Refusal) != songspy.CodeForbidden {
-				t.Errorf("the terms are %+v, want reason %q and invite hash %x", terms, c.reason, c.usesInvite)
+			condition := rule.Condition(songspy.GoogleProfile{Subject: "g", Email: c.email}, c.invite)
+			wantReason(t, condition.Refusal, c.reason)
+			if !bytes.Equal(condition.InviteHash, c.usesInvite) || c.reason != "" && songspy.CodeOf(condition.Refusal) != songspy.CodeForbidden {
+				t.Errorf("the condition is %+v, want reason %q and invite hash %x", condition, c.reason, c.usesInvite)
 			}
 			for _, secret := range []songspy.Secret{c.email, c.invite, annsMail} {
-				if len(secret) > 1 && strings.Contains(fmt.Sprintf("%+v %#v %v", rule, rule, terms.Refusal), secret.Reveal()) {
+				if len(secret) > 1 && strings.Contains(fmt.Sprintf("%+v %#v %v", rule, rule, condition.Refusal), secret.Reveal()) {
 					t.Error("the text form shows an address or a code")
 				}
 			}
@@ -165,8 +165,8 @@ func TestSignIn_AppliesThePolicyToNewUsers(t *testing.T) {
 		t.Errorf("stored %d users and %d sessions, want none", w.store.signIns, len(w.store.sessions))
 	}
 	code, hash := NewInviteCode()
-	if _, _, _, err := w.SignIn(t.Context(), "good", code, ""); err != nil || !bytes.Equal(w.store.terms.InviteHash, hash) {
-		t.Errorf("with an invite: error %v, terms %+v", err, w.store.terms)
+	if _, _, _, err := w.SignIn(t.Context(), "good", code, ""); err != nil || !bytes.Equal(w.store.condition.InviteHash, hash) {
+		t.Errorf("with an invite: error %v, condition %+v", err, w.store.condition)
 	}
 	w.store.refusal = songspy.ErrInviteInvalid
 	_, _, _, err = w.SignIn(t.Context(), "good", code, "")

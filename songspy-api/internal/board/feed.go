@@ -77,7 +77,7 @@ func (b *Board) load(ctx context.Context) (number int64, err error) {
 }
 
 // refetch reads the users of the changes again. Users without an entry are removed.
-// The next viewer renders the page.
+// The answers are rendered again when the next viewer asks for them.
 func (b *Board) refetch(ctx context.Context, changes []songspy.Change) error {
 	b.opts.Viewers.Apply(changes)
 	if err := b.rereadOn(ctx, changefeed.UserIDsExcept(changes, songspy.ChangePlaying, songspy.ChangeLink)); err != nil {

@@ -207,7 +207,7 @@ func (h *fakeBackend) TakeAuthorizationAttempt(_ context.Context, hash []byte, _
 	return *a, nil
 }
 
-func (h *fakeBackend) SignInOnTerms(_ context.Context, p songspy.GoogleProfile, a songspy.Audience, _ songspy.SignUpTerms) (songspy.User, bool, error) {
+func (h *fakeBackend) SignInOrUp(_ context.Context, p songspy.GoogleProfile, a songspy.Audience, _ songspy.SignUpCondition) (songspy.User, bool, error) {
 	_, linked := h.links[1]
 	u, ok := h.users[1]
 	if !ok {

@@ -208,8 +208,8 @@ func addressFrom(ctx context.Context) netip.Prefix {
 
 type callerKey struct{}
 
-// authenticate puts the caller into the request's context, and records a sign of the
-// caller. A request with the header Authorization does not use the cookie.
+// authenticate puts the caller into the request's context, and records that the caller is
+// active. A request with the header Authorization does not use the cookie.
 func (s *server) authenticate(c *gin.Context) error {
 	header := c.GetHeader("Authorization")
 	scheme, token, _ := strings.Cut(header, " ")

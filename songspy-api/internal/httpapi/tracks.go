@@ -44,10 +44,10 @@ func etagMatches(ifNoneMatch, etag string) bool {
 	return false
 }
 
-// boardAnswer writes a page of the board.
+// boardAnswer writes the answer of the board.
 type boardAnswer struct {
 	answer      *board.Answer
-	notModified bool // the viewer has this page already
+	notModified bool // the viewer has this answer already
 	answeredAt  time.Time
 }
 

@@ -30,7 +30,8 @@ const (
 
 // AttentionOptions say how many calls are made for viewers.
 type AttentionOptions struct {
-	// Share is the number of such calls, as a part of the planned ones.
+	// Share is how many such calls may be made in addition to the planned ones, in
+	// relation to these: 0.15 allows 15 for each 100.
 	Share float64
 	Store WatchStore
 }

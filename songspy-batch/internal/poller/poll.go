@@ -112,8 +112,8 @@ type caller struct {
 	deadlines *sharedDeadline
 }
 
-// callWithRenewal makes a call with the user's access token. If the token has
-// expired, it renews the token and makes the call once more.
+// callWithRenewal makes a call with the user's access token. If the token has expired or
+// Spotify rejects it, it renews the token and calls with the new one.
 func callWithRenewal[T any](ctx context.Context, c *caller, now time.Time, state *userState,
 	call func(ctx context.Context, access songspy.Credentials) (T, error),
 ) (answer T, err error) {

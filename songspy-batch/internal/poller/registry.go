@@ -9,8 +9,8 @@ import (
 )
 
 // Registry holds the users that this process polls, with the queues of their
-// polls and history fetches. It may be used concurrently. The methods that one poll
-// calls are next to its steps, in poll.go and write.go.
+// polls and history fetches. It may be used concurrently. The methods that only
+// the steps of a poll call are next to these, in poll.go and write.go.
 //
 // An entryRef identifies a link generation: a user who links again gets a new
 // entry. A caller with the old entryRef then changes nothing.

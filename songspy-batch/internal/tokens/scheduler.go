@@ -69,8 +69,8 @@ func (j *Job) Plan(ctx context.Context) error {
 	return nil
 }
 
-// Serve runs the planned renewals until ctx ends. A failed renewal is planned
-// again and does not affect others.
+// Serve runs the planned renewals until ctx ends. A failed renewal is planned again if
+// it may succeed later. It does not affect others.
 func (j *Job) Serve(ctx context.Context) {
 	j.Queue.Run(ctx, j.Workers, func(ctx context.Context, id songspy.UserID, _ time.Time) {
 		l, err := j.Renewer.renewIf(ctx, id, func(l songspy.Link) bool {

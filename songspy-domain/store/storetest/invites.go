@@ -25,7 +25,7 @@ func invites() suite {
 		}))
 	}
 	signUp := func(t *testing.T, s *store.Store, subject, label string) error {
-		_, _, err := s.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: subject}, songspy.AudienceEveryone, songspy.SignUpTerms{InviteHash: hash(label)})
+		_, _, err := s.SignInOrUp(t.Context(), songspy.GoogleProfile{Subject: subject}, songspy.AudienceEveryone, songspy.SignUpCondition{InviteHash: hash(label)})
 		return err
 	}
 	left := func(t *testing.T, b *fixture, id int64) int {
@@ -70,7 +70,7 @@ func invites() suite {
 			_, err := b.CreateInvite(t.Context(), good)
 			RequireCode(t, err, songspy.CodeConflict)
 		},
-		"SignInOnTerms_TakesAUseForEachNewUserOnly": func(t *testing.T, b *fixture) {
+		"SignInOrUp_TakesAUseForEachNewUserOnly": func(t *testing.T, b *fixture) {
 			i := createInvite(t, b, "one", 2)
 			for range 2 {
 				must(t, signUp(t, b.Store, "ann", "one"))
@@ -82,7 +82,7 @@ func invites() suite {
 			must(t, signUp(t, b.Store, "bob", "there is none"))
 			same(t, "users", countUsers(t, b), 2)
 		},
-		"SignInOnTerms_WithAnInvalidInviteStoresNoUser": func(t *testing.T, b *fixture) {
+		"SignInOrUp_WithAnInvalidInviteStoresNoUser": func(t *testing.T, b *fixture) {
 			createInvite(t, b, "expires", 1)
 			revoked := createInvite(t, b, "revoked", 1)
 			value[songspy.Invite](t)(b.RevokeInvite(t.Context(), revoked.ID))
@@ -93,22 +93,22 @@ func invites() suite {
 			same(t, "users", countUsers(t, b), 0)
 			same(t, "uses left", left(t, b, revoked.ID), 1)
 		},
-		"SignInOnTerms_RefusesOnlyNewUsersAndStoresNothingOfThem": func(t *testing.T, b *fixture) {
+		"SignInOrUp_RefusesOnlyNewUsersAndStoresNothingOfThem": func(t *testing.T, b *fixture) {
 			ann := b.newUser(t)
-			closed := songspy.SignUpTerms{Refusal: &songspy.Error{Code: songspy.CodeForbidden, Reason: "SIGN_UP_CLOSED"}}
-			known, _, err := b.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: ann.GoogleSub, Name: ann.GoogleName}, songspy.AudienceNobody, closed)
+			closed := songspy.SignUpCondition{Refusal: &songspy.Error{Code: songspy.CodeForbidden, Reason: "SIGN_UP_CLOSED"}}
+			known, _, err := b.SignInOrUp(t.Context(), songspy.GoogleProfile{Subject: ann.GoogleSub, Name: ann.GoogleName}, songspy.AudienceNobody, closed)
 			must(t, err)
 			same(t, "a user who signed up before", known, ann)
 			executed := b.statements.recordDuring(func() {
-				_, _, err = b.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: "eve"}, songspy.AudienceEveryone, closed)
+				_, _, err = b.SignInOrUp(t.Context(), songspy.GoogleProfile{Subject: "eve"}, songspy.AudienceEveryone, closed)
 			})
 			requireError(t, err, songspy.CodeForbidden, "SIGN_UP_CLOSED")
 			requireNoWrites(t, executed)
 			same(t, "users", countUsers(t, b), 1)
 		},
-		"SignInOnTerms_StoresNoAddress": func(t *testing.T, b *fixture) {
+		"SignInOrUp_StoresNoAddress": func(t *testing.T, b *fixture) {
 			profile := songspy.GoogleProfile{Subject: "ann", Name: "Ann", Email: "ann@example.org"}
-			u, _, err := b.SignInOnTerms(t.Context(), profile, songspy.AudienceEveryone, songspy.SignUpTerms{})
+			u, _, err := b.SignInOrUp(t.Context(), profile, songspy.AudienceEveryone, songspy.SignUpCondition{})
 			must(t, err)
 			for _, column := range columnsOf(t, b.sql(t), "users") {
 				var found any
@@ -118,7 +118,7 @@ func invites() suite {
 				}
 			}
 		},
-		"SignInOnTerms_OfManyAtOnceAdmitsAsManyAsTheInviteHasUses": func(t *testing.T, b *fixture) {
+		"SignInOrUp_OfManyAtOnceAdmitsAsManyAsTheInviteHasUses": func(t *testing.T, b *fixture) {
 			const uses, userCount = 3, 8
 			i := createInvite(t, b, "one", uses)
 			var calls []func() error
@@ -136,7 +136,7 @@ func invites() suite {
 			}
 			same(t, "admitted, users stored, uses left", []int{in, countUsers(t, b), left(t, b, i.ID)}, []int{uses, uses, 0})
 		},
-		"SignInOnTerms_OfOneUserManyTimesAtOnceTakesOneUse": func(t *testing.T, b *fixture) {
+		"SignInOrUp_OfOneUserManyTimesAtOnceTakesOneUse": func(t *testing.T, b *fixture) {
 			i := createInvite(t, b, "one", 1)
 			var calls []func() error
 			for range 6 {
@@ -146,7 +146,7 @@ func invites() suite {
 			must(t, errors.Join(runConcurrently(calls...)...))
 			same(t, "users stored, uses left", []int{countUsers(t, b), left(t, b, i.ID)}, []int{1, 0})
 		},
-		"SignInOnTerms_WaitsForTheLastUseAndIsRefused": func(t *testing.T, b *fixture) {
+		"SignInOrUp_WaitsForTheLastUseAndIsRefused": func(t *testing.T, b *fixture) {
 			createInvite(t, b, "one", 1)
 			other := b.db.Open(t, func(o *store.Options) { o.Now = b.clock.Now })
 			late := make(chan error, 1)
@@ -173,7 +173,7 @@ func invites() suite {
 		},
 		"EraseUser_ReturnsNoUseOfAnInvite": func(t *testing.T, b *fixture) {
 			i := createInvite(t, b, "one", 2)
-			u, _, err := b.SignInOnTerms(t.Context(), songspy.GoogleProfile{Subject: "ann"}, songspy.AudienceEveryone, songspy.SignUpTerms{InviteHash: hash("one")})
+			u, _, err := b.SignInOrUp(t.Context(), songspy.GoogleProfile{Subject: "ann"}, songspy.AudienceEveryone, songspy.SignUpCondition{InviteHash: hash("one")})
 			must(t, err)
 			value[songspy.Erasure](t)(b.EraseUser(t.Context(), u.ID))
 			same(t, "uses left", left(t, b, i.ID), 1)

@@ -54,7 +54,7 @@ const lingerMax = 6 * time.Minute
 //   - regular: a tenth of each day in sessions of 100 minutes.
 //   - restless: the same in sessions of 50 minutes with 25 % skips.
 //   - awkward: regular, with wrong values from the provider. History never lists
-//     15 % of the sessions. In 2 % the player is frozen or grows beyond the end.
+//     15 % of the sessions. In 2 % the progress is frozen, or grows beyond the end.
 //     10 % of the episodes run at 1.2 to 2 times the clock. 1 % of the track
 //     changes show the new track with the old progress.
 func HabitsByName(name string) (Habits, error) {

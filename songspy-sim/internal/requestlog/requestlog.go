@@ -12,7 +12,7 @@ import (
 // Endpoint is one endpoint of Spotify or Google.
 type Endpoint uint8
 
-// The endpoints of counts and faults.
+// The endpoints by which calls are counted and faults are chosen.
 const (
 	Other Endpoint = iota
 	Authorize
