@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -95,7 +96,7 @@ func (s *server) servePage(p web.Page) gin.HandlerFunc {
 			known = err == nil || songspy.CodeOf(err) == songspy.CodeUnauthorized
 		}
 		if known && p.Path == "/" { // else the module asks, and shows what is wrong
-			view.Listening, _ = s.firstListening(c.Request.Context())
+			view.Listening, _ = s.firstListening(c.Request.Context(), view.Now)
 		}
 		if p.Name == "person" && !view.SignedIn { // only programs read it, and these do not sign in
 			if seen, err := s.opts.People.LinkPreview(ctx, view.Handle); err == nil {
@@ -120,7 +121,7 @@ func (s *server) signInPath(r *http.Request) string {
 }
 
 // firstListening returns who is listening, as the viewer sees it.
-func (s *server) firstListening(ctx context.Context) (*web.Listening, error) {
+func (s *server) firstListening(ctx context.Context, now time.Time) (*web.Listening, error) {
 	self := callerFrom(ctx).Self()
 	window, err := s.opts.People.Window(ctx, self, addressFrom(ctx))
 	if err != nil {
@@ -133,7 +134,7 @@ func (s *server) firstListening(ctx context.Context) (*web.Listening, error) {
 		}
 	}
 	s.reads(ctx, "front", slices.Concat(window, following)...)
-	return frontPage(window, following), nil
+	return frontPage(window, following, self.ID(), now), nil
 }
 
 func (s *server) writePage(c *gin.Context, view web.View) {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/songspy/songspy/songspy-api/internal/operator"
 	"github.com/songspy/songspy/songspy-api/internal/people"
@@ -108,28 +109,31 @@ func RenderLive(seen visibility.Seen[songspy.BoardEntry]) []byte {
 	return text
 }
 
-// frontPage returns the users on the front page. Users that the viewer follows are in
-// Following only. The hero is the user whose track began last.
-func frontPage(window, following []visibility.Seen[songspy.BoardEntry]) *web.Listening {
-	first := &web.Listening{Window: []any{}, Following: []any{}}
-	var hero visibility.Seen[songspy.BoardEntry]
+// frontPage returns the users on the front page at a time. Users that the viewer follows are
+// in Following only. self is the viewer, 0 if the viewer is not signed in.
+func frontPage(window, following []visibility.Seen[songspy.BoardEntry], self songspy.UserID, now time.Time) *web.Listening {
 	known := map[songspy.UserID]bool{}
-	add := func(to *[]any, entries []visibility.Seen[songspy.BoardEntry]) {
+	cards := func(entries []visibility.Seen[songspy.BoardEntry]) (list []web.Card) {
 		for _, seen := range entries {
 			p := seen.Value()
 			if known[p.User.ID] {
 				continue
 			}
 			known[p.User.ID] = true
-			*to = append(*to, listeningEntry(seen))
-			if first.Hero == nil || p.Playing.StartedAt.After(hero.Value().Playing.StartedAt) {
-				hero, first.Hero = seen, listeningEntry(seen)
+			entry := listeningEntry(seen)
+			card := web.Card{
+				Entry: entry, Person: entry.Person.Handle, Track: entry.Track.Handle, StartedAt: p.Playing.StartedAt, EndsAt: p.Playing.EndsAt,
+				Duration: time.Duration(p.Track.DurationMS) * time.Millisecond, IsMine: p.User.ID == self,
 			}
+			for _, a := range p.Track.ArtistRefs {
+				card.Artists = append(card.Artists, web.Artist{URI: a.URI, Name: a.Name})
+			}
+			list = append(list, card)
 		}
+		return list
 	}
-	add(&first.Following, following)
-	add(&first.Window, window)
-	return first
+	followed := cards(following)
+	return web.NewListening(cards(window), followed, now)
 }
 
 // trackPage returns the page of the track that all these users are listening to.

@@ -76,8 +76,13 @@ var parseContract = sync.OnceValues(func() (*httpapi.Contract, error) {
 
 func newPageTest(t *testing.T, entries ...songspy.BoardEntry) *pageTest {
 	t.Helper()
-	chromiumtest.Require(t, browser, "the page in a browser")
 	t.Parallel()
+	return startPage(t, entries)
+}
+
+func startPage(t *testing.T, entries []songspy.BoardEntry) *pageTest {
+	t.Helper()
+	chromiumtest.Require(t, browser, "the page in a browser")
 	s := &pageTest{t: t, feed: &fakeFeed{entries: entries}}
 	log := slog.New(slog.DiscardHandler)
 	server := httptest.NewUnstartedServer(nil)

@@ -44,7 +44,7 @@ func TestTrack_ShowsWhoHearsIt(t *testing.T) {
 func TestDetails_TheServiceWorkerKeepsAssetsAndAnEmptyPageOnly(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
 	tab := s.openTab(1280, 800, "")
-	s.waitFor(tab, titles+` === "one,two" && navigator.serviceWorker.controller !== null`)
+	s.waitFor(tab, titles+` === "two,one" && navigator.serviceWorker.controller !== null`)
 	kept := evaluate[string](s, tab, `(async () => {
 		const all = [];
 		for (const name of await caches.keys()) for (const request of await (await caches.open(name)).keys()) all.push(new URL(request.url).pathname.replace(/^\/assets\/[0-9a-f]+/, ""));

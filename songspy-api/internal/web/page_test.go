@@ -2,6 +2,9 @@ package web_test
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
@@ -13,6 +16,8 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+
+	"github.com/songspy/songspy/songspy-api/internal/web"
 )
 
 // titles is a script that returns the titles in the window, in order; "-" is an empty place.
@@ -24,26 +29,26 @@ var lost http.HandlerFunc = func(w http.ResponseWriter, _ *http.Request) { w.Wri
 func TestPage_CardsKeepTheirPlaceAndTheFocus(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20), newEntry(3, "three", 30), newEntry(4, "four", 40))
 	tab := s.openTab(1280, 800, "")
-	s.waitFor(tab, titles+` === "one,two,three,four"`)
+	s.waitFor(tab, titles+` === "two,three,four,one"`)
 	evaluate[any](s, tab, `
 		window.inserted = [];
 		new MutationObserver((all) => all.forEach((m) => inserted.push(...Array.from(m.addedNodes, (n) => n.querySelector("h3")?.textContent || "-"))))
 			.observe(document.getElementById("board"), { childList: true });
-		document.querySelectorAll("#board h3 a")[2].focus();`)
+		document.querySelectorAll("#board h3 a")[1].focus();`)
 	const state = `JSON.stringify([document.activeElement.closest("li")?.querySelector("h3")?.textContent ?? document.activeElement.nodeName, inserted.splice(0)])`
 	for _, step := range []struct {
 		name        string
 		change      func()
 		board, want string
 	}{
-		{"another user starts a track", func() { s.put(newEntry(4, "fourth", 0)) }, "one,two,three,fourth", `["three",[]]`},
-		{"the focused user starts a track", func() { s.put(newEntry(3, "third", -1)) }, "one,two,third,fourth", `["third",[]]`},
-		{"a user appears", func() { s.put(newEntry(5, "five", 15)) }, "one,two,third,fourth,five", `["third",["five"]]`},
-		{"another user leaves", func() { s.remove(1) }, "-,two,third,fourth,five", `["third",["-"]]`},
-		{"a user takes the empty place", func() { s.put(newEntry(6, "six", 5)) }, "six,two,third,fourth,five", `["third",["six"]]`},
-		{"the focused user leaves", func() { s.remove(3) }, "six,two,-,fourth,five", `["LI",["-"]]`},
-		{"nobody takes the focused place", func() { s.put(newEntry(7, "seven", 5)) }, "six,two,-,fourth,five,seven", `["LI",["seven"]]`},
-		{"the focus leaves the empty place", func() { evaluate[any](s, tab, `document.activeElement.blur()`); s.put(newEntry(8, "eight", 5)) }, "six,two,eight,fourth,five,seven", `["BODY",["eight"]]`},
+		{"another user starts a track", func() { s.put(newEntry(4, "fourth", 0)) }, "two,three,fourth,one", `["three",[]]`},
+		{"the focused user starts a track", func() { s.put(newEntry(3, "third", -1)) }, "two,third,fourth,one", `["third",[]]`},
+		{"a user appears", func() { s.put(newEntry(5, "five", 15)) }, "two,third,fourth,one,five", `["third",["five"]]`},
+		{"another user leaves", func() { s.remove(1) }, "two,third,fourth,-,five", `["third",["-"]]`},
+		{"a user takes the empty place", func() { s.put(newEntry(6, "six", 5)) }, "two,third,fourth,six,five", `["third",["six"]]`},
+		{"the focused user leaves", func() { s.remove(3) }, "two,-,fourth,six,five", `["LI",["-"]]`},
+		{"nobody takes the focused place", func() { s.put(newEntry(7, "seven", 5)) }, "two,-,fourth,six,five,seven", `["LI",["seven"]]`},
+		{"the focus leaves the empty place", func() { evaluate[any](s, tab, `document.activeElement.blur()`); s.put(newEntry(8, "eight", 5)) }, "two,eight,fourth,six,five,seven", `["BODY",["eight"]]`},
 	} {
 		step.change()
 		s.waitFor(tab, titles+` === "`+step.board+`"`)
@@ -81,13 +86,13 @@ func TestHero_PassesAtAChangeOnlyAndNeverWhileItIsUsed(t *testing.T) {
 	tab := s.openTab(1280, 800, `window.later = 0; const now = Date.now; Date.now = () => now() + later;`)
 	s.waitFor(tab, answer+` === "Listener A: one"`)
 	s.put(newEntry(2, "second", 0))
-	s.waitFor(tab, titles+` === "one,second"`)
+	s.waitFor(tab, titles+` === "second,one"`)
 	if got := evaluate[string](s, tab, answer); got != "Listener A: one" {
 		t.Errorf("within 20 s the hero passes to %s", got)
 	}
 	evaluate[any](s, tab, `later = 21000; document.querySelector(".answer .title a").focus()`)
 	s.put(newEntry(2, "third", -5))
-	s.waitFor(tab, titles+` === "one,third"`)
+	s.waitFor(tab, titles+` === "third,one"`)
 	if got := evaluate[string](s, tab, answer); got != "Listener A: one" {
 		t.Errorf("while it is focused the hero passes to %s", got)
 	}
@@ -108,16 +113,16 @@ func TestHero_PassesAtAChangeOnlyAndNeverWhileItIsUsed(t *testing.T) {
 func TestPause_HoldsTheBoardAndRemovesWhoWithdraws(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20), newEntry(3, "three", 30))
 	tab := s.openTab(1280, 800, "")
-	s.waitFor(tab, titles+` === "one,two,three"`)
+	s.waitFor(tab, titles+` === "two,three,one"`)
 	evaluate[any](s, tab, `document.querySelector("[data-pause]").click()`)
 	s.put(newEntry(2, "second", 0))
 	s.remove(1)
-	s.waitFor(tab, titles+` === "-,two,three" && document.getElementById("announce").textContent.startsWith("The board is paused")`)
+	s.waitFor(tab, titles+` === "two,three,-" && document.getElementById("announce").textContent.startsWith("The list holds still")`)
 	if got := evaluate[string](s, tab, answer); got != "" {
 		t.Errorf("the hero shows %s, who has stopped sharing", got)
 	}
 	evaluate[any](s, tab, `document.querySelector("[data-pause]").click()`)
-	s.waitFor(tab, titles+` === "-,second,three" && `+answer+` === "Listener B: second"`)
+	s.waitFor(tab, titles+` === "second,three" && `+answer+` === "Listener B: second"`)
 }
 
 func TestPage_MissingCoversHaveAPlaceholder(t *testing.T) {
@@ -129,8 +134,8 @@ func TestPage_MissingCoversHaveAPlaceholder(t *testing.T) {
 		const box = c.getBoundingClientRect(), shown = (e) => e.getBoundingClientRect().width > 0;
 		return [c.closest("li").querySelector("h3").textContent, shown(c.querySelector("img")), shown(c.querySelector("svg")), Math.round(box.width - box.height)];
 	}))`
-	s.waitFor(tab, titles+` === "whole,none,broken" && document.querySelectorAll("#board .art img[hidden]").length === 2`)
-	if got, want := evaluate[string](s, tab, covers), `[["whole",true,false,0],["none",false,true,0],["broken",false,true,0]]`; got != want {
+	s.waitFor(tab, titles+` === "none,broken,whole" && document.querySelectorAll("#board .art img[hidden]").length === 2`)
+	if got, want := evaluate[string](s, tab, covers), `[["none",false,true,0],["broken",false,true,0],["whole",true,false,0]]`; got != want {
 		t.Errorf("title, whether cover and drawing are visible, and how far the place is from a square are %s, want %s", got, want)
 	}
 }
@@ -170,12 +175,12 @@ func TestPage_FollowsSpotifysRules(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20), newEntry(3, "three", 30))
 			tab := s.openTab(width, 800, "")
-			s.waitFor(tab, titles+` === "one,two,three" && Array.from(document.images).every((i) => i.complete)`)
+			s.waitFor(tab, titles+` === "two,three,one" && Array.from(document.images).every((i) => i.complete)`)
 			if got := evaluate[string](s, tab, artFaults); got != "" {
 				t.Errorf("at %d px: %s", width, got)
 			}
 			links := evaluate[string](s, tab, `Array.from(document.querySelectorAll("#board li:first-child a"), (a) => a.getAttribute("href")).join()`)
-			if want := "https://open.spotify.com/track/1,/u/" + songspy.Handle(1) + ",https://open.spotify.com/track/1,https://open.spotify.com/artist/1,https://open.spotify.com/artist/2,https://open.spotify.com/album/1"; links != want {
+			if want := "https://open.spotify.com/track/1,/u/" + songspy.Handle(2) + ",https://open.spotify.com/track/1,https://open.spotify.com/artist/1,https://open.spotify.com/artist/2,https://open.spotify.com/album/1"; links != want {
 				t.Errorf("the links of a card are %s, want %s", links, want)
 			}
 		})
@@ -189,9 +194,9 @@ func TestPage_HasNoLayoutShift(t *testing.T) {
 			tab := s.openTab(size[0], size[1], `window.shifts = []; window.shifted = 0;
 				new PerformanceObserver((list) => list.getEntries().forEach((e) => { shifted += e.value; shifts.push(...e.sources.map((s) => s.node?.nodeName + "." + s.node?.className)) }))
 					.observe({ type: "layout-shift", buffered: true });`)
-			s.waitFor(tab, titles+` === "one,two"`)
+			s.waitFor(tab, titles+` === "two,one"`)
 			s.put(newEntry(3, "three", 30))
-			s.waitFor(tab, titles+` === "one,two,three"`)
+			s.waitFor(tab, titles+` === "two,one,three"`)
 			s.setAnswer(lost)
 			got := evaluate[map[string]any](s, tab, `new Promise((done) => requestAnimationFrame(() => setTimeout(() => done({ shifted, shifts: shifts.join() }), 100)))`)
 			if shifted, _ := got["shifted"].(float64); shifted >= 0.01 {
@@ -204,7 +209,7 @@ func TestPage_HasNoLayoutShift(t *testing.T) {
 func TestPage_TargetsAreLargeEnoughAndTheFocusIsVisible(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
 	tab := s.openTab(320, 640, "")
-	s.waitFor(tab, titles+` === "one,two"`)
+	s.waitFor(tab, titles+` === "two,one"`)
 	for range 8 {
 		if err := chromedp.Do(tab, chromedp.KeyEvent(kb.Tab)); err != nil {
 			t.Fatal(err)
@@ -225,10 +230,10 @@ func TestPage_TargetsAreLargeEnoughAndTheFocusIsVisible(t *testing.T) {
 func TestPage_LinesHaveTheirTextDirectionAndAlign(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "أغنية المساء!", 10), newEntry(2, "two", 20))
 	tab := s.openTab(1280, 800, "")
-	s.waitFor(tab, `document.querySelector("#board h3")?.textContent.length > 3`)
+	s.waitFor(tab, `document.querySelector("#board li:last-child h3")?.textContent.length > 3`)
 	got := evaluate[map[string]any](s, tab, `(() => {
 		const left = (e) => { const r = document.createRange(); r.selectNodeContents(e); return Math.round(r.getBoundingClientRect().left); };
-		const title = document.querySelector("#board h3 a"), artist = document.querySelector("#board .artists a");
+		const title = document.querySelector("#board li:last-child h3 a"), artist = document.querySelector("#board li:last-child [data-artists] a");
 		return { title: getComputedStyle(title).direction, artist: getComputedStyle(artist).direction, apart: Math.abs(left(title) - left(artist)) };
 	})()`)
 	if got["title"] != "rtl" || got["artist"] != "ltr" || got["apart"].(float64) > 1 {
@@ -251,11 +256,11 @@ const safari15 = `
 func TestPage_WorksWithoutWhatSafari15Lacks(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
 	tab := s.openTab(390, 844, safari15)
-	s.waitFor(tab, titles+` === "one,two"`)
+	s.waitFor(tab, titles+` === "two,one"`)
 	s.put(newEntry(2, "second", 0))
 	s.remove(1)
 	s.put(newEntry(3, "three", 30))
-	s.waitFor(tab, titles+` === "three,second"`)
+	s.waitFor(tab, titles+` === "second,three"`)
 	if evaluate[bool](s, tab, `"canParse" in URL || "timeout" in AbortSignal`) {
 		t.Error("the script has not removed the functions, so the test proves nothing")
 	}
@@ -271,9 +276,9 @@ func TestPage_AsksWithoutPush(t *testing.T) {
 		s.handler.ServeHTTP(w, r)
 	})
 	tab := s.openTab(1280, 800, "")
-	s.waitFor(tab, titles+` === "one,two"`)
+	s.waitFor(tab, titles+` === "two,one"`)
 	s.put(newEntry(2, "second", 0))
-	s.waitFor(tab, titles+` === "one,second" && document.getElementById("connection").hidden`)
+	s.waitFor(tab, titles+` === "second,one" && document.getElementById("connection").hidden`)
 }
 
 // A stream counts as watched for ten minutes after a request of its viewer.
@@ -303,8 +308,8 @@ func TestLive_TheTabsOfABrowserShareOneStream(t *testing.T) {
 	})
 	first, second := s.openTab(1280, 800, ""), s.openTab(1280, 800, "")
 	s.put(newEntry(2, "second", 0))
-	s.waitFor(first, titles+` === "one,second"`)
-	s.waitFor(second, titles+` === "one,second"`)
+	s.waitFor(first, titles+` === "second,one"`)
+	s.waitFor(second, titles+` === "second,one"`)
 	if n := opened.Load(); n != 1 {
 		t.Errorf("two tabs have opened %d streams, want 1", n)
 	}
@@ -312,7 +317,7 @@ func TestLive_TheTabsOfABrowserShareOneStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.put(newEntry(1, "first", -1))
-	s.waitFor(second, titles+` === "first,second"`)
+	s.waitFor(second, titles+` === "second,first"`)
 	if n := opened.Load(); n != 2 {
 		t.Errorf("after the leading tab has closed, %d streams were opened, want 2", n)
 	}
@@ -333,17 +338,17 @@ func TestPage_SaysWhatIsWrongAndRecovers(t *testing.T) {
 			s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
 			s.setAnswer(answer)
 			tab := s.openTab(1280, 800, hurry)
-			s.waitFor(tab, titles+` === "one,two"`) // what the HTML has
+			s.waitFor(tab, titles+` === "two,one"`) // what the HTML has
 			s.waitFor(tab, `document.getElementById("connection").textContent === "The connection is unsteady. Reconnecting."`)
 			s.waitFor(tab, titles+` === "" && document.getElementById("connection").textContent === "The connection is lost, so the board is empty. Reconnecting."`)
 			s.setAnswer(nil)
-			s.waitFor(tab, `document.getElementById("connection").hidden && `+titles+` === "one,two"`)
+			s.waitFor(tab, `document.getElementById("connection").hidden && `+titles+` === "two,one"`)
 		})
 	}
 }
 
 // A stream lists its users in an order that is random for each hour.
-func TestPage_FillsAnEmptyBoardAsTheHTMLDoesNewestStartFirst(t *testing.T) {
+func TestPage_FillsAnEmptyBoardAsTheHTMLDoesNewestStartFirstAndTheHeroLast(t *testing.T) {
 	names := []string{"one", "two", "three", "four", "five", "six", "seven"}
 	entries := make([]songspy.BoardEntry, len(names))
 	for i, name := range names {
@@ -359,13 +364,13 @@ func TestPage_FillsAnEmptyBoardAsTheHTMLDoesNewestStartFirst(t *testing.T) {
 		}
 		s.handler.ServeHTTP(w, r)
 	})
-	s.waitFor(tab, titles+` === "`+strings.Join(names, ",")+`"`)
+	s.waitFor(tab, titles+` === "two,three,four,five,six,seven,one"`)
 }
 
 func TestPage_ShowsOnePersonAlone(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10))
 	tab := s.openTab(1280, 800, "")
-	s.waitFor(tab, answer+` === "Listener A: one" && document.querySelector("[data-state]").textContent === "Only Listener A is sharing right now. Be the second." &&
+	s.waitFor(tab, answer+` === "Listener A: one" && document.querySelector("[data-state]").textContent === "Listener A is the only one here right now.\nShow what you are playing, too." &&
 		document.querySelector("[data-window-section]").hidden`)
 	s.put(newEntry(2, "two", 20))
 	s.waitFor(tab, titles+` === "one,two" && document.querySelector("[data-state]").textContent === ""`)
@@ -376,8 +381,8 @@ func TestPage_MarksWhatIsNoSong(t *testing.T) {
 	episode.Track.Kind, chapter.Track.Kind = songspy.KindEpisode, songspy.KindChapter
 	s := newPageTest(t, episode, chapter, newEntry(3, "three", 30))
 	tab := s.openTab(1280, 800, "")
-	s.waitFor(tab, titles+` === "one,two,three"`)
-	if got := evaluate[string](s, tab, `Array.from(document.querySelectorAll("#board [data-kind]"), (e) => e.textContent).join()`); got != "Podcast,Audiobook," {
+	s.waitFor(tab, titles+` === "two,three,one"`)
+	if got := evaluate[string](s, tab, `Array.from(document.querySelectorAll("#board [data-kind]"), (e) => e.textContent).join()`); got != "Audiobook,,Podcast" {
 		t.Errorf("the kinds are %s", got)
 	}
 }
@@ -385,7 +390,10 @@ func TestPage_MarksWhatIsNoSong(t *testing.T) {
 func TestPage_GathersPeopleWithTheSameTrack(t *testing.T) {
 	a, b, c := newEntry(1, "one", 10), newEntry(2, "two", 20), newEntry(3, "three", 30)
 	b.Track = a.Track
-	b.Playing.StartedAt = a.Playing.StartedAt.Add(14 * time.Second)
+	// The distance is that of the times shown, also if one of them jumps within the track.
+	b.Playing.StartedAt = a.Playing.StartedAt.Add(time.Minute)
+	end := a.Playing.EndsAt.Add(14 * time.Second)
+	b.Playing.EndsAt = &end
 	s := newPageTest(t, a, b, c)
 	tab := s.openTab(1280, 800, "")
 	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener A and Listener B are playing the same song, 14 s apart"`)
@@ -437,6 +445,93 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1").textContent === "지금 무슨 노래 듣고 있으세요?" &&
-		document.querySelector("[data-state]").textContent === "지금은 보이는 노래가 없어요. Spotify를 연결하고 첫 곡을 틀어 보세요."`)
+		document.querySelector("[data-state]").textContent === "지금은 공개된 노래가 없어요.\nSpotify에서 첫 곡을 틀어 보세요."`)
 	evaluate[any](s, tab, `document.cookie = "songspy-language=; Path=/; Max-Age=0"`) // all tests share the browser
+}
+
+// What Go writes stays as it is when the scripts begin.
+func TestPage_TheFirstHTMLHasTheTimesAndThePair(t *testing.T) {
+	a, b := newEntry(1, "one", 10), newEntry(2, "two", 24)
+	b.Track = a.Track
+	s := newPageTest(t, a, b, newEntry(3, "three", 30))
+	tab := s.openTab(1280, 800, `document.addEventListener("readystatechange", () => {
+		if (document.readyState !== "interactive") return; // scripts run later
+		window.pair = document.querySelector(".match");
+		window.times = Array.from(document.querySelectorAll("main [data-time]"), (e) => e.textContent);
+		window.line = document.querySelector("[data-line]").getAttribute("width");
+	});`)
+	s.waitFor(tab, titles+` === "one,three,one"`)
+	s.put(newEntry(4, "four", 40))
+	s.waitFor(tab, titles+` === "one,three,one,four"`) // the scripts have looked for pairs again
+	got := evaluate[map[string]any](s, tab, `(() => {
+		const now = document.querySelector(".match");
+		return { same: now === pair, text: now.querySelector("p").textContent, times: times.filter((t) => !/^\d+:\d\d \/ 1:00:00$/.test(t)).join("|"), count: times.length, line };
+	})()`)
+	if got["same"] != true || got["text"] != "Listener B and Listener A are playing the same song, 14 s apart" {
+		t.Errorf("the pair is %v", got)
+	}
+	if got["times"] != "" || got["count"] != 4.0 || got["line"] == "0%" {
+		t.Errorf("the times and the line are %v", got)
+	}
+}
+
+// The first HTML and the scripts find the same pairs.
+func TestClosest_IsTheSameInGoAndInJavaScript(t *testing.T) {
+	s := newPageTest(t)
+	tab := s.openTab(800, 600, "")
+	random := rand.New(rand.NewPCG(3, 4))
+	type board struct {
+		Entries []any  `json:"entries"`
+		Own     int    `json:"own"` // the index of the viewer's entry, or -1
+		Want    string `json:"-"`
+	}
+	var boards []board
+	for range 300 {
+		var cards []web.Card
+		own := random.IntN(8) - 3
+		for i := range random.IntN(8) {
+			start, length := testStart.Truncate(time.Second).Add(time.Duration(random.IntN(9))*time.Second), time.Duration(random.IntN(3))*time.Minute
+			end := start.Add(length + time.Duration(random.IntN(5))*time.Second)
+			handle, track, artist := strconv.Itoa(i), "t"+strconv.Itoa(random.IntN(9)), "a"+strconv.Itoa(random.IntN(9))
+			cards = append(cards, web.Card{
+				Person: handle, Track: track, Artists: []web.Artist{{URI: artist, Name: artist}}, StartedAt: start, EndsAt: &end, Duration: length, IsMine: i == own,
+				Entry: map[string]any{
+					"person": map[string]any{"handle": handle}, "startedAt": start, "endsAt": end,
+					"track": map[string]any{"handle": track, "durationMs": length.Milliseconds(), "artists": []any{map[string]any{"uri": artist, "name": artist}}},
+				},
+			})
+		}
+		l, b := web.NewListening(cards, nil, testStart), board{Own: -1, Entries: []any{}}
+		for i, c := range l.Window {
+			b.Entries = append(b.Entries, c.Entry)
+			if c.IsMine {
+				b.Own = i
+			}
+		}
+		for _, p := range l.Pairs {
+			b.Want += fmt.Sprintf("%s %s %d %s %t; ", p.A.Person, p.B.Person, p.Seconds, p.Artist, p.IsMine())
+		}
+		boards = append(boards, b)
+	}
+	given, err := json.Marshal(boards)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := evaluate[[]string](s, tab, `(async () => {
+		const { closest } = await import(document.documentElement.dataset.base + "js/match.js");
+		return `+string(given)+`.map(({ entries, own }) => closest(entries, entries[own] || null, 2)
+			.map((p) => [p.a.person.handle, p.b.person.handle, p.seconds, p.artist, p.isSelf].join(" ") + "; ").join(""));
+	})()`)
+	found := 0
+	for i, b := range boards {
+		if got[i] != b.Want {
+			t.Errorf("board %d: JavaScript finds %q, and Go %q", i, got[i], b.Want)
+		}
+		if b.Want != "" {
+			found++
+		}
+	}
+	if found < 100 {
+		t.Errorf("only %d boards have pairs", found)
+	}
 }

@@ -45,7 +45,7 @@ func (s *pageTest) accessible(tab context.Context) (lines []string) {
 func TestPage_AScreenReaderFindsTheCardsInOrder(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
 	tab := s.openTab(1280, 800, "")
-	s.waitFor(tab, titles+` === "one,two"`)
+	s.waitFor(tab, titles+` === "two,one"`)
 	lines := s.accessible(tab)
 	if n := len(slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
 		return strings.TrimSpace(line) != "heading What are you listening to right now?"
@@ -59,8 +59,8 @@ func TestPage_AScreenReaderFindsTheCardsInOrder(t *testing.T) {
 	card := func(name, title string) string {
 		return fmt.Sprintf("listitem \n link %s\n heading %s\n  link %s\n link Somebody\n link Somebody Else\n link An Album\n", name, title, title)
 	}
-	want := "region Listening now\n heading Listening now\n button Pause\n image Spotify\n list \n" +
-		indent(card("Listener A", "one")+card("Listener B", "two"), 2)
+	want := "region Listening now\n heading Listening now\n button Hold the list\n image Spotify\n list \n" +
+		indent(card("Listener B", "two")+card("Listener A", "one"), 2)
 	depth := len(lines[begin]) - len(strings.TrimLeft(lines[begin], " "))
 	got := ""
 	for _, line := range lines[begin:min(len(lines), begin+strings.Count(want, "\n"))] {
@@ -90,15 +90,15 @@ const spoken = `window.spoken = [];
 func TestPage_AScreenReaderHearsOnesOwnActionsAndNotTheBoard(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
 	tab := s.openTab(1280, 800, spoken)
-	s.waitFor(tab, titles+` === "one,two"`)
+	s.waitFor(tab, titles+` === "two,one"`)
 	s.put(newEntry(2, "second", 0))
 	s.put(newEntry(3, "three", 30))
-	s.waitFor(tab, titles+` === "one,second,three"`)
+	s.waitFor(tab, titles+` === "second,one,three"`)
 	s.remove(1)
-	s.waitFor(tab, titles+` === "-,second,three"`)
+	s.waitFor(tab, titles+` === "second,-,three"`)
 	if got := evaluate[string](s, tab, `spoken.join("|")`); got != "" {
 		t.Errorf("the changes of the board are read: %s", got)
 	}
 	evaluate[any](s, tab, `document.querySelector("[data-pause]").click()`)
-	s.waitFor(tab, `spoken.join("|") === "The board is paused. People who stop sharing still disappear."`)
+	s.waitFor(tab, `spoken.join("|") === "The list holds still. People who stop sharing still disappear."`)
 }

@@ -20,6 +20,7 @@ import (
 	"io/fs"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	texttemplate "text/template"
@@ -207,15 +208,6 @@ type View struct {
 	Now       time.Time
 }
 
-// Listening is who is listening, in values of the contract.
-type Listening struct {
-	// Window and Following are the cards of the front page.
-	Window    []any `json:"window"`
-	Following []any `json:"following"`
-	// Hero is the card in large type; nil if nobody is listening.
-	Hero any `json:"hero"`
-}
-
 // Render writes the HTML of a page.
 func (s *Site) Render(w io.Writer, v View) error {
 	first := map[string]any{"window": nil, "now": v.Now.UTC().Format(time.RFC3339Nano), "signedIn": v.SignedIn}
@@ -224,15 +216,15 @@ func (s *Site) Render(w io.Writer, v View) error {
 		Base      string
 		Styles    []string
 		Known     bool
-		Window    []any
-		Following []any
-		Hero      any
-		First     any // what JavaScript begins with
-	}{View: v, Base: s.base(), Styles: s.styles(v.Page), First: first}
-	if v.Listening != nil {
-		data.Known, data.Window, data.Following, data.Hero = true, v.Listening.Window, v.Listening.Following, v.Listening.Hero
-		first["window"], first["following"], first["hero"] = v.Listening.Window, v.Listening.Following, v.Listening.Hero
+		Listening *Listening // not nil
+		// IsFew says that the front page has one card at most. Then it asks the viewer to join.
+		IsFew bool
+		First any // what JavaScript begins with
+	}{View: v, Base: s.base(), Styles: s.styles(v.Page), Known: v.Listening != nil, Listening: cmp.Or(v.Listening, &Listening{}), First: first}
+	if l := v.Listening; l != nil {
+		first["window"], first["following"], first["hero"] = l.Window, l.Following, l.Hero
 	}
+	data.IsFew = v.Page.Path == "/" && len(data.Listening.Window)+len(data.Listening.Following) <= 1
 	return s.templates[v.Language].ExecuteTemplate(w, "page.html", data)
 }
 
@@ -244,17 +236,29 @@ func (s *Site) styles(p Page) []string {
 	return list
 }
 
-// functions are what the templates call.
+// functions are what the templates call. t takes a key, and pairs of a placeholder such as
+// "{name}" and its value.
 func functions(texts map[string]string) template.FuncMap {
+	text := func(key string) (string, error) {
+		text, ok := texts[key]
+		if !ok {
+			return "", fmt.Errorf("the text %s is missing", key)
+		}
+		return text, nil
+	}
 	return template.FuncMap{
-		"t": func(key string) (string, error) {
-			text, ok := texts[key]
-			if !ok {
-				return "", fmt.Errorf("the text %s is missing", key)
-			}
-			return text, nil
+		"t": func(key string, values ...string) (string, error) {
+			text, err := text(key)
+			return strings.NewReplacer(values...).Replace(text), err
 		},
-		// noEntry is what a card shows before a script fills it.
+		// sentence returns the pieces of the text about a pair; "{a}" and "{b}" are people.
+		"sentence": func(p Pair) ([]string, error) {
+			text, err := text(p.Text())
+			text = strings.NewReplacer("{n}", strconv.Itoa(p.Seconds), "{artist}", p.Artist, "{a}", "\x00{a}\x00", "{b}", "\x00{b}\x00").Replace(text)
+			return strings.Split(text, "\x00"), err
+		},
+		// noCard and noEntry are what a card shows before a script fills it.
+		"noCard":  func() Card { return Card{Entry: emptyEntry{}} },
 		"noEntry": func() any { return emptyEntry{} },
 		// web returns an address with http or https, else "".
 		"web": func(address string) string {

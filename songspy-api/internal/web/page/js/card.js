@@ -60,6 +60,13 @@ export function keyed(root, track) {
   for (const part of root.querySelectorAll("[data-artists], [data-album]")) part.dataset.key = track.handle;
 }
 
+// emptyArt shows the drawing in place of album art.
+export function emptyArt(root) {
+  const link = root.querySelector(".art");
+  setHref(link, "");
+  setImage(link.querySelector("img"), "");
+}
+
 // fill shows the entry in a card or in the hero.
 export function fill(root, entry) {
   const { person, track } = entry;
@@ -94,6 +101,11 @@ function played({ track, startedAt, endsAt, state }, now) {
   return Math.min(track.durationMs, Math.max(0, at));
 }
 
+// begin returns when the track would have begun without pauses and jumps.
+export function begin({ track, startedAt, endsAt }) {
+  return track.durationMs && endsAt ? Date.parse(endsAt) - track.durationMs : Date.parse(startedAt);
+}
+
 // timeText returns "1:12 / 3:40", or since when the track plays.
 export function timeText(entry, now) {
   const at = played(entry, now);
@@ -108,7 +120,7 @@ export function tick(root, entry) {
   setText(time, timeText(entry, now));
   time.title = t("card.started", { ago: ago(Date.parse(entry.startedAt), now) });
   const line = root.querySelector("[data-line]");
-  if (line) line.style.width = Math.max(0, (100 * played(entry, now)) / (entry.track.durationMs || 1)) + "%";
+  if (line) line.setAttribute("width", Math.max(0, (100 * played(entry, now)) / (entry.track.durationMs || 1)) + "%");
 }
 
 // replaceFocused puts the place where an element with the focus is, and moves the focus to it. It
@@ -149,12 +161,13 @@ export class Wall {
   }
 
   // show makes the wall show exactly these entries. New ones take the free places, newest
-  // start first, as in the HTML.
-  show(entries) {
+  // start first, and last the person with the handle last, as in the HTML.
+  show(entries, last = "") {
     const wanted = new Map(entries.map((entry) => [entry.person.handle, entry]));
     for (const handle of Array.from(this.cards.keys())) if (!wanted.has(handle)) this.empty(handle);
-    const newestFirst = entries.slice().sort((a, b) => Date.parse(b.startedAt) - Date.parse(a.startedAt));
-    for (const entry of newestFirst) this.put(entry);
+    const isLast = (entry) => Number(entry.person.handle === last);
+    const inOrder = entries.slice().sort((a, b) => isLast(a) - isLast(b) || Date.parse(b.startedAt) - Date.parse(a.startedAt));
+    for (const entry of inOrder) this.put(entry);
     this.sweep();
   }
 

@@ -1,4 +1,6 @@
-// Finds people who play the same track at the same moment.
+// Finds people who play the same track at the same moment. ../../listening.go has the same
+// rule, for the first HTML.
+import { begin } from "./card.js";
 
 // closest returns up to most pairs {a, b, seconds, isSelf, artist}: the viewer's own first,
 // then those with the smallest distance. Of one track there is one pair. artist is the name
@@ -32,12 +34,11 @@ function pairsBy(playing, mine, keysOf) {
 /** @returns {import("../../types").Pair} */
 function nearest(members, mine, artist) {
   const isSelf = members.includes(mine);
-  const start = (entry) => Date.parse(entry.startedAt);
-  const sorted = members.slice().sort((x, y) => start(x) - start(y));
+  const sorted = members.slice().sort((x, y) => begin(x) - begin(y));
   let best = /** @type {import("../../types").Pair | null} */ (null);
   for (let i = 1; i < sorted.length; i++) {
     const pair = [sorted[i - 1], sorted[i]];
-    const seconds = Math.round((start(pair[1]) - start(pair[0])) / 1000);
+    const seconds = Math.round((begin(pair[1]) - begin(pair[0])) / 1000);
     if (isSelf && !pair.includes(mine)) continue;
     if (best && best.seconds <= seconds) continue;
     const [a, b] = isSelf && pair[1] === mine ? [pair[1], pair[0]] : pair;

@@ -1,12 +1,12 @@
 // The front page: one person in large type, then everybody in the window.
 import { request, serverNow } from "./api.js";
-import { Wall, artists, fill, keyed, name, replaceFocused, tick, watchImages } from "./card.js";
+import { Wall, artists, emptyArt, fill, keyed, name, replaceFocused, tick, watchImages } from "./card.js";
 import { announce, h, isWeb, outLink, setText } from "./dom.js";
 import { follow } from "./live.js";
 import { closest } from "./match.js";
 import { playRow, showConnection } from "./row.js";
 import { isSignedIn, loadSession, me, onSession } from "./session.js";
-import { ago, t } from "./text.js";
+import { t } from "./text.js";
 
 /** @typedef {import("../../types").Entry} Entry */
 
@@ -21,7 +21,6 @@ export function render(root, { first }, signal) {
   const find = (selector) => root.querySelector(selector);
   const hero = find("[data-hero]");
   const answer = find(".answer");
-  const heroArt = find(".hero-art");
   const listen = find("[data-listen]");
   const walls = { following: new Wall(find("[data-following]"), 100), window: new Wall(find("#board"), mostSlots) };
   /** @type {{ following: Entry[], window: Entry[] }} */
@@ -67,32 +66,33 @@ export function render(root, { first }, signal) {
     const mayPass = !isHeld() && Date.now() - passedAt >= passAfter;
     if (same && begun && mayPass) setHero(begun);
     else setHero(same || newest(all) || all[0] || null);
+    if (!shown) return;
+    const { person, track } = shown;
+    find("[data-who]").hidden = !all.some((entry) => entry.track.handle === track.handle && entry.person.handle !== person.handle);
   }
 
   function setHero(entry) {
     const isOther = entry && (shown === null || shown.person.handle !== entry.person.handle);
     shown = entry;
-    answer.hidden = heroArt.hidden = !entry;
+    answer.hidden = !entry;
     hero.classList.toggle("empty", !entry);
-    if (!entry) return;
+    if (!entry) return emptyArt(hero);
     if (isOther) passedAt = Date.now();
     fill(hero, entry);
     listen.hidden = !isWeb(entry.track.originalUrl);
     if (!listen.hidden) listen.href = entry.track.originalUrl;
     tickHero();
-    if (isOther) {
-      answer.classList.remove("changed");
-      answer.getBoundingClientRect(); // begins the animation again
-      answer.classList.add("changed");
-    }
+    if (!isOther) return undefined;
+    answer.classList.remove("changed");
+    answer.getBoundingClientRect(); // begins the animation again
+    return answer.classList.add("changed");
   }
 
   function tickHero() {
     if (!shown) return;
     tick(hero, shown);
-    const start = Date.parse(shown.startedAt);
-    const isNew = shown.state !== "paused" && serverNow() - start < justStarted;
-    setText(hero.querySelector("[data-just]"), isNew ? t("now.just", { name: name(shown.person) }) : t("card.started", { ago: ago(start, serverNow()) }));
+    const isNew = shown.state !== "paused" && serverNow() - Date.parse(shown.startedAt) < justStarted;
+    setText(hero.querySelector("[data-just]"), isNew ? t("now.just", { name: name(shown.person) }) : "");
   }
 
   // Everything else.
@@ -102,8 +102,10 @@ export function render(root, { first }, signal) {
     if (all.length === 1 && known) text = t(isMine(all[0]) ? "now.oneMine" : "now.one", { name: name(all[0].person) });
     if (all.length === 0 && known) text = t("now.none");
     setText(find("[data-state]"), text);
-    hero.classList.toggle("few", all.length <= 1);
+    document.body.classList.toggle("few", all.length <= 1);
     find("[data-join]").hidden = isSignedIn() || all.length > 1;
+    find("[data-join-end]").hidden = isSignedIn() || all.length <= 1;
+    find("[data-full]").hidden = latest.window.length < mostSlots;
   }
 
   function isMine(entry) {
@@ -114,10 +116,12 @@ export function render(root, { first }, signal) {
     const self = me() && (own || all.find(isMine));
     const found = closest(all, self, mostMatches);
     const list = find("[data-matches]");
-    const key = JSON.stringify(found.map((m) => [m.a.person.handle, m.b.person.handle, m.a.track.handle, m.seconds]));
-    if (list.dataset.key === key || list.contains(document.activeElement)) return;
-    list.dataset.key = key;
-    list.replaceChildren(...found.map(match));
+    const isSame = JSON.stringify(found.map(keyOf)) === JSON.stringify(Array.from(list.children, (pair) => pair.dataset.pair));
+    if (!isSame && !list.contains(document.activeElement)) list.replaceChildren(...found.map(match));
+  }
+
+  function keyOf({ a, b, seconds }) {
+    return [a.person.handle, b.person.handle, a.track.handle, seconds].join(" ");
   }
 
   // dropMatches removes the pairs of people who have stopped sharing. A focused pair keeps its
@@ -125,13 +129,14 @@ export function render(root, { first }, signal) {
   function dropMatches(present) {
     const list = find("[data-matches]");
     for (const pair of Array.from(list.children)) {
-      if (!pair.dataset.people || pair.dataset.people.split(" ").every((handle) => present.has(handle))) continue;
-      list.dataset.key = "";
+      if (!pair.dataset.pair || pair.dataset.pair.split(" ").slice(0, 2).every((handle) => present.has(handle))) continue;
       if (!replaceFocused(pair, h("div", { class: "match", role: "group" }))) pair.remove();
     }
   }
 
-  function match({ a, b, seconds, artist, isSelf }) {
+  // match returns what html/card.html has as "pair".
+  function match(pair) {
+    const { a, b, seconds, artist, isSelf } = pair;
     const person = (entry) => h("a", { href: "/u/" + encodeURIComponent(entry.person.handle), dir: "auto" }, name(entry.person));
     const key = artist ? (isSelf ? "now.selfArtist" : "now.sameArtist") : isSelf ? "now.selfTrack" : "now.sameTrack";
     const sentence = parts(key, { a: isSelf ? person(b) : person(a), b: person(b), artist: artist || "", n: seconds });
@@ -139,7 +144,7 @@ export function render(root, { first }, signal) {
     const img = h("img", { alt: "", width: 96, height: 96, src: track.albumImageUrl, referrerpolicy: "no-referrer" });
     return h(
       "div",
-      { class: "match", "data-people": a.person.handle + " " + b.person.handle },
+      { class: "match", "data-pair": keyOf(pair) },
       isWeb(track.albumImageUrl) && isWeb(track.originalUrl)
         ? h("a", { class: "art", href: track.originalUrl, tabindex: -1, "aria-hidden": "true", target: "_blank", rel: "noopener noreferrer" }, img)
         : null,
@@ -166,9 +171,10 @@ export function render(root, { first }, signal) {
       for (const wall of Object.values(walls)) for (const handle of Array.from(wall.cards.keys())) if (!present.has(handle)) wall.empty(handle);
       if (shown && !present.has(shown.person.handle)) setHero(null);
     } else {
-      walls.following.show(latest.following);
-      walls.window.show(others);
       pass(all);
+      const last = shown ? shown.person.handle : "";
+      walls.following.show(latest.following, last);
+      walls.window.show(others, last);
       showMatches(all);
     }
     showState(all);
@@ -284,8 +290,11 @@ export function render(root, { first }, signal) {
     tickHero();
   }
   changed(people());
-  showMatches(people());
-  showState(people());
+  // The HTML knows what the viewer plays, and a script knows it once it has read the account.
+  if (!first.signedIn) {
+    showMatches(people());
+    showState(people());
+  }
 
   const pauseButton = find("[data-pause]");
   pauseButton.addEventListener("click", () => {
