@@ -199,7 +199,7 @@ func newLoadTest(t *testing.T) (*pageTest, *feeder, context.Context) {
 	if os.Getenv("SONGSPY_TEST_PAGE") == "" {
 		t.Skip("this test runs in make test-page")
 	}
-	s := newPageTest(t, newMany(1000)...)
+	s := newPageTest(t, newLasting(1000)...)
 	f := newFeeder(t, s)
 	s.setAnswer(f.ServeHTTP)
 	return s, f, s.openAlone(1280, 800)

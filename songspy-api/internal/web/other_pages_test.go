@@ -22,7 +22,7 @@ func TestDetails_APersonsPageShowsWhatTheyHearAndDropsItWithTheLastPlaysOnceHidd
 	s.put(newEntry(1, "first", 0))
 	s.waitFor(tab, shown+` === "Listener A|first"`)
 	s.remove(1)
-	s.waitFor(tab, shown+` === "There is no such user, or you cannot see this page.|" && !document.querySelector("[data-plays]").hasChildNodes()`)
+	s.waitFor(tab, shown+` === "Page not found. The address is wrong, or the page is not public.|" && !document.querySelector("[data-plays]").hasChildNodes()`)
 }
 
 func TestTrack_ShowsWhoHearsIt(t *testing.T) {
@@ -38,7 +38,7 @@ func TestTrack_ShowsWhoHearsIt(t *testing.T) {
 	s.remove(1)
 	s.waitFor(tab, who+` === "one: Listener B"`)
 	s.remove(2)
-	s.waitFor(tab, who+` === "Nobody can be seen listening to this right now.: "`)
+	s.waitFor(tab, who+` === "Nobody who shares is playing this right now.: "`)
 }
 
 func TestDetails_TheServiceWorkerKeepsAssetsAndAnEmptyPageOnly(t *testing.T) {

@@ -340,7 +340,7 @@ func TestPage_SaysWhatIsWrongAndRecovers(t *testing.T) {
 			tab := s.openTab(1280, 800, hurry)
 			s.waitFor(tab, titles+` === "two,one"`) // what the HTML has
 			s.waitFor(tab, `document.getElementById("connection").textContent === "The connection is unsteady. Reconnecting."`)
-			s.waitFor(tab, titles+` === "" && document.getElementById("connection").textContent === "The connection is lost, so the board is empty. Reconnecting."`)
+			s.waitFor(tab, titles+` === "" && document.getElementById("connection").textContent === "The connection is lost, so the list is empty for now. Reconnecting."`)
 			s.setAnswer(nil)
 			s.waitFor(tab, `document.getElementById("connection").hidden && `+titles+` === "two,one"`)
 		})

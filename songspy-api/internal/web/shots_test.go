@@ -70,6 +70,17 @@ func newMany(n int) (entries []songspy.BoardEntry) {
 	return entries
 }
 
+// newLasting returns n listeners whose tracks end in more than an hour, for slow machines.
+func newLasting(n int) []songspy.BoardEntry {
+	entries := newMany(n)
+	for i := range entries {
+		end := entries[i].Playing.EndsAt.Add(time.Hour)
+		entries[i].Playing.EndsAt = &end
+		entries[i].Track.DurationMS += time.Hour.Milliseconds()
+	}
+	return entries
+}
+
 // newListeners returns 24 listeners. Two of them hear the same track; one hears an episode,
 // and one a chapter.
 func newListeners() []songspy.BoardEntry {

@@ -101,7 +101,7 @@ func texts(t *testing.T, lang string) map[string]string {
 }
 
 func TestDetails_TheBlockDialogSaysWhatIsSeenSignedOutAndNamesFollowersOnly(t *testing.T) {
-	for lang, words := range map[string][]string{"en": {"Signed out", "what strangers see", "followers only"}, "ko": {"로그인하지 않은 사람", "승인한 팔로워"}} {
+	for lang, words := range map[string][]string{"en": {"share with everyone", "while signed out", "only with followers"}, "ko": {"‘모두’", "로그아웃하면", "승인한 팔로워"}} {
 		for _, word := range words {
 			if text := texts(t, lang)["person.blockAsk"]; !strings.Contains(text, word) {
 				t.Errorf("the dialog %q lacks %q", text, word)

@@ -26,7 +26,7 @@ const complete = `document.getElementById("main").dataset.started !== undefined 
 
 // The first sight of a board with 1,000 listeners needs few bytes before album art.
 func TestPage_FirstSightOfManyListenersIsSmall(t *testing.T) {
-	s := newPageTest(t, newMany(1000)...)
+	s := newPageTest(t, newLasting(1000)...)
 	var mu sync.Mutex
 	paths, bytes := map[network.RequestID]string{}, map[string]float64{}
 	tab := s.openAlone(1280, 800, command(network.Enable, network.EnableParams{}), chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
@@ -98,7 +98,7 @@ func TestPage_FirstSightOfManyListenersIsFastAndStill(t *testing.T) {
 		t.Skip("this test runs in make test-page")
 	}
 	const bound = 1800 * time.Millisecond
-	s := newPageTest(t, newMany(1000)...)
+	s := newPageTest(t, newLasting(1000)...)
 	photo := newPhoto(t)
 	s.covers.Store(&photo)
 	for name, size := range map[string][2]int64{"phone": {390, 844}, "desktop": {1280, 800}} {

@@ -24,7 +24,7 @@ export function left(hiddenUntil, now) {
   if (ms > 366 * 86400000) return t("hide.untilShown");
   const minutes = Math.ceil(ms / 60000);
   if (minutes < 60) return t("hide.minutesLeft", { m: minutes });
-  return t("hide.hoursLeft", { h: Math.floor(minutes / 60), m: minutes % 60 });
+  return t(minutes % 60 ? "hide.hoursLeft" : "hide.wholeHoursLeft", { h: Math.floor(minutes / 60), m: minutes % 60 });
 }
 
 export function hide(state, signal) {
