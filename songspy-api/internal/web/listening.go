@@ -92,7 +92,7 @@ type Listening struct {
 	// last one of its list, because the page shows the person already. Nil if nobody is
 	// listening.
 	Hero *Card
-	// IsShared says that somebody else is listening to the track of the hero.
+	// IsShared reports whether another person is listening to the track of the hero.
 	IsShared bool
 	Pairs    []Pair
 }
@@ -136,7 +136,7 @@ type Pair struct {
 // IsMine reports whether the viewer is A. The viewer is never B.
 func (p Pair) IsMine() bool { return p.A.IsMine }
 
-// Other returns the person whom a sentence about the viewer names.
+// Other returns the first person that the sentence names: never the viewer.
 func (p Pair) Other() Card {
 	if p.IsMine() {
 		return p.B

@@ -449,7 +449,7 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 	evaluate[any](s, tab, `document.cookie = "songspy-language=; Path=/; Max-Age=0"`) // all tests share the browser
 }
 
-// What Go writes stays as it is when the scripts begin.
+// The scripts keep the HTML that Go has written.
 func TestPage_TheFirstHTMLHasTheTimesAndThePair(t *testing.T) {
 	a, b := newEntry(1, "one", 10), newEntry(2, "two", 24)
 	b.Track = a.Track
