@@ -12,6 +12,9 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
+// hurry is a script that makes the timers of the page run four times as fast.
+const hurry = `const slow = window.setTimeout; window.setTimeout = (run, ms, ...rest) => slow(run, ms / 4, ...rest);`
+
 // onlyInTestPage skips a journey that runs in `make test-page` only.
 func onlyInTestPage(t *testing.T) {
 	t.Helper()
@@ -179,12 +182,21 @@ func TestPage_FollowersRelinkingAndTheNetwork(t *testing.T) {
 	mina.waitText("No new requests.")
 	juno.wait(`document.querySelector(".answer .title")?.textContent && !document.querySelector(".answer").hidden`)
 
+	// What a screen reader hears of followed users, if juno wants to. There a second is ten.
+	juno.before(`const slowly = window.setInterval; window.setInterval = (run, ms, ...rest) => slowly(run, ms > 10000 ? ms / 10 : ms, ...rest);`)
+	juno.open("/")
+	juno.click("[data-read]")
+	juno.wait(`document.getElementById("announce").textContent === "Songs of people you follow are announced every 30 seconds."`)
+	juno.wait(`/^mina has started .+ by .+\.$/.test(document.getElementById("announce").textContent)`)
+	juno.open("/u/" + get[string](mina, "/me", "data.handle"))
+	juno.wait(`document.querySelector(".answer .title")?.textContent && !document.querySelector(".answer").hidden`)
+
 	mina.clickText("#people", "Block")
 	mina.click("#people .confirm button.main")
 	mina.waitText("Unblock")
 	juno.waitText("Page not found. The address is wrong, or the page is not public.")
 
-	stranger.before(`const slow = window.setTimeout; window.setTimeout = (run, ms, ...rest) => slow(run, ms / 4, ...rest);`)
+	stranger.before(hurry)
 	stranger.open("/")
 	mina.click(`input[name="now"][value="everyone"]`)
 	mina.waitText("Everyone sees you")
