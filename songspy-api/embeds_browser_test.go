@@ -16,6 +16,8 @@ import (
 	"github.com/chromedp/chromedp"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+
+	"github.com/songspy/songspy/songspy-api/internal/chromiumtest"
 )
 
 // playWithArt lets the user play a song with a picture of the simulated Spotify.
@@ -94,22 +96,6 @@ func startCachingNginx(t *testing.T, upstream string) string {
 	return addr
 }
 
-// shoot writes a picture of the tab for people to look at, if SONGSPY_ARTEFACTS names a folder.
-func shoot(t *testing.T, tab context.Context, name string) { //nolint:revive // as chromedp has it
-	t.Helper()
-	dir := os.Getenv("SONGSPY_ARTEFACTS")
-	if dir == "" {
-		return
-	}
-	picture, err := chromedp.Run(tab, chromedp.CaptureScreenshot())
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o600)
-	}
-	if err != nil {
-		t.Error(err)
-	}
-}
-
 // Another site has an embed in an img: one from us, and one through a proxy that caches. When
 // the token is revoked, a reload shows the image of an unknown token.
 func TestEmbed_InAPageOfAnotherSiteShowsTheSongUntilItIsRevoked(t *testing.T) {
@@ -140,7 +126,7 @@ func TestEmbed_InAPageOfAnotherSiteShowsTheSongUntilItIsRevoked(t *testing.T) {
 	w.playWithArt(t, ann, "A song")
 	w.untilShown(t, token, "A song with art")
 	shown := load()
-	shoot(t, tab, "embed")
+	chromiumtest.KeepPicture(t, tab, "embed")
 	if !strings.HasPrefix(shown["own"], "480x148 ") || shown["own"] == shown["unknown"] || shown["own"] != shown["cached"] {
 		t.Errorf("the images are %.60q, equal to that of an unknown token: %t, equal through the proxy: %t", shown["own"], shown["own"] == shown["unknown"], shown["own"] == shown["cached"])
 	}
@@ -149,7 +135,7 @@ func TestEmbed_InAPageOfAnotherSiteShowsTheSongUntilItIsRevoked(t *testing.T) {
 	}
 	w.wantStatus(t, w.Call("DELETE", prefix+"/me/embeds/"+id, nil, ann.bearer()...), 200, "")
 	revoked := load()
-	shoot(t, tab, "embed-revoked")
+	chromiumtest.KeepPicture(t, tab, "embed-revoked")
 	for _, name := range []string{"own", "cached"} {
 		if revoked[name] != shown["unknown"] {
 			t.Errorf("after the revocation the image %s is not that of an unknown token", name)
@@ -182,7 +168,7 @@ func TestOverlay_ShowsTheSongOnATransparentPageUntilItIsRevoked(t *testing.T) {
 	}
 	w.playWithArt(t, ann, "A song")
 	until("the song and its art", `!document.querySelector("main").hidden && document.getElementById("title").textContent === "A song with art" && document.getElementById("art").naturalWidth > 0 && document.getElementById("logo").naturalWidth > 0`)
-	shoot(t, tab, "overlay")
+	chromiumtest.KeepPicture(t, tab, "overlay")
 	w.wantStatus(t, w.Call("DELETE", prefix+"/me/embeds/"+id, nil, ann.bearer()...), 200, "")
 	until("an empty page after the revocation", `document.querySelector("main").hidden`)
 }

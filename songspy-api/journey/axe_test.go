@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"github.com/songspy/songspy/songspy-api/internal/chromiumtest"
 	"github.com/songspy/songspy/songspy-api/internal/npmtest"
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
@@ -23,7 +24,12 @@ type state struct {
 	path string
 	// ready is a script that is true when the page shows the state.
 	ready string
+	// prepare runs once before. enter runs after the page is open, and leave at the end; nil: nothing.
+	prepare, enter, leave func()
 }
+
+// states is how many states are checked.
+const states = 35
 
 // variant is how a viewer sees a page.
 type variant struct {
@@ -31,10 +37,12 @@ type variant struct {
 	width           int64
 }
 
+var languages = []string{"en", "ko"}
+
 // variants returns how the nth state is checked: in make test-page in all ways, else in three,
 // so that all states together pair each state, theme, language and width with each other.
 func variants(n int, all bool) (list []variant) {
-	themes, languages, widths := []string{"light", "dark"}, []string{"en", "ko"}, []int64{360, 768, 1280}
+	themes, widths := []string{"light", "dark"}, []int64{360, 768, 1280}
 	for i, width := range widths {
 		if all {
 			for _, theme := range themes {
@@ -53,19 +61,35 @@ func variants(n int, all bool) (list []variant) {
 const violations = `axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) =>
 	violations.flatMap((v) => v.nodes.map((n) => v.id + ": " + v.help + ": " + n.html.slice(0, 200) + " " + n.failureSummary.replace(/\s+/g, " "))).join("\n"))`
 
-// checkAccessibility fails the test if axe-core finds a violation in a state.
-func checkAccessibility(t *testing.T, axe string, s state, l variant) {
+// checkAccessibility fails the test if axe-core finds a violation in a state, and keeps
+// pictures of it. It opens the page once for each language: theme and width only choose styles.
+func checkAccessibility(t *testing.T, axe string, s state, list []variant) {
 	t.Helper()
-	b := s.tab
-	send(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: l.theme}}})
-	b.do(chromedp.EmulateViewport(l.width, 800))
-	b.open("/offline.html")
-	evaluate[any](b, `document.cookie = "songspy-language=`+l.language+`; Path=/"`)
-	b.open(s.path)
-	b.wait(`document.documentElement.lang === "` + l.language + `" && (` + s.ready + `)`)
-	evaluate[any](b, axe+"\n;0")
-	if found := evaluate[string](b, violations); found != "" {
-		t.Errorf("%s, %s, %s, %d px:\n%s", s.name, l.theme, l.language, l.width, found)
+	b, name := s.tab, strings.NewReplacer(" ", "-", "'", "", ",", "").Replace(s.name)
+	for _, language := range languages {
+		b.open("/offline.html")
+		evaluate[any](b, `document.cookie = "songspy-language=`+language+`; Path=/"`)
+		b.open(s.path)
+		// The page without a network is in Korean and English.
+		b.wait(`(document.documentElement.lang === "` + language + `" || !document.getElementById("first")) && (` + s.ready + `)`)
+		if s.enter != nil {
+			s.enter()
+		}
+		evaluate[any](b, axe+"\n;0")
+		for _, l := range list {
+			if l.language != language {
+				continue
+			}
+			send(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: l.theme}}})
+			b.do(chromedp.EmulateViewport(l.width, 800))
+			if found := evaluate[string](b, violations); found != "" {
+				t.Errorf("%s, %s, %s, %d px:\n%s", s.name, l.theme, l.language, l.width, found)
+			}
+			chromiumtest.KeepPicture(t, b.ctx, fmt.Sprintf("%s-%d-%s-%s", name, l.width, l.theme, l.language))
+		}
+		if s.leave != nil {
+			s.leave()
+		}
 	}
 }
 
@@ -75,7 +99,7 @@ func TestPage_HasNoViolationsOfAccessibilityRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := sim.Options{Seed: 6, People: 6}
+	o := sim.Options{Seed: 6, People: 6, AccessTokenLife: 20 * time.Second}
 	s, err := sim.New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -86,8 +110,8 @@ func TestPage_HasNoViolationsOfAccessibilityRules(t *testing.T) {
 		w.sim.Script(person, songsInARow(w.sim, 100*(person+1), 200, 30*time.Second))
 	}
 	stranger, operator, friend, newcomer, unlinked := w.newTab(5), w.newTab(0), w.newTab(1), w.newTab(3), w.newTab(4)
-	w.start("songspy-api")
-	w.start("songspy-batch")
+	api := w.start("songspy-api")
+	batch := w.start("songspy-batch")
 	operator.signUp("op", "everyone")
 	operator.link()
 	friend.signUp("<b>민아</b>", "everyone")
@@ -98,16 +122,9 @@ func TestPage_HasNoViolationsOfAccessibilityRules(t *testing.T) {
 	newcomer.consent()
 	newcomer.step("name")
 	person := get[string](friend, "/me", "data.handle")
-	friend.wait(`fetch("/v1/songspy/me/sharing", { method: "PATCH", headers: { "Content-Type": "application/json" }, body: '{"history":"everyone","findable":true}' })`)
-	for _, path := range []string{"/follow", "/report"} {
-		method, body := "PUT", "null"
-		if path == "/report" {
-			method, body = "POST", `JSON.stringify({ reason: "name", text: "a reason" })`
-		}
-		if status := evaluate[int](operator, fmt.Sprintf(`fetch("/v1/songspy/people/%s%s", { method: %q, headers: { "Content-Type": "application/json" }, body: %s }).then((r) => r.status)`, person, path, method, body)); status != 200 {
-			t.Fatalf("%s answers %d", path, status)
-		}
-	}
+	friend.request("PATCH", "/me/sharing", `{"history":"everyone","findable":true}`)
+	operator.request("PUT", "/people/"+person+"/follow", "")
+	operator.request("POST", "/people/"+person+"/report", `{"reason":"name","text":"a reason"}`)
 	stranger.open("/")
 	stranger.wait(`document.querySelectorAll("#board li .title a").length >= 2`)
 	track := evaluate[string](stranger, `fetch("/v1/songspy/listening").then((r) => r.json()).then((r) => r.data.items[0].track.handle)`)
@@ -115,6 +132,7 @@ func TestPage_HasNoViolationsOfAccessibilityRules(t *testing.T) {
 	const (
 		board   = `document.querySelectorAll("#board li .title a").length >= 2`
 		heading = `document.querySelector("#main h1")?.textContent`
+		mine    = `!document.querySelector("[data-mine]").hidden`
 	)
 	loaded := func(parts string) string {
 		return heading + ` && document.querySelectorAll("` + parts + `").length > 0 && !Array.from(document.querySelectorAll("#main .soft")).some((e) => ["Loading.", "불러오는 중이에요."].includes(e.textContent))`
@@ -124,40 +142,85 @@ func TestPage_HasNoViolationsOfAccessibilityRules(t *testing.T) {
 	if found := evaluate[string](stranger, string(axe)+`; document.getElementById("main").append(document.createElement("input")); `+violations); !strings.Contains(found, "label") {
 		t.Fatalf("axe-core does not find a field without a label: %q", found)
 	}
+	// setSeats starts the programs again with so many seats in the Spotify app. Two are taken.
+	setSeats := func(n int) {
+		w.kill(api)
+		w.kill(batch)
+		w.env = append(w.env, fmt.Sprint("SONGSPY_SPOTIFY_SEATS=", n))
+		api, batch = w.start("songspy-api"), w.start("songspy-batch")
+	}
+	askSeat := func() { unlinked.request("POST", "/spotify-auth/seat", `{"email":"unlinked@example.com"}`) }
 	all := os.Getenv("SONGSPY_TEST_PAGE") != ""
-	for n, st := range []state{
-		{"the front page", stranger, "/", board},
-		{"the front page of a user", operator, "/", board + ` && document.querySelector(".menu [data-operator]:not([hidden])")`},
-		{"the front page of a user without a link", unlinked, "/", `!document.querySelector("[data-mine]").hidden`},
-		{"a person", stranger, "/u/" + person, heading + ` && document.querySelector(".acts").hasChildNodes()`},
-		{"a person to a user", operator, "/u/" + person, heading + ` && document.querySelector(".acts .report")`},
-		{"nobody", stranger, "/u/00000000001", heading},
-		{"a track", stranger, "/t/" + track, heading},
-		{"no track", stranger, "/t/00000000001", heading},
-		{"signing in", stranger, "/welcome", `document.querySelector("[data-step=signIn]")`},
-		{"an error of signing in", stranger, "/welcome?error=AUTHORIZATION_DENIED", `document.querySelector("[data-step=signIn] .said")`},
-		{"choosing a nickname", newcomer, "/welcome", `document.querySelector("[data-step=name]")`},
-		{"linking", unlinked, "/welcome", `document.querySelector("[data-step=spotify]")`},
-		{"asking for a seat", unlinked, "/welcome?error=SPOTIFY_NO_SEAT", `document.querySelector("[data-step=spotify] input[type=email]")`},
-		{"done", operator, "/welcome", `document.querySelector("[data-step=done]")`},
-		{"one's own page", operator, "/me", loaded("#erase form")},
-		{"one's own page with a request", friend, "/me", loaded("#people [data-person]")},
-		{"one's own page without a link", unlinked, "/me", loaded("#erase form")},
-		{"one's own page, signed out", stranger, "/me", heading},
-		{"the status", operator, "/status", loaded("#seats dl") + ` && document.querySelector("[data-report]")`},
-		{"the status, signed out", stranger, "/status", heading},
-		{"privacy", stranger, "/privacy", heading},
-		{"terms", stranger, "/terms", heading},
-	} {
-		for _, l := range variants(n, all) {
-			checkAccessibility(t, string(axe), st, l)
+	list := []state{
+		{name: "the front page", tab: stranger, path: "/", ready: board},
+		{name: "the front page of a user", tab: operator, path: "/", ready: board + ` && document.querySelector(".menu [data-operator]:not([hidden])")`},
+		{name: "the front page of a user without a link", tab: unlinked, path: "/", ready: mine},
+		{name: "a person", tab: stranger, path: "/u/" + person, ready: heading + ` && document.querySelector(".acts").hasChildNodes()`},
+		{name: "a person to a user", tab: operator, path: "/u/" + person, ready: heading + ` && document.querySelector(".acts .report")`},
+		{name: "nobody", tab: stranger, path: "/u/00000000001", ready: heading},
+		{name: "a track", tab: stranger, path: "/t/" + track, ready: heading},
+		{name: "no track", tab: stranger, path: "/t/00000000001", ready: heading},
+		{name: "signing in", tab: stranger, path: "/welcome", ready: `document.querySelector("[data-step=signIn]")`},
+		{name: "an error of signing in", tab: stranger, path: "/welcome?error=AUTHORIZATION_DENIED", ready: `document.querySelector("[data-step=signIn] .said")`},
+		{name: "choosing a nickname", tab: newcomer, path: "/welcome", ready: `document.querySelector("[data-step=name]")`},
+		{name: "linking", tab: unlinked, path: "/welcome", ready: `document.querySelector("[data-step=spotify]")`},
+		{name: "asking for a seat", tab: unlinked, path: "/welcome?error=SPOTIFY_NO_SEAT", ready: `document.querySelector("[data-step=spotify] input[type=email]")`},
+		{name: "done", tab: operator, path: "/welcome", ready: `document.querySelector("[data-step=done]")`},
+		{name: "one's own page", tab: operator, path: "/me", ready: loaded("#erase form")},
+		{name: "one's own page with a request", tab: friend, path: "/me", ready: loaded("#people [data-person]")},
+		{name: "one's own page without a link", tab: unlinked, path: "/me", ready: loaded("#erase form")},
+		{name: "one's own page, signed out", tab: stranger, path: "/me", ready: heading},
+		{name: "the status", tab: operator, path: "/status", ready: loaded("#seats dl") + ` && document.querySelector("[data-report]")`},
+		{name: "the status, signed out", tab: stranger, path: "/status", ready: heading},
+		{name: "privacy", tab: stranger, path: "/privacy", ready: heading},
+		{name: "terms", tab: stranger, path: "/terms", ready: heading},
+		{name: "choosing an audience", tab: newcomer, path: "/welcome", ready: `document.querySelector("[data-step=audience]") && !document.querySelector("input:checked")`, prepare: func() {
+			newcomer.open("/welcome")
+			newcomer.step("name")
+			newcomer.write(`input[name="nickname"]`, "newcomer")
+			newcomer.click("form button")
+			newcomer.step("audience")
+		}},
+		{name: "the paused board", tab: stranger, path: "/", ready: board, enter: func() {
+			stranger.click("[data-pause]")
+			stranger.wait(`document.querySelector("[data-pause][aria-pressed=true]")`)
+		}},
+		{name: "a lost connection", tab: stranger, path: "/", ready: board, prepare: func() {
+			stranger.before(hurry)
+		}, enter: func() {
+			stranger.setOffline(true)
+			stranger.wait(`!document.getElementById("connection").hidden && document.querySelectorAll("#board li").length === 0`)
+		}, leave: func() { stranger.setOffline(false) }},
+		{name: "one's own page, hidden", tab: friend, path: "/me", ready: loaded("[data-show]"), prepare: func() {
+			friend.open("/me")
+			friend.click("[data-hide=hour]")
+			friend.wait(`document.querySelector("[data-show]")`)
+		}},
+		{name: "the front page, hidden", tab: friend, path: "/", ready: mine},
+		{name: "a hidden person", tab: stranger, path: "/u/" + person, ready: heading},
+		{name: "a broken link", tab: friend, path: "/me", ready: loaded("[data-link=reauth_required]"), prepare: friend.endConsent},
+		{name: "the front page with a broken link", tab: friend, path: "/", ready: mine},
+		{name: "waiting for a seat", tab: unlinked, path: "/welcome", ready: `document.querySelector("[data-seat=waiting]")`, prepare: func() { setSeats(2); askSeat() }},
+		{name: "a held seat", tab: unlinked, path: "/welcome", ready: `document.querySelector("[data-seat=held]")`, prepare: func() { setSeats(3); askSeat() }},
+		{name: "an entered seat", tab: unlinked, path: "/welcome", ready: `document.querySelector("[data-seat=entered]")`, prepare: func() {
+			operator.request("POST", "/operator/seats/"+get[string](unlinked, "/me", "data.handle")+"/entered", "")
+		}},
+		{name: "a refused seat", tab: unlinked, path: "/welcome?error=SPOTIFY_NOT_REGISTERED", ready: `document.querySelector("[data-seat=entered] details[open]")`},
+		{name: "no network", tab: stranger, path: "/", ready: `document.querySelector("main [lang=en]")`, prepare: func() { w.kill(api) }},
+	}
+	if len(list) != states {
+		t.Errorf("there are %d states, and the pairs are those of %d", len(list), states)
+	}
+	for n, st := range list {
+		if st.prepare != nil {
+			st.prepare()
 		}
+		checkAccessibility(t, string(axe), st, variants(n, all))
 	}
 }
 
 func TestVariants_PairEverything(t *testing.T) {
 	pairs := map[string]bool{}
-	const states = 22
 	for n := range states {
 		for _, l := range variants(n, false) {
 			values := []string{fmt.Sprint("state ", n), l.theme, l.language, fmt.Sprint(l.width)}

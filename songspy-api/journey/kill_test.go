@@ -64,7 +64,7 @@ func (w *testSystem) openDatabase() *sql.DB {
 	w.t.Helper()
 	driver, source := "pgx", w.database
 	if path, ok := strings.CutPrefix(w.database, "sqlite:"); ok {
-		driver, source = "sqlite", path
+		driver, source = "sqlite", "file:"+path+"?_pragma=busy_timeout(10000)" // the programs write too
 	}
 	db, err := sql.Open(driver, source)
 	if err != nil {

@@ -1,13 +1,11 @@
 package journey
 
 import (
-	"net/http"
 	"os"
 	"strconv"
 	"testing"
 	"time"
 
-	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
@@ -207,13 +205,7 @@ func TestPage_FollowersRelinkingAndTheNetwork(t *testing.T) {
 	stranger.setOffline(false)
 	stranger.waitText("mina")
 
-	// The consent was given six months ago, so Songspy believes Spotify that it has ended.
-	if _, err := w.openDatabase().ExecContext(t.Context(), `UPDATE spotify_links SET authorized_at = ?`, time.Now().AddDate(0, -songspy.ConsentMonths, 0).UTC()); err != nil {
-		t.Fatal(err)
-	}
-	end := w.sim.Fault(sim.Fault{Endpoint: "token", Person: sim.Everyone, Kind: sim.Raw, Status: http.StatusBadRequest, Body: `{"error":"invalid_grant","error_description":"Refresh token expired"}`})
-	w.eventually("a link that needs the user", func() bool { return get[string](mina, "/spotify-auth", "data.state") == "reauth_required" })
-	end()
+	mina.endConsent()
 	mina.open("/")
 	mina.clickText("main", "Link again")
 	mina.consent()

@@ -3,11 +3,16 @@ package journey
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-sim/sim"
 
 	"github.com/songspy/songspy/songspy-api/internal/chromiumtest"
 )
@@ -148,6 +153,15 @@ func get[T any](b *tab, path, script string) T {
 	return evaluate[T](b, fmt.Sprintf(`fetch(%q).then(async (r) => { const { data } = await r.json(); return %s; })`, "/v1/songspy"+path, script))
 }
 
+// request sends a request of the user who is signed in, and fails the test if it is refused.
+func (b *tab) request(method, path, body string) {
+	b.t.Helper()
+	status := evaluate[int](b, fmt.Sprintf(`fetch(%q, { method: %q, headers: { "Content-Type": "application/json" }, body: %q || null }).then((r) => r.status)`, "/v1/songspy"+path, method, body))
+	if status != 200 {
+		b.t.Fatalf("%s %s: status %d", method, path, status)
+	}
+}
+
 // before runs a script before those of all pages that the tab opens.
 func (b *tab) before(script string) {
 	b.t.Helper()
@@ -207,4 +221,22 @@ func (b *tab) link() {
 	b.click("[data-link-spotify]")
 	b.consent()
 	b.step("done")
+}
+
+// endConsent ends the consent of the person at Spotify, and waits until the link needs the
+// person. The access tokens must be short-lived.
+func (b *tab) endConsent() {
+	b.t.Helper()
+	// The consent was given six months ago, so Songspy believes Spotify that it has ended.
+	done, err := b.openDatabase().ExecContext(b.t.Context(), `UPDATE spotify_links SET authorized_at = ? WHERE user_id = (SELECT id FROM users WHERE public_id = ?)`,
+		time.Now().AddDate(0, -songspy.ConsentMonths, 0).UTC(), get[int64](b, "/me", "data.id"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if n, err := done.RowsAffected(); n != 1 || err != nil {
+		b.t.Fatalf("%d links have an older consent: %v", n, err)
+	}
+	end := b.sim.Fault(sim.Fault{Endpoint: "token", Person: b.person, Kind: sim.Raw, Status: http.StatusBadRequest, Body: `{"error":"invalid_grant","error_description":"Refresh token expired"}`})
+	defer end()
+	b.eventually("a link that needs the user", func() bool { return get[string](b, "/spotify-auth", "data.state") == "reauth_required" })
 }

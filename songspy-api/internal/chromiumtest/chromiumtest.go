@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -61,4 +62,24 @@ func Require(t testing.TB, browser context.Context, notTested string) { //nolint
 		t.Fatal("Chromium is missing, and CI must not skip this test: apt-get install chromium")
 	}
 	t.Skipf("NOT TESTED: %s. Chromium is missing: apt-get install chromium, or set SONGSPY_TEST_CHROMIUM", notTested)
+}
+
+// KeepPicture writes a picture of the whole page of a tab into the folder
+// SONGSPY_ARTEFACTS, for people to look at. Without the variable it does nothing.
+func KeepPicture(t testing.TB, tab context.Context, name string) { //nolint:revive // as chromedp has it
+	t.Helper()
+	dir := os.Getenv("SONGSPY_ARTEFACTS")
+	if dir == "" {
+		return
+	}
+	picture, err := chromedp.Run(tab, chromedp.FullScreenshot(100))
+	if err == nil {
+		err = os.MkdirAll(dir, 0o750)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o600)
+	}
+	if err != nil {
+		t.Errorf("the picture %s: %v", name, err)
+	}
 }
