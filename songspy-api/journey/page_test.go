@@ -184,7 +184,7 @@ func TestPage_FollowersRelinkingAndTheNetwork(t *testing.T) {
 	juno.before(`const slowly = window.setInterval; window.setInterval = (run, ms, ...rest) => slowly(run, ms > 10000 ? ms / 10 : ms, ...rest);`)
 	juno.open("/")
 	juno.click("[data-read]")
-	juno.wait(`document.getElementById("announce").textContent === "Songs of people you follow are announced every 30 seconds."`)
+	juno.wait(`document.getElementById("announce").textContent === "Your screen reader gets the songs of people you follow, every 30 seconds."`)
 	juno.wait(`/^mina has started .+ by .+\.$/.test(document.getElementById("announce").textContent)`)
 	juno.open("/u/" + get[string](mina, "/me", "data.handle"))
 	juno.wait(`document.querySelector(".answer .title")?.textContent && !document.querySelector(".answer").hidden`)
