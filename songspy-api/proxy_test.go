@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,6 +27,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 	"github.com/songspy/songspy/songspy-sim/sim"
+
+	"github.com/songspy/songspy/songspy-api/internal/board"
 )
 
 // site is the host name in the examples.
@@ -40,14 +43,9 @@ type proxy struct {
 // The proxies run with the examples in deploy/proxy; only addresses and paths are changed.
 // If a proxy is not installed, its test is skipped.
 func TestProxyExamples_ServeTheAPIAndForwardClientAddresses(t *testing.T) {
-	for name, start := range map[string]func(*testing.T, string) proxy{"nginx": startNginx, "caddy": startCaddy} {
+	for name, start := range map[string]func(*testing.T, ...string) proxy{"nginx": startNginx, "caddy": startCaddy} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := exec.LookPath(name); err != nil {
-				if name == "nginx" && os.Getenv("CI") != "" {
-					t.Fatal("nginx is not installed")
-				}
-				t.Skipf("NOT TESTED: %s is not installed", name)
-			}
+			needProxy(t, name)
 			t.Parallel()
 			w := newTestAPI(t, storetest.SQLite, "SONGSPY_TRUSTED_PROXIES", "127.0.0.1", "SONGSPY_SIGN_INS_PER_MINUTE", "2", "SONGSPY_PUBLIC_URL", "https://"+site)
 			p := start(t, w.publicListener.Addr().String())
@@ -94,6 +92,77 @@ func TestProxyExamples_ServeTheAPIAndForwardClientAddresses(t *testing.T) {
 				return bytes.Contains(log, []byte("/spotify-auth "))
 			})
 		})
+	}
+}
+
+// needProxy skips the test if the proxy is not installed; in CI nginx must be.
+func needProxy(t *testing.T, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		if name == "nginx" && os.Getenv("CI") != "" {
+			t.Fatal("nginx is not installed")
+		}
+		t.Skipf("NOT TESTED: %s is not installed", name)
+	}
+}
+
+func TestProxyExamples_StreamsEndWithTheirReplicaAndContinueAtAnotherOne(t *testing.T) {
+	needProxy(t, "nginx")
+	t.Parallel()
+	const streams = 40
+	w := newTestAPI(t, storetest.Postgres, "SONGSPY_TRUSTED_PROXIES", "127.0.0.1")
+	_, replica, end := w.startReplica(t)
+	p := startNginx(t, w.publicListener.Addr().String(), replica.publicListener.Addr().String())
+	type ended struct {
+		text string
+		err  error
+		at   time.Time
+	}
+	ends := make(chan ended)
+	open := func() {
+		t.Helper()
+		resp := p.send(t, p.secure, "https", "GET", prefix+"/listening/stream", "")
+		t.Cleanup(func() { _ = resp.Body.Close() })
+		in := bufio.NewReader(resp.Body)
+		line, err := in.ReadString('\n')
+		if err != nil || !strings.HasPrefix(line, "retry: ") || resp.StatusCode != http.StatusOK || len(resp.TransferEncoding) != 1 {
+			t.Fatalf("the stream begins with %q, error %v, status %d, encoding %q, want chunks of nginx", line, err, resp.StatusCode, resp.TransferEncoding)
+		}
+		go func() {
+			text, err := io.ReadAll(in)
+			select {
+			case ends <- ended{string(text), err, time.Now()}:
+			case <-t.Context().Done():
+			}
+		}()
+	}
+	for range streams {
+		open()
+	}
+	atReplica := replica.board.Stats().Streams
+	if here := w.board.Stats().Streams; here+atReplica != streams || here == 0 || atReplica == 0 {
+		t.Fatalf("%d and %d streams are open at the replicas, want %d at both", here, atReplica, streams)
+	}
+	stopped := time.Now()
+	go end()
+	var times []time.Duration
+	for range atReplica {
+		// The client gets the last event, and then the end of the answer: a broken chunk would be
+		// an error. A client waits a random part of the time that the server has said; nothing is
+		// a part, too.
+		e := <-ends
+		if e.err != nil || !strings.HasSuffix(e.text, "event: end\ndata: {\"reason\":\"restart\"}\n\n") {
+			t.Errorf("a stream ended with %q, error %v", e.text, e.err)
+		}
+		times = append(times, e.at.Sub(stopped))
+		open()
+	}
+	if here := w.board.Stats().Streams; here != streams {
+		t.Errorf("%d streams are open at the other replica, want all %d", here, streams)
+	}
+	slices.Sort(times)
+	if first, last := times[0], times[len(times)-1]; last-first < board.DrainTime/2 {
+		t.Errorf("the streams ended from %v to %v after the stop, want them spread over %v", first, last, board.DrainTime)
 	}
 }
 
@@ -167,7 +236,8 @@ func (p proxy) send(t *testing.T, addr, scheme, method, path, body string, heade
 	return resp
 }
 
-func startNginx(t *testing.T, upstream string) proxy {
+// startNginx starts nginx with the example in front of the APIs.
+func startNginx(t *testing.T, apis ...string) proxy {
 	dir := t.TempDir()
 	p := proxy{secure: freeAddr(t), plain: freeAddr(t), log: filepath.Join(dir, "access.log")}
 	writeCertificate(t, dir)
@@ -176,7 +246,7 @@ func startNginx(t *testing.T, upstream string) proxy {
 		"listen [::]:80;":                "",
 		"listen 443 ssl;":                "listen " + p.secure + " ssl;",
 		"listen [::]:443 ssl;":           "",
-		"server 127.0.0.1:8080;":         "server " + upstream + ";",
+		"server 127.0.0.1:8080;":         "server " + strings.Join(apis, ";\nserver ") + ";",
 		"/etc/ssl/songs.example.org.pem": filepath.Join(dir, "site.pem"),
 		"/etc/ssl/songs.example.org.key": filepath.Join(dir, "site.key"),
 		"/var/log/nginx/songspy.log":     p.log,
@@ -195,13 +265,14 @@ func startNginx(t *testing.T, upstream string) proxy {
 	return p
 }
 
-func startCaddy(t *testing.T, upstream string) proxy {
+// startCaddy starts Caddy with the example in front of the APIs.
+func startCaddy(t *testing.T, apis ...string) proxy {
 	dir := t.TempDir()
 	p := proxy{secure: freeAddr(t)}
 	_, port, _ := net.SplitHostPort(p.secure)
 	example := readExample(t, "Caddyfile", map[string]string{
 		"songs.example.org {": "https://" + site + ":" + port + " {\n\tbind 127.0.0.1\n\ttls internal",
-		"127.0.0.1:8080":      upstream,
+		"127.0.0.1:8080":      strings.Join(apis, " "),
 	})
 	path := filepath.Join(dir, "Caddyfile")
 	if err := os.WriteFile(path, []byte("{\n\tadmin off\n\tskip_install_trust\n\tauto_https disable_redirects\n\tstorage file_system "+dir+"/storage\n}\n"+example), 0o600); err != nil {

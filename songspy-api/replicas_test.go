@@ -24,6 +24,14 @@ import (
 // newReplica starts the API once more on the same database, and returns a client of it.
 func (w *testAPI) newReplica(t *testing.T) *contracttest.Client {
 	t.Helper()
+	c, _, _ := w.startReplica(t)
+	return c
+}
+
+// startReplica also returns the replica, and a function that stops it and returns when it
+// has ended.
+func (w *testAPI) startReplica(t *testing.T) (c *contracttest.Client, replica *service, end func()) {
+	t.Helper()
 	var s settings
 	if err := config.Load(&s, w.env); err != nil {
 		t.Fatal(err)
@@ -35,15 +43,16 @@ func (w *testAPI) newReplica(t *testing.T) *contracttest.Client {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- replica.run(ctx) }()
-	t.Cleanup(func() {
+	end = sync.OnceFunc(func() {
 		stop()
 		if err := <-ended; err != nil {
 			t.Errorf("the replica ended with error %v", err)
 		}
 	})
-	c := contracttest.New(t, "http://"+replica.publicListener.Addr().String(), contract)
+	t.Cleanup(end)
+	c = contracttest.New(t, "http://"+replica.publicListener.Addr().String(), contract)
 	w.eventually(t, "the replica", func() bool { return c.Call("GET", "/readyz", nil).Status == 200 })
-	return c
+	return c, replica, end
 }
 
 // This test measures wall-clock time, so the Makefile runs it alone.
