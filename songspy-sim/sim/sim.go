@@ -65,6 +65,7 @@ type (
 	Playback = population.Playback
 	State    = population.State
 	Person   = population.Person
+	Viewer   = population.Viewer
 	Fault    = faults.Fault
 	Quirks   = quirks.Set
 	Stats    = requestlog.Stats
@@ -118,6 +119,14 @@ const (
 	// Everyone is the Person of a Fault that affects all people.
 	Everyone = faults.Everyone
 )
+
+// VisitLength is how long a visit of a Viewer takes.
+const VisitLength = population.VisitLength
+
+// NewViewer returns the habits of one of so many people as a viewer.
+func NewViewer(seed uint64, people, person int) Viewer {
+	return population.NewViewer(seed, people, person)
+}
 
 // HabitsByName returns the habits of a named population, to be changed and used
 // as Options.Habits.

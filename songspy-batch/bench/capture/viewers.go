@@ -8,14 +8,10 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// The habits of viewers: each person follows some of the others, and opens the page some
-// times a day to see what they listen to.
 const (
-	followed     = 15
-	visitsPerDay = 6
-	visitLength  = 3 * time.Minute
 	// reportDelay is how long the API gathers what viewers watch before it writes that.
 	reportDelay = 100 * time.Millisecond
 	// windowSize is how many people a viewer of the front page watches at most.
@@ -23,9 +19,6 @@ const (
 	// hostileStreams is the number of streams of the row with that name.
 	hostileStreams = 10_000
 )
-
-// visitHours is how likely a visit is at each hour (UTC): most come in the Korean evening.
-var visitHours = [24]float64{2, 2, 3, 4, 3, 2, 2, 2, 3, 4, 5, 5, 6, 6, 4, 2, 1, 0.3, 0.1, 0.1, 0.1, 0.3, 1, 2}
 
 // visit is one time in which a viewer watches people.
 type visit struct {
@@ -39,20 +32,12 @@ type visit struct {
 // visits returns the visits of all people, sorted by their start.
 func (r *policyRun) visits(from time.Time) (all []visit) {
 	for person := range r.people {
-		rng := rand.New(rand.NewPCG(r.seed, uint64(person)))
-		var people []int
-		for _, other := range rng.Perm(r.people) {
-			if other != person && len(people) < followed {
-				people = append(people, other)
+		viewer := sim.NewViewer(r.seed, r.people, person)
+		for start := range viewer.Visits(from) {
+			if !start.Before(r.to) {
+				break
 			}
-		}
-		slices.Sort(people)
-		for day := from.Truncate(24 * time.Hour); day.Before(r.to); day = day.Add(24 * time.Hour) {
-			for _, at := range visitTimes(rng) {
-				if start := day.Add(at); !start.Before(from) && start.Before(r.to) {
-					all = append(all, visit{viewerKey(person), true, people, start, start.Add(visitLength), true})
-				}
-			}
+			all = append(all, visit{viewerKey(person), true, viewer.Follows, start, start.Add(sim.VisitLength), true})
 		}
 	}
 	all = append(all, r.hostileVisits(from)...)
@@ -77,26 +62,6 @@ func (r *policyRun) hostileVisits(from time.Time) (all []visit) {
 func viewerKey(n int) (key songspy.ViewerHash) {
 	binary.BigEndian.PutUint64(key[:], uint64(n))
 	return key
-}
-
-// visitTimes returns the times of the visits of one day. They do not overlap.
-func visitTimes(rng *rand.Rand) []time.Duration {
-	sum := 0.0
-	for _, weight := range visitHours {
-		sum += weight
-	}
-	var times []time.Duration
-	for len(times) < visitsPerDay {
-		at, hour := rng.Float64()*sum, 0
-		for ; at >= visitHours[hour]; hour++ {
-			at -= visitHours[hour]
-		}
-		start := time.Duration((float64(hour) + at/visitHours[hour]) * float64(time.Hour))
-		if !slices.ContainsFunc(times, func(other time.Duration) bool { return (other - start).Abs() < visitLength+time.Minute }) {
-			times = append(times, start)
-		}
-	}
-	return times
 }
 
 // watchStore is the poller's source of watches. As in the service, a viewer watches only

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
 func TestViewersWatchThePeopleThatTheBoardShows(t *testing.T) {
@@ -15,7 +16,7 @@ func TestViewersWatchThePeopleThatTheBoardShows(t *testing.T) {
 		ends := start.Add(time.Minute)
 		db := &recordingStore{people: make([]observations, 2)}
 		db.people[0].shown = []boardState{{start, songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: "spotify:track:a", EndsAt: &ends}}}
-		w := &watchStore{visits: []visit{{people: []int{0, 1}, from: start, to: start.Add(visitLength)}}, db: db, shown: make([]bool, 2)}
+		w := &watchStore{visits: []visit{{people: []int{0, 1}, from: start, to: start.Add(sim.VisitLength)}}, db: db, shown: make([]bool, 2)}
 		since := start
 		wantUsers := func(want ...songspy.UserID) {
 			t.Helper()
