@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/songspy/songspy/songspy-sim/internal/frontend"
 )
 
 // Options are the settings of a Populator.
@@ -34,31 +34,22 @@ type Result struct{ SignedIn, Linked, Named int64 }
 // Populator signs people up.
 type Populator struct {
 	opts   Options
-	client *http.Client
+	client *frontend.Client
 }
 
 // New checks the options and returns a populator.
 func New(o Options) (*Populator, error) {
-	for name, address := range map[string]string{"the API": o.API, "the simulator": o.Simulator} {
-		if u, err := url.Parse(address); err != nil || u.Scheme == "" || u.Host == "" {
-			return nil, fmt.Errorf("the address of %s is %q: use one like http://127.0.0.1:8080", name, address)
-		}
+	client, err := frontend.New(o.API, o.Simulator, o.GoogleRedirect, o.Workers, o.Client)
+	if err != nil {
+		return nil, err
 	}
 	if o.People < 1 || o.Workers < 1 {
 		return nil, fmt.Errorf("%d people and %d workers: use at least one of each", o.People, o.Workers)
 	}
-	o.API, o.Simulator = strings.TrimRight(o.API, "/"), strings.TrimRight(o.Simulator, "/")
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
-	client := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: o.Workers}}
-	if o.Client != nil {
-		client = *o.Client
-	}
-	// Do not follow the redirect to the frontend: its parameters are read
-	// instead.
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Populator{o, &client}, nil
+	return &Populator{o, client}, nil
 }
 
 // errorsShownMax is the number of errors that are listed in full.
@@ -67,7 +58,7 @@ const errorsShownMax = 5
 // Run waits until both services are ready, and signs all people up. One
 // person's error does not stop the others; all errors are returned together.
 func (p *Populator) Run(ctx context.Context) (Result, error) {
-	if err := p.waitReady(ctx); err != nil {
+	if err := p.client.WaitReady(ctx, p.opts.ReadyTimeout); err != nil {
 		return Result{}, err
 	}
 	var (
@@ -103,55 +94,4 @@ func (p *Populator) Run(ctx context.Context) (Result, error) {
 		problems = append(problems[:errorsShownMax], fmt.Errorf("and %d more people", more))
 	}
 	return result, errors.Join(problems...)
-}
-
-// waitReady waits for the simulator and the API.
-func (p *Populator) waitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, p.opts.ReadyTimeout)
-	defer cancel()
-	ticker := time.NewTicker(250 * time.Millisecond)
-	defer ticker.Stop()
-	for _, address := range []string{p.opts.Simulator + "/healthz", p.opts.API + "/readyz"} {
-		var problem error
-		for {
-			now := p.checkReady(ctx, address)
-			if now == nil {
-				break
-			}
-			if problem == nil || ctx.Err() == nil {
-				problem = now // keep the cause, not the timeout
-			}
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("%s was not ready within %v: %w", address, p.opts.ReadyTimeout, problem)
-			case <-ticker.C:
-			}
-		}
-	}
-	return nil
-}
-
-func (p *Populator) checkReady(ctx context.Context, address string) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := p.client.Do(r)
-	if err != nil {
-		return withoutURL(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("it answers %s", resp.Status)
-	}
-	return nil
-}
-
-// withoutURL removes the URL from a client's error, because it may contain a
-// token.
-func withoutURL(err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		return e.Err
-	}
-	return err
 }
