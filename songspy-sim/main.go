@@ -1,6 +1,6 @@
 // Command songspy-sim simulates Spotify and Google on one machine. It serves
-// both, signs up simulated people through Songspy's public API, and checks its
-// own health.
+// both, signs up simulated people through Songspy's public API, lets them look at
+// what others listen to, and checks its own health.
 package main
 
 import (
@@ -20,6 +20,7 @@ const usage = `songspy-sim simulates Spotify and Google.
 
   songspy-sim serve      serve both on 127.0.0.1:8090 until stopped
   songspy-sim populate   sign people up and link them through Songspy's API
+  songspy-sim view       let people look at what others listen to, until stopped
   songspy-sim health     exit 0 if a simulator answers, else 1
   songspy-sim version    print the version and the commit
 
@@ -41,7 +42,7 @@ func main() {
 // run executes one command line and returns the exit code.
 func run(ctx context.Context, args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, *settings, io.Writer) error{
-		"serve": serve, "populate": populateCommand, "health": health,
+		"serve": serve, "populate": populateCommand, "view": view, "health": health,
 	}
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)

@@ -101,6 +101,8 @@ func TestRun_RejectsUnknownArguments(t *testing.T) {
 		{[]string{"serve"}, env("SONGSPY_SIM_ADDR", "0.0.0.0:8090"), 1, "SONGSPY_SIM_ALLOW_NETWORK"},
 		{[]string{"serve", "-addr", "127.0.0.1:0", "-population", "loud"}, none, 1, "restless"},
 		{[]string{"populate", "-api", "nowhere"}, none, 1, "nowhere"},
+		{[]string{"view", "-api", "nowhere"}, none, 1, "nowhere"},
+		{[]string{"view", "-people", "0"}, none, 1, "at least one viewer"},
 		{[]string{"health", "-sim", "http://127.0.0.1:1"}, none, 1, "refused"},
 		{[]string{"health"}, env("SONGSPY_SIM_URL", "http://127.0.0.1:1"), 1, "refused"},
 	} {

@@ -23,7 +23,11 @@ type settings struct {
 	tokenLife           time.Duration
 	redirectURIs        string
 
-	// populate and health
+	// view
+	hostile int
+	speed   float64
+
+	// populate, view and health
 	apiURL          string
 	simURL          string
 	wait            time.Duration
@@ -40,6 +44,12 @@ func readSettings(command string, args []string, lookup func(string) (string, bo
 	s := &settings{}
 	f := flag.NewFlagSet("songspy-sim "+command, flag.ContinueOnError)
 	f.SetOutput(stderr)
+	services := func() {
+		f.StringVar(&s.apiURL, "api", "http://127.0.0.1:8080", "address of Songspy's API")
+		f.StringVar(&s.simURL, "sim", "http://127.0.0.1:8090", "address of the simulator")
+		f.DurationVar(&s.wait, "wait", 2*time.Minute, "how long to wait for both to be ready")
+		f.StringVar(&s.googleRedirect, "google-redirect", "http://127.0.0.1:3000/callback/google", "redirect URI of the frontend for Google")
+	}
 	switch command {
 	case "serve":
 		f.IntVar(&s.people, "people", 24, "the number of people")
@@ -52,15 +62,18 @@ func readSettings(command string, args []string, lookup func(string) (string, bo
 		f.DurationVar(&s.tokenLife, "token-life", time.Hour, "lifetime of Spotify's access tokens")
 		f.StringVar(&s.redirectURIs, "redirect-uris", "", "redirect URIs that are registered with Spotify, comma-separated; empty: any path on loopback")
 	case "populate":
+		services()
 		f.IntVar(&s.people, "people", 24, "how many people to sign up")
-		f.StringVar(&s.apiURL, "api", "http://127.0.0.1:8080", "address of Songspy's API")
-		f.StringVar(&s.simURL, "sim", "http://127.0.0.1:8090", "address of the simulator")
-		f.DurationVar(&s.wait, "wait", 2*time.Minute, "how long to wait for both to be ready")
 		f.IntVar(&s.workers, "workers", 4, "how many people are signed up at once")
 		f.StringVar(&s.invite, "invite", "", "the code of an invite, if signing up requires one")
 		f.StringVar(&s.stayAddr, "stay", "", "keep running after all are signed up and answer /healthz at this address; empty: end")
-		f.StringVar(&s.googleRedirect, "google-redirect", "http://127.0.0.1:3000/callback/google", "redirect URI of the frontend for Google")
 		f.StringVar(&s.spotifyRedirect, "spotify-redirect", "http://127.0.0.1:3000/callback/spotify", "redirect URI of the frontend for Spotify")
+	case "view":
+		services()
+		f.IntVar(&s.people, "people", 24, "how many people view, and follow some of each other")
+		f.IntVar(&s.hostile, "hostile", 0, "how many viewers without an account watch all the time")
+		f.Uint64Var(&s.seed, "seed", 1, "determines which people follow each other, and when they visit the page")
+		f.Float64Var(&s.speed, "speed", 1, "how many times as often the people visit the page; with 1, six times a day")
 	case "health":
 		f.StringVar(&s.simURL, "sim", "http://127.0.0.1:8090", "address of the simulator")
 	}

@@ -17,7 +17,10 @@ type plan struct {
 	// populate is the command that signs simulated people up when all programs
 	// are ready. It is nil if the real Spotify and Google are used.
 	populate []string
-	ports    []port
+	// view is the command that lets people look at what others listen to, once they are
+	// signed up. It is nil unless the environment asks for it.
+	view  []string
+	ports []port
 
 	boardURL, apiAdminURL, batchURL, simURL string // for welcomeText and the health checks
 }
@@ -76,6 +79,9 @@ func newPlan(given map[string]string) (plan, error) {
 		p.programs = append([]program{{"songspy-sim", []string{"serve"}, p.simURL + "/healthz"}}, p.programs...)
 		defaults["SONGSPY_SIM_PUBLIC_URL"] = p.simURL
 		p.populate = []string{"populate", "--api", p.boardURL, "--sim", p.simURL, "--people", peopleCount}
+		if viewers := given["SONGSPY_SIM_VIEWERS"]; viewers != "" {
+			p.view = []string{"view", "--api", p.boardURL, "--sim", p.simURL, "--people", viewers}
+		}
 	}
 	p.environ = mergeEnviron(defaults, given, forced)
 	return p, nil

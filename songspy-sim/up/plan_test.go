@@ -100,6 +100,15 @@ func TestNewPlan_UsesConfiguredAddresses(t *testing.T) {
 	}
 }
 
+func TestNewPlan_LetsPeopleViewIfAskedTo(t *testing.T) {
+	for viewers, want := range map[string]string{"": "", "6": "view --api http://127.0.0.1:8080 --sim http://127.0.0.1:8090 --people 6"} {
+		p, err := newPlan(map[string]string{"SONGSPY_SIM_VIEWERS": viewers})
+		if err != nil || strings.Join(p.view, " ") != want {
+			t.Errorf("with %q viewers the command is %q, error %v, want %q", viewers, p.view, err, want)
+		}
+	}
+}
+
 func programNames(p plan) string {
 	var names []string
 	for _, program := range p.programs {

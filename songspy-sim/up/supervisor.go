@@ -41,7 +41,7 @@ func newSupervisor(bin string, environ []string, out io.Writer) *supervisor {
 }
 
 // startAll starts the programs of the plan one after another, each when the
-// previous one is ready, and then signs the people up.
+// previous one is ready, and then signs the people up and lets them view.
 func (s *supervisor) startAll(ctx context.Context, p plan) error {
 	for _, program := range p.programs {
 		if _, err := s.start(program.name, program.args...); err != nil {
@@ -64,7 +64,11 @@ func (s *supervisor) startAll(ctx context.Context, p plan) error {
 		if populate.err != nil {
 			return fmt.Errorf("the users could not be signed up: %w", populate.err)
 		}
-		return nil
+		if p.view == nil {
+			return nil
+		}
+		_, err := s.start("songspy-sim", p.view...)
+		return err
 	case p := <-s.ended:
 		return errors.Join(p.exitError(), populate.stop())
 	case <-ctx.Done():

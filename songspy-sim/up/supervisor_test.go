@@ -70,6 +70,25 @@ func TestSupervisor_ReportsThatSignUpsFailed(t *testing.T) {
 	}
 }
 
+func TestSupervisor_LetsPeopleViewOnceTheyAreSignedUp(t *testing.T) {
+	const script = "#!/bin/sh\necho $1\n[ $1 = populate ] && exit\n"
+	h, p, out := newTestSupervisor(t, map[string]string{"songspy-sim": script + "exit 3\n", "songspy-api": servingScript, "songspy-batch": servingScript})
+	p.view = []string{"view"}
+	err := h.startAll(t.Context(), p)
+	if err == nil {
+		err = h.wait(t.Context())
+	}
+	if err == nil || !strings.Contains(err.Error(), "songspy-sim ended: exit status 3") {
+		t.Errorf("error = %v, want that the viewers ended", err)
+	}
+	if err := h.stopAll(); err != nil {
+		t.Error(err)
+	}
+	if got := out.String(); !strings.Contains(got, "sim   | populate\nsim   | view\n") {
+		t.Errorf("output %q, want that people view after they are signed up", got)
+	}
+}
+
 func TestPort_NamesTheVariableIfInUse(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
