@@ -66,9 +66,9 @@ func TestNextPoll_IsBetweenTheGapAndThePlannedPoll(t *testing.T) {
 }
 
 func TestNextPoll_ComesSoonerWhereASkipIsLikelier(t *testing.T) {
-	const planned = 170 * time.Second
+	const planned, weight = 170 * time.Second, 0.4 // of a viewer alone, some of these polls would come after MinGap
 	wait := func(n songspy.NowPlaying) time.Duration {
-		if d, worth := RiskOf(n, 1).NextPoll(1, planned); worth {
+		if d, worth := RiskOf(n, 1).NextPoll(weight, planned); worth {
 			return d
 		}
 		return planned

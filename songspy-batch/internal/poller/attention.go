@@ -341,10 +341,13 @@ func (p *attentionPlanner) charge(u *watchedUser, app string, plain plannedPoll,
 // part of the cost is taken back. If it is earlier, the poll costs more. mu is held.
 func (p *attentionPlanner) refund(u *watchedUser, app string, plain plannedPoll, now time.Time) {
 	gap := plain.at.Sub(now)
+	// A user of few goes back to the own times of polls by shorter intervals. They take what
+	// the poll has gained, so it costs a whole call.
+	isGoingBack := plain.reason == reasonInterval && gap < p.interval-time.Second
 	if plain.reason == reasonInterval {
 		gap = p.interval
 	}
-	if !u.plainAt.IsZero() && gap > 0 {
+	if !u.plainAt.IsZero() && gap > 0 && !isGoingBack {
 		p.spend(u, app, -max(-1, min(1, plain.at.Sub(u.plainAt).Seconds()/gap.Seconds())), now)
 	}
 	u.plainAt, u.payers = time.Time{}, nil

@@ -2,6 +2,7 @@ package poller
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -114,12 +115,22 @@ func TestAttention_OwnPagePollsAnIdleUser(t *testing.T) {
 }
 
 // However many viewers there are and whatever they do, no user is polled for them within
-// 15 s of the last poll, the interval is kept, and the allowance too.
+// 15 s of the last poll, the interval is kept, and the allowance too: also with few users,
+// whose polls go back to their own times.
 func TestAttention_KeepsTheGapTheIntervalAndTheAllowance(t *testing.T) {
+	for _, c := range []struct {
+		users int
+		share float64
+	}{{10, 0.02}, {10, 0.05}, {10, 0.1}, {40, 0.02}, {40, 0.05}} {
+		t.Run(fmt.Sprintf("%d users, %v", c.users, c.share), func(t *testing.T) { keepsTheAllowance(t, c.users, c.share) })
+	}
+}
+
+func keepsTheAllowance(t *testing.T, users int, share float64) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		const share = 0.05
 		f := &fakeWatches{}
-		h := newHarness(t, 10, func(o *Options) { o.Attention = &AttentionOptions{Share: share, Store: f} })
+		h := newHarness(t, users, func(o *Options) { o.Attention = &AttentionOptions{Share: share, Store: f} })
 		stop := runPoller(t, h.Poller)
 		<-time.After(time.Hour)
 		from := time.Now()
@@ -152,7 +163,7 @@ func TestAttention_KeepsTheGapTheIntervalAndTheAllowance(t *testing.T) {
 				}
 			}
 		}
-		plain := 10 * 480.0
+		plain := float64(users) * 480
 		if most := plain*(1+2*share) + 30; float64(calls) > most { // the allowance of a day was full at the start
 			t.Errorf("%d calls in a day, want at most %.0f", calls, most)
 		}
