@@ -1,6 +1,7 @@
 package journey
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"testing"
@@ -188,6 +189,20 @@ func TestPage_FollowersRelinkingAndTheNetwork(t *testing.T) {
 	juno.wait(`/^mina has started .+ by .+\.$/.test(document.getElementById("announce").textContent)`)
 	juno.open("/u/" + get[string](mina, "/me", "data.handle"))
 	juno.wait(`document.querySelector(".answer .title")?.textContent && !document.querySelector(".answer").hidden`)
+
+	// A report that juno writes stays when mina's song goes and the page is read again.
+	const plays = `performance.getEntriesByType("resource").filter((e) => e.name.includes("/plays")).length`
+	juno.clickText(".acts", "Report")
+	juno.write(".report input", "what juno writes")
+	before := evaluate[int](juno, plays)
+	mina.click("[data-hide=hour]")
+	juno.waitText("mina is not playing anything right now, or is not sharing it.")
+	juno.wait(fmt.Sprintf("%s > %d", plays, before)) // these are read last
+	if got := evaluate[string](juno, `document.querySelector(".report input").value`); got != "what juno writes" {
+		t.Errorf("the report is %q now", got)
+	}
+	mina.click("[data-show]")
+	juno.wait(`!document.querySelector(".answer").hidden`) // from the next song on
 
 	mina.clickText("#people", "Block")
 	mina.click("#people .confirm button.main")

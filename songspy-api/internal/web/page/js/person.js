@@ -19,6 +19,7 @@ export async function render(root, { handle }, signal) {
   const acts = find("[data-acts]");
   let profile = null;
   let playing = null;
+  let actsFor = ""; // what the buttons were made for
   watchImages(hero);
 
   function show(entry) {
@@ -62,9 +63,13 @@ export async function render(root, { handle }, signal) {
     find("[data-more]").replaceChildren(...(page.nextCursor ? [button(t("part.more"), () => loadPlays(page.nextCursor))] : []));
   }
 
-  // Follow, block and report.
+  // Follow, block and report. If nothing has changed, the elements stay: the viewer may be
+  // pressing one, or writing a report.
 
   function showActs() {
+    const now = profile.follow + isSignedIn();
+    if (now === actsFor && acts.hasChildNodes()) return;
+    actsFor = now;
     if (profile.follow === "self") return acts.replaceChildren(h("a", { class: "button", href: "/me" }, t("page.me")));
     if (!isSignedIn()) return acts.replaceChildren(h("p", {}, t("person.signIn") + " "), signInLink());
     const place = notes();
