@@ -396,7 +396,7 @@ func TestPage_GathersPeopleWithTheSameTrack(t *testing.T) {
 	b.Playing.EndsAt = &end
 	s := newPageTest(t, a, b, c)
 	tab := s.openTab(1280, 800, "")
-	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener A and Listener B are playing the same song, 14 s apart"`)
+	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener A and Listener B are playing the same song, 14\u00a0s\u00a0apart"`)
 	s.remove(2)
 	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener C and Listener A are both listening to Somebody"`)
 
@@ -445,7 +445,7 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1").textContent === "지금 무슨 노래 듣고 있으세요?" &&
-		document.querySelector("[data-state]").textContent === "지금은 공개된 노래가 없어요.\nSpotify에서 첫 곡을 틀어 보세요."`)
+		document.querySelector("[data-state]").textContent === "지금은 공개된 노래가 없어요.\n내 노래를 첫 번째로 보여 주세요."`)
 	evaluate[any](s, tab, `document.cookie = "songspy-language=; Path=/; Max-Age=0"`) // all tests share the browser
 }
 
@@ -467,7 +467,7 @@ func TestPage_TheFirstHTMLHasTheTimesAndThePair(t *testing.T) {
 		const now = document.querySelector(".match");
 		return { same: now === pair, text: now.querySelector("p").textContent, times: times.filter((t) => !/^\d+:\d\d \/ 1:00:00$/.test(t)).join("|"), count: times.length, line };
 	})()`)
-	if got["same"] != true || got["text"] != "Listener B and Listener A are playing the same song, 14 s apart" {
+	if got["same"] != true || got["text"] != "Listener B and Listener A are playing the same song, 14\u00a0s\u00a0apart" {
 		t.Errorf("the pair is %v", got)
 	}
 	if got["times"] != "" || got["count"] != 4.0 || got["line"] == "0%" {
