@@ -340,14 +340,14 @@ func (p *attentionPlanner) charge(u *watchedUser, app string, plain plannedPoll,
 // next poll was planned at plainAt, and now it is planned at plain.at. If that is later, a
 // part of the cost is taken back. If it is earlier, the poll costs more. mu is held.
 func (p *attentionPlanner) refund(u *watchedUser, app string, plain plannedPoll, now time.Time) {
-	gap := plain.at.Sub(now)
-	// A user of few goes back to the own times of polls by shorter intervals. They take what
-	// the poll has gained, so it costs a whole call.
-	isGoingBack := plain.reason == reasonInterval && gap < p.interval-time.Second
+	gap, takesBack := plain.at.Sub(now), true
 	if plain.reason == reasonInterval {
-		gap = p.interval
+		// If few users share an account, each user's polls have fixed times, and shorter
+		// intervals lead back to them. These polls cost what a later next poll would save, so
+		// this one costs a whole call.
+		gap, takesBack = p.interval, gap >= p.interval-time.Second
 	}
-	if !u.plainAt.IsZero() && gap > 0 && !isGoingBack {
+	if !u.plainAt.IsZero() && gap > 0 && takesBack {
 		p.spend(u, app, -max(-1, min(1, plain.at.Sub(u.plainAt).Seconds()/gap.Seconds())), now)
 	}
 	u.plainAt, u.payers = time.Time{}, nil
