@@ -76,7 +76,7 @@ func (x *index) list(n int, now time.Time) (shown []visibility.Seen[songspy.Boar
 func (x *index) isSeenAsByStrangers(users []songspy.UserID, v visibility.Viewer, now time.Time) bool {
 	x.advance(now)
 	for _, id := range v.Known() {
-		if e := x.byUser[id]; e != nil && !e.isVisible(visibility.Anonymous(), now) {
+		if e := x.byUser[id]; e != nil && !e.isPublic {
 			return false
 		}
 	}

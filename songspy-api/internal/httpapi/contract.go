@@ -49,12 +49,19 @@ type rule struct {
 	isNavigation bool
 	// streams: the answer has no end.
 	streams bool
-	// hasInput: the route has a body, or parameters in the path or the query.
-	hasInput bool
+	// hasInput: the route has a body, or parameters in the path or the query. needsInput: it
+	// has more than optional parameters in the query.
+	hasInput, needsInput bool
+	// hasETag: clients may keep the answer and ask often whether it has changed.
+	hasETag bool
 }
 
 // isCheap reports whether the route is public, called often, and answered from memory.
 func (r *rule) isCheap() bool { return !r.takesSession && !r.hasInput && len(r.limits) == 0 }
+
+// isFrequent reports whether the route is cheap, and clients ask all the time whether its
+// answer has changed. Its requests do without what costs more than the answer.
+func (r *rule) isFrequent() bool { return r.isCheap() && r.hasETag }
 
 // limitScope is the key by which requests are counted: the address, or the user.
 type limitScope string
@@ -118,8 +125,7 @@ func ParseContract(spec []byte) (*Contract, error) {
 				route:        &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
 				takesSession: op.Security != nil && len(*op.Security) > 0,
 				limits:       limits, isNavigation: isNavigation(op), forOperators: op.Extensions["x-operator"] == true,
-				hasInput: op.RequestBody != nil,
-				streams:  streams(op),
+				hasInput: op.RequestBody != nil, needsInput: op.RequestBody != nil, streams: streams(op),
 			}
 			r.needsSession = r.takesSession && !slices.ContainsFunc(*op.Security, func(s openapi3.SecurityRequirement) bool { return len(s) == 0 })
 			if r.forOperators != strings.HasPrefix(path, "/v1/songspy/operator/") || r.forOperators && !r.needsSession {
@@ -127,6 +133,8 @@ func ParseContract(spec []byte) (*Contract, error) {
 			}
 			for _, p := range op.Parameters {
 				r.hasInput = r.hasInput || p.Value.In != openapi3.ParameterInHeader
+				r.needsInput = r.needsInput || p.Value.Required
+				r.hasETag = r.hasETag || p.Value.Name == "If-None-Match"
 			}
 			c.rules[ruleKey{method, ginPath.Replace(path)}] = r
 		}
@@ -192,7 +200,7 @@ func (s *server) checkRequest(c *gin.Context, rule *rule) error {
 			}
 		}
 	}
-	if rule.hasInput {
+	if rule.needsInput || rule.hasInput && c.Request.URL.RawQuery != "" {
 		return rule.validate(c)
 	}
 	return nil

@@ -68,6 +68,7 @@ func newFieldError(field string, p fieldProblem) error {
 // writeFault answers every error of every request, from the handlers, the router, the
 // contract and the generated code. It logs the error.
 func (s *server) writeFault(c *gin.Context, err error) {
+	assignID(c)
 	ctx := c.Request.Context()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		// The client has disconnected: there is nothing to answer or to log.

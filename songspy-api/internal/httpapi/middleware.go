@@ -28,16 +28,29 @@ import (
 // requestIDPattern matches the X-Request-Id values that clients may choose.
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
 
-// observe assigns a request ID, and counts and logs the request. It uses the template
-// of the route, never the URL: queries hold secrets.
-func (s *server) observe(c *gin.Context) {
-	began := s.opts.Now()
+// assignID gives the request an ID, which its answer and its log lines have. The client may
+// choose it. It does nothing if the request has one.
+func assignID(c *gin.Context) {
+	h := c.Writer.Header()
+	if h["X-Request-Id"] != nil {
+		return
+	}
 	id := c.GetHeader("X-Request-Id")
 	if !requestIDPattern.MatchString(id) {
 		id = rand.Text()
 	}
-	c.Writer.Header()["X-Request-Id"] = []string{id}
+	h["X-Request-Id"] = []string{id}
 	c.Request = c.Request.WithContext(telemetry.WithAttrs(c.Request.Context(), slog.String(logkey.Request, id)))
+}
+
+// observe assigns a request ID, and counts and logs the request. It uses the template
+// of the route, never the URL: queries hold secrets.
+func (s *server) observe(c *gin.Context) {
+	began := s.opts.Now()
+	rule := s.opts.Contract.rule(c)
+	if rule == nil || !rule.isFrequent() || c.GetHeader("X-Request-Id") != "" || s.opts.Log.Enabled(c.Request.Context(), slog.LevelDebug) {
+		assignID(c)
+	} // else: nothing is logged unless the request fails; writeFault assigns an ID then
 
 	c.Next()
 
@@ -46,14 +59,13 @@ func (s *server) observe(c *gin.Context) {
 	if route == "" {
 		method, route = "other", "other" // unknown paths must not add metric series
 	}
-	rule := s.opts.Contract.rule(c)
 	if rule == nil || !rule.streams || status >= http.StatusBadRequest {
 		s.requestDuration.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
 	} // else: how long a page is open is no duration of a request
 
 	level := slog.LevelInfo
-	if status < http.StatusBadRequest && (rule == nil || rule.isCheap()) {
-		level = slog.LevelDebug // the board, the page and health checks are frequent
+	if status < http.StatusBadRequest && (rule == nil || rule.isCheap() || rule.hasETag) {
+		level = slog.LevelDebug // the boards, the page and health checks are frequent
 	}
 	ctx := c.Request.Context()
 	if s.opts.Log.Enabled(ctx, level) {
@@ -94,6 +106,7 @@ func (s *server) recoverPanic(c *gin.Context) {
 		case http.ErrAbortHandler: //nolint:errorlint // net/http compares it so
 			panic(v)
 		default:
+			assignID(c)
 			s.opts.Log.ErrorContext(c.Request.Context(), "a handler panicked",
 				slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
 			s.writeFault(c, &songspy.Error{Code: songspy.CodeInternal})
@@ -121,13 +134,16 @@ var (
 func (s *server) secureHeaders(c *gin.Context) {
 	h := c.Writer.Header()
 	h["X-Content-Type-Options"] = nosniff
-	h["Referrer-Policy"] = noReferrer
-	h["Content-Security-Policy"] = defaultCSP
-	h["Cross-Origin-Resource-Policy"] = sameOrigin
 	h["Cache-Control"] = noStore
 	if s.https {
 		h["Strict-Transport-Security"] = hstsOneYear
 	}
+	if rule := s.opts.Contract.rule(c); rule != nil && rule.isFrequent() {
+		return // the answer is JSON, public and the same for everyone: it has no links and no scripts, and hides nothing
+	}
+	h["Referrer-Policy"] = noReferrer
+	h["Content-Security-Policy"] = defaultCSP
+	h["Cross-Origin-Resource-Policy"] = sameOrigin
 }
 
 // allowOrigins implements CORS: pages of the allowed origins may read answers, never

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/telemetry"
 )
 
 func TestLimiter_LimitsSignInsByAddress(t *testing.T) {
@@ -143,10 +144,26 @@ func TestOrigins_OnlyAllowedOnesMayRead(t *testing.T) {
 func TestRequestIDs_AreAcceptedIfValid(t *testing.T) {
 	e := newTestServer(t)
 	for given, accepted := range map[string]bool{"frontend-0123456789": true, "short": false, "with space in it": false, strings.Repeat("x", 65): false, "": false} {
-		got := e.Call("GET", "/healthz", nil, "X-Request-Id", given).Header.Get("X-Request-Id")
-		if (got == given) != accepted || got == "" {
-			t.Errorf("%q became %q", given, got)
+		for _, path := range []string{"/healthz", prefix + "/listening"} {
+			got := e.Call("GET", path, nil, "X-Request-Id", given).Header.Get("X-Request-Id")
+			if (got == given) != accepted || got == "" {
+				t.Errorf("%s: %q became %q", path, given, got)
+			}
 		}
+	}
+}
+
+func TestRequestIDs_OfTheBoardAreAssignedWhenSomethingIsLogged(t *testing.T) {
+	e := newTestServer(t, func(o *Options, _ *fakeBackend) { o.Log = telemetry.NewLogger(io.Discard, "info", "json") })
+	const board = prefix + "/tracks/current-playing"
+	if id := e.Call("GET", board, nil).Header.Get("X-Request-Id"); id != "" {
+		t.Errorf("a request that is not logged has the ID %q", id)
+	}
+	if id := e.Call("GET", board, nil, "X-Request-Id", "frontend-0123456789").Header.Get("X-Request-Id"); id != "frontend-0123456789" {
+		t.Errorf("the client chose an ID, and the answer has %q", id)
+	}
+	if a := e.Call("PUT", board, nil); a.Status != http.StatusMethodNotAllowed || a.Header.Get("X-Request-Id") == "" {
+		t.Errorf("a rejected request has status %d and no ID", a.Status)
 	}
 }
 
