@@ -81,6 +81,8 @@ func newPlan(given map[string]string) (plan, error) {
 		p.populate = []string{"populate", "--api", p.boardURL, "--sim", p.simURL, "--people", peopleCount}
 		if viewers := given["SONGSPY_SIM_VIEWERS"]; viewers != "" {
 			p.view = []string{"view", "--api", p.boardURL, "--sim", p.simURL, "--people", viewers}
+			// With the short interval every poll is early enough for viewers, and none is made for them.
+			defaults["SONGSPY_POLL_INTERVAL"] = "3m"
 		}
 	}
 	p.environ = mergeEnviron(defaults, given, forced)

@@ -101,10 +101,13 @@ func TestNewPlan_UsesConfiguredAddresses(t *testing.T) {
 }
 
 func TestNewPlan_LetsPeopleViewIfAskedTo(t *testing.T) {
-	for viewers, want := range map[string]string{"": "", "6": "view --api http://127.0.0.1:8080 --sim http://127.0.0.1:8090 --people 6"} {
+	for viewers, want := range map[string]struct{ command, interval string }{
+		"":  {"", "5s"},
+		"6": {"view --api http://127.0.0.1:8080 --sim http://127.0.0.1:8090 --people 6", "3m"},
+	} {
 		p, err := newPlan(map[string]string{"SONGSPY_SIM_VIEWERS": viewers})
-		if err != nil || strings.Join(p.view, " ") != want {
-			t.Errorf("with %q viewers the command is %q, error %v, want %q", viewers, p.view, err, want)
+		if err != nil || strings.Join(p.view, " ") != want.command || p.environ["SONGSPY_POLL_INTERVAL"] != want.interval {
+			t.Errorf("with %q viewers the command is %q and polls are %s apart, error %v, want %v", viewers, p.view, p.environ["SONGSPY_POLL_INTERVAL"], err, want)
 		}
 	}
 }

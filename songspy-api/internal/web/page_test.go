@@ -376,6 +376,24 @@ func TestPage_ShowsOnePersonAlone(t *testing.T) {
 	s.waitFor(tab, titles+` === "one,two" && document.querySelector("[data-state]").textContent === ""`)
 }
 
+func TestPage_SharesItsAddress(t *testing.T) {
+	for name, c := range map[string]struct{ browser, want string }{
+		"with an app":         {`navigator.share = async ({ url }) => { window.sent = url; }`, `window.sent === location.origin + "/"`},
+		"by copying":          {`navigator.share = undefined; copy = async (text) => { window.sent = text; }`, `window.sent === location.origin + "/" && said() === "Address copied."`},
+		"by hand":             {`navigator.share = undefined; copy = async () => { throw new Error("not allowed"); }`, `said() === "Copy this address: " + location.origin + "/"`},
+		"not, as one decides": {`navigator.share = async () => { window.sent = "nothing"; throw new DOMException("", "AbortError"); }`, `window.sent === "nothing" && said() === "Two people are enough."`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newPageTest(t, newEntry(1, "one", 10))
+			tab := s.openTab(390, 800, `var copy; Object.defineProperty(navigator, "share", { writable: true, value: undefined }); Object.defineProperty(navigator, "clipboard", { value: { writeText: (text) => copy(text) } });
+				var said = () => document.querySelector("[data-share] span").textContent; `+c.browser)
+			s.waitFor(tab, answer+` === "Listener A: one" && !document.querySelector("[data-share]").hidden`)
+			evaluate[any](s, tab, `document.querySelector("[data-share] button").click()`)
+			s.waitFor(tab, c.want)
+		})
+	}
+}
+
 func TestPage_MarksWhatIsNoSong(t *testing.T) {
 	episode, chapter := newEntry(1, "one", 10), newEntry(2, "two", 20)
 	episode.Track.Kind, chapter.Track.Kind = songspy.KindEpisode, songspy.KindChapter
@@ -441,11 +459,16 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 	evaluate[any](s, tab, `document.querySelector("[data-language]").click()`)
 	ctx, cancel := context.WithTimeout(tab, waitMax)
 	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.WaitReady(`html[lang="ko"] [data-state]`)); err != nil {
-		t.Fatal(err)
+	for lang := ""; lang != "ko"; { // a question during the navigation has no answer, so it is asked again
+		tryCtx, cancelTry := context.WithTimeout(ctx, time.Second)
+		lang, _ = chromedp.Run(tryCtx, chromedp.Evaluate[string](`document.documentElement.lang`))
+		cancelTry()
+		if ctx.Err() != nil {
+			t.Fatal("the page did not change its language")
+		}
 	}
 	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1").textContent === "지금 무슨 노래 듣고 있으세요?" &&
-		document.querySelector("[data-state]").textContent === "지금은 공개된 노래가 없어요.\n내 노래를 첫 번째로 보여 주세요."`)
+		document.querySelector("[data-state]").textContent === "지금은 노래를 보여 주는 사람이 없어요.\n듣고 있는 노래를 먼저 보여 주세요."`)
 	evaluate[any](s, tab, `document.cookie = "songspy-language=; Path=/; Max-Age=0"`) // all tests share the browser
 }
 

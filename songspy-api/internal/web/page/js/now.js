@@ -103,6 +103,8 @@ export function render(root, { first }, signal) {
     if (all.length === 0 && known) text = t("now.none");
     setText(find("[data-state]"), text);
     document.body.classList.toggle("few", all.length <= 1);
+    document.body.classList.toggle("nobody", all.length === 0);
+    find("[data-share]").hidden = all.length > 1;
     find("[data-join]").hidden = isSignedIn() || all.length > 1;
     find("[data-join-end]").hidden = isSignedIn() || all.length <= 1;
     find("[data-full]").hidden = latest.window.length < mostSlots;
@@ -180,6 +182,23 @@ export function render(root, { first }, signal) {
     showState(all);
     find("[data-following-section]").hidden = walls.following.list.children.length === 0;
     find("[data-window-section]").hidden = walls.window.list.children.length === 0 || (all.length === 1 && !walls.window.list.contains(document.activeElement));
+  }
+
+  // share offers the address of this page to the viewer's apps, or copies it.
+  async function share() {
+    const url = location.origin + "/";
+    const say = (text) => {
+      setText(find("[data-share] span"), text);
+      announce(text);
+    };
+    try {
+      if (navigator.share) return await navigator.share({ title: document.title, url });
+      await navigator.clipboard.writeText(url);
+      return say(t("now.shared"));
+    } catch (error) {
+      if (error.name !== "AbortError") say(t("now.shareByHand", { url })); // else: the viewer has chosen no app
+      return undefined;
+    }
   }
 
   // Connection.
@@ -304,6 +323,8 @@ export function render(root, { first }, signal) {
     announce(t(paused ? "now.paused" : "now.resumed"));
     schedule();
   });
+
+  find("[data-share] button").addEventListener("click", share);
 
   let reads = 0;
   let lastRead = "";

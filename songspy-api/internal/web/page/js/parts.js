@@ -7,7 +7,12 @@ const base = document.documentElement.dataset.base;
 
 // signInLink returns the button to sign in, as the header has it.
 export function signInLink(text = t("page.signIn")) {
-  return h("a", { class: "button main", href: get("[data-sign-in]").getAttribute("href"), "data-plain": true }, text);
+  return h("a", { class: "button main", href: get("[data-sign-in]").getAttribute("href"), "data-plain": true }, googleMark(), text);
+}
+
+// googleMark returns the mark that Google asks buttons for its sign-in to have.
+export function googleMark() {
+  return h("img", { class: "google", alt: "", src: base + "img/google.svg", width: 20, height: 20 });
 }
 
 export function button(text, run, props) {

@@ -2,7 +2,7 @@
 // sign-in or a linking that fails ends here too, at the step that can repair it.
 import { request } from "./api.js";
 import { announce, h } from "./dom.js";
-import { act, button, choices, copyField, fill, notes, signInLink } from "./parts.js";
+import { act, button, choices, copyField, fill, googleMark, notes, signInLink } from "./parts.js";
 import { linkButton, seatDesk, userApp } from "./spotify.js";
 import { isSignedIn, loadSession, me } from "./session.js";
 import { has, loadTexts, t } from "./text.js";
@@ -40,7 +40,7 @@ export async function render(root, { first }) {
     const title = t("welcome.signIn");
     if (!redirect) return show("signIn", title, h("p", { class: "said" }, t("welcome.redirectOff")));
     const back = location.pathname + (address.get("to") ? "?to=" + encodeURIComponent(address.get("to") || "") : "");
-    const google = h("a", { class: "button main", "data-plain": true, href: "/v1/songspy/auth/google?return=" + encodeURIComponent(back) }, t(policy === "open" ? "page.signIn" : "welcome.knownSignIn"));
+    const google = h("a", { class: "button main", "data-plain": true, href: "/v1/songspy/auth/google?return=" + encodeURIComponent(back) }, googleMark(), t(policy === "open" ? "page.signIn" : "welcome.knownSignIn"));
     const reads = h("p", {}, t("welcome.readsOnly"));
     const facts = [seats && h("p", { class: "soft" }, t("welcome.seats")), h("p", { class: "soft" }, t("welcome.google"), " ", h("a", { href: "/privacy" }, t("page.privacy")))];
     if (policy === "open") return show("signIn", title, reason(), reads, h("p", { class: "actions" }, google), ...facts);
