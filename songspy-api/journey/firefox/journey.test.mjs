@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import puppeteer from "puppeteer-core";
 
 const { SONGSPY_URL, SONGSPY_TEST_FIREFOX, AXE, SONGSPY_ARTEFACTS } = process.env;
@@ -19,7 +20,10 @@ let mina;
 async function openWindow() {
   const context = await browser.createBrowserContext();
   const page = await context.newPage({ type: "window" });
-  await page.setViewport({ width: 390, height: 844 });
+  // Puppeteer also sets the orientation, which Firefox ESR 140 does not know. The size is set in any case.
+  await page.setViewport({ width: 390, height: 844 }).catch((error) => {
+    if (!error.message.includes("setScreenOrientationOverride")) throw error;
+  });
   page.setDefaultTimeout(timeout);
   return page;
 }
@@ -39,8 +43,21 @@ async function write(page, selector, text) {
   await field.type(text);
 }
 
-/** waitFor waits until a function returns a true value in the page, even in a window that is not painted. */
-const waitFor = (page, holds, ...args) => page.waitForFunction(holds, { polling: 100 }, ...args);
+/**
+ * waitFor waits until a function returns a true value in the page, even in a window that is not painted.
+ * It does not use page.waitForFunction, which the page's CSP blocks in Firefox ESR 140.
+ */
+async function waitFor(page, holds, ...args) {
+  let last = "the function was never true";
+  for (const end = Date.now() + timeout; Date.now() < end; await delay(100)) {
+    try {
+      if (await page.evaluate(holds, ...args)) return;
+    } catch (error) {
+      last = error; // such as during a navigation
+    }
+  }
+  throw new Error(`waited too long for ${holds} with ${args}`, { cause: last });
+}
 
 /** waitText waits until the page shows a text; waitGone waits until it does not. */
 const waitText = (page, text) => waitFor(page, (t) => document.getElementById("main")?.innerText.includes(t), text);
@@ -49,7 +66,7 @@ const step = (page, name) => waitFor(page, (n) => document.querySelector("[data-
 
 /** consent allows the app on the page of Google or Spotify to which the tab has gone. */
 async function consent(page, person) {
-  await waitFor(page, (origin) => location.origin !== origin && document.querySelector("form"), SONGSPY_URL);
+  await waitFor(page, (origin) => location.origin !== origin && document.querySelector("form") !== null, SONGSPY_URL);
   await page.goto(`${page.url()}&person=${person}&allow=1`);
 }
 
@@ -87,7 +104,7 @@ test("the keyboard reaches the skip link first, and every focus is visible", asy
   await waitFor(stranger, () => document.hasFocus());
   for (let i = 0; i < 4; i++) {
     await stranger.keyboard.press("Tab");
-    await waitFor(stranger, () => document.activeElement !== (window.focused || document.body) && (window.focused = document.activeElement));
+    await waitFor(stranger, () => document.activeElement !== (window.focused || document.body) && Boolean((window.focused = document.activeElement)));
     const focus = await stranger.evaluate(() => {
       const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
       return { text: document.activeElement.textContent, outlineStyle, width: parseFloat(outlineWidth) };
