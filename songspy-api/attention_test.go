@@ -69,7 +69,8 @@ func TestPollMe_AnswersTheSameIfNoPollsAreMadeForViewers(t *testing.T) {
 	}
 }
 
-// A page that is read counts without a stream: the users that it shows, and no others.
+// A page that is read counts without a stream: the users that it shows, and no others,
+// apart from followed people.
 func TestAttention_WhoeverReadsAPageWatchesTheUsersOnIt(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, w *testAPI) {
 		ann, bob := w.signIn(t, 0), w.signIn(t, 1)
@@ -100,6 +101,30 @@ func TestAttention_WhoeverReadsAPageWatchesTheUsersOnIt(t *testing.T) {
 			})
 		}
 	}, "SONGSPY_TRUSTED_PROXIES", "127.0.0.1")
+}
+
+// A follower waits for a song of the people that they follow, unless these hide from followers.
+func TestAttention_FollowersWatchPeopleWhoPlayNothing(t *testing.T) {
+	forEachDatabase(t, func(t *testing.T, w *testAPI) {
+		ann, bob, hidden := w.signIn(t, 0), w.signIn(t, 1), w.signIn(t, 2)
+		w.share(t, ann, map[string]any{"now": "followers"})
+		w.share(t, hidden, map[string]any{"now": "nobody"})
+		w.follow(t, bob, ann)
+		w.follow(t, bob, hidden)
+		stranger := w.signIn(t, 3)
+		w.share(t, stranger, map[string]any{"now": "everyone"})
+		wantWatched := func(want ...songspy.UserID) {
+			t.Helper()
+			w.eventually(t, fmt.Sprintf("the batch to know that Bob watches %v", want), func() bool {
+				w.wantStatus(t, w.Call("GET", prefix+"/listening?audience=following", nil, bob.bearer()...), 200, "")
+				watches := w.watches(t)
+				return len(watches) == 1 && watches[0].SignedIn && slices.Equal(watches[0].Users, want)
+			})
+		}
+		wantWatched(ann.UserID)
+		w.follow(t, bob, stranger)
+		wantWatched(ann.UserID, stranger.UserID)
+	})
 }
 
 // snapshotRecorder records an answer, and when its first snapshot is written.

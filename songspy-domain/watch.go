@@ -18,6 +18,9 @@ type Watch struct {
 	// Users are the watched users. The viewer may see them. Empty: the viewer watches
 	// nobody any more.
 	Users []UserID
+	// Followed are users that the viewer follows with approval, and waits for. When the watch
+	// is written, those that followers may see now are added to Users.
+	Followed []UserID
 	// OpenedAt is when the viewer last opened a page, or last asked for a poll.
 	OpenedAt time.Time
 	// Until is when the watch ends unless the viewer renews it.

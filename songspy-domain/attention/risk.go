@@ -33,7 +33,7 @@ const (
 	MinGap = 15 * time.Second
 	// price is the time with a wrong picture, in seconds, that a poll has to save if
 	// the user has one viewer, whose share is unused.
-	price = 0.07
+	price = 0.2
 )
 
 // Risk is the probability that the picture of a user (the track that viewers see) is

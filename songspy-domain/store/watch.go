@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,8 +36,9 @@ func (watchRow) TableName() string { return "watches" }
 // watchBatch is how many watches one statement writes.
 const watchBatch = 500
 
-// WriteWatches adds the watches, or replaces those of the same viewer, source and Own. A
-// watch without users ends now.
+// WriteWatches adds the watches, or replaces those of the same viewer, source and Own. It
+// adds to the users of a watch those of Followed that share with their followers now. A watch
+// without users ends now.
 func (s *Store) WriteWatches(ctx context.Context, watches []songspy.Watch) error {
 	if len(watches) == 0 {
 		return nil
@@ -46,8 +48,17 @@ func (s *Store) WriteWatches(ctx context.Context, watches []songspy.Watch) error
 		return translate(err)
 	}
 	own := s.now()
+	shares, err := s.shareWithFollowers(ctx, watches, own)
+	if err != nil {
+		return translate(err)
+	}
 	rows := make([]watchRow, len(watches))
 	for i, w := range watches {
+		for _, id := range w.Followed {
+			if shares[id] && !slices.Contains(w.Users, id) {
+				w.Users = append(slices.Clip(w.Users), id)
+			}
+		}
 		rows[i] = watchRow{
 			Viewer: w.Viewer[:], Source: w.Source, Own: w.Own, SignedIn: w.SignedIn, Watched: watchedText(w.Users),
 			OpenedAt: dbTime(now.Add(w.OpenedAt.Sub(own))), WrittenAt: dbTime(now), Until: dbTime(now.Add(w.Until.Sub(own))),
@@ -62,6 +73,35 @@ func (s *Store) WriteWatches(ctx context.Context, watches []songspy.Watch) error
 	return s.inTx(ctx, func(tx *gorm.DB) error {
 		return tx.Clauses(clause.OnConflict{UpdateAll: true}).CreateInBatches(&rows, watchBatch).Error
 	})
+}
+
+// followedBatch is how many users one statement of shareWithFollowers reads.
+const followedBatch = 5000
+
+// shareWithFollowers returns which of the followed users of the watches show their followers
+// what they play, if they play something. It decides only who is polled: what a viewer sees
+// is decided by package visibility.
+func (s *Store) shareWithFollowers(ctx context.Context, watches []songspy.Watch, now time.Time) (map[songspy.UserID]bool, error) {
+	shares := map[songspy.UserID]bool{}
+	for _, w := range watches {
+		for _, id := range w.Followed {
+			shares[id] = false
+		}
+	}
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(shares)), followedBatch) {
+		var sharing []songspy.UserID
+		err := s.query(ctx).Raw(`SELECT u.id FROM users u JOIN sharing_periods p ON p.user_id = u.id
+			WHERE u.id IN ? AND NOT u.hidden_by_operator
+			AND p.began_at = (SELECT MAX(l.began_at) FROM sharing_periods l WHERE l.user_id = u.id)
+			AND p.now_audience IN ('everyone', 'followers') AND (p.hidden_until IS NULL OR p.hidden_until <= ?)`, ids, dbTime(now)).Scan(&sharing).Error
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range sharing {
+			shares[id] = true
+		}
+	}
+	return shares, nil
 }
 
 // WatchesSince returns the watches that were written at the time or later, and the time of

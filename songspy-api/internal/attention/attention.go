@@ -76,10 +76,13 @@ type viewing struct {
 	isWritten bool // the store has a watch of the viewer that has not ended
 }
 
+// page is what a viewer sees on one page, and which followed users they wait for there.
 type page struct {
-	users []songspy.UserID
-	until time.Time
+	users, followed []songspy.UserID
+	until           time.Time
 }
+
+func (p page) isEmpty() bool { return len(p.users)+len(p.followed) == 0 }
 
 // New returns a Reporter. The key makes hashes of viewers; replicas share it.
 func New(store Store, key []byte, now func() time.Time, log *slog.Logger) *Reporter {
@@ -102,26 +105,27 @@ func (r *Reporter) RecordActive(v board.ViewerID) {
 	}
 }
 
-// Read records that the viewer has read a page that shows these users. It replaces what
-// the viewer saw on the page before. It counts as a request of the viewer.
-func (r *Reporter) Read(v board.ViewerID, name string, users []songspy.UserID) {
+// Read records that the viewer has read a page that shows these users and on which they wait
+// for the followed ones. It replaces what the viewer saw on the page before. It counts as a
+// request of the viewer.
+func (r *Reporter) Read(v board.ViewerID, name string, users, followed []songspy.UserID) {
 	r.RecordActive(v)
-	if len(users) > 0 {
-		r.watch(v, name, users, readLasts)
+	if len(users)+len(followed) > 0 {
+		r.watch(v, name, users, followed, readLasts)
 	}
 }
 
-// watch records that the viewer sees these users on a page for the given time. It
-// replaces what the viewer saw there before; no users end that.
-func (r *Reporter) watch(v board.ViewerID, name string, users []songspy.UserID, lasts time.Duration) {
+// watch records that the viewer sees these users on a page for the given time, and waits for
+// the followed ones. It replaces what the viewer saw there before; no users end that.
+func (r *Reporter) watch(v board.ViewerID, name string, users, followed []songspy.UserID, lasts time.Duration) {
 	if r == nil {
 		return
 	}
-	users = users[:min(len(users), usersMax)]
+	seen := page{users: users[:min(len(users), usersMax)], followed: followed[:min(len(followed), usersMax)]}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
-	if r.viewers[v] == nil && len(users) == 0 {
+	if r.viewers[v] == nil && seen.isEmpty() {
 		return
 	}
 	known := r.viewingOf(v)
@@ -130,16 +134,16 @@ func (r *Reporter) watch(v board.ViewerID, name string, users []songspy.UserID, 
 	}
 	former, open := known.pages[name]
 	open = open && now.Before(former.until)
-	isSame := slices.Equal(former.users, users)
+	isSame := slices.Equal(former.users, seen.users) && slices.Equal(former.followed, seen.followed)
 	switch {
-	case len(users) == 0:
+	case seen.isEmpty():
 		delete(known.pages, name)
 	case isSame:
-		known.pages[name] = page{former.users, now.Add(lasts)}
+		known.pages[name] = page{former.users, former.followed, now.Add(lasts)}
 	default:
-		known.pages[name] = page{slices.Clone(users), now.Add(lasts)}
+		known.pages[name] = page{slices.Clone(seen.users), slices.Clone(seen.followed), now.Add(lasts)}
 	}
-	if !open && len(users) > 0 {
+	if !open && !seen.isEmpty() {
 		known.openedAt = now
 	}
 	if !open || !isSame {
@@ -251,7 +255,7 @@ func (r *Reporter) ReportStreams(ctx context.Context, streams Streams) {
 		}
 		for _, w := range streams.Shown() {
 			if now := r.now(); now.Sub(w.OpenedAt) < activeFor || now.Sub(r.activeAtOf(w.Viewer)) < activeFor {
-				r.watch(w.Viewer, strconv.FormatInt(w.OpenedAt.UnixNano(), 36), w.Users, streamLasts)
+				r.watch(w.Viewer, strconv.FormatInt(w.OpenedAt.UnixNano(), 36), w.Users, w.Followed, streamLasts)
 			}
 		}
 	}
@@ -286,11 +290,11 @@ func (r *Reporter) take(all bool) (watches []songspy.Watch) {
 				continue
 			}
 			w.Users = append(w.Users, p.users...)
+			w.Followed = append(w.Followed, p.followed...)
 		}
-		slices.Sort(w.Users)
-		w.Users = slices.Compact(w.Users)
-		w.Users = w.Users[:min(len(w.Users), usersMax)]
-		isWatching := len(w.Users) > 0
+		w.Users = distinct(w.Users, usersMax)
+		w.Followed = distinct(w.Followed, usersMax-len(w.Users))
+		isWatching := len(w.Users)+len(w.Followed) > 0
 		if isWatching || v.isWritten {
 			watches = append(watches, w)
 		}
@@ -301,4 +305,11 @@ func (r *Reporter) take(all bool) (watches []songspy.Watch) {
 	}
 	clear(r.changed)
 	return watches
+}
+
+// distinct returns the users without repetitions, sorted, and at most so many.
+func distinct(users []songspy.UserID, most int) []songspy.UserID {
+	slices.Sort(users)
+	users = slices.Compact(users)
+	return users[:min(len(users), most)]
 }

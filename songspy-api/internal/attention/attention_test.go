@@ -50,8 +50,8 @@ func TestReporter_FirstSightIsWrittenAtOnceAndRenewedUntilItEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, f := running(t)
 		me := board.ViewerID{Account: 7}
-		r.watch(me, "listening", []songspy.UserID{3, 1}, time.Minute)
-		r.watch(me, "person", []songspy.UserID{1, 2}, 2*time.Minute)
+		r.watch(me, "listening", []songspy.UserID{3, 1}, nil, time.Minute)
+		r.watch(me, "person", []songspy.UserID{1, 2}, nil, 2*time.Minute)
 		<-time.After(200 * time.Millisecond)
 		got := f.take()
 		if len(got) != 1 || !slices.Equal(got[0].Users, []songspy.UserID{1, 2, 3}) || !got[0].SignedIn || time.Until(got[0].Until) > life {
@@ -152,6 +152,30 @@ func TestReporter_AStreamCountsForTenMinutes(t *testing.T) {
 	})
 }
 
+func TestReporter_AViewerWaitsForFollowedUsers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, f := running(t)
+		streams := following(t, r)
+		open := board.Shown{Viewer: board.ViewerID{Account: 7}, OpenedAt: time.Now(), Followed: []songspy.UserID{9, 1}}
+		streams.show(open)
+		<-time.After(500 * time.Millisecond)
+		if got := f.take(); len(got) != 1 || len(got[0].Users) != 0 || !slices.Equal(got[0].Followed, []songspy.UserID{1, 9}) {
+			t.Fatalf("500 ms after a stream without listeners began %+v was written", got)
+		}
+		open.Users = []songspy.UserID{1}
+		streams.show(open)
+		<-time.After(500 * time.Millisecond)
+		if got := f.take(); len(got) != 1 || !slices.Equal(got[0].Users, open.Users) || len(got[0].Followed) != 2 {
+			t.Errorf("after one of them began to listen %+v was written", got)
+		}
+		streams.show()
+		<-time.After(time.Minute)
+		if got := f.take(); len(got) == 0 || len(got[len(got)-1].Followed) != 0 {
+			t.Errorf("after the stream ended %+v was written", got)
+		}
+	})
+}
+
 // lastUsers returns the users of the last watch that was written; ok is false if none was.
 func (f *fakeStore) lastUsers() (users []songspy.UserID, ok bool) {
 	if got := f.take(); len(got) > 0 {
@@ -191,7 +215,7 @@ func TestReporter_AReadCountsForAShortTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, f := running(t)
 		me := board.ViewerID{Address: board.SubscriberOf("192.0.2.1")}
-		r.Read(me, "listening", []songspy.UserID{1, 2})
+		r.Read(me, "listening", []songspy.UserID{1, 2}, nil)
 		<-time.After(100 * time.Millisecond)
 		if got := f.take(); len(got) != 1 || !slices.Equal(got[0].Users, []songspy.UserID{1, 2}) || got[0].SignedIn {
 			t.Fatalf("after a read %+v was written", got)
@@ -222,11 +246,11 @@ func TestReporter_HostileViewersTakeNoPlaceOfOthers(t *testing.T) {
 			}
 			for i := range 1000 {
 				hostile := board.ViewerID{Address: board.SubscriberOf(fmt.Sprintf("2001:db8:0:%x::1", i))}
-				r.Read(hostile, "listening", many)
-				r.Read(hostile, "track", many[i:])
+				r.Read(hostile, "listening", many, nil)
+				r.Read(hostile, "track", many[i:], nil)
 			}
 			for i := range 100 {
-				r.Read(board.ViewerID{Account: songspy.UserID(i + 1)}, "listening", many[i:i+1])
+				r.Read(board.ViewerID{Account: songspy.UserID(i + 1)}, "listening", many[i:i+1], nil)
 			}
 			r.write(t.Context(), false)
 			watches, _, err := db.WatchesSince(t.Context(), time.Time{})

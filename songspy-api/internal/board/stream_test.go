@@ -658,19 +658,20 @@ func TestStream_ShowsTheStateOfARestoredDatabase(t *testing.T) {
 	})
 }
 
-func TestWatched_ListsWhatEachViewerSees(t *testing.T) {
+func TestWatched_ListsWhatEachViewerSeesAndWaitsFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one := newPlaying(1, time.Now())
 		setting(&one).Now = songspy.AudienceFollowers
 		b := startStreams(t, newFeed(one, newPlaying(2, time.Now())))
 		mustOpen(t, b, &account{}, "window", person(1), person(2))
-		mustOpen(t, b, &account{id: 5, follows: []songspy.UserID{1}}, "following")
+		mustOpen(t, b, &account{id: 5, follows: []songspy.UserID{1, 9}}, "following") // user 9 plays nothing
+		mustOpen(t, b, &account{id: 6, follows: []songspy.UserID{9}}, "window")
 		waitSecond(t)
 		got := map[ViewerID]string{}
 		for _, w := range b.Shown() {
-			got[w.Viewer] = fmt.Sprint(w.Users)
+			got[w.Viewer] = fmt.Sprint(w.Users, w.Followed)
 		}
-		if got[(&account{}).key()] != "[2 2]" || got[ViewerID{Account: 5}] != "[1]" {
+		if got[(&account{}).key()] != "[2 2] []" || got[ViewerID{Account: 5}] != "[1] [1 9]" || got[ViewerID{Account: 6}] != "[2] []" {
 			t.Errorf("watched are %v", got)
 		}
 	})

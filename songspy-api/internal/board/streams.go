@@ -153,14 +153,16 @@ type Shown struct {
 	Viewer   ViewerID
 	OpenedAt time.Time
 	Users    []songspy.UserID // in no order; a user may be listed twice
+	// Followed are the users that the viewer follows with approval, if the stream shows
+	// followed users: also those who play nothing, because the viewer waits for them.
+	Followed []songspy.UserID
 }
 
 // Ticked returns a channel that has a value after a tick: then streams may show other
 // users than before. It has one reader.
 func (b *Board) Ticked() <-chan struct{} { return b.ticked }
 
-// Shown returns what each open stream shows now. It leaves out users who play nothing,
-// even if the viewer has opened the page of such a user.
+// Shown returns what each open stream shows now.
 func (b *Board) Shown() []Shown {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -169,6 +171,9 @@ func (b *Board) Shown() []Shown {
 	for s := range b.streams.open {
 		w := Shown{Viewer: s.opts.Viewer, OpenedAt: s.openedAt}
 		for i, sub := range s.subscriptions {
+			if sub.topic.Kind == TopicFollowing {
+				w.Followed = s.viewer.Follows()
+			}
 			v := sub.visible()
 			if v == nil {
 				continue

@@ -9,9 +9,9 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/board"
 )
 
-// reads reports that the viewer reads a page that shows these users. The name is that of
-// the page: a later read of it replaces this one.
-func (s *server) reads(ctx context.Context, name string, seen ...visibility.Seen[songspy.BoardEntry]) {
+// reads reports that the viewer reads a page that shows these users and on which they wait for
+// the followed ones. The name is that of the page: a later read of it replaces this one.
+func (s *server) reads(ctx context.Context, name string, followed []songspy.UserID, seen ...visibility.Seen[songspy.BoardEntry]) {
 	viewer := board.ViewerID{Account: callerFrom(ctx).UserID}
 	if viewer.Account == 0 {
 		viewer.Address = addressFrom(ctx)
@@ -20,7 +20,7 @@ func (s *server) reads(ctx context.Context, name string, seen ...visibility.Seen
 	for i, entry := range seen {
 		users[i] = entry.Value().User.ID
 	}
-	s.opts.Attention.Read(viewer, name, users)
+	s.opts.Attention.Read(viewer, name, users, followed)
 }
 
 func (s *server) PollMe(ctx context.Context, _ PollMeRequestObject) (PollMeResponseObject, error) {

@@ -37,7 +37,13 @@ func (s *server) ListListening(ctx context.Context, r ListListeningRequestObject
 	if err != nil {
 		return nil, err
 	}
-	s.reads(ctx, name, listening...)
+	var followed []songspy.UserID
+	if filter == board.OnlyFollowed {
+		if followed, err = s.opts.People.Follows(ctx, caller.Self()); err != nil {
+			return nil, err
+		}
+	}
+	s.reads(ctx, name, followed, listening...)
 	answer := cachedListening{asCachedAnswer(contentTypeJSON, cacheControlFor(caller), page, r.Params.IfNoneMatch)}
 	if acceptsGzip(deref(r.Params.AcceptEncoding)) {
 		answer.compress()
@@ -93,6 +99,6 @@ func (s *server) GetTrack(ctx context.Context, r GetTrackRequestObject) (GetTrac
 	if err != nil {
 		return nil, err
 	}
-	s.reads(ctx, "track", listeners...)
+	s.reads(ctx, "track", nil, listeners...)
 	return GetTrack200JSONResponse{Result: SUCCESS, Data: trackPage(listeners)}, nil
 }

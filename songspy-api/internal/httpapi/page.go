@@ -133,7 +133,7 @@ func (s *server) firstListening(ctx context.Context, now time.Time) (*web.Listen
 			return nil, err
 		}
 	}
-	s.reads(ctx, "front", slices.Concat(window, following)...)
+	s.reads(ctx, "front", nil, slices.Concat(window, following)...)
 	return frontPage(window, following, self.ID(), now), nil
 }
 

@@ -42,7 +42,7 @@ func (s *server) GetPerson(ctx context.Context, r GetPersonRequestObject) (GetPe
 	if p.Playing != nil {
 		playing = append(playing, *p.Playing)
 	}
-	s.reads(ctx, "person", playing...)
+	s.reads(ctx, "person", nil, playing...)
 	return GetPerson200JSONResponse{Result: SUCCESS, Data: profile(p)}, nil
 }
 

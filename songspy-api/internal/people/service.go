@@ -231,6 +231,12 @@ func (s *Service) Listening(ctx context.Context, self visibility.Self, f board.F
 	return s.board.Listening(v, f, after, limit)
 }
 
+// Follows returns the users that the viewer follows with approval.
+func (s *Service) Follows(ctx context.Context, self visibility.Self) ([]songspy.UserID, error) {
+	v, err := s.viewer(ctx, self, "")
+	return v.Follows(), err
+}
+
 // ListeningAnswer returns the first page of Listening, rendered: see
 // board.Board.ListeningAnswer.
 func (s *Service) ListeningAnswer(ctx context.Context, self visibility.Self) (*board.Answer, []visibility.Seen[songspy.BoardEntry], error) {

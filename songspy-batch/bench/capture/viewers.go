@@ -64,8 +64,8 @@ func viewerKey(n int) (key songspy.ViewerHash) {
 	return key
 }
 
-// watchStore is the poller's source of watches. As in the service, a viewer watches only
-// the people that the board shows.
+// watchStore is the poller's source of watches. As in the service, a viewer who is signed in
+// watches all followed people, and others only those that the board shows.
 type watchStore struct {
 	visits []visit
 	db     *recordingStore
@@ -73,7 +73,7 @@ type watchStore struct {
 }
 
 // WatchesSince returns the visits that began since then, and the open ones in which the board
-// began or stopped to show somebody.
+// began or stopped to show somebody to a viewer who is not signed in.
 func (w *watchStore) WatchesSince(_ context.Context, since time.Time) (watches []songspy.Watch, readAt time.Time, err error) {
 	now := time.Now()
 	began := func(l visit, at time.Time) int { return l.from.Compare(at) }
@@ -85,12 +85,12 @@ func (w *watchStore) WatchesSince(_ context.Context, since time.Time) (watches [
 		first = 0
 	}
 	for i, l := range w.visits[first:end] {
-		if first+i < firstNew && (!l.to.After(now) || !slices.ContainsFunc(l.people, func(person int) bool { return changed[person] })) {
+		if first+i < firstNew && (l.signedIn || !l.to.After(now) || !slices.ContainsFunc(l.people, func(person int) bool { return changed[person] })) {
 			continue
 		}
 		var users []songspy.UserID
 		for _, person := range l.people {
-			if w.shown[person] {
+			if l.signedIn || w.shown[person] {
 				users = append(users, userOf(person))
 			}
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-func TestViewersWatchThePeopleThatTheBoardShows(t *testing.T) {
+func TestViewersWithoutASignInWatchThePeopleThatTheBoardShows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		ends := start.Add(time.Minute)
@@ -35,5 +35,20 @@ func TestViewersWatchThePeopleThatTheBoardShows(t *testing.T) {
 		}
 		<-time.After(songspy.EndGrace)
 		wantUsers()
+	})
+}
+
+func TestFollowersAlsoWatchPeopleWhoPlayNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		w := &watchStore{
+			visits: []visit{{signedIn: true, people: []int{0, 1}, from: start, to: start.Add(sim.VisitLength)}},
+			db:     &recordingStore{people: make([]observations, 2)}, shown: make([]bool, 2),
+		}
+		<-time.After(reportDelay)
+		watches, _, err := w.WatchesSince(t.Context(), start)
+		if err != nil || len(watches) != 1 || !slices.Equal(watches[0].Users, []songspy.UserID{userOf(0), userOf(1)}) {
+			t.Errorf("the watches are %v, %v", watches, err)
+		}
 	})
 }

@@ -68,6 +68,42 @@ func watches() suite {
 			got, _ := read(t, b.Store, time.Time{})
 			same(t, "the watches", got, []songspy.Watch{watch(3, other), watch(4, 10*erased, 100+erased)})
 		},
+		"Watches_NameFollowedUsersWhoShareWithTheirFollowers": func(t *testing.T, b *fixture) {
+			var all, want []songspy.UserID
+			for _, c := range []struct {
+				audience songspy.Audience
+				hidden   *time.Time
+				operator bool
+				watched  bool
+			}{
+				{songspy.AudienceEveryone, nil, false, true},
+				{songspy.AudienceFollowers, nil, false, true},
+				{songspy.AudienceNobody, nil, false, false},
+				{songspy.AudienceLink, nil, false, false},
+				{songspy.AudienceEveryone, new(start.Add(time.Hour)), false, false},
+				{songspy.AudienceFollowers, &songspy.HiddenForever, false, false},
+				{songspy.AudienceFollowers, new(start.Add(-time.Hour)), false, true},
+				{songspy.AudienceEveryone, nil, true, false},
+			} {
+				id := b.newUser(t).ID
+				b.clock.advance(time.Millisecond)
+				value[songspy.Sharing](t)(b.ChangeSharing(t.Context(), id, func(s *songspy.Sharing) error {
+					s.Now, s.HiddenUntil = c.audience, c.hidden
+					return nil
+				}))
+				if c.operator {
+					must(t, b.SetHiddenByOperator(t.Context(), id, true, "spam"))
+				}
+				if all = append(all, id); c.watched {
+					want = append(want, id)
+				}
+			}
+			w := watch(1, want[0])
+			w.Followed = append(all, 1_000_000) // there is no such user
+			must(t, b.WriteWatches(t.Context(), []songspy.Watch{w}))
+			got, _ := read(t, b.Store, time.Time{})
+			same(t, "the watched users", got[0].Users, want)
+		},
 		"PruneWatches_DeletesThoseThatHaveEnded": func(t *testing.T, b *fixture) {
 			over := watch(1, 5)
 			over.Until = start.Add(-time.Minute)
