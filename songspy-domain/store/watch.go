@@ -79,8 +79,8 @@ func (s *Store) WriteWatches(ctx context.Context, watches []songspy.Watch) error
 const followedBatch = 5000
 
 // shareWithFollowers returns which of the followed users of the watches show their followers
-// what they play, if they play something. It decides only who is polled: what a viewer sees
-// is decided by package visibility.
+// what they play, if they play something. It decides only who is polled.
+// Package visibility decides what a viewer sees.
 func (s *Store) shareWithFollowers(ctx context.Context, watches []songspy.Watch, now time.Time) (map[songspy.UserID]bool, error) {
 	shares := map[songspy.UserID]bool{}
 	for _, w := range watches {

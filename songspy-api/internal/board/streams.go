@@ -154,7 +154,7 @@ type Shown struct {
 	OpenedAt time.Time
 	Users    []songspy.UserID // in no order; a user may be listed twice
 	// Followed are the users that the viewer follows with approval, if the stream shows
-	// followed users: also those who play nothing, because the viewer waits for them.
+	// followed users. Some may play nothing: the viewer waits for them.
 	Followed []songspy.UserID
 }
 

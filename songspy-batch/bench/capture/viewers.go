@@ -73,7 +73,7 @@ type watchStore struct {
 }
 
 // WatchesSince returns the visits that began since then, and the open ones in which the board
-// began or stopped to show somebody to a viewer who is not signed in.
+// changed for a viewer who is not signed in.
 func (w *watchStore) WatchesSince(_ context.Context, since time.Time) (watches []songspy.Watch, readAt time.Time, err error) {
 	now := time.Now()
 	began := func(l visit, at time.Time) int { return l.from.Compare(at) }
