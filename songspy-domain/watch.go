@@ -18,8 +18,8 @@ type Watch struct {
 	// Users are the watched users. The viewer may see them. Empty: the viewer watches
 	// nobody any more.
 	Users []UserID
-	// Followed are users that the viewer follows with approval, and waits for. The store adds
-	// them to Users when it writes the watch, unless they hide from followers now.
+	// Followed are users that the viewer follows with approval, and waits for. When it writes the
+	// watch, the store adds those of them to Users that play nothing, unless they hide from followers now.
 	Followed []UserID
 	// OpenedAt is when the viewer last opened a page, or last asked for a poll.
 	OpenedAt time.Time

@@ -37,7 +37,7 @@ func (watchRow) TableName() string { return "watches" }
 const watchBatch = 500
 
 // WriteWatches adds the watches, or replaces those of the same viewer, source and Own. It
-// adds to the users of a watch those of Followed that share with their followers now. A watch
+// adds to the users of a watch those of Followed that play nothing and share with their followers. A watch
 // without users ends now.
 func (s *Store) WriteWatches(ctx context.Context, watches []songspy.Watch) error {
 	if len(watches) == 0 {
@@ -78,8 +78,9 @@ func (s *Store) WriteWatches(ctx context.Context, watches []songspy.Watch) error
 // followedBatch is how many users one statement of shareWithFollowers reads.
 const followedBatch = 5000
 
-// shareWithFollowers returns which of the followed users of the watches show their followers
-// what they play, if they play something. It decides only who is polled.
+// shareWithFollowers returns which of the followed users of the watches play nothing, and will
+// show their followers when they do. Users that play something are in Watch.Users, unless the viewer
+// may not see them. It decides only who is polled.
 // Package visibility decides what a viewer sees.
 func (s *Store) shareWithFollowers(ctx context.Context, watches []songspy.Watch, now time.Time) (map[songspy.UserID]bool, error) {
 	shares := map[songspy.UserID]bool{}
@@ -93,7 +94,8 @@ func (s *Store) shareWithFollowers(ctx context.Context, watches []songspy.Watch,
 		err := s.query(ctx).Raw(`SELECT u.id FROM users u JOIN sharing_periods p ON p.user_id = u.id
 			WHERE u.id IN ? AND NOT u.hidden_by_operator
 			AND p.began_at = (SELECT MAX(l.began_at) FROM sharing_periods l WHERE l.user_id = u.id)
-			AND p.now_audience IN ('everyone', 'followers') AND (p.hidden_until IS NULL OR p.hidden_until <= ?)`, ids, dbTime(now)).Scan(&sharing).Error
+			AND p.now_audience <> 'nobody' AND (p.hidden_until IS NULL OR p.hidden_until <= ?)
+			AND NOT EXISTS (SELECT 1 FROM now_playing n WHERE n.user_id = u.id AND n.state = 'playing')`, ids, dbTime(now)).Scan(&sharing).Error
 		if err != nil {
 			return nil, err
 		}

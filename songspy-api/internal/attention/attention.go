@@ -293,6 +293,7 @@ func (r *Reporter) take(all bool) (watches []songspy.Watch) {
 			w.Followed = append(w.Followed, p.followed...)
 		}
 		w.Users = distinct(w.Users, usersMax)
+		w.Followed = slices.DeleteFunc(w.Followed, func(id songspy.UserID) bool { _, seen := slices.BinarySearch(w.Users, id); return seen })
 		w.Followed = distinct(w.Followed, usersMax-len(w.Users))
 		isWatching := len(w.Users)+len(w.Followed) > 0
 		if isWatching || v.isWritten {

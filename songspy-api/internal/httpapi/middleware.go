@@ -158,6 +158,7 @@ func (s *server) allowOrigins(c *gin.Context) {
 	}
 	if !slices.Contains(s.opts.AllowedOrigins, origin) {
 		if !s.isOwnOrigin(c.Request, origin) && !strings.HasPrefix(c.FullPath(), "/embed/") && s.refusedOrigins.isNew(origin) {
+			assignID(c)
 			s.opts.Log.WarnContext(c.Request.Context(), "a page of another origin was rejected; if it is yours, add its origin to SONGSPY_ALLOWED_ORIGINS",
 				slog.String("origin", origin))
 		}

@@ -162,8 +162,11 @@ func TestRequestIDs_OfTheBoardAreAssignedWhenSomethingIsLogged(t *testing.T) {
 	if id := e.Call("GET", board, nil, "X-Request-Id", "frontend-0123456789").Header.Get("X-Request-Id"); id != "frontend-0123456789" {
 		t.Errorf("the client chose an ID, and the answer has %q", id)
 	}
-	if a := e.Call("PUT", board, nil); a.Status != http.StatusMethodNotAllowed || a.Header.Get("X-Request-Id") == "" {
-		t.Errorf("a rejected request has status %d and no ID", a.Status)
+	if a := e.Call("GET", board, nil, "X-Large", strings.Repeat("x", headerLimit)); a.Status != http.StatusRequestHeaderFieldsTooLarge || a.Header.Get("X-Request-Id") == "" {
+		t.Errorf("a rejected request has status %d and the ID %q", a.Status, a.Header.Get("X-Request-Id"))
+	}
+	if id := e.Call("GET", board, nil, "Origin", "https://other.test").Header.Get("X-Request-Id"); id == "" {
+		t.Error("a request that is logged because of its origin has no ID")
 	}
 }
 

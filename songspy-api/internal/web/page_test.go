@@ -370,7 +370,7 @@ func TestPage_FillsAnEmptyBoardAsTheHTMLDoesNewestStartFirstAndTheHeroLast(t *te
 func TestPage_ShowsOnePersonAlone(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10))
 	tab := s.openTab(1280, 800, "")
-	s.waitFor(tab, answer+` === "Listener A: one" && document.querySelector("[data-state]").textContent === "Listener A is the only one here right now.\nShow what you are playing, too." &&
+	s.waitFor(tab, answer+` === "Listener A: one" && document.querySelector("[data-state]").textContent === "Right now you see what Listener A plays.\nBe the second." &&
 		document.querySelector("[data-window-section]").hidden`)
 	s.put(newEntry(2, "two", 20))
 	s.waitFor(tab, titles+` === "one,two" && document.querySelector("[data-state]").textContent === ""`)
@@ -381,7 +381,7 @@ func TestPage_SharesItsAddress(t *testing.T) {
 		"with an app":         {`navigator.share = async ({ url }) => { window.sent = url; }`, `window.sent === location.origin + "/"`},
 		"by copying":          {`navigator.share = undefined; copy = async (text) => { window.sent = text; }`, `window.sent === location.origin + "/" && said() === "Address copied."`},
 		"by hand":             {`navigator.share = undefined; copy = async () => { throw new Error("not allowed"); }`, `said() === "Copy this address: " + location.origin + "/"`},
-		"not, as one decides": {`navigator.share = async () => { window.sent = "nothing"; throw new DOMException("", "AbortError"); }`, `window.sent === "nothing" && said() === "Two people are enough."`},
+		"not, as one decides": {`navigator.share = async () => { window.sent = "nothing"; throw new DOMException("", "AbortError"); }`, `window.sent === "nothing" && said() === "One friend is enough to begin."`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newPageTest(t, newEntry(1, "one", 10))

@@ -219,11 +219,14 @@ func (s *Site) Render(w io.Writer, v View) error {
 		Listening *Listening // not nil
 		// IsFew says that the front page has one card at most. Then it asks the viewer to join.
 		IsFew bool
-		First any // what JavaScript begins with
+		// LeadsToGoogle says that the button to sign in leads to Google, which asks for its mark then.
+		LeadsToGoogle bool
+		First         any // what JavaScript begins with
 	}{View: v, Base: s.base(), Styles: s.styles(v.Page), Known: v.Listening != nil, Listening: cmp.Or(v.Listening, &Listening{}), First: first}
 	if l := v.Listening; l != nil {
 		first["window"], first["following"], first["hero"] = l.Window, l.Following, l.Hero
 	}
+	data.LeadsToGoogle = strings.HasPrefix(v.SignIn, "/v1/songspy/auth/google")
 	data.IsFew = v.Page.Path == "/" && len(data.Listening.Window)+len(data.Listening.Following) <= 1
 	return s.templates[v.Language].ExecuteTemplate(w, "page.html", data)
 }

@@ -79,7 +79,7 @@ func watches() suite {
 				{songspy.AudienceEveryone, nil, false, true},
 				{songspy.AudienceFollowers, nil, false, true},
 				{songspy.AudienceNobody, nil, false, false},
-				{songspy.AudienceLink, nil, false, false},
+				{songspy.AudienceLink, nil, false, true}, // followers too
 				{songspy.AudienceEveryone, new(start.Add(time.Hour)), false, false},
 				{songspy.AudienceFollowers, &songspy.HiddenForever, false, false},
 				{songspy.AudienceFollowers, new(start.Add(-time.Hour)), false, true},
@@ -98,6 +98,9 @@ func watches() suite {
 					want = append(want, id)
 				}
 			}
+			plays := b.newLinkedUser(t) // something that the viewer may not see: else Users would have this user
+			b.write(t, playingUpdate(plays, song(1), start))
+			all = append(all, plays.UserID)
 			w := watch(1, want[0])
 			w.Followed = append(all, 1_000_000) // there is no such user
 			must(t, b.WriteWatches(t.Context(), []songspy.Watch{w}))

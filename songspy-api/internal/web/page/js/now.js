@@ -75,7 +75,6 @@ export function render(root, { first }, signal) {
     const isOther = entry && (shown === null || shown.person.handle !== entry.person.handle);
     shown = entry;
     answer.hidden = !entry;
-    hero.classList.toggle("empty", !entry);
     if (!entry) return emptyArt(hero);
     if (isOther) passedAt = Date.now();
     fill(hero, entry);
@@ -104,7 +103,7 @@ export function render(root, { first }, signal) {
     setText(find("[data-state]"), text);
     document.body.classList.toggle("few", all.length <= 1);
     document.body.classList.toggle("nobody", all.length === 0);
-    find("[data-share]").hidden = all.length > 1;
+    find("[data-share]").hidden = all.length > 1 && !find("[data-share]").contains(document.activeElement);
     find("[data-join]").hidden = isSignedIn() || all.length > 1;
     find("[data-join-end]").hidden = isSignedIn() || all.length <= 1;
     find("[data-full]").hidden = latest.window.length < mostSlots;

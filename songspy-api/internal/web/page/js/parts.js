@@ -7,7 +7,8 @@ const base = document.documentElement.dataset.base;
 
 // signInLink returns the button to sign in, as the header has it.
 export function signInLink(text = t("page.signIn")) {
-  return h("a", { class: "button main", href: get("[data-sign-in]").getAttribute("href"), "data-plain": true }, googleMark(), text);
+  const link = get("[data-sign-in]");
+  return h("a", { class: "button main", href: link.getAttribute("href"), "data-plain": true }, get(".google", link) && googleMark(), text);
 }
 
 // googleMark returns the mark that Google asks buttons for its sign-in to have.
