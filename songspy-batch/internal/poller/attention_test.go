@@ -167,8 +167,8 @@ func keepsTheAllowance(t *testing.T, users int, share float64) {
 		if most := plain*(1+2*share) + 30; float64(calls) > most { // the allowance of a day was full at the start
 			t.Errorf("%d calls in a day, want at most %.0f", calls, most)
 		}
-		if float64(calls) < plain*(1+share) {
-			t.Errorf("%d calls in a day: the allowance was not used", calls)
+		if least := plain * (1 + share/2); float64(calls) < least { // not all, because each poll has a price
+			t.Errorf("%d calls in a day, want at least %.0f: the allowance is hardly used", calls, least)
 		}
 	})
 }
