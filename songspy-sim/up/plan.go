@@ -81,7 +81,7 @@ func newPlan(given map[string]string) (plan, error) {
 		p.populate = []string{"populate", "--api", p.boardURL, "--sim", p.simURL, "--people", peopleCount}
 		if viewers := given["SONGSPY_SIM_VIEWERS"]; viewers != "" {
 			p.view = []string{"view", "--api", p.boardURL, "--sim", p.simURL, "--people", viewers}
-			// With the short interval every poll is early enough for viewers, and none is made for them.
+			// With the short interval every poll is early enough for viewers, so the batch makes no polls for them.
 			defaults["SONGSPY_POLL_INTERVAL"] = "3m"
 		}
 	}

@@ -73,7 +73,7 @@ type viewing struct {
 	openedAt time.Time
 	// activeAt is when the viewer last sent a request.
 	activeAt  time.Time
-	isWritten bool // the store has a watch of the viewer that has not ended
+	isWritten bool // the store has an open watch of the viewer
 }
 
 // page is what a viewer sees on one page, and which followed users they wait for there.

@@ -176,7 +176,7 @@ func TestReporter_AViewerWaitsForFollowedUsers(t *testing.T) {
 	})
 }
 
-// lastUsers returns the users of the last watch that was written; ok is false if none was.
+// lastUsers returns the users of the last watch that was written; ok is false without one.
 func (f *fakeStore) lastUsers() (users []songspy.UserID, ok bool) {
 	if got := f.take(); len(got) > 0 {
 		return got[len(got)-1].Users, true
@@ -231,8 +231,8 @@ func TestReporter_AReadCountsForAShortTime(t *testing.T) {
 	})
 }
 
-// However many viewers there are, and whatever they read, the memory and the writes are
-// limited, and followers are reported.
+// Any number of viewers may read any pages: the memory and the writes are limited, and
+// followers are reported.
 func TestReporter_HostileViewersTakeNoPlaceOfOthers(t *testing.T) {
 	for _, engine := range []string{storetest.SQLite, storetest.Postgres} {
 		t.Run(engine, func(t *testing.T) {

@@ -50,7 +50,7 @@ func (s *server) observe(c *gin.Context) {
 	rule := s.opts.Contract.rule(c)
 	if rule == nil || !rule.isFrequent() || c.GetHeader("X-Request-Id") != "" || s.opts.Log.Enabled(c.Request.Context(), slog.LevelDebug) {
 		assignID(c)
-	} // else: nothing is logged unless the request fails; writeFault assigns an ID then
+	} // else: the code that logs something about the request calls assignID first
 
 	c.Next()
 

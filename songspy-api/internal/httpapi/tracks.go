@@ -26,8 +26,11 @@ func (s *server) ListCurrentPlaying(_ context.Context, r ListCurrentPlayingReque
 // compare equal here (RFC 9110, 13.1.2). Proxies that compress append the encoding to
 // the ETag, within the quotation marks.
 func etagMatches(ifNoneMatch, etag string) bool {
-	if ifNoneMatch == "" || ifNoneMatch == etag {
-		return ifNoneMatch != ""
+	switch ifNoneMatch {
+	case "":
+		return false
+	case etag:
+		return true
 	}
 	etag = strings.TrimPrefix(etag, "W/")
 	for one := range strings.SplitSeq(ifNoneMatch, ",") {

@@ -459,7 +459,7 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 	evaluate[any](s, tab, `document.querySelector("[data-language]").click()`)
 	ctx, cancel := context.WithTimeout(tab, waitMax)
 	defer cancel()
-	for lang := ""; lang != "ko"; { // a question during the navigation has no answer, so it is asked again
+	for lang := ""; lang != "ko"; { // the page gives no answer while it navigates, so the test asks again
 		tryCtx, cancelTry := context.WithTimeout(ctx, time.Second)
 		lang, _ = chromedp.Run(tryCtx, chromedp.Evaluate[string](`document.documentElement.lang`))
 		cancelTry()

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// watchReadInterval is how often the store is asked for new watches. A viewer who
+	// watchReadInterval is how often new watches are read from the store. A viewer who
 	// opens a page waits for it.
 	watchReadInterval = 250 * time.Millisecond
 	// watchReadOverlap is how long a write of watches may take. Watches are read again
@@ -337,8 +337,8 @@ func (p *attentionPlanner) charge(u *watchedUser, app string, plain plannedPoll,
 }
 
 // refund corrects what the poll for viewers that was just made costs. Without viewers, the
-// next poll was planned at plainAt, and now it is planned at plain.at. If that is later, a
-// part of the cost is taken back. If it is earlier, the poll costs more. mu is held.
+// next poll was planned at plainAt, and now it is planned at plain.at. If that is later, refund
+// takes back a part of the cost. If it is earlier, the poll costs more. mu is held.
 func (p *attentionPlanner) refund(u *watchedUser, app string, plain plannedPoll, now time.Time) {
 	gap, takesBack := plain.at.Sub(now), true
 	if plain.reason == reasonInterval {

@@ -114,7 +114,7 @@ func TestAttention_OwnPagePollsAnIdleUser(t *testing.T) {
 	})
 }
 
-// However many viewers there are and whatever they do, no user is polled for them within
+// Any number of viewers may do anything: no user is polled for them within
 // 15 s of the last poll, the interval is kept, and the allowance too: also with few users,
 // whose polls go back to their own times.
 func TestAttention_KeepsTheGapTheIntervalAndTheAllowance(t *testing.T) {
@@ -135,13 +135,13 @@ func keepsTheAllowance(t *testing.T, users int, share float64) {
 		<-time.After(time.Hour)
 		from := time.Now()
 		for minute := range 24 * 60 { // viewers who open pages all day
-			for viewer := range byte(6) {
+			for viewer := range byte(10) {
 				w := watching(viewer+byte(minute%20), 1, 2, 3, 4, 5)
 				w.SignedIn = viewer%2 == 0
 				f.write(w)
 			}
 			f.mu.Lock()
-			if old := len(f.watches) - 12; old > 0 {
+			if old := len(f.watches) - 20; old > 0 {
 				f.watches, f.written = slices.Delete(f.watches, 0, old), slices.Delete(f.written, 0, old)
 			}
 			f.mu.Unlock()
@@ -167,8 +167,8 @@ func keepsTheAllowance(t *testing.T, users int, share float64) {
 		if most := plain*(1+2*share) + 30; float64(calls) > most { // the allowance of a day was full at the start
 			t.Errorf("%d calls in a day, want at most %.0f", calls, most)
 		}
-		if least := plain * (1 + share/2); float64(calls) < least { // not all, because each poll has a price
-			t.Errorf("%d calls in a day, want at least %.0f: the allowance is hardly used", calls, least)
+		if float64(calls) < plain*(1+share) {
+			t.Errorf("%d calls in a day: the allowance was not used", calls)
 		}
 	})
 }
