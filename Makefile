@@ -108,7 +108,7 @@ bench-stream: ## compare streams with a bare loop, and measure many listeners an
 
 bench-small: ## run every bench in a small size, without checking bounds
 	@$(MAKE) --no-print-directory bench-board BOARDFLAGS='-bounds=false -users 500 -changes 50 -viewers 4 -rounds 1 -round 100ms'
-	@$(MAKE) --no-print-directory bench-stream STREAMFLAGS='-bounds=false -streams 20 -listeners 500 -length 1s -rows ab'
+	@$(MAKE) --no-print-directory bench-stream STREAMFLAGS='-bounds=false -streams 20 -listeners 500 -length 1s -rounds 1 -rows ab'
 	@$(MAKE) --no-print-directory bench-capture CAPTUREFLAGS='-bounds=false -people 2 -accounts 1 -days 1'
 	@$(MAKE) --no-print-directory bench-capture CAPTUREFLAGS='-bounds=false -people 2 -days 1 -population awkward -only service'
 	@$(MAKE) --no-print-directory bench-polls POLLFLAGS='-bounds=false -people 200 -interval 10s -rounds 1 -within 10m'
