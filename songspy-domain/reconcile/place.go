@@ -81,7 +81,7 @@ func (r *reconciler) isTooEarly(item songspy.HistoryItem) bool {
 func (r *reconciler) claimOverlapping(item songspy.HistoryItem, from, to time.Time) bool {
 	for j := range r.candidates {
 		s := &r.candidates[j]
-		if !s.accepts(item) {
+		if !s.accepts(item) || r.hasItemBetween(item.PlayedAt, s.Play.StartedAt, item.Track) {
 			continue
 		}
 		if instant.Earlier(to, s.Play.EndedAt).Sub(instant.Later(from, s.Play.StartedAt)) > matchTolerance {
@@ -144,11 +144,21 @@ func (r *reconciler) claimNext(item songspy.HistoryItem, edge time.Time) bool {
 		return false
 	}
 	s := &r.candidates[next]
-	if !s.accepts(item) || s.Play.StartedAt.Sub(edge) > pausedShownMax {
+	if !s.accepts(item) || s.Play.StartedAt.Sub(edge) > pausedShownMax || r.hasItemBetween(item.PlayedAt, s.Play.StartedAt, item.Track) {
 		return false
 	}
 	s.item = item
 	return true
+}
+
+// hasItemBetween reports whether history lists another track between two times, so that a
+// play of the track did not go on from the first time to the second.
+func (r *reconciler) hasItemBetween(from, to time.Time, track songspy.Track) bool {
+	other := func(t songspy.Track, at time.Time) bool {
+		return at.After(from) && at.Before(to) && !isSameRecording(t, track)
+	}
+	return slices.ContainsFunc(r.candidates, func(s candidate) bool { return other(s.Track, s.playedAt()) }) ||
+		slices.ContainsFunc(r.items, func(i songspy.HistoryItem) bool { return other(i.Track, i.PlayedAt) })
 }
 
 // addFromHistory adds a play for a history item in the free part of the time
@@ -209,7 +219,7 @@ func (r *reconciler) splitPlay(item songspy.HistoryItem) bool {
 			continue
 		}
 		first, last := instant.Earlier(reported, item.PlayedAt), instant.Later(reported, item.PlayedAt)
-		if slices.ContainsFunc(r.candidates, func(o candidate) bool {
+		if r.hasItemBetween(first, last, item.Track) || slices.ContainsFunc(r.candidates, func(o candidate) bool {
 			return o.Play.StartedAt.After(first) && o.Play.StartedAt.Before(s.Play.StartedAt)
 		}) {
 			continue // another track was played in between

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"slices"
 	"testing"
+	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
@@ -21,6 +22,30 @@ func TestReconcile_OldItemDoesNotSplitPlay(t *testing.T) {
 	i := slices.IndexFunc(all, func(k songspy.StoredPlay) bool { return k.PlayedAt.Equal(at(435)) })
 	if len(all) != 5 || i < 0 || !all[i].Play.EndedAt.Equal(at(600)) {
 		t.Errorf("%+v", all)
+	}
+}
+
+// Polls saw only the second A. The first A, and a B between, are in history alone.
+func TestReconcile_PlayTakesNoItemFromBeforeAnotherTrack(t *testing.T) {
+	earlier, later := []songspy.HistoryItem{historyItem(songB, -1000), historyItem(songA, 0), historyItem(songB, 60)}, []songspy.HistoryItem{historyItem(songA, 240), historyItem(songB, 600)}
+	for name, tt := range map[string]struct {
+		second    songspy.StoredPlay
+		histories [][]songspy.HistoryItem
+	}{
+		"seeking forward put its start too early": {storedPlay(songA, 200, 440, 200, false), [][]songspy.HistoryItem{slices.Concat(earlier, later)}},
+		"a pause put its start too late":          {storedPlay(songA, 400, 600, 200, false), [][]songspy.HistoryItem{earlier, later}},
+	} {
+		all := []songspy.StoredPlay{storedPlay(songB, -1000, -820, 180, false), tt.second, storedPlay(songB, 600, 780, 180, false)}
+		for _, items := range tt.histories {
+			all = applyTo(all, reconcileAll(storedPlays(all, nil), items, at(1200)))
+		}
+		var got []time.Time
+		for _, k := range all {
+			got = append(got, k.PlayedAt)
+		}
+		if want := []time.Time{at(-1000), at(0), at(60), at(240), at(600)}; !slices.EqualFunc(got, want, time.Time.Equal) {
+			t.Errorf("%s: %+v", name, all)
+		}
 	}
 }
 
