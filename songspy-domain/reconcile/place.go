@@ -67,11 +67,13 @@ func (r *reconciler) placeItem(item songspy.HistoryItem) bool {
 }
 
 // isTooEarly reports whether it is too early to place a history item: a play of
-// its track ended so recently that Spotify's history may list that play later.
-// So it is not certain yet to which play this item belongs.
+// its track ended so recently that Spotify's history may list that play later, or
+// another item of the track is deferred. So it is not certain yet to which play
+// this item belongs.
 func (r *reconciler) isTooEarly(item songspy.HistoryItem) bool {
+	isDeferred := slices.ContainsFunc(r.deferred, func(i songspy.HistoryItem) bool { return isSameRecording(i.Track, item.Track) })
 	return slices.ContainsFunc(r.candidates, func(s candidate) bool {
-		return s.accepts(item) && r.endedRecently(s) && s.Play.StartedAt.Sub(item.PlayedAt) <= pausedShownMax
+		return s.accepts(item) && (isDeferred || r.endedRecently(s)) && s.Play.StartedAt.Sub(item.PlayedAt) <= pausedShownMax
 	})
 }
 
@@ -144,18 +146,18 @@ func (r *reconciler) claimNext(item songspy.HistoryItem, edge time.Time) bool {
 		return false
 	}
 	s := &r.candidates[next]
-	if !s.accepts(item) || s.Play.StartedAt.Sub(edge) > pausedShownMax || r.hasItemBetween(item.PlayedAt, s.Play.StartedAt, item.Track) {
+	if !s.accepts(item) || s.Play.StartedAt.Sub(edge) > pausedShownMax || r.hasItemBetween(item.PlayedAt, s.Play.StartedAt, songspy.Track{}) {
 		return false
 	}
 	s.item = item
 	return true
 }
 
-// hasItemBetween reports whether history lists another track between two times, so that a
-// play of the track did not go on from the first time to the second.
-func (r *reconciler) hasItemBetween(from, to time.Time, track songspy.Track) bool {
+// hasItemBetween reports whether history lists a play between two times, so that another one
+// did not go on from the first time to the second. Items of the track except do not count.
+func (r *reconciler) hasItemBetween(from, to time.Time, except songspy.Track) bool {
 	other := func(t songspy.Track, at time.Time) bool {
-		return at.After(from) && at.Before(to) && !isSameRecording(t, track)
+		return at.After(from) && at.Before(to) && !isSameRecording(t, except)
 	}
 	return slices.ContainsFunc(r.candidates, func(s candidate) bool { return other(s.Track, s.playedAt()) }) ||
 		slices.ContainsFunc(r.items, func(i songspy.HistoryItem) bool { return other(i.Track, i.PlayedAt) })

@@ -27,25 +27,45 @@ func TestReconcile_OldItemDoesNotSplitPlay(t *testing.T) {
 
 // Polls saw only the second A. The first A, and a B between, are in history alone.
 func TestReconcile_PlayTakesNoItemFromBeforeAnotherTrack(t *testing.T) {
-	earlier, later := []songspy.HistoryItem{historyItem(songB, -1000), historyItem(songA, 0), historyItem(songB, 60)}, []songspy.HistoryItem{historyItem(songA, 240), historyItem(songB, 600)}
+	items := []songspy.HistoryItem{historyItem(songB, -1000), historyItem(songA, 0), historyItem(songB, 60), historyItem(songA, 240), historyItem(songB, 700)}
 	for name, tt := range map[string]struct {
-		second    songspy.StoredPlay
-		histories [][]songspy.HistoryItem
+		second songspy.StoredPlay
+		early  []songspy.HistoryItem // what the first answer lists
 	}{
-		"seeking forward put its start too early": {storedPlay(songA, 200, 440, 200, false), [][]songspy.HistoryItem{slices.Concat(earlier, later)}},
-		"a pause put its start too late":          {storedPlay(songA, 400, 600, 200, false), [][]songspy.HistoryItem{earlier, later}},
+		"seeking forward put its start too early": {storedPlay(songA, 200, 440, 200, false), items},
+		"a pause put its start too late":          {storedPlay(songA, 400, 600, 200, false), items[:3]},
 	} {
-		all := []songspy.StoredPlay{storedPlay(songB, -1000, -820, 180, false), tt.second, storedPlay(songB, 600, 780, 180, false)}
-		for _, items := range tt.histories {
-			all = applyTo(all, reconcileAll(storedPlays(all, nil), items, at(1200)))
+		all := []songspy.StoredPlay{storedPlay(songB, -1000, -820, 180, false), tt.second}
+		all = applyTo(all, reconcileAll(storedPlays(all, nil), tt.early, at(780)))
+		all = applyTo(all, reconcileAll(storedPlays(all, nil), items, at(1500)))
+		if got := playedAtOf(all); !slices.EqualFunc(got, []time.Time{at(-1000), at(0), at(60), at(240), at(700)}, time.Time.Equal) {
+			t.Errorf("%s: the items of the plays are at %v; stored %+v", name, secondsOf(got), all)
 		}
-		var got []time.Time
-		for _, k := range all {
-			got = append(got, k.PlayedAt)
-		}
-		if want := []time.Time{at(-1000), at(0), at(60), at(240), at(600)}; !slices.EqualFunc(got, want, time.Time.Equal) {
-			t.Errorf("%s: %+v", name, all)
-		}
+	}
+}
+
+// A was played twice, and polls saw the second time only. The item of the second time is
+// deferred, because the open play has the same length and may be the same track.
+func TestReconcile_PlayTakesNoItemWhileAnotherOfItsTrackIsDeferred(t *testing.T) {
+	all := []songspy.StoredPlay{storedPlay(songB, -1000, -820, 180, false), lastSeenAt(storedPlay(songA, 200, 400, 200, false), 360)}
+	items := []songspy.HistoryItem{historyItem(songB, -1000), historyItem(songA, 0), historyItem(songA, 200)}
+	early := NewHistory(items, time.Time{})
+	early.Items, early.Deferred = early.Items[:2], early.Items[2:]
+	all = applyTo(all, Reconcile(storedPlays(all, nil), early, at(1200)))
+	all = applyTo(all, reconcileAll(storedPlays(all, nil), items, at(1300)))
+	if got := playedAtOf(all); !slices.EqualFunc(got, []time.Time{at(-1000), at(0), at(200)}, time.Time.Equal) {
+		t.Errorf("the items of the plays are at %v; stored %+v", secondsOf(got), all)
+	}
+}
+
+// A was played twice, the second time not to its end, and stayed on the paused player.
+// Polls saw it there only, after its end.
+func TestReconcile_PlaySeenAfterItsEndTakesTheLastItem(t *testing.T) {
+	all := []songspy.StoredPlay{storedPlay(songB, -1000, -820, 180, false), storedPlay(songA, 350, 430, 80, false)}
+	items := []songspy.HistoryItem{historyItem(songB, -820), historyItem(songA, 200), historyItem(songA, 280)}
+	all = applyTo(all, reconcileAll(storedPlays(all, nil), items, at(1200)))
+	if got := playedAtOf(all); !slices.EqualFunc(got, []time.Time{at(-820), at(200), at(280)}, time.Time.Equal) {
+		t.Errorf("the items of the plays are at %v; stored %+v", secondsOf(got), all)
 	}
 }
 
