@@ -117,7 +117,7 @@ func TestPause_HoldsTheBoardAndRemovesWhoWithdraws(t *testing.T) {
 	evaluate[any](s, tab, `document.querySelector("[data-pause]").click()`)
 	s.put(newEntry(2, "second", 0))
 	s.remove(1)
-	s.waitFor(tab, titles+` === "two,three,-" && document.getElementById("announce").textContent.startsWith("The list holds still")`)
+	s.waitFor(tab, titles+` === "two,three,-" && document.getElementById("announce").textContent.startsWith("Updates are paused")`)
 	if got := evaluate[string](s, tab, answer); got != "" {
 		t.Errorf("the hero shows %s, who has stopped sharing", got)
 	}
@@ -370,10 +370,10 @@ func TestPage_FillsAnEmptyBoardAsTheHTMLDoesNewestStartFirstAndTheHeroLast(t *te
 func TestPage_ShowsOnePersonAlone(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10))
 	tab := s.openTab(1280, 800, "")
-	s.waitFor(tab, answer+` === "Listener A: one" && document.querySelector("[data-state]").textContent === "Right now you see what Listener A plays.\nBe the second." &&
+	s.waitFor(tab, answer+` === "Listener A: one" && document.querySelector("[data-state]").textContent === "Only Listener A is showing here.\nAdd your song." &&
 		document.querySelector("[data-window-section]").hidden`)
 	s.put(newEntry(2, "two", 20))
-	s.waitFor(tab, titles+` === "one,two" && document.querySelector("[data-state]").textContent === ""`)
+	s.waitFor(tab, titles+` === "one,two" && document.querySelector("[data-state]").textContent === "Show what you are playing, too."`)
 }
 
 func TestPage_SharesItsAddress(t *testing.T) {
@@ -381,7 +381,7 @@ func TestPage_SharesItsAddress(t *testing.T) {
 		"with an app":         {`navigator.share = async ({ url }) => { window.sent = url; }`, `window.sent === location.origin + "/"`},
 		"by copying":          {`navigator.share = undefined; copy = async (text) => { window.sent = text; }`, `window.sent === location.origin + "/" && said() === "Address copied."`},
 		"by hand":             {`navigator.share = undefined; copy = async () => { throw new Error("not allowed"); }`, `said() === "Copy this address: " + location.origin + "/"`},
-		"not, as one decides": {`navigator.share = async () => { window.sent = "nothing"; throw new DOMException("", "AbortError"); }`, `window.sent === "nothing" && said() === "One friend is enough to begin."`},
+		"not, as one decides": {`navigator.share = async () => { window.sent = "nothing"; throw new DOMException("", "AbortError"); }`, `window.sent === "nothing" && said() === "When you both play one song, you see how many seconds apart."`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newPageTest(t, newEntry(1, "one", 10))
@@ -468,7 +468,7 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 		}
 	}
 	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1").textContent === "지금 무슨 노래 듣고 있으세요?" &&
-		document.querySelector("[data-state]").textContent === "지금은 노래를 보여 주는 사람이 없어요.\n듣고 있는 노래를 먼저 보여 주세요."`)
+		document.querySelector("[data-state]").textContent === "지금은 보이는 노래가 없어요.\n첫 노래를 띄워 보세요."`)
 	evaluate[any](s, tab, `document.cookie = "songspy-language=; Path=/; Max-Age=0"`) // all tests share the browser
 }
 

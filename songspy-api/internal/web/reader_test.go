@@ -59,7 +59,7 @@ func TestPage_AScreenReaderFindsTheCardsInOrder(t *testing.T) {
 	card := func(name, title string) string {
 		return fmt.Sprintf("listitem \n link %s\n heading %s\n  link %s\n link Somebody\n link Somebody Else\n link An Album\n", name, title, title)
 	}
-	want := "region Listening now\n heading Listening now\n button Hold the list\n image Spotify\n list \n" +
+	want := "region Listening now\n heading Listening now\n button Pause updates\n image Spotify\n list \n" +
 		indent(card("Listener B", "two")+card("Listener A", "one"), 2)
 	depth := len(lines[begin]) - len(strings.TrimLeft(lines[begin], " "))
 	got := ""
@@ -100,5 +100,5 @@ func TestPage_AScreenReaderHearsOnesOwnActionsAndNotTheBoard(t *testing.T) {
 		t.Errorf("the changes of the board are read: %s", got)
 	}
 	evaluate[any](s, tab, `document.querySelector("[data-pause]").click()`)
-	s.waitFor(tab, `spoken.join("|") === "The list holds still. People who stop sharing still disappear."`)
+	s.waitFor(tab, `spoken.join("|") === "Updates are paused. People who stop sharing still disappear."`)
 }

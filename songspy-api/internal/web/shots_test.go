@@ -184,7 +184,7 @@ func TestShots_OfTheFrontPage(t *testing.T) {
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // others may look at the pictures
 		t.Fatal(err)
 	}
-	for _, listeners := range []int{0, 1, 24, 1000} {
+	for _, listeners := range []int{0, 1, 24, 1000, 100_000} {
 		for size, box := range map[string][2]int64{"phone": {390, 844}, "desktop": {1440, 900}} {
 			for _, scheme := range []string{"light", "dark"} {
 				for _, lang := range []string{"ko", "en"} {

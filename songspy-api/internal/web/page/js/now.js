@@ -100,11 +100,11 @@ export function render(root, { first }, signal) {
     let text = "";
     if (all.length === 1 && known) text = t(isMine(all[0]) ? "now.oneMine" : "now.one", { name: name(all[0].person) });
     if (all.length === 0 && known) text = t("now.none");
+    if (all.length > 1 && !isSignedIn()) text = t("now.join");
     setText(find("[data-state]"), text);
     document.body.classList.toggle("few", all.length <= 1);
     document.body.classList.toggle("nobody", all.length === 0);
-    find("[data-share]").hidden = all.length > 1 && !find("[data-share]").contains(document.activeElement);
-    find("[data-join]").hidden = isSignedIn() || all.length > 1;
+    find("[data-share]").hidden = isSignedIn() && all.length > 1 && !find("[data-share]").contains(document.activeElement);
     find("[data-join-end]").hidden = isSignedIn() || all.length <= 1;
     find("[data-full]").hidden = latest.window.length < mostSlots;
   }
