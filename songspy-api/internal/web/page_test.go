@@ -370,10 +370,10 @@ func TestPage_FillsAnEmptyBoardAsTheHTMLDoesNewestStartFirstAndTheHeroLast(t *te
 func TestPage_ShowsOnePersonAlone(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10))
 	tab := s.openTab(1280, 800, "")
-	s.waitFor(tab, answer+` === "Listener A: one" && document.querySelector("[data-state]").textContent === "Only Listener A is showing here.\nAdd your song." &&
+	s.waitFor(tab, answer+` === "Listener A: one" && document.querySelector("[data-state]").textContent === "Only Listener A is here right now.\nPlay the same song, and see how many seconds apart you are." &&
 		document.querySelector("[data-window-section]").hidden`)
 	s.put(newEntry(2, "two", 20))
-	s.waitFor(tab, titles+` === "one,two" && document.querySelector("[data-state]").textContent === "Show what you are playing, too."`)
+	s.waitFor(tab, titles+` === "one,two" && document.querySelector("[data-state]").textContent === "Is anyone playing your song right now?"`)
 }
 
 func TestPage_SharesItsAddress(t *testing.T) {
@@ -415,6 +415,7 @@ func TestPage_GathersPeopleWithTheSameTrack(t *testing.T) {
 	s := newPageTest(t, a, b, c)
 	tab := s.openTab(1280, 800, "")
 	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener A and Listener B are playing the same song, 14\u00a0s\u00a0apart"`)
+	s.waitFor(tab, answer+`.endsWith("three") && document.querySelector("[data-matches] [data-track]").textContent === "one"`) // the large song fills no pair
 	s.remove(2)
 	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener C and Listener A are both listening to Somebody"`)
 
@@ -468,7 +469,7 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 		}
 	}
 	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1").textContent === "지금 무슨 노래 듣고 있으세요?" &&
-		document.querySelector("[data-state]").textContent === "지금은 보이는 노래가 없어요.\n첫 노래를 띄워 보세요."`)
+		document.querySelector("[data-state]").textContent === "아직 아무도 없어요.\n지금 듣는 노래를 가장 먼저 보여 주세요."`)
 	evaluate[any](s, tab, `document.cookie = "songspy-language=; Path=/; Max-Age=0"`) // all tests share the browser
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -71,6 +72,9 @@ func newListener(n int) songspy.BoardEntry {
 	s := songs[of%len(songs)]
 	p := newEntry(n+1, s.title, 0)
 	nick := firstWords[n%len(firstWords)] + secondWords[n/len(firstWords)%len(secondWords)]
+	if again := n / (len(firstWords) * len(secondWords)); again > 0 {
+		nick += strconv.Itoa(again + 1)
+	}
 	if n < len(nicknames) {
 		nick = nicknames[n]
 	}
@@ -140,6 +144,7 @@ func (s *pageTest) shoot(width, height int64, language string, whole bool, media
 	}
 	// Lazy covers outside of the window would be missing in a picture of the whole page.
 	s.waitFor(tab, `document.documentElement.lang === "`+language+`" && document.getElementById("main").dataset.started !== undefined &&
+		(!document.body.classList.contains("nobody") || document.querySelector("[data-state]").textContent !== "") &&
 		Array.from(document.images).every((i) => (i.loading = "eager", i.hidden || i.complete))`)
 	shot := chromedp.CaptureScreenshot()
 	if whole {
