@@ -415,7 +415,8 @@ func TestPage_GathersPeopleWithTheSameTrack(t *testing.T) {
 	s := newPageTest(t, a, b, c)
 	tab := s.openTab(1280, 800, "")
 	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener A and Listener B are playing the same song, 14\u00a0s\u00a0apart"`)
-	s.waitFor(tab, answer+`.endsWith("three") && document.querySelector("[data-matches] [data-track]").textContent === "one"`) // the large song fills no pair
+	// The scripts fill every title within the large song, so a pair may not be there.
+	s.waitFor(tab, `document.querySelector("[data-matches] [data-track]").textContent === "one" && !document.querySelector("[data-hero] [data-matches]")`)
 	s.remove(2)
 	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener C and Listener A are both listening to Somebody"`)
 
