@@ -49,6 +49,26 @@ func TestAPlayStoredTwiceIsADuplicateAndAnInventedOneIsNot(t *testing.T) {
 	}
 }
 
+// The second play was paused soon, and polls took it for one that went on until the third.
+func TestAPlayWithTheItemOfARealOneIsNoDuplicate(t *testing.T) {
+	t.Parallel()
+	a := song("a", 400)
+	truth := []sim.Play{played(a, 0, 400), played(a, 400, 450), played(a, 1600, 2000)}
+	truth[1].PlayedAt = at(400)
+	late := storedAs(a.URI, 800, 1601)
+	plays := []storedPlay{storedAs(a.URI, 0, 400), late, storedAs(a.URI, 1600, 2000)}
+	if res := resultOf(truth, plays, observations{}); res.Duplicates != 1 {
+		t.Errorf("without an item: %+v", res)
+	}
+	plays[1].playedAt = at(400).Add(7 * time.Microsecond)
+	if res := resultOf(truth, plays, observations{}); res.Duplicates != 0 || res.Plays != (fraction{3, 3}) || res.StartOff[1] != 400 {
+		t.Errorf("with the item of the second: %+v", res)
+	}
+	if res := resultOf(truth, append(plays, storedAs(a.URI, 400, 450)), observations{}); res.Duplicates != 1 {
+		t.Errorf("beside a better one: %+v", res)
+	}
+}
+
 func TestEachRepeatIsMatchedWithItsOwnPlay(t *testing.T) {
 	t.Parallel()
 	a := song("a", 200)

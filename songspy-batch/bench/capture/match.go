@@ -65,8 +65,12 @@ func sameTrack(t sim.Track, p storedPlay) bool {
 	return p.uri == t.URI || p.uri == t.HistoryURI || t.ISRC != "" && p.isrc == t.ISRC
 }
 
-// mayMatch reports whether a stored play is close enough to a real play to be that play.
+// mayMatch reports whether a stored play is close enough to a real play to be that play, or
+// has its history item. The microseconds of that item's time identify the track.
 func mayMatch(t sim.Play, p storedPlay) bool {
+	if !p.playedAt.IsZero() && p.playedAt.Truncate(time.Millisecond).Equal(t.PlayedAt.Truncate(time.Millisecond)) {
+		return true
+	}
 	overlap := p.start.Before(t.End) && t.Start.Before(p.end)
 	return overlap || p.start.Sub(t.Start).Abs() <= matchTolerance || p.end.Sub(t.End).Abs() <= matchTolerance
 }
