@@ -370,7 +370,7 @@ func TestPage_FillsAnEmptyBoardAsTheHTMLDoesNewestStartFirstAndTheHeroLast(t *te
 func TestPage_ShowsOnePersonAlone(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10))
 	tab := s.openTab(1280, 800, "")
-	s.waitFor(tab, answer+` === "Listener A: one" && document.querySelector("[data-state]").textContent === "Only Listener A is here right now.\nPlay the same song, and see how many seconds apart you are." &&
+	s.waitFor(tab, answer+` === "Listener A: one" && document.querySelector("[data-state]").textContent === "Listener A is the only one here right now.\nPlay the same song, and see how many seconds apart you are." &&
 		document.querySelector("[data-window-section]").hidden`)
 	s.put(newEntry(2, "two", 20))
 	s.waitFor(tab, titles+` === "one,two" && document.querySelector("[data-state]").textContent === "Is anyone playing your song right now?"`)
@@ -381,7 +381,7 @@ func TestPage_SharesItsAddress(t *testing.T) {
 		"with an app":         {`navigator.share = async ({ url }) => { window.sent = url; }`, `window.sent === location.origin + "/"`},
 		"by copying":          {`navigator.share = undefined; copy = async (text) => { window.sent = text; }`, `window.sent === location.origin + "/" && said() === "Address copied."`},
 		"by hand":             {`navigator.share = undefined; copy = async () => { throw new Error("not allowed"); }`, `said() === "Copy this address: " + location.origin + "/"`},
-		"not, as one decides": {`navigator.share = async () => { window.sent = "nothing"; throw new DOMException("", "AbortError"); }`, `window.sent === "nothing" && said() === "When you both play one song, you see how many seconds apart."`},
+		"not, as one decides": {`navigator.share = async () => { window.sent = "nothing"; throw new DOMException("", "AbortError"); }`, `window.sent === "nothing" && said().startsWith("Sends a link")`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newPageTest(t, newEntry(1, "one", 10))
@@ -470,7 +470,7 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 		}
 	}
 	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1").textContent === "지금 무슨 노래 듣고 있으세요?" &&
-		document.querySelector("[data-state]").textContent === "아직 아무도 없어요.\n지금 듣는 노래를 가장 먼저 보여 주세요."`)
+		document.querySelector("[data-state]").textContent === "지금은 아무도 없어요.\n내 링크를 친구에게 보내면, 가입하지 않은 친구도 내가 듣는 노래를 볼\u00a0수 있어요."`)
 	evaluate[any](s, tab, `document.cookie = "songspy-language=; Path=/; Max-Age=0"`) // all tests share the browser
 }
 

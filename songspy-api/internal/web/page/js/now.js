@@ -20,6 +20,7 @@ const settle = 100; // milliseconds in which changes are gathered
 export function render(root, { first }, signal) {
   const find = (selector) => root.querySelector(selector);
   const hero = find("[data-hero]");
+  const shares = /** @type {HTMLElement[]} */ (Array.from(main.querySelectorAll("[data-share]")));
   const answer = find(".answer");
   const listen = find("[data-listen]");
   const walls = { following: new Wall(find("[data-following]"), 100), window: new Wall(find("#board"), mostSlots) };
@@ -104,7 +105,7 @@ export function render(root, { first }, signal) {
     setText(find("[data-state]"), text);
     document.body.classList.toggle("few", all.length <= 1);
     document.body.classList.toggle("nobody", all.length === 0);
-    find("[data-share]").hidden = isSignedIn() && all.length > 1 && !find("[data-share]").contains(document.activeElement);
+    for (const offer of shares) offer.hidden = isSignedIn() && all.length > 1 && !offer.contains(document.activeElement);
     find("[data-join-end]").hidden = isSignedIn() || all.length <= 1;
     find("[data-full]").hidden = latest.window.length < mostSlots;
   }
@@ -184,10 +185,11 @@ export function render(root, { first }, signal) {
   }
 
   // share offers the address of this page to the viewer's apps, or copies it.
-  async function share() {
+  async function share(offer) {
     const url = location.origin + "/";
     const say = (text) => {
-      setText(find("[data-share] span"), text);
+      offer.dataset.said = "";
+      setText(offer.querySelector("span"), text);
       announce(text);
     };
     try {
@@ -323,7 +325,7 @@ export function render(root, { first }, signal) {
     schedule();
   });
 
-  find("[data-share] button").addEventListener("click", share);
+  for (const offer of shares) offer.querySelector("button").addEventListener("click", () => share(offer));
 
   let reads = 0;
   let lastRead = "";
