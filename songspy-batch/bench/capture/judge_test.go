@@ -65,7 +65,11 @@ func TestAPlayWithTheItemOfARealOneIsNoDuplicate(t *testing.T) {
 		t.Errorf("with the item of the second: %+v", res)
 	}
 	if res := resultOf(truth, append(plays, storedAs(a.URI, 400, 450)), observations{}); res.Duplicates != 1 {
-		t.Errorf("beside a better one: %+v", res)
+		t.Errorf("beside another one: %+v", res)
+	}
+	truth[0], plays[0] = played(a, 350, 400), storedAs(a.URI, 350, 450) // nearer to the second than the late one
+	if res := resultOf(truth, plays, observations{}); res.Duplicates != 0 || res.Plays != (fraction{3, 3}) {
+		t.Errorf("beside a play that ends too late: %+v", res)
 	}
 }
 

@@ -23,7 +23,8 @@ type matchResult struct {
 }
 
 // match pairs each real play with at most one stored play of the same track. It takes the
-// nearest pairs first, by the sum of the distances of their starts and ends.
+// pairs with the same history item first, and then the nearest ones, by the sum of the
+// distances of their starts and ends.
 func match(truth []sim.Play, plays []storedPlay) matchResult {
 	type pair struct {
 		truth, play int
@@ -33,10 +34,17 @@ func match(truth []sim.Play, plays []storedPlay) matchResult {
 	hasMatch := make([]bool, len(plays))
 	for i, t := range truth {
 		for j, p := range plays {
-			if sameTrack(t.Track, p) && mayMatch(t, p) {
+			switch {
+			case !sameTrack(t.Track, p):
+				continue
+			case sameItem(t, p):
+				pairs = append(pairs, pair{i, j, -1})
+			case mayMatch(t, p):
 				pairs = append(pairs, pair{i, j, p.start.Sub(t.Start).Abs() + p.end.Sub(t.End).Abs()})
-				hasMatch[j] = true
+			default:
+				continue
 			}
+			hasMatch[j] = true
 		}
 	}
 	slices.SortStableFunc(pairs, func(a, b pair) int { return cmp.Compare(a.off, b.off) })
@@ -65,12 +73,14 @@ func sameTrack(t sim.Track, p storedPlay) bool {
 	return p.uri == t.URI || p.uri == t.HistoryURI || t.ISRC != "" && p.isrc == t.ISRC
 }
 
-// mayMatch reports whether a stored play is close enough to a real play to be that play, or
-// has its history item. The microseconds of that item's time identify the track.
+// sameItem reports whether a stored play has the history item of a real play. History gives
+// times in milliseconds, and the microseconds of the stored one identify the track.
+func sameItem(t sim.Play, p storedPlay) bool {
+	return !p.playedAt.IsZero() && p.playedAt.Sub(t.PlayedAt).Abs() <= 2*time.Millisecond
+}
+
+// mayMatch reports whether a stored play is close enough to a real play to be that play.
 func mayMatch(t sim.Play, p storedPlay) bool {
-	if !p.playedAt.IsZero() && p.playedAt.Truncate(time.Millisecond).Equal(t.PlayedAt.Truncate(time.Millisecond)) {
-		return true
-	}
 	overlap := p.start.Before(t.End) && t.Start.Before(p.end)
 	return overlap || p.start.Sub(t.Start).Abs() <= matchTolerance || p.end.Sub(t.End).Abs() <= matchTolerance
 }
