@@ -10,12 +10,11 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// TestSparsePolls_ItemsFollowTheOrderOfThePlays draws plays of a few tracks, of which polls
-// see only one, as under a small quota. Polls put its start too early if its user sought
-// forward, and too late if it was paused. History lists all of them, each some
-// time after its end, and is fetched twice.
-// The plays that are stored have their items in the order of time, and the play that polls
-// saw is stored once, with its own item.
+// TestSparsePolls_ItemsFollowTheOrderOfThePlays draws plays of a few tracks. Polls see only
+// one of them, as under a small quota. They put its start too early if its user sought
+// forward, and too late if it was paused. History lists all plays, each some time after its
+// end, and is fetched twice. The stored plays have their items in the order of time, and the
+// play that polls saw is stored once, with its own item.
 func TestSparsePolls_ItemsFollowTheOrderOfThePlays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		byEnd := rapid.Bool().Draw(t, "history tells ends")
