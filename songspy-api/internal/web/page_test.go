@@ -107,7 +107,7 @@ func TestHero_PassesAtAChangeOnlyAndNeverWhileItIsUsed(t *testing.T) {
 	s.remove(2)
 	s.waitFor(tab, answer+` === "Listener A: again"`)
 	s.remove(1)
-	s.waitFor(tab, answer+` === "" && document.querySelector("[data-state]").textContent.includes("Nobody is sharing a song right now.")`)
+	s.waitFor(tab, answer+` === "" && document.querySelector("[data-state]").textContent.startsWith("Show a friend")`)
 }
 
 func TestPause_HoldsTheBoardAndRemovesWhoWithdraws(t *testing.T) {
@@ -370,7 +370,7 @@ func TestPage_FillsAnEmptyBoardAsTheHTMLDoesNewestStartFirstAndTheHeroLast(t *te
 func TestPage_ShowsOnePersonAlone(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10))
 	tab := s.openTab(1280, 800, "")
-	s.waitFor(tab, answer+` === "Listener A: one" && document.querySelector("[data-state]").textContent === "Play this song too: when you share, you see how many seconds apart you and Listener A are." &&
+	s.waitFor(tab, answer+` === "Listener A: one" && document.querySelector("[data-state]").textContent === "Play the same song as Listener A.\nIf you share too, you both see how many seconds apart you are." &&
 		document.querySelector("[data-window-section]").hidden`)
 	s.put(newEntry(2, "two", 20))
 	s.waitFor(tab, titles+` === "one,two" && document.querySelector("[data-state]").textContent === "Is anyone playing your song right now?"`)
@@ -381,7 +381,7 @@ func TestPage_SharesItsAddress(t *testing.T) {
 		"with an app":         {`navigator.share = async ({ url }) => { window.sent = url; }`, `window.sent === location.origin + "/"`},
 		"by copying":          {`navigator.share = undefined; copy = async (text) => { window.sent = text; }`, `window.sent === location.origin + "/" && said() === "Address copied."`},
 		"by hand":             {`navigator.share = undefined; copy = async () => { throw new Error("not allowed"); }`, `said() === "Copy this address: " + location.origin + "/"`},
-		"not, as one decides": {`navigator.share = async () => { window.sent = "nothing"; throw new DOMException("", "AbortError"); }`, `window.sent === "nothing" && said().startsWith("When you both share")`},
+		"not, as one decides": {`navigator.share = async () => { window.sent = "nothing"; throw new DOMException("", "AbortError"); }`, `window.sent === "nothing" && said() === ""`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newPageTest(t, newEntry(1, "one", 10))
@@ -457,7 +457,7 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 	s := newPageTest(t)
 	s.url = strings.Replace(s.url, "127.0.0.1", "localhost", 1) // other tests share the cookies of that host
 	tab := s.openTab(800, 600, "")
-	s.waitFor(tab, `document.documentElement.lang === "en" && document.querySelector("[data-state]").textContent.includes("Nobody")`)
+	s.waitFor(tab, `document.documentElement.lang === "en" && document.querySelector("[data-state]").textContent.startsWith("Show a friend")`)
 	evaluate[any](s, tab, `document.querySelector("[data-language]").click()`)
 	ctx, cancel := context.WithTimeout(tab, waitMax)
 	defer cancel()
@@ -470,7 +470,7 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 		}
 	}
 	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1").textContent === "지금 무슨 노래 듣고 있으세요?" &&
-		document.querySelector("[data-state]").textContent === "로그인해서 내 링크를 만들면, 계정 없는 친구도 내가 듣는 노래를 볼\u00a0수 있어요.\n지금은 듣는 노래를 공개한 사람이 없어요."`)
+		document.querySelector("[data-state]").textContent === "내 링크를 보내면, 친구는 가입하지 않아도 내가 지금 듣는 노래를 볼\u00a0수 있어요."`)
 	evaluate[any](s, tab, `document.cookie = "songspy-language=; Path=/; Max-Age=0"`) // all tests share the browser
 }
 

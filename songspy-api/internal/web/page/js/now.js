@@ -188,7 +188,6 @@ export function render(root, { first }, signal) {
   async function share(offer) {
     const url = location.origin + "/";
     const say = (text) => {
-      offer.dataset.said = "";
       setText(offer.querySelector("span"), text);
       announce(text);
     };
