@@ -27,7 +27,7 @@ func (r *reconciler) placeItems(items []songspy.HistoryItem) {
 		if r.isTooEarly(item) || item.PlayedAt.Add(item.Track.Duration()).After(r.knownUntil) && r.edge != edgeEnd {
 			r.pending = append(r.pending, item)
 		} else {
-			r.candidates = append(r.candidates, candidate{item: item}) // stored as unmatched
+			r.candidates = append(r.candidates, candidate{StoredPlay: songspy.StoredPlay{Track: item.Track}, item: item}) // stored as unmatched
 		}
 	}
 }
@@ -68,12 +68,19 @@ func (r *reconciler) placeItem(item songspy.HistoryItem) bool {
 
 // isTooEarly reports whether it is too early to place a history item: a play of
 // its track ended so recently that Spotify's history may list that play later, or
-// another item of the track is deferred. So it is not certain yet to which play
-// this item belongs.
+// a deferred item of the track fits that play better. So it is not certain yet to
+// which play this item belongs.
 func (r *reconciler) isTooEarly(item songspy.HistoryItem) bool {
-	isDeferred := slices.ContainsFunc(r.deferred, func(i songspy.HistoryItem) bool { return isSameRecording(i.Track, item.Track) })
 	return slices.ContainsFunc(r.candidates, func(s candidate) bool {
-		return s.accepts(item) && (isDeferred || r.endedRecently(s)) && s.Play.StartedAt.Sub(item.PlayedAt) <= pausedShownMax
+		return s.accepts(item) && (r.endedRecently(s) || r.deferredFitsBetter(s, item)) && s.Play.StartedAt.Sub(item.PlayedAt) <= pausedShownMax
+	})
+}
+
+// deferredFitsBetter reports whether a deferred item of the track is nearer to a play
+// than another item.
+func (r *reconciler) deferredFitsBetter(s candidate, item songspy.HistoryItem) bool {
+	return slices.ContainsFunc(r.deferred, func(d songspy.HistoryItem) bool {
+		return isSameRecording(d.Track, item.Track) && s.distanceTo(d, r.edge) < s.distanceTo(item, r.edge)
 	})
 }
 
@@ -118,7 +125,7 @@ func (r *reconciler) extendLast(item songspy.HistoryItem, edge time.Time) bool {
 		earlier = songspy.HistoryItem{Track: s.Track, PlayedAt: at}
 		s.item, s.PlayedAt = songspy.HistoryItem{}, time.Time{}
 	}
-	if !s.accepts(item) || s.Play.EndedAt.After(high) {
+	if !s.accepts(item) || s.Play.EndedAt.After(high) || r.hasItemBetween(s.Play.EndedAt, item.PlayedAt, item.Track) {
 		return false
 	}
 	s.item = item
@@ -126,7 +133,7 @@ func (r *reconciler) extendLast(item songspy.HistoryItem, edge time.Time) bool {
 	s.Play.Provisional = true
 	r.candidates[last] = s
 	if !earlier.PlayedAt.IsZero() && !r.placeItem(earlier) {
-		r.candidates = append(r.candidates, candidate{item: earlier}) // stored as unmatched
+		r.candidates = append(r.candidates, candidate{StoredPlay: songspy.StoredPlay{Track: earlier.Track}, item: earlier}) // stored as unmatched
 	}
 	return true
 }
@@ -153,14 +160,15 @@ func (r *reconciler) claimNext(item songspy.HistoryItem, edge time.Time) bool {
 	return true
 }
 
-// hasItemBetween reports whether history lists a play between two times, so that another one
-// did not go on from the first time to the second. Items of the track except do not count.
+// hasItemBetween reports whether history lists an item strictly between two times. Then no
+// play went on from one to the other. Items of the track except do not count; the zero Track
+// excepts none.
 func (r *reconciler) hasItemBetween(from, to time.Time, except songspy.Track) bool {
 	other := func(t songspy.Track, at time.Time) bool {
 		return at.After(from) && at.Before(to) && !isSameRecording(t, except)
 	}
 	return slices.ContainsFunc(r.candidates, func(s candidate) bool { return other(s.Track, s.playedAt()) }) ||
-		slices.ContainsFunc(r.items, func(i songspy.HistoryItem) bool { return other(i.Track, i.PlayedAt) })
+		slices.ContainsFunc(slices.Concat(r.items, r.deferred), func(i songspy.HistoryItem) bool { return other(i.Track, i.PlayedAt) })
 }
 
 // addFromHistory adds a play for a history item in the free part of the time

@@ -52,6 +52,9 @@ func TestReconcile_PlayTakesNoItemWhileAnotherOfItsTrackIsDeferred(t *testing.T)
 	early := NewHistory(items, time.Time{})
 	early.Items, early.Deferred = early.Items[:2], early.Items[2:]
 	all = applyTo(all, Reconcile(storedPlays(all, nil), early, at(1200)))
+	if len(all) != 2 || !all[1].PlayedAt.IsZero() {
+		t.Errorf("before the second item: %+v", all)
+	}
 	all = applyTo(all, reconcileAll(storedPlays(all, nil), items, at(1300)))
 	if got := playedAtOf(all); !slices.EqualFunc(got, []time.Time{at(-1000), at(0), at(200)}, time.Time.Equal) {
 		t.Errorf("the items of the plays are at %v; stored %+v", secondsOf(got), all)
@@ -66,6 +69,16 @@ func TestReconcile_PlaySeenAfterItsEndTakesTheLastItem(t *testing.T) {
 	all = applyTo(all, reconcileAll(storedPlays(all, nil), items, at(1200)))
 	if got := playedAtOf(all); !slices.EqualFunc(got, []time.Time{at(-820), at(200), at(280)}, time.Time.Equal) {
 		t.Errorf("the items of the plays are at %v; stored %+v", secondsOf(got), all)
+	}
+}
+
+// A was left, B played, and A played again later. Polls saw the first A only.
+func TestReconcile_PlayIsNotExtendedOverAnotherTrack(t *testing.T) {
+	all := []songspy.StoredPlay{storedPlay(songB, -1000, -820, 180, false), storedPlay(songA, 0, 60, 60, false)}
+	items := []songspy.HistoryItem{historyItem(songB, -820), historyItem(songB, 380), historyItem(songA, 580)}
+	all = applyTo(all, reconcileAll(storedPlays(all, nil), items, at(1500)))
+	if len(all) != 4 || !all[1].Play.EndedAt.Equal(at(60)) || !all[2].PlayedAt.Equal(at(380)) || !all[3].PlayedAt.Equal(at(580)) {
+		t.Errorf("stored %+v", all)
 	}
 }
 

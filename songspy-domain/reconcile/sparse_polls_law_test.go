@@ -13,7 +13,7 @@ import (
 // TestSparsePolls_ItemsFollowTheOrderOfThePlays draws plays of a few tracks. Polls see only
 // one of them, as under a small quota. They put its start too early if its user sought
 // forward, and too late if it was paused. History lists all plays, each some time after its
-// end, and is fetched twice. The stored plays have their items in the order of time, and the
+// end, and is fetched three times. The stored plays have their items in the order of time, and the
 // play that polls saw is stored once, with its own item.
 func TestSparsePolls_ItemsFollowTheOrderOfThePlays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -90,6 +90,9 @@ func TestSparsePolls_ItemsFollowTheOrderOfThePlays(t *testing.T) {
 		i := slices.IndexFunc(d.plays, func(k songspy.StoredPlay) bool { return k.Play.ID == polled.Play.ID })
 		if i < 0 || !d.plays[i].PlayedAt.Equal(own) {
 			t.Errorf("the play that polls saw does not have its item of %v", secondsIn(own))
+		}
+		if len(d.plays) > len(items) {
+			t.Errorf("%d plays are stored of %d", len(d.plays), len(items))
 		}
 		if t.Failed() {
 			t.Fatalf("stored %+v", d.plays)

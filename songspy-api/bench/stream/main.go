@@ -313,7 +313,7 @@ func run(ctx context.Context, o options, kind, row, query string, signedIn bool)
 			_ = c.read(func(e event) { // ends when the connection is closed
 				mu.Lock()
 				defer mu.Unlock()
-				if !isUpToDate && e.rendered.After(opened) {
+				if !isUpToDate && e.rendered.After(opened) && e.at.Sub(e.rendered) < time.Second {
 					isUpToDate = true
 					upToDate <- struct{}{}
 				}
@@ -341,7 +341,7 @@ func run(ctx context.Context, o options, kind, row, query string, signedIn bool)
 	pause(ctx, 2*time.Second) // the snapshots
 	if row == "a" {
 		if err := waitForAll(ctx, upToDate, len(clients)); err != nil {
-			return r, err
+			return result{}, err // readers still write r
 		}
 	}
 	from, err := s.usage(ctx)
@@ -387,7 +387,7 @@ func run(ctx context.Context, o options, kind, row, query string, signedIn bool)
 const lateMax = 2 * time.Second
 
 // waitForAll waits until each stream has received a frame that was rendered after all
-// streams were opened. The frames that waited while they were opened are not measured.
+// streams were opened, within a second. So no frames that waited during the opening are left.
 func waitForAll(ctx context.Context, upToDate <-chan struct{}, streams int) error {
 	const most = time.Minute
 	ctx, cancel := context.WithTimeout(ctx, most)

@@ -77,7 +77,7 @@ func (s *server) servePage(p web.Page) gin.HandlerFunc {
 		c.Request = c.Request.WithContext(ctx)
 		view := web.View{
 			Page: p, Handle: c.Param("handle"), Language: languageOf(c.Request), Now: s.opts.Now(),
-			InApp: isInAppBrowser(c.Request.UserAgent()), SignIn: s.signInPath(c.Request), PublicURL: s.opts.PublicURL,
+			InApp: isInAppBrowser(c.Request.UserAgent()), SignIn: s.signInPath(c.Request), Closed: s.isClosed(), PublicURL: s.opts.PublicURL,
 		}
 		if fault, ok := messageByCode[c.Query("error")]; ok {
 			if p.Path == "/" {
@@ -114,10 +114,15 @@ func (s *server) signInPath(r *http.Request) string {
 	if path := r.URL.Path; path != "/" && path != welcome {
 		welcome += "?to=" + url.QueryEscape(path)
 	}
-	if isInAppBrowser(r.UserAgent()) || !s.opts.Auth.CanRedirect() || s.opts.Auth.Policy() != auth.PolicyOpen || s.opts.Linking.LimitsSeats() {
+	if isInAppBrowser(r.UserAgent()) || !s.opts.Auth.CanRedirect() || s.isClosed() {
 		return welcome
 	}
 	return "/v1/songspy/auth/google?return=" + url.QueryEscape(welcome)
+}
+
+// isClosed reports whether not everybody can join at once.
+func (s *server) isClosed() bool {
+	return s.opts.Auth.Policy() != auth.PolicyOpen || s.opts.Linking.LimitsSeats()
 }
 
 // firstListening returns who is listening, as the viewer sees it.

@@ -93,7 +93,7 @@ func TestRender_LeadsToOthersOnlyIfSomebodyElseHearsTheTrackOfTheHero(t *testing
 	}
 }
 
-func TestRender_AsksToJoinInOnePlaceOfEachScreen(t *testing.T) {
+func TestRender_AsksToJoinWhereTheNumberOfListenersSays(t *testing.T) {
 	many := []Card{newCard("a", "x", 10), newCard("b", "y", 20)}
 	mine := newCard("a", "x", 10)
 	mine.IsMine = true
@@ -102,7 +102,7 @@ func TestRender_AsksToJoinInOnePlaceOfEachScreen(t *testing.T) {
 		has, hasNone []string
 	}{
 		"nobody":      {View{Listening: NewListening(nil, nil, noon)}, []string{`<body class="few nobody">`, `<div class="join" data-sign-in>`, "data-join-end hidden>", "data-state>Show a friend what you are playing.", "data-full hidden"}, nil},
-		"one":         {View{Listening: NewListening(many[:1], nil, noon)}, []string{`<body class="few">`, `<div class="join" data-sign-in>`, "Play the same song as A.", "Nobody sees you until you choose who", "data-share>"}, nil},
+		"one":         {View{Listening: NewListening(many[:1], nil, noon)}, []string{`<body class="few">`, `<div class="join" data-sign-in>`, "Play the same song as A.", "Until you choose, nobody sees you", "data-share>"}, nil},
 		"oneself":     {View{SignedIn: true, Listening: NewListening([]Card{mine}, nil, noon)}, []string{`<div class="join" data-sign-in hidden>`, "Only your song is here", "data-share>"}, []string{"Play the same song as"}},
 		"one and one": {View{Listening: NewListening(many[:1], many[1:], noon)}, []string{"<body>", "data-join-end>", "data-share>", "Is anyone playing your song right now?"}, []string{"Play the same song as"}},
 		"signed in":   {View{SignedIn: true, Listening: NewListening(many, nil, noon)}, []string{"data-share hidden>", "data-join-end hidden>", `data-state></p>`}, nil},

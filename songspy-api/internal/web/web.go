@@ -203,6 +203,9 @@ type View struct {
 	InApp bool
 	// Message is a message for the viewer; empty without one.
 	Message string
+	// Closed says that not everybody can join at once: the site asks for an invite, has an
+	// allowlist, or the places in Spotify's apps are limited.
+	Closed bool
 	// Listening is who is listening; nil if it is not known.
 	Listening *Listening
 	Now       time.Time

@@ -20,7 +20,7 @@ const settle = 100; // milliseconds in which changes are gathered
 export function render(root, { first }, signal) {
   const find = (selector) => root.querySelector(selector);
   const hero = find("[data-hero]");
-  const shares = /** @type {HTMLElement[]} */ (Array.from(main.querySelectorAll("[data-share]")));
+  const shares = /** @type {HTMLElement[]} */ (Array.from(root.querySelectorAll("[data-share]")));
   const answer = find(".answer");
   const listen = find("[data-listen]");
   const walls = { following: new Wall(find("[data-following]"), 100), window: new Wall(find("#board"), mostSlots) };

@@ -78,7 +78,7 @@ export async function render(root, { first }) {
   function audienceStep() {
     const said = notes();
     let chosen = /** @type {import("../../types").Audience | ""} */ ("");
-    const options = ["everyone", "followers", "nobody"].map((value) => ({ value, label: t("sharing.audience." + value), hint: t("welcome.audience." + value) }));
+    const options = ["everyone", "followers", "link", "nobody"].map((value) => ({ value, label: t("sharing.audience." + value), hint: t("welcome.audience." + value) }));
     const set = choices("now", t("welcome.audienceLegend"), options, "", async (value) => {
       chosen = value;
       return true;
