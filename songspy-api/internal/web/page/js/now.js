@@ -104,6 +104,7 @@ export function render(root, { first }, signal) {
     if (all.length > 1 && !isSignedIn()) text = t("now.join");
     setText(find("[data-state]"), text);
     document.body.classList.toggle("few", all.length <= 1);
+    document.body.classList.toggle("many", all.length > 1);
     document.body.classList.toggle("nobody", all.length === 0);
     for (const offer of shares) offer.hidden = isSignedIn() && all.length > 1 && !offer.contains(document.activeElement);
     find("[data-join-end]").hidden = isSignedIn() || all.length <= 1;
