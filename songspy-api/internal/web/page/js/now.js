@@ -325,7 +325,7 @@ export function render(root, { first }, signal) {
     schedule();
   });
 
-  for (const offer of shares) offer.querySelector("button").addEventListener("click", () => share(offer));
+  for (const offer of shares) offer.querySelector("button")?.addEventListener("click", () => share(offer));
 
   let reads = 0;
   let lastRead = "";
