@@ -574,11 +574,14 @@ func readWorld(t *testing.T, db *store.Store) (w rawWorld) {
 }
 
 // shows reports whether the viewer sees the thing now or, by the passing of time alone,
-// during the turn.
-func shows(p songspy.UserID, r visibility.Rule, th visibility.Thing, v visibility.Viewer) bool {
+// during the turn. If it is later, from says when: the viewer may notice that.
+func shows(p songspy.UserID, r visibility.Rule, th visibility.Thing, v visibility.Viewer) (from string, ok bool) {
 	now := time.Now()
 	at := visibility.VisibleFrom(p, r, th, v, now)
-	return !at.IsZero() && at.Before(now.Add(turnMax))
+	if at.After(now) {
+		from = " visible from " + at.String()
+	}
+	return from, !at.IsZero() && at.Before(now.Add(turnMax))
 }
 
 // view describes everything that the viewer may see.
@@ -586,19 +589,19 @@ func (w rawWorld) view(v visibility.Viewer) string {
 	var seen []string
 	for i, p := range w.people {
 		for name, th := range map[string]visibility.Thing{"profile": visibility.Profile(), "search": visibility.Search(), "preview": visibility.LinkPreview()} {
-			if shows(p.User.ID, p.Rule, th, v) {
-				seen = append(seen, fmt.Sprintf("%d %s %q %q", p.User.PublicID, name, p.User.PublicName(), p.User.PublicPicture()))
+			if from, ok := shows(p.User.ID, p.Rule, th, v); ok {
+				seen = append(seen, fmt.Sprintf("%d %s %q %q%s", p.User.PublicID, name, p.User.PublicName(), p.User.PublicPicture(), from))
 			}
 		}
 		for _, k := range w.plays[i] {
-			if shows(p.User.ID, p.Rule, visibility.PlayThing(&k.Track, &k.Play), v) {
-				seen = append(seen, fmt.Sprintf("%d played %d from %v to %v", p.User.PublicID, k.Track.PublicID, k.Play.StartedAt, k.Play.EndedAt))
+			if from, ok := shows(p.User.ID, p.Rule, visibility.PlayThing(&k.Track, &k.Play), v); ok {
+				seen = append(seen, fmt.Sprintf("%d played %d from %v to %v%s", p.User.PublicID, k.Track.PublicID, k.Play.StartedAt, k.Play.EndedAt, from))
 			}
 		}
 	}
 	for _, e := range w.entries {
-		if shows(e.User.ID, e.Rule, visibility.NowThing(&e.Track, e.Playing.StartedAt), v) {
-			seen = append(seen, fmt.Sprintf("%d %q %q plays %d %s from %v to %v", e.User.PublicID, e.User.PublicName(), e.User.PublicPicture(), e.Track.PublicID, e.Playing.State, e.Playing.StartedAt, e.Playing.EndsAt))
+		if from, ok := shows(e.User.ID, e.Rule, visibility.NowThing(&e.Track, e.Playing.StartedAt), v); ok {
+			seen = append(seen, fmt.Sprintf("%d %q %q plays %d %s from %v to %v%s", e.User.PublicID, e.User.PublicName(), e.User.PublicPicture(), e.Track.PublicID, e.Playing.State, e.Playing.StartedAt, e.Playing.EndsAt, from))
 		}
 	}
 	slices.Sort(seen)
@@ -611,7 +614,7 @@ func (w rawWorld) relations(v visibility.Viewer, self songspy.UserID, follows []
 	var seen []string
 	stranger := visibility.SignedIn(visibility.NewSelf(self), visibility.Relations{})
 	for _, p := range w.people {
-		visible := shows(p.User.ID, p.Rule, visibility.Profile(), v)
+		_, visible := shows(p.User.ID, p.Rule, visibility.Profile(), v)
 		for _, f := range follows {
 			if visible && (f.UserID == p.User.ID || f.FollowerID == p.User.ID) {
 				seen = append(seen, fmt.Sprintf("%d follow %t %s", p.User.PublicID, f.UserID == self, f.State))
@@ -620,7 +623,7 @@ func (w rawWorld) relations(v visibility.Viewer, self songspy.UserID, follows []
 		for _, b := range blocks {
 			if b.UserID == self && b.BlockedID == p.User.ID {
 				seen = append(seen, fmt.Sprintf("%d is blocked", p.User.PublicID))
-				if shows(p.User.ID, p.Rule, visibility.Profile(), stranger) {
+				if _, ok := shows(p.User.ID, p.Rule, visibility.Profile(), stranger); ok {
 					seen = append(seen, fmt.Sprintf("%d %q %q", p.User.PublicID, p.User.PublicName(), p.User.PublicPicture()))
 				}
 			}
