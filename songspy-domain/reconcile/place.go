@@ -27,9 +27,14 @@ func (r *reconciler) placeItems(items []songspy.HistoryItem) {
 		if r.isTooEarly(item) || item.PlayedAt.Add(item.Track.Duration()).After(r.knownUntil) && r.edge != edgeEnd {
 			r.pending = append(r.pending, item)
 		} else {
-			r.candidates = append(r.candidates, candidate{StoredPlay: songspy.StoredPlay{Track: item.Track}, item: item}) // stored as unmatched
+			r.addUnmatched(item)
 		}
 	}
+}
+
+// addUnmatched makes the result store an item that belongs to no play.
+func (r *reconciler) addUnmatched(item songspy.HistoryItem) {
+	r.candidates = append(r.candidates, candidate{StoredPlay: songspy.StoredPlay{Track: item.Track}, item: item})
 }
 
 // nearestDistance returns how far the time of a history item is from the
@@ -133,7 +138,7 @@ func (r *reconciler) extendLast(item songspy.HistoryItem, edge time.Time) bool {
 	s.Play.Provisional = true
 	r.candidates[last] = s
 	if !earlier.PlayedAt.IsZero() && !r.placeItem(earlier) {
-		r.candidates = append(r.candidates, candidate{StoredPlay: songspy.StoredPlay{Track: earlier.Track}, item: earlier}) // stored as unmatched
+		r.addUnmatched(earlier)
 	}
 	return true
 }
@@ -167,8 +172,9 @@ func (r *reconciler) hasItemBetween(from, to time.Time, except songspy.Track) bo
 	other := func(t songspy.Track, at time.Time) bool {
 		return at.After(from) && at.Before(to) && !isSameRecording(t, except)
 	}
+	isOther := func(i songspy.HistoryItem) bool { return other(i.Track, i.PlayedAt) }
 	return slices.ContainsFunc(r.candidates, func(s candidate) bool { return other(s.Track, s.playedAt()) }) ||
-		slices.ContainsFunc(slices.Concat(r.items, r.deferred), func(i songspy.HistoryItem) bool { return other(i.Track, i.PlayedAt) })
+		slices.ContainsFunc(r.items, isOther) || slices.ContainsFunc(r.deferred, isOther)
 }
 
 // addFromHistory adds a play for a history item in the free part of the time
