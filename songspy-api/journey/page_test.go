@@ -194,6 +194,7 @@ func TestPage_FollowersRelinkingAndTheNetwork(t *testing.T) {
 	const plays = `performance.getEntriesByType("resource").filter((e) => e.name.includes("/plays")).length`
 	juno.clickText(".acts", "Report")
 	juno.write(".report input", "what juno writes")
+	juno.wait(`!document.querySelector(".answer").hidden`) // not between two songs, so that the song goes after this
 	before := evaluate[int](juno, plays)
 	mina.click("[data-hide=hour]")
 	juno.waitText("mina is not playing anything right now, or is not sharing it.")

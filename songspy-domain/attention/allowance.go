@@ -96,23 +96,39 @@ func (a *Allowance) Weight(now time.Time, viewers []ViewerKey) (weight float64) 
 	return weight
 }
 
-// Spend counts calls for the viewers, each in proportion to what is left of their share.
-// A negative number takes back calls that turned out not to be additional ones.
-func (a *Allowance) Spend(now time.Time, viewers []ViewerKey, calls float64) {
+// Payment is what viewers paid for one poll.
+type Payment []payment
+
+type payment struct {
+	viewer ViewerKey
+	part   float64 // of the call
+}
+
+// Pay counts one call for the viewers, each in proportion to what is left of their share.
+// It counts nothing if the viewers have no weight.
+func (a *Allowance) Pay(now time.Time, viewers []ViewerKey) Payment {
 	weight := a.Weight(now, viewers)
 	if weight <= 0 {
-		return
+		return nil
 	}
-	parts := make([]float64, len(viewers))
+	paid := make(Payment, len(viewers))
 	for i, v := range viewers {
-		parts[i] = calls * a.unused(now, v) / weight
+		paid[i] = payment{v, a.unused(now, v) / weight}
 	}
-	for i, v := range viewers {
-		viewer := a.account(now, v)
-		viewer.used = max(0, viewer.used+parts[i])
-		a.all.left -= parts[i]
-		if !v.SignedIn {
-			a.anonymous.left -= parts[i]
+	a.Correct(now, paid, 1)
+	return paid
+}
+
+// Correct counts calls in addition to the one that the viewers paid for, in the same
+// proportions. A negative number takes back a part of that call.
+func (a *Allowance) Correct(now time.Time, paid Payment, calls float64) {
+	a.fill(now)
+	for _, p := range paid {
+		viewer := a.account(now, p.viewer)
+		viewer.used = max(0, viewer.used+calls*p.part)
+		a.all.left -= calls * p.part
+		if !p.viewer.SignedIn {
+			a.anonymous.left -= calls * p.part
 		}
 	}
 }

@@ -2,6 +2,7 @@ package attention
 
 import (
 	"encoding/binary"
+	"math"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func spendAll(a *Allowance, from time.Time, d time.Duration, viewers []ViewerKey) (calls float64) {
 	for now := from; now.Before(from.Add(d)); now = now.Add(10 * time.Second) {
 		if a.Weight(now, viewers) > 0 {
-			a.Spend(now, viewers, 1)
+			a.Pay(now, viewers)
 			calls++
 		}
 	}
@@ -63,7 +64,7 @@ func TestAllowance_IsNeverExceeded(t *testing.T) {
 			now = now.Add(time.Duration(rapid.IntRange(0, 900).Draw(t, "seconds")) * time.Second)
 			some := viewers[rapid.IntRange(0, 4).Draw(t, "from"):rapid.IntRange(5, 10).Draw(t, "to")]
 			if a.Weight(now, some) > 0 {
-				a.Spend(now, some, 1)
+				a.Pay(now, some)
 				used++
 			}
 			if most := 480 * (1 + now.Sub(noon).Hours()/24); used > most+1e-6 {
@@ -104,13 +105,21 @@ func TestAllowance_ViewersHaveEqualShares(t *testing.T) {
 	}
 }
 
-func TestAllowance_PartsOfCallsAreTakenBack(t *testing.T) {
-	a := &Allowance{}
-	a.SetDaily(noon, 1000)
-	viewers := signedIn(2)
-	a.Spend(noon, viewers, 1)
-	a.Spend(noon, viewers, -1)
-	if left, weight := a.Left(noon), a.Weight(noon, viewers); left != 1000 || weight != 2 {
-		t.Errorf("%v calls are left and the viewers count %v, want 1000 and 2", left, weight)
-	}
+func TestAllowance_TakesBackWhatWasPaid(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := &Allowance{}
+		a.SetDaily(noon, 20)
+		viewers := append(anonymous(2), signedIn(2)...)
+		for range rapid.IntRange(0, 30).Draw(t, "earlier calls") {
+			a.Pay(noon, viewers)
+		}
+		left, weight := a.Left(noon), a.Weight(noon, viewers)
+		a.Correct(noon, a.Pay(noon, viewers), -1) // also if the call was the last one
+		if now := a.Left(noon); math.Abs(now-left) > 1e-9 {
+			t.Errorf("%v calls are left, want %v", now, left)
+		}
+		if now := a.Weight(noon, viewers); math.Abs(now-weight) > 1e-9 {
+			t.Errorf("the viewers count %v, want %v", now, weight)
+		}
+	})
 }

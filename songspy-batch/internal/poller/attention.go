@@ -26,6 +26,9 @@ const (
 	manyViewers = 32
 	// forgetUnwatched is how long the listening hours of a user without viewers are kept.
 	forgetUnwatched = 24 * time.Hour
+	// sameTime is how far the predicted end of a track may move from one poll to the next
+	// without being another end.
+	sameTime = 2 * time.Second
 )
 
 // AttentionOptions say how many calls are made for viewers.
@@ -87,10 +90,10 @@ type watchedUser struct {
 	// its polls for viewers. They are not part of the polls that one play may cost.
 	playOpenedAt time.Time
 	polls        int16
-	// If the next poll is made for viewers, plainAt is when it would be made without
-	// them, and payers are the viewers whose shares it is counted in.
-	plainAt   time.Time
-	payers    []attention.ViewerKey
+	// If the next poll is made for viewers, plain is the one that would be made without
+	// them, and paid is what they paid. Otherwise plain is zero.
+	plain     plannedPoll
+	paid      attention.Payment
 	crossfade crossfade
 }
 
@@ -259,9 +262,9 @@ func (p *attentionPlanner) advance(id songspy.UserID, app string, planned planne
 	if u == nil {
 		return planned
 	}
-	p.refund(u, app, planned, now)
+	p.settle(id, u, app, planned, now)
 	best := planned.at
-	if lead := u.crossfade.lead(); lead > 0 && len(u.viewers) > 0 && planned.reason == reasonTrackEnd {
+	if lead := u.crossfade.lead(); lead > 0 && planned.reason == reasonTrackEnd && p.weight(u, app, now) > 0 {
 		best = later(now.Add(min(attention.MinGap, planned.at.Sub(now))), planned.at.Add(-lead))
 	}
 	if at, worth := p.bestTime(u, app, n, now, best, now); worth {
@@ -326,38 +329,58 @@ func (p *attentionPlanner) weight(u *watchedUser, app string, now time.Time) flo
 	return 0
 }
 
-// charge counts a poll that was planned for the user's viewers, instead of one at the
-// given time. mu is held.
+// charge counts a call for a poll that is made for the user's viewers, instead of the given
+// one. mu is held.
 func (p *attentionPlanner) charge(u *watchedUser, app string, plain plannedPoll, now time.Time) {
 	if plain.reason == reasonAttention { // it has been counted
 		return
 	}
-	u.plainAt, u.payers = plain.at, slices.Clone(u.viewers)
-	p.spend(u, app, 1, now)
-}
-
-// refund corrects what the poll for viewers that was just made costs. Without viewers, the
-// next poll was planned at plainAt, and now it is planned at plain.at. If that is later, refund
-// takes back a part of the cost. If it is earlier, the poll costs more. mu is held.
-func (p *attentionPlanner) refund(u *watchedUser, app string, plain plannedPoll, now time.Time) {
-	gap, takesBack := plain.at.Sub(now), true
-	if plain.reason == reasonInterval {
-		// If few users share an account, each user's polls have fixed times, and shorter
-		// intervals lead back to them. These polls cost what a later next poll would save, so
-		// this one costs a whole call.
-		gap, takesBack = p.interval, gap >= p.interval-time.Second
-	}
-	if !u.plainAt.IsZero() && gap > 0 && takesBack {
-		p.spend(u, app, -max(-1, min(1, plain.at.Sub(u.plainAt).Seconds()/gap.Seconds())), now)
-	}
-	u.plainAt, u.payers = time.Time{}, nil
-}
-
-func (p *attentionPlanner) spend(u *watchedUser, app string, calls float64, now time.Time) {
+	u.plain, u.paid = plain, nil
 	if a := p.allowances[p.registry.budgets.accountOf(app)]; a != nil {
-		a.Spend(now, u.payers, calls)
+		u.paid = a.Pay(now, u.viewers)
+		p.registry.budgets.forApp(app).countFixed(now, 1)
+	}
+}
+
+// settle corrects what the poll for viewers that was just made costs, when next is the poll
+// that is planned after it without viewers. mu is held.
+func (p *attentionPlanner) settle(id songspy.UserID, u *watchedUser, app string, next plannedPoll, now time.Time) {
+	if u.plain.at.IsZero() {
+		return
+	}
+	calls := p.additionalCalls(id, u.plain, next, now) - 1
+	if a := p.allowances[p.registry.budgets.accountOf(app)]; a != nil {
+		a.Correct(now, u.paid, calls)
 		p.registry.budgets.forApp(app).countFixed(now, calls)
 	}
+	u.plain, u.paid = plannedPoll{}, nil
+}
+
+// additionalCalls returns how many calls are made in addition because a user was polled now
+// instead of at the time of the plain poll: from 0, if this poll replaces that one, to 2. next
+// is the poll that is planned after this one.
+func (p *attentionPlanner) additionalCalls(id songspy.UserID, plain, next plannedPoll, now time.Time) float64 {
+	moved, wait := next.at.Sub(plain.at), next.at.Sub(now)
+	switch {
+	case next.reason == reasonInterval:
+		// Polls that follow an interval return to the user's phase, so there is one for
+		// each phase that comes, whenever the last poll was.
+		if delayqueue.NextAtPhase(now, songspy.PhaseOf(id, p.interval), p.interval).After(plain.at) {
+			return 0
+		}
+		return 1
+	case next.reason == reasonMidTrack && plain.reason == reasonMidTrack && wait < p.interval:
+		return 1 // the track still needs one poll before its end
+	case (next.reason == reasonTrackEnd || next.reason == reasonProof) && moved >= -sameTime:
+		// The time of the next poll does not depend on this one. If it is later than that
+		// of the plain poll, it would have followed that one too.
+		if moved > sameTime {
+			return 0
+		}
+		return 1
+	}
+	// The wait for the next poll begins with this one.
+	return 1 - max(-1, min(1, moved.Seconds()/max(wait.Seconds(), 1)))
 }
 
 // setAllowances sets how many calls may be made for viewers, from the users of each account.
