@@ -59,7 +59,7 @@ var limitedBounds = bounds{perDay: 300, provable: 0.999, all: 0.97, p50: 5}
 var quotaBounds = map[string]bounds{
 	regularQuotaPolicy: {provable: 0.999, all: 0.97, rateLimited: 1, longestOutage: 15 * 60},
 	livelyQuotaPolicy:  {all: 0.95},
-	quotaViewersPolicy: {wrong: 0.50},
+	quotaViewersPolicy: {wrong: 0.50, longestOutage: 15 * 60},
 }
 
 // attentionBounds are the bounds of the rows with viewers, by population.

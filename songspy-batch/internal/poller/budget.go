@@ -196,6 +196,9 @@ const (
 	// maxStaggeredUsers is the largest number of users of an account whose polls are
 	// staggered. With more users, any time is near the poll of another user.
 	maxStaggeredUsers = 32
+	// accountGap is the time for which an account with a small quota may be without a poll.
+	// Accounts with one or two users may need a longer one.
+	accountGap = 10 * time.Minute
 )
 
 func newBudget(account string, interval time.Duration) *budget {
@@ -236,8 +239,9 @@ func (b *budget) trackNextPolls(users int) {
 	}
 }
 
-// stagger moves a poll away from the next polls of the account's other users. mu
-// is held.
+// stagger moves a poll away from the next polls of the account's other users. After many
+// users were polled at once, for viewers, their next polls would come at once too, so the
+// first of them comes earlier. mu is held.
 func (b *budget) stagger(id songspy.UserID, poll playback.Poll, now time.Time) playback.Poll {
 	if b.nextPolls == nil {
 		return poll
@@ -250,6 +254,10 @@ func (b *budget) stagger(id songspy.UserID, poll playback.Poll, now time.Time) p
 			}
 		}
 		poll.At = playback.SpreadPoll(poll.At, wait/3, others)
+		latest := now.Add(max(accountGap, 2*wait/time.Duration(len(others)+1)))
+		if poll.At.After(latest) && !slices.ContainsFunc(others, latest.After) {
+			poll.At = latest
+		}
 	}
 	b.nextPolls[id] = poll.At
 	return poll

@@ -1,9 +1,13 @@
 package poller
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/playback"
@@ -125,31 +129,42 @@ func TestThinnedPollsCountAsUnthinned(t *testing.T) {
 }
 
 func TestAFewIdleUsersOfAnAccountArePolledInTurn(t *testing.T) {
+	if longest := longestGap(500, func(int) bool { return false }); longest > 12*time.Minute {
+		t.Errorf("the account of five idle users, polled every half hour each, was not polled for %v", longest)
+	}
+}
+
+func TestAnAccountIsPolledAlsoAfterViewersPolledAllItsUsersAtOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		every := rapid.IntRange(1, 40).Draw(t, "polls between two openings of a page")
+		if longest := longestGap(500, func(poll int) bool { return poll%every == 0 }); longest > 12*time.Minute {
+			t.Fatalf("the account was not polled for %v", longest)
+		}
+	})
+}
+
+// longestGap polls an account of five idle users, who are polled every half hour each, and
+// returns the longest time without a poll. All users are polled at once at the start, and
+// after the polls that a viewer follows.
+func longestGap(polls int, viewerFollows func(poll int) bool) (longest time.Duration) {
 	b := newBudget("app", 3*time.Minute)
 	b.update(noon, evenRoom(288, 288), userCounts{5, 0}, 1)
 	next := map[songspy.UserID]time.Time{}
-	for id := range songspy.UserID(5) { // all are polled at once
-		next[id] = noon
-	}
-	last, longest := noon, time.Duration(0)
-	for range 500 {
-		var id songspy.UserID
-		for other, at := range next {
-			if at.Before(next[id]) || at.Equal(next[id]) && other < id {
-				id = other
-			}
+	last := noon
+	for poll := range polls {
+		now, ids := last, []songspy.UserID{1, 2, 3, 4, 5}
+		if poll > 0 && !viewerFollows(poll) {
+			slices.SortFunc(ids, func(a, b songspy.UserID) int { return cmp.Or(next[a].Compare(next[b]), cmp.Compare(a, b)) })
+			ids = ids[:1]
+			now = next[ids[0]]
 		}
-		now := next[id]
-		if now.Sub(noon) > 3*time.Hour {
-			longest = max(longest, now.Sub(last))
+		longest, last = max(longest, now.Sub(last)), now
+		for _, id := range ids {
+			atInterval := playback.Poll{At: now.Add(3 * time.Minute), Reason: playback.PollInterval}
+			next[id] = b.limit(id, atInterval, songspy.NowPlaying{State: songspy.PlayerIdle}, &songspy.Observation{}, now).At
 		}
-		last = now
-		atInterval := playback.Poll{At: now.Add(3 * time.Minute), Reason: playback.PollInterval}
-		next[id] = b.limit(id, atInterval, songspy.NowPlaying{State: songspy.PlayerIdle}, &songspy.Observation{}, now).At
 	}
-	if longest > 12*time.Minute {
-		t.Errorf("the account of five idle users, polled every half hour each, was not polled for %v", longest)
-	}
+	return longest
 }
 
 func TestAUserSuppliedAppIsNotNamed(t *testing.T) {
