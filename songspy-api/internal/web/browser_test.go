@@ -218,6 +218,9 @@ func (s fakeStore) PlaysForOthers(_ context.Context, id songspy.UserID, after so
 	if !after.StartedAt.IsZero() {
 		return nil, nil
 	}
+	if s.feed.before != nil {
+		return s.feed.before(id), nil
+	}
 	return []songspy.PlayWithTrack{{
 		Play: songspy.Play{UserID: id, StartedAt: p.Playing.StartedAt, EndedAt: p.Playing.StartedAt.Add(time.Minute)}, Track: p.Track,
 	}}, nil
@@ -228,6 +231,7 @@ type fakeFeed struct {
 	changefeedtest.Feed
 	mu      sync.Mutex
 	entries []songspy.BoardEntry
+	before  func(songspy.UserID) []songspy.PlayWithTrack // returns what a user has played; nil: one track
 }
 
 // testStart is when these tests began.

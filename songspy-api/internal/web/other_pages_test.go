@@ -25,6 +25,23 @@ func TestDetails_APersonsPageShowsWhatTheyHearAndDropsItWithTheLastPlaysOnceHidd
 	s.waitFor(tab, shown+` === "Page not found. The address is wrong, or the page is not public.|" && !document.querySelector("[data-plays]").hasChildNodes()`)
 }
 
+func TestDetails_TheLastSongsOfTheOnlyListenerGoWithThem(t *testing.T) {
+	s := newPageTest(t, newEntry(1, "one", 10))
+	tab := s.openTab(1280, 800, "")
+	const songs = `(document.querySelector("[data-before-section]").hidden ? "" : document.querySelector("#before-title").textContent + ": ") +
+		Array.from(document.querySelectorAll("[data-before] .title"), (title) => title.textContent).join()`
+	s.waitFor(tab, songs+` === "Recently played by Listener A: before"`)
+	s.put(newEntry(2, "two", 0))
+	s.waitFor(tab, titles+` === "one,two" && `+songs+` === ""`)
+	s.remove(1)
+	s.waitFor(tab, songs+` === "Recently played by Listener B: before"`)
+	evaluate[any](s, tab, `document.querySelector("[data-before] .title a").focus()`)
+	s.remove(2)
+	s.waitFor(tab, `document.activeElement.ariaLabel === "No longer shown." && !document.querySelector("[data-before] .title")`)
+	evaluate[any](s, tab, `document.activeElement.blur()`)
+	s.waitFor(tab, songs+` === "" && document.querySelector("[data-before-section]").hidden`)
+}
+
 func TestTrack_ShowsWhoHearsIt(t *testing.T) {
 	a, b := newEntry(1, "one", 10), newEntry(2, "two", 20)
 	b.Track = a.Track

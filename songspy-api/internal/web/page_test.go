@@ -107,7 +107,7 @@ func TestHero_PassesAtAChangeOnlyAndNeverWhileItIsUsed(t *testing.T) {
 	s.remove(2)
 	s.waitFor(tab, answer+` === "Listener A: again"`)
 	s.remove(1)
-	s.waitFor(tab, answer+` === "" && document.querySelector("[data-state]").textContent.startsWith("Show a friend")`)
+	s.waitFor(tab, answer+` === "" && document.querySelector("[data-state]").textContent.startsWith("Show your friends your song")`)
 }
 
 func TestPause_HoldsTheBoardAndRemovesWhoWithdraws(t *testing.T) {
@@ -367,10 +367,22 @@ func TestPage_FillsAnEmptyBoardAsTheHTMLDoesNewestStartFirstAndTheHeroLast(t *te
 	s.waitFor(tab, titles+` === "two,three,four,five,six,seven,one"`)
 }
 
+func TestPage_OnPhonesShowsTwelvePeopleAndTheRestOnRequest(t *testing.T) {
+	s := newPageTest(t, newLasting(15)...)
+	tab := s.openTab(390, 844, "")
+	const visible = `Array.from(document.querySelectorAll("#board > li")).filter((li) => li.checkVisibility()).length`
+	s.waitFor(tab, visible+` === 12 && document.querySelector("[data-rest]").checkVisibility()`)
+	evaluate[any](s, tab, `document.querySelector("[data-all]").click()`)
+	s.waitFor(tab, visible+` === 15 && !document.querySelector("[data-rest]").checkVisibility() &&
+		document.querySelector("#board > li:nth-child(13)").contains(document.activeElement)`)
+	wide := s.openTab(1280, 800, "")
+	s.waitFor(wide, visible+` === 15 && !document.querySelector("[data-rest]").checkVisibility()`)
+}
+
 func TestPage_ShowsOnePersonAlone(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10))
 	tab := s.openTab(1280, 800, "")
-	s.waitFor(tab, answer+` === "Listener A: one" && document.querySelector("[data-state]").textContent === "Play the same song as Listener A.\nIf you share too, you both see how many seconds apart you are." &&
+	s.waitFor(tab, answer+` === "Listener A: one" && document.querySelector("[data-state]").textContent === "Show what you are playing, too.\nPlay the same song, and you and Listener A both see how many seconds apart you are." &&
 		document.querySelector("[data-window-section]").hidden`)
 	s.put(newEntry(2, "two", 20))
 	s.waitFor(tab, titles+` === "one,two" && document.querySelector("[data-state]").textContent === "Is anyone playing your song right now?"`)
@@ -457,7 +469,7 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 	s := newPageTest(t)
 	s.url = strings.Replace(s.url, "127.0.0.1", "localhost", 1) // other tests share the cookies of that host
 	tab := s.openTab(800, 600, "")
-	s.waitFor(tab, `document.documentElement.lang === "en" && document.querySelector("[data-state]").textContent.startsWith("Show a friend")`)
+	s.waitFor(tab, `document.documentElement.lang === "en" && document.querySelector("[data-state]").textContent.startsWith("Show your friends your song")`)
 	evaluate[any](s, tab, `document.querySelector("[data-language]").click()`)
 	ctx, cancel := context.WithTimeout(tab, waitMax)
 	defer cancel()
@@ -470,7 +482,7 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 		}
 	}
 	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1").textContent === "지금 무슨 노래 듣고 있으세요?" &&
-		document.querySelector("[data-state]").textContent === "내 링크를 보내면, 친구는 가입하지 않아도 내가 지금 듣는 노래를 볼\u00a0수 있어요."`)
+		document.querySelector("[data-state]").textContent === "지금 듣는 노래를 친구에게 보여 주세요.\n같은 노래를 틀면 몇\u00a0초 차이인지 서로 보여요."`)
 	evaluate[any](s, tab, `document.cookie = "songspy-language=; Path=/; Max-Age=0"`) // all tests share the browser
 }
 

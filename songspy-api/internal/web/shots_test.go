@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,8 +24,14 @@ var (
 		"민아", "Jonas", "서준", "달토끼", "Ines", "하루", "몽글몽글", "Theo", "윤슬", "Priya", "라디오헤드폰", "Camille", "지우", "새벽두시", "Oskar", "하람", "Noor", "은하수", "Bea", "도토리",
 		"Mateo", "연두", "Sunniva", "귤한박스", "Kenji", "보리차", "Alma", "여름방학",
 	}
-	firstWords  = []string{"파란", "느린", "졸린", "조용한", "늦은", "노란", "작은", "먼", "하얀", "둥근", "포근한", "수줍은", "맑은", "낡은", "깊은", "고요한"}
-	secondWords = []string{"고래", "토끼", "기차", "바다", "자전거", "우산", "구름", "라디오", "고양이", "편지", "등대", "호수", "창문", "나무", "산책", "운동화"}
+	firstWords = []string{
+		"파란", "느린", "졸린", "조용한", "늦은", "노란", "작은", "먼", "하얀", "둥근", "포근한", "수줍은", "맑은", "낡은", "깊은", "고요한",
+		"배고픈", "춤추는", "비 오는", "금요일", "따뜻한", "엉뚱한", "용감한", "심심한", "반짝", "투명한", "새까만", "달콤한", "게으른", "멋쩍은", "오래된", "밤샘",
+	}
+	secondWords = []string{
+		"고래", "토끼", "기차", "바다", "자전거", "우산", "구름", "라디오", "고양이", "편지", "등대", "호수", "창문", "나무", "산책", "운동화",
+		"감자", "수달", "펭귄", "만두", "기타", "카세트", "베이스", "붕어빵", "택시", "여우", "레몬", "오리", "담요", "노트", "선풍기", "김밥",
+	}
 )
 
 // song is a title, its artist, its album, and its length in seconds.
@@ -66,12 +73,37 @@ var songs = []song{
 	{"오늘의 날씨", "맑음", "예보", 215},
 }
 
+// The titles of the other songs have one word of each list.
+var (
+	moreFirst = [2][]string{
+		{"Quiet", "Paper", "Winter", "Golden", "Hidden", "Silver", "Distant", "Velvet", "Summer", "Broken", "Little", "Electric", "Midnight", "Lonely", "Burning", "Secret", "Slow"},
+		{"너의", "어느", "마지막", "여름밤의", "비 오는 날의", "우리의", "새벽", "잃어버린", "겨울", "오래된", "서울의", "혼자만의", "봄날의", "작은", "푸른", "내일의", "첫"},
+	}
+	moreSecond = [2][]string{
+		{"Harbour", "Letters", "Orchard", "Signals", "Staircase", "Meadow", "Satellites", "Telephone", "Garden", "Weather", "Mirrors", "Avenue", "Lullaby", "Parade", "Rivers", "Postcards", "Motel", "Rain", "Gravity"},
+		{"계절", "고백", "버스", "정류장", "편지", "춤", "바다", "인사", "약속", "노래", "산책", "안녕", "영화", "하루", "별", "사랑", "침대", "커피", "기억"},
+	}
+	moreArtists = []string{
+		"Maren Holt", "새소년단", "The Velvet Commons", "도윤", "Ottoline", "낮달", "Park & Rhodes", "유월", "Little Cathedral", "서리", "Nadia Voss", "모래성", "Harbour Lights", "이안", "Felix Amara",
+		"고양이책방", "Sol Marin", "한여름밤", "The Late Trains", "소월로", "Ivy Calder", "노을빛", "Tomas Reyes", "두 번째 달력", "Wren", "해변가", "Copper Sky", "지안", "Luna Ferry", "밤산책", "Ezra Lindt",
+		"빈티지 라디오", "The Quiet Hours", "온유월", "Mila Ashford", "파란 대문", "Glass Choir", "수채", "Noah Penn", "서촌 블루스", "Hazel & Finch",
+	}
+)
+
 // newListener returns the nth of many listeners.
 func newListener(n int) songspy.BoardEntry {
 	of := n*7 + n/len(songs)
 	s := songs[of%len(songs)]
+	if n >= len(songs) && n%12 == 0 {
+		of = n / 12 % 6 // many people play the same few songs
+		s = songs[of]
+	} else if n >= len(songs) {
+		first, second := moreFirst[n%2], moreSecond[n%2]
+		s.title = first[n%len(first)] + " " + second[(n+n/len(first))%len(second)]
+		s.artist, s.album = moreArtists[n*11%len(moreArtists)], s.title
+	}
 	p := newEntry(n+1, s.title, 0)
-	nick := firstWords[n%len(firstWords)] + secondWords[n/len(firstWords)%len(secondWords)]
+	nick := firstWords[n%len(firstWords)] + secondWords[(n+n/len(firstWords))%len(secondWords)]
 	if again := n / (len(firstWords) * len(secondWords)); again > 0 {
 		nick += strconv.Itoa(again + 1)
 	}
@@ -81,8 +113,8 @@ func newListener(n int) songspy.BoardEntry {
 	start := time.Now().Add(-time.Duration(45+n*37%120) * time.Second)
 	end := start.Add(time.Duration(s.length) * time.Second)
 	p.User.NickName, p.Playing.StartedAt, p.Playing.EndsAt = &nick, start, &end
-	p.Track.ID, p.Track.PublicID, p.Track.DurationMS = songspy.TrackID(1000+of%len(songs)), songspy.PublicID(5000+of%len(songs)), int64(s.length)*1000
-	p.Track.Artists, p.Track.ImageURL = s.artist, fmt.Sprintf("HERE/cover?%d", of%len(songs))
+	p.Track.ID, p.Track.PublicID, p.Track.DurationMS = songspy.TrackID(1000+of), songspy.PublicID(5000+of), int64(s.length)*1000
+	p.Track.Artists, p.Track.ImageURL = s.artist, fmt.Sprintf("HERE/cover?%d", of)
 	p.Track.ArtistRefs = []songspy.Artist{{URI: "spotify:artist:" + s.artist, Name: s.artist, URL: "https://open.spotify.com/artist/1"}}
 	p.Track.AlbumRef = songspy.Album{URI: "spotify:album:1", Name: s.album, URL: "https://open.spotify.com/album/1"}
 	return p
@@ -94,6 +126,19 @@ func newMany(n int) (entries []songspy.BoardEntry) {
 		entries = append(entries, newListener(i))
 	}
 	return entries
+}
+
+// songsBefore returns six songs that the first listener has played, the last one first.
+func (s *pageTest) songsBefore(id songspy.UserID) (plays []songspy.PlayWithTrack) {
+	ended := time.Now().Add(-45 * time.Second)
+	for n := range 6 {
+		p := newListener(n + 1)
+		start := ended.Add(-time.Duration(p.Track.DurationMS) * time.Millisecond)
+		p.Track.ImageURL = strings.Replace(p.Track.ImageURL, "HERE", s.url, 1)
+		plays = append(plays, songspy.PlayWithTrack{Play: songspy.Play{UserID: id, StartedAt: start, EndedAt: ended}, Track: p.Track})
+		ended = start.Add(-time.Duration(n) * time.Minute)
+	}
+	return plays
 }
 
 // newLasting returns n listeners whose tracks end in more than an hour, for slow machines.
@@ -197,7 +242,9 @@ func TestShots_OfTheFrontPage(t *testing.T) {
 					if listeners != len(entries) {
 						entries = newMany(listeners)
 					}
-					picture := startPage(t, entries).shoot(box[0], box[1], lang, true, &emulation.MediaFeature{Name: "prefers-color-scheme", Value: scheme})
+					page := startPage(t, entries)
+					page.feed.before = page.songsBefore
+					picture := page.shoot(box[0], box[1], lang, true, &emulation.MediaFeature{Name: "prefers-color-scheme", Value: scheme})
 					if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("now-%d-%s-%s-%s.png", listeners, size, scheme, lang)), picture, 0o600); err != nil {
 						t.Fatal(err)
 					}

@@ -1,5 +1,6 @@
 // The front page: one person in large type, then everybody in the window.
 import { request, serverNow } from "./api.js";
+import { LastSongs } from "./before.js";
 import { Wall, artists, emptyArt, fill, keyed, name, replaceFocused, tick, watchImages } from "./card.js";
 import { announce, h, isWeb, outLink, setText } from "./dom.js";
 import { follow } from "./live.js";
@@ -14,6 +15,7 @@ const passAfter = 20000; // milliseconds for which the hero stays with a person 
 const justStarted = 30000; // milliseconds for which a track counts as just begun
 const readEvery = 30000; // milliseconds between two sentences about followed people
 const mostSlots = 48;
+const mostOnPhones = 12; // slots before "Show more", as in now.css
 const mostMatches = 2;
 const settle = 100; // milliseconds in which changes are gathered
 
@@ -23,9 +25,11 @@ export function render(root, { first }, signal) {
   const shares = /** @type {HTMLElement[]} */ (Array.from(root.querySelectorAll("[data-share]")));
   const answer = find(".answer");
   const listen = find("[data-listen]");
-  const walls = { following: new Wall(find("[data-following]"), 100), window: new Wall(find("#board"), mostSlots) };
+  const board = find("#board");
+  const walls = { following: new Wall(find("[data-following]"), 100), window: new Wall(board, mostSlots) };
   /** @type {{ following: Entry[], window: Entry[] }} */
   const latest = { following: [], window: [] };
+  const lastSongs = new LastSongs(find("[data-before-section]"), signal);
   let own = /** @type {Entry | null} */ (null); // what the viewer plays
   let shown = /** @type {Entry | null} */ (null); // the entry of the hero
   let passedAt = 0; // when the hero began to show its person
@@ -108,6 +112,8 @@ export function render(root, { first }, signal) {
     document.body.classList.toggle("nobody", all.length === 0);
     for (const offer of shares) offer.hidden = isSignedIn() && all.length > 1 && !offer.contains(document.activeElement);
     find("[data-join-end]").hidden = isSignedIn() || all.length <= 1;
+    lastSongs.show(all.length === 1 ? all[0] : null);
+    find("[data-rest]").hidden = board.children.length <= mostOnPhones || board.classList.contains("all");
     find("[data-full]").hidden = latest.window.length < mostSlots;
   }
 
@@ -148,11 +154,13 @@ export function render(root, { first }, signal) {
     return h(
       "div",
       { class: "match", "data-pair": keyOf(pair) },
-      isWeb(track.albumImageUrl) && isWeb(track.originalUrl)
+      !artist && isWeb(track.albumImageUrl) && isWeb(track.originalUrl)
         ? h("a", { class: "art", href: track.originalUrl, tabindex: -1, "aria-hidden": "true", target: "_blank", rel: "noopener noreferrer" }, img)
         : null,
-      h("div", {}, h("p", {}, ...sentence), artist ? null : h("p", { class: "soft" }, outLink(track.originalUrl, track.title), " – ", ...artists(track)),
-        artist ? null : h("p", { class: "soft" }, h("a", { href: "/t/" + encodeURIComponent(track.handle) }, t("now.who")))),
+      artist
+        ? h("div", {}, h("p", {}, ...sentence), h("p", { class: "soft" }, outLink(a.track.originalUrl, a.track.title), " · ", outLink(track.originalUrl, track.title)))
+        : h("div", {}, h("p", {}, ...sentence), h("p", { class: "soft" }, outLink(track.originalUrl, track.title), " – ", ...artists(track)),
+          h("p", { class: "soft" }, h("a", { href: "/t/" + encodeURIComponent(track.handle) }, t("now.who")))),
     );
   }
 
@@ -326,6 +334,12 @@ export function render(root, { first }, signal) {
   });
 
   for (const offer of shares) offer.querySelector("button")?.addEventListener("click", () => share(offer));
+
+  find("[data-all]").addEventListener("click", () => {
+    board.classList.add("all");
+    find("[data-rest]").hidden = true;
+    board.children[mostOnPhones].querySelector("a")?.focus();
+  });
 
   let reads = 0;
   let lastRead = "";
