@@ -100,6 +100,7 @@ func (r *reconciler) claimOverlapping(item songspy.HistoryItem, from, to time.Ti
 		}
 		if instant.Earlier(to, s.Play.EndedAt).Sub(instant.Later(from, s.Play.StartedAt)) > matchTolerance {
 			s.item = item
+			r.correctStart(s)
 			return true
 		}
 	}
@@ -169,12 +170,27 @@ func (r *reconciler) claimNext(item songspy.HistoryItem, edge time.Time) bool {
 // play went on from one to the other. Items of the track except do not count; the zero Track
 // excepts none.
 func (r *reconciler) hasItemBetween(from, to time.Time, except songspy.Track) bool {
-	other := func(t songspy.Track, at time.Time) bool {
-		return at.After(from) && at.Before(to) && !isSameRecording(t, except)
+	return !r.lastItemBetween(from, to, except).IsZero()
+}
+
+// lastItemBetween returns the time of the last item that hasItemBetween finds; the zero time
+// if there is none.
+func (r *reconciler) lastItemBetween(from, to time.Time, except songspy.Track) (last time.Time) {
+	visit := func(t songspy.Track, at time.Time) {
+		if at.After(from) && at.Before(to) && !isSameRecording(t, except) {
+			last = instant.Later(last, at)
+		}
 	}
-	isOther := func(i songspy.HistoryItem) bool { return other(i.Track, i.PlayedAt) }
-	return slices.ContainsFunc(r.candidates, func(s candidate) bool { return other(s.Track, s.playedAt()) }) ||
-		slices.ContainsFunc(r.items, isOther) || slices.ContainsFunc(r.deferred, isOther)
+	for _, s := range r.candidates {
+		visit(s.Track, s.playedAt())
+	}
+	for _, i := range r.items {
+		visit(i.Track, i.PlayedAt)
+	}
+	for _, i := range r.deferred {
+		visit(i.Track, i.PlayedAt)
+	}
+	return last
 }
 
 // addFromHistory adds a play for a history item in the free part of the time

@@ -184,7 +184,31 @@ func (r *reconciler) confirmPlays(matched []int) {
 			r.settleTail(s, r.items[i])
 		}
 		s.item = r.items[i]
+		r.correctStart(s)
 	}
+}
+
+// correctStart moves the start of a play forward if its item, or the item of another track,
+// shows that it began later than polls say. Then an answer of Spotify had the wrong track or
+// progress, and the play holds time of another one. Time in which polls saw the track stays,
+// but they may have counted a few seconds too much.
+func (r *reconciler) correctStart(s *candidate) {
+	if s.isNew || s.Play.Source != songspy.SourceLive || s.Play.DeletedAt != nil || s.playedAt().IsZero() {
+		return
+	}
+	latest, began := s.Play.EndedAt.Add(matchTolerance-instant.Milliseconds(s.observedMS())), time.Time{}
+	switch r.edge {
+	case edgeStart:
+		began = s.playedAt()
+	case edgeEnd:
+		began = r.lastItemBetween(s.Play.StartedAt, instant.Earlier(latest, s.playedAt()), s.Track)
+	}
+	if began.Sub(s.Play.StartedAt) <= matchTolerance || began.After(latest) || !began.Before(s.Play.EndedAt) {
+		return
+	}
+	s.Play.StartedAt, s.changed = began, true
+	less := max(0, s.Play.ListenedMS-s.Play.EndedAt.Sub(began).Milliseconds())
+	s.Play.ListenedMS, s.Play.InferredMS = s.Play.ListenedMS-less, max(0, s.Play.InferredMS-less)
 }
 
 // settleTail decides how much of the unproven time at a play's end was played.

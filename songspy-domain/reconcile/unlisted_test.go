@@ -21,10 +21,18 @@ func playInSequence(lengths ...int) (tr timeline) {
 }
 
 // pollTimeline returns the plays that planned polls produce.
-func pollTimeline(tr timeline) (plays []songspy.StoredPlay) {
+func pollTimeline(tr timeline) []songspy.StoredPlay {
+	return pollPlanned(tr, tr.Poll, playback.NextPoll)
+}
+
+// planPoll plans the next poll, as playback.NextPoll does.
+type planPoll func(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, phase, interval time.Duration) playback.Poll
+
+// pollPlanned returns the plays that polls produce, if poll answers and plan plans them.
+func pollPlanned(tr timeline, poll func(time.Time) songspy.Observation, plan planPoll) (plays []songspy.StoredPlay) {
 	var n songspy.NowPlaying
 	for now := base.Add(-time.Minute); now.Before(tr[len(tr)-1].End); {
-		o := tr.Poll(now)
+		o := poll(now)
 		out := playback.Step(n, o)
 		n = out.State
 		for _, p := range out.Plays {
@@ -35,7 +43,7 @@ func pollTimeline(tr timeline) (plays []songspy.StoredPlay) {
 				}
 			}
 		}
-		now = playback.NextPoll(n, o.Kind, now, 0, dayInterval).At
+		now = plan(n, o.Kind, now, 0, dayInterval).At
 	}
 	return plays
 }

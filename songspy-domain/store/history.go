@@ -213,15 +213,16 @@ func (h *reconcileTx) updateConfirmed(stored songspy.StoredPlays, confirmed []so
 	v := &rowset{}
 	addColumn(v, changed, "id", "bigint", func(p *row) int64 { return int64(p.ID) })
 	addColumn(v, changed, "user_id", "bigint", func(*row) int64 { return int64(h.user) })
+	addColumn(v, changed, "stored_start", "timestamptz", func(p *row) time.Time { return before[p.ID].StartedAt })
 	addColumn(v, changed, "started_at", "timestamptz", func(p *row) time.Time { return p.StartedAt })
 	addColumn(v, changed, "ended_at", "timestamptz", func(p *row) time.Time { return p.EndedAt })
 	addColumn(v, changed, "listened_ms", "bigint", func(p *row) int64 { return p.ListenedMS })
 	addColumn(v, changed, "inferred_ms", "bigint", func(p *row) int64 { return p.InferredMS })
 	addColumn(v, changed, "provisional", "boolean", func(p *row) bool { return p.Provisional })
 	addColumn(v, changed, "probable", "boolean", func(p *row) bool { return p.Probable })
-	return h.s.execRowset(h.ctx, h.conn, v, `UPDATE plays SET ended_at = v.ended_at, listened_ms = v.listened_ms,
-		inferred_ms = v.inferred_ms, provisional = v.provisional, probable = v.probable
-		FROM v WHERE plays.user_id = v.user_id AND plays.started_at = v.started_at AND plays.id = v.id`)
+	return h.s.execRowset(h.ctx, h.conn, v, `UPDATE plays SET started_at = v.started_at, ended_at = v.ended_at,
+		listened_ms = v.listened_ms, inferred_ms = v.inferred_ms, provisional = v.provisional, probable = v.probable
+		FROM v WHERE plays.user_id = v.user_id AND plays.started_at = v.stored_start AND plays.id = v.id`)
 }
 
 // removePlays deletes plays that history has shown to be false or duplicate.

@@ -98,6 +98,23 @@ func history() suite {
 			same(t, "played at", kept.Plays[0].PlayedAt, item.PlayedAt)
 			same(t, "sent", kept.ProcessedAt, []time.Time{item.PlayedAt, start})
 		},
+		"ReconcileHistory_MovesTheStartOfAPlay": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			update := playingUpdate(l, song(1), start)
+			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
+			b.write(t, update)
+			began := start.Add(-59 * time.Minute)
+			item := historyItem(song(1), began)
+			value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, []songspy.HistoryItem{item}, func(k songspy.StoredPlays) (r songspy.Reconciliation) {
+				moved := k.Plays[0]
+				moved.Play.StartedAt, moved.PlayedAt = began, item.PlayedAt
+				r.Confirmed = append(r.Confirmed, moved)
+				return r
+			}))
+			page := value[[]songspy.PlayWithTrack](t)(b.Plays(t.Context(), l.UserID, songspy.Play{}, 10))
+			same(t, "plays", len(page), 1)
+			same(t, "start", page[0].Play.StartedAt, began)
+		},
 		"ReconcileHistory_RemovesPlays": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			update := playingUpdate(l, song(1), start)
