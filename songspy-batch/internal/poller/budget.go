@@ -246,6 +246,7 @@ func (b *budget) stagger(id songspy.UserID, poll playback.Poll, now time.Time) p
 	if b.nextPolls == nil {
 		return poll
 	}
+	b.nextPolls[id] = poll.At
 	if wait := poll.At.Sub(now); poll.Reason == playback.PollQuota {
 		others := make([]time.Time, 0, len(b.nextPolls))
 		for other, at := range b.nextPolls {
@@ -254,12 +255,12 @@ func (b *budget) stagger(id songspy.UserID, poll playback.Poll, now time.Time) p
 			}
 		}
 		poll.At = playback.SpreadPoll(poll.At, wait/3, others)
-		latest := now.Add(max(accountGap, 2*wait/time.Duration(len(others)+1)))
+		latest := now.Add(max(accountGap, 2*wait/time.Duration(len(b.nextPolls))))
 		if poll.At.After(latest) && !slices.ContainsFunc(others, latest.After) {
 			poll.At = latest
 		}
+		b.nextPolls[id] = poll.At
 	}
-	b.nextPolls[id] = poll.At
 	return poll
 }
 
