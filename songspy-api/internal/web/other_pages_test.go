@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"net/http"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -23,6 +24,19 @@ func TestDetails_APersonsPageShowsWhatTheyHearAndDropsItWithTheLastPlaysOnceHidd
 	s.waitFor(tab, shown+` === "Listener A|first"`)
 	s.remove(1)
 	s.waitFor(tab, shown+` === "Page not found. The address is wrong, or the page is not public.|" && !document.querySelector("[data-plays]").hasChildNodes()`)
+}
+
+func TestDetails_APersonsPageAsksWithoutPush(t *testing.T) {
+	s := newPageTest(t, newEntry(1, "one", 10))
+	s.setAnswer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
+	tab := s.openTab(1280, 800, "")
+	if err := chromedp.Do(tab, chromedp.Navigate(s.url+"/u/"+songspy.Handle(1))); err != nil {
+		t.Fatal(err)
+	}
+	s.put(newEntry(1, "first", 0))
+	s.waitFor(tab, `document.querySelector(".answer .title")?.textContent === "first"`)
+	s.put(newEntry(1, "second", 0))
+	s.waitFor(tab, `document.querySelector(".answer .title")?.textContent === "second" && document.getElementById("connection").hidden`)
 }
 
 func TestDetails_TheLastSongsOfTheOnlyListenerGoWithThem(t *testing.T) {

@@ -261,7 +261,7 @@ function share({ topics, apply, setState, signal }) {
     served = union();
     leading = connect(
       () => (served = union()),
-      "",
+      undefined,
       (type, data) => {
         remember(type, data);
         apply(type, data);
