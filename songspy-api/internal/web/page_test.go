@@ -347,6 +347,65 @@ func TestPage_SaysWhatIsWrongAndRecovers(t *testing.T) {
 	}
 }
 
+// In this test the script of a tab cannot show an entry, although the network works.
+func TestPage_AFaultOfTheScriptIsNoFaultOfTheNetwork(t *testing.T) {
+	playing := newEntry(1, "one", 10)
+	const breakable = `const title = Object.getOwnPropertyDescriptor(HTMLElement.prototype, "title");
+		window.broken = false;
+		Object.defineProperty(HTMLElement.prototype, "title", { ...title, set(text) { if (window.broken) throw new Error("the renderer is broken"); title.set.call(this, text); } });`
+	const shown = `document.querySelector("[data-hero] [data-track]:not(.art)").textContent`
+	const fault = `Array.from(document.querySelectorAll("main > .notice[role=alert]"), (notice) => notice.textContent).join() === "Something is wrong with this page. Please reload it." && document.getElementById("connection").hidden`
+	for page, path := range map[string]string{"everyone": "/", "a person": "/u/" + songspy.Handle(1), "a track": "/t/" + songspy.Handle(playing.Track.PublicID)} {
+		for push, opensStreams := range map[string]bool{"by push": true, "by asking": false} {
+			t.Run(page+" "+push, func(t *testing.T) {
+				s := newPageTest(t, playing)
+				var opened atomic.Int32
+				s.setAnswer(func(w http.ResponseWriter, r *http.Request) {
+					if strings.HasSuffix(r.URL.Path, "/stream") {
+						if opened.Add(1); !opensStreams {
+							w.WriteHeader(http.StatusNotFound)
+							return
+						}
+					}
+					s.handler.ServeHTTP(w, r)
+				})
+				// titleOf returns the entry with the same track under another name.
+				titleOf := func(title string) songspy.BoardEntry {
+					next := playing
+					next.Track.Title = title
+					return next
+				}
+				broken := s.openTab(1280, 800, breakable)
+				if err := chromedp.Do(broken, chromedp.Navigate(s.url+path)); err != nil {
+					t.Fatal(err)
+				}
+				s.waitFor(broken, `document.getElementById("main").dataset.started !== undefined && `+shown+` === "one"`)
+				s.put(titleOf("before"))
+				s.waitFor(broken, shown+` === "before"`)
+				other := s.openTab(1280, 800, "")
+				s.waitFor(other, shown+` === "before"`)
+				s.put(titleOf("both"))
+				s.waitFor(broken, shown+` === "both"`)
+				s.waitFor(other, shown+` === "both"`)
+				streams := opened.Load()
+
+				evaluate[any](s, broken, `window.broken = true`)
+				for _, title := range []string{"first", "second"} {
+					s.put(titleOf(title))
+					s.waitFor(broken, fault)
+					s.waitFor(other, shown+` === "`+title+`"`)
+				}
+				evaluate[any](s, broken, `window.broken = false`)
+				s.put(titleOf("after"))
+				s.waitFor(broken, shown+` === "after" && `+fault)
+				if n := opened.Load() - streams; opensStreams && n > 0 {
+					t.Errorf("after the fault the page has opened %d more streams", n)
+				}
+			})
+		}
+	}
+}
+
 // A stream lists its users in an order that is random for each hour.
 func TestPage_FillsAnEmptyBoardAsTheHTMLDoesNewestStartFirstAndTheHeroLast(t *testing.T) {
 	names := []string{"one", "two", "three", "four", "five", "six", "seven"}

@@ -2,6 +2,7 @@
 // lock reads it and passes its events on. Without push, or in a browser without locks or
 // channels, a tab has its own stream or asks every few seconds.
 import { request, setServerTime } from "./api.js";
+import { guard } from "./fault.js";
 
 const silence = 20000; // milliseconds without a byte, after which a stream counts as broken
 const emptyAfter = 10000; // milliseconds without a connection, after which nothing is shown
@@ -79,7 +80,8 @@ async function ask(topic, link, signal) {
 
 // follow calls onEntries(topic, entries) with all entries of a topic after each change, and
 // onState with "live", "asking", "reconnecting" or "offline". link is the secret of a share
-// link. onSession is called when the server ends the session. The signal ends it all.
+// link. onSession is called when the server ends the session. The signal ends it all. An error
+// of one of these functions is a fault of the page: the stream goes on.
 export function follow(topics, /** @type {import("../../types").Listeners} */ { onEntries, onState, onSession, link }, signal) {
   const entries = new Map(); // by topic: entries by handle
   let state = "";
@@ -92,19 +94,21 @@ export function follow(topics, /** @type {import("../../types").Listeners} */ { 
     } else if (!emptying) {
       emptying = setTimeout(() => {
         for (const topic of topics) publish(topic, new Map());
-        onState(state, true);
+        guard(() => onState(state, true));
       }, emptyAfter);
     }
-    if (state !== next) onState((state = next), false);
+    if (state === next) return;
+    state = next;
+    guard(() => onState(next, false));
   }
 
   function publish(topic, map) {
     entries.set(topic, map);
-    onEntries(topic, Array.from(map.values()));
+    guard(() => onEntries(topic, Array.from(map.values())));
   }
 
   function apply(type, data) {
-    if (type === "end" && data.reason === "session" && onSession) onSession();
+    if (type === "end" && data.reason === "session" && onSession) guard(onSession);
     if (!topics.includes(data.topic)) return;
     if (type === "snapshot") {
       setServerTime(data.serverTime);

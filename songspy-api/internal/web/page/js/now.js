@@ -3,6 +3,7 @@ import { request, serverNow } from "./api.js";
 import { LastSongs } from "./before.js";
 import { Wall, artists, emptyArt, fill, keyed, name, replaceFocused, tick, watchImages } from "./card.js";
 import { announce, h, isWeb, outLink, setText } from "./dom.js";
+import { guard } from "./fault.js";
 import { follow } from "./live.js";
 import { closest } from "./match.js";
 import { playRow, showConnection } from "./row.js";
@@ -166,7 +167,7 @@ export function render(root, { first }, signal) {
 
   let timer = 0;
   function schedule() {
-    if (!timer) timer = setTimeout(update, settle);
+    if (!timer) timer = setTimeout(() => guard(update), settle);
   }
 
   function update() {

@@ -2,9 +2,10 @@
 // aborts when the browser leaves the page. A page restored by "back" is loaded again.
 import { setServerTime } from "./api.js";
 import { get } from "./dom.js";
+import { showFault } from "./fault.js";
 import { startMenu } from "./menu.js";
 import { startSession } from "./session.js";
-import { lang, loadTexts, setLang, t } from "./text.js";
+import { lang, loadTexts, setLang } from "./text.js";
 
 const root = get("#main");
 const first = JSON.parse(get("#first").textContent);
@@ -32,11 +33,4 @@ function keepFiles() {
 }
 
 window.addEventListener("load", keepFiles);
-start().catch((fault) => {
-  console.error(fault);
-  const notice = document.createElement("p");
-  notice.className = "notice";
-  notice.setAttribute("role", "alert");
-  notice.textContent = t("page.fault") || "Please reload this page. 이 페이지를 새로고침해 주세요.";
-  root.prepend(notice);
-});
+start().catch(showFault);

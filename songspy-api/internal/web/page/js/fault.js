@@ -1,0 +1,24 @@
+// Says that the page itself has a fault: a script has failed, and not the network.
+import { t } from "./text.js";
+
+let notice = null;
+
+// showFault shows one notice, however often scripts fail.
+export function showFault(fault) {
+  console.error(fault);
+  if (notice) return;
+  notice = document.createElement("p");
+  notice.className = "notice";
+  notice.setAttribute("role", "alert");
+  notice.textContent = t("page.fault") || "Please reload this page. 이 페이지를 새로고침해 주세요.";
+  document.getElementById("main")?.prepend(notice);
+}
+
+// guard calls a function and shows its error. The caller goes on.
+export function guard(run) {
+  try {
+    run();
+  } catch (fault) {
+    showFault(fault);
+  }
+}
