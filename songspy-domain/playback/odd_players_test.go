@@ -161,9 +161,9 @@ func TestStep_PredictsEndByConfirmedSpeed(t *testing.T) {
 // player returns what a player shows at a time.
 type player func(at time.Time) songspy.Observation
 
-// pollPlayer makes the planned polls of five hours. It returns their times, the
-// state after each, and their reasons.
-func pollPlayer(p player) (times []time.Time, states []songspy.NowPlaying, reasons map[PollReason]int) {
+// pollPlayer makes the polls of five hours that the planner plans. It returns their times,
+// the state after each, and their reasons.
+func pollPlayer(p player, planner string) (times []time.Time, states []songspy.NowPlaying, reasons map[PollReason]int) {
 	var n songspy.NowPlaying
 	reasons = map[PollReason]int{}
 	for now := base.Add(-time.Minute); now.Before(base.Add(5 * time.Hour)); {
@@ -172,7 +172,7 @@ func pollPlayer(p player) (times []time.Time, states []songspy.NowPlaying, reaso
 		o.At = now
 		n = Step(n, o).State
 		states = append(states, n)
-		l := NextPoll(n, o.Kind, now, 0, testInterval)
+		l := planners[planner](n, o.Kind, now, 0, testInterval)
 		reasons[l.Reason]++
 		now = l.At
 	}
@@ -248,21 +248,23 @@ func TestNextPoll_UninformativePlayerIsPolledAtInterval(t *testing.T) {
 		},
 	}
 	for name, p := range tests {
-		t.Run(name, func(t *testing.T) {
-			times, states, reasons := pollPlayer(p)
-			begun := []time.Time{base}
-			for i := 1; i < len(states); i++ {
-				if states[i].IsOpen() && states[i].TrackURI != states[i-1].TrackURI {
-					begun = append(begun, times[i])
+		for _, planner := range plannerNames {
+			t.Run(name+" by "+planner, func(t *testing.T) {
+				times, states, reasons := pollPlayer(p, planner)
+				begun := []time.Time{base}
+				for i := 1; i < len(states); i++ {
+					if states[i].IsOpen() && states[i].TrackURI != states[i-1].TrackURI {
+						begun = append(begun, times[i])
+					}
 				}
-			}
-			if over := worstHour(times, begun); over > 0 {
-				t.Errorf("the worst hour costs %d polls too many: %v", over, reasons)
-			}
-			if reasons[PollProof] > 2*len(begun) {
-				t.Errorf("%d polls prove %d plays", reasons[PollProof], len(begun))
-			}
-		})
+				if over := worstHour(times, begun); over > 0 {
+					t.Errorf("the worst hour costs %d polls too many: %v", over, reasons)
+				}
+				if reasons[PollProof] > 2*len(begun) {
+					t.Errorf("%d polls prove %d plays", reasons[PollProof], len(begun))
+				}
+			})
+		}
 	}
 }
 
@@ -279,7 +281,7 @@ func TestStep_MisleadingPlayerLeavesBoard(t *testing.T) {
 					return idleAt(s)
 				}
 				return playing(songA, progress(s), s)
-			})
+			}, "NextPoll")
 			for i, n := range states {
 				if late := times[i].Sub(base) > 200*time.Second+testInterval; late && n.State == songspy.PlayerPlaying {
 					t.Fatalf("after %v it is shown as playing", times[i].Sub(base))
@@ -398,6 +400,7 @@ func TestStep_OddPlayerInvariants(t *testing.T) {
 	followed, stored := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		tr := genOddTimeline(t)
+		planner := rapid.SampledFrom(plannerNames).Draw(t, "plan")
 		var n songspy.NowPlaying
 		var plays []songspy.Play
 		var times []time.Time
@@ -427,7 +430,7 @@ func TestStep_OddPlayerInvariants(t *testing.T) {
 			out := Step(storeRoundTrip(n), o)
 			n = out.State
 			plays = append(plays, out.Plays...)
-			l := NextPoll(n, o.Kind, now, 0, testInterval)
+			l := planners[planner](n, o.Kind, now, 0, testInterval)
 			fmt.Fprintf(&script, "%.1f %s %s at %.1f: %s of %s, %d polls; next %.1f for %s\n", now.Sub(base).Seconds(), o.Kind, o.Track.URI, o.Progress.Seconds(),
 				n.State, n.TrackURI, n.Polls, l.At.Sub(base).Seconds(), l.Reason)
 			now = l.At
