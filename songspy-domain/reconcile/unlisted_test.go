@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -78,6 +79,15 @@ func TestReconcile_UnlistedSessionKeepsObservedPlays(t *testing.T) {
 				r := reconcileAll(storedPlays(plays, nil), items, tr[len(tr)-1].Start.Add(time.Hour))
 				if len(r.Removed) > 0 {
 					t.Errorf("history removed %[2]d of %[1]d observed plays", len(plays), len(r.Removed))
+				}
+				// Each track plays once, so history may only add tracks that no poll saw.
+				for _, added := range r.Added {
+					if slices.ContainsFunc(plays, func(p songspy.StoredPlay) bool { return p.Play.TrackURI == added.Play.TrackURI }) {
+						t.Errorf("history added %s, which polls had observed", added.Play.TrackURI)
+					}
+				}
+				if len(r.Added) > len(items) {
+					t.Errorf("history lists %d plays and added %d", len(items), len(r.Added))
 				}
 				for _, c := range r.Confirmed {
 					if c.PlayedAt.IsZero() {
