@@ -26,7 +26,6 @@ func TestRun_PrintsUsage(t *testing.T) {
 		"help":                 {[]string{"help"}, 0, "Bring the database's schema up to date."},
 		"help flag":            {[]string{"--help"}, 0, "Bring the database's schema up to date."},
 		"help of a command":    {[]string{"invite", "--help"}, 0, "Create an invite and print its code."},
-		"version":              {[]string{"version"}, 0, "\n"},
 		"unknown command":      {[]string{"dance"}, 2, "unexpected argument dance\nRun `songspy-api --help` for the usage.\n"},
 		"unexpected argument":  {[]string{"migrate", "now"}, 2, "unexpected argument now\nRun `songspy-api migrate --help` for the usage.\n"},
 		"unknown flag":         {[]string{"serve", "--port=1"}, 2, "unknown flag --port"},
@@ -40,6 +39,14 @@ func TestRun_PrintsUsage(t *testing.T) {
 				t.Errorf("code %d, printed %q and %q, want %d and %q", code, stdout, stderr, c.code, c.want)
 			}
 		})
+	}
+}
+
+func TestVersion_NamesTheCommit(t *testing.T) {
+	version, commit = "1.2.3", "abcdef"
+	t.Cleanup(func() { version, commit = "", "" })
+	if code, stdout, _ := runCommand(t, nil, "version"); code != 0 || !strings.HasPrefix(stdout, "1.2.3 (commit abcdef, go") {
+		t.Errorf("code %d, printed %q", code, stdout)
 	}
 }
 

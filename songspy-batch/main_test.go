@@ -25,7 +25,6 @@ func TestTheCommandPrintsUsageAndReportsWrongSettings(t *testing.T) {
 		{"help", []string{"help"}, nil, 0, []string{"Check whether the running batch is ready."}},
 		{"help flag", []string{"-h"}, nil, 0, []string{"Check whether the running batch is ready."}},
 		{"help of a command", []string{"backfill", "--help"}, nil, 0, []string{"--since"}},
-		{"version", []string{"version"}, nil, 0, []string{""}},
 		{"unknown command", []string{"sevre"}, nil, 2, []string{"unexpected argument sevre", "Run `songspy-batch --help`"}},
 		{"unexpected argument", []string{"serve", "please"}, nil, 2, []string{"unexpected argument please"}},
 		{"no settings", nil, nil, 2, []string{"SONGSPY_SPOTIFY_CLIENT_ID", "SONGSPY_SEAL_KEYS"}},
@@ -46,6 +45,16 @@ func TestTheCommandPrintsUsageAndReportsWrongSettings(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// It changes the variables of the linker, so it does not run in parallel.
+func TestTheVersionNamesTheCommit(t *testing.T) {
+	version, commit = "1.2.3", "abcdef"
+	t.Cleanup(func() { version, commit = "", "" })
+	var out bytes.Buffer
+	if code := run(t.Context(), []string{"version"}, nil, &out, &out); code != 0 || !strings.HasPrefix(out.String(), "1.2.3 (commit abcdef, go") {
+		t.Errorf("exit %d, printed %q", code, out.String())
 	}
 }
 
