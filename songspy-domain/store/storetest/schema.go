@@ -4,6 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +19,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/store"
+	"github.com/songspy/songspy/songspy-domain/telemetry"
 )
 
 // schemas creates databases of its own: those of the fixtures are migrated.
@@ -54,6 +61,17 @@ func schemas() suite {
 				slices.Sort(columns)
 				slices.Sort(want)
 				same(t, s.Table, columns, want)
+			}
+		},
+		"Ready_RefusesAReadOnlyDatabase": func(t *testing.T, b *fixture) {
+			must(t, b.Ready(t.Context()))
+			for how, c := range b.readOnly(t) {
+				s := c.db.Open(t)
+				requireError(t, s.Ready(t.Context()), songspy.CodeUnavailable, "")
+				answer := httptest.NewRecorder()
+				telemetry.Readyz(s.Ready, nil).ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", http.NoBody))
+				same(t, how+": status of /readyz", answer.Code, http.StatusServiceUnavailable)
+				same(t, how+": words of /readyz", answer.Body.String(), c.words+"\n")
 			}
 		},
 		"CheckSchema_NamesTheCommandThatRepairsIt": func(t *testing.T, b *fixture) {
@@ -145,4 +163,40 @@ func columnsOf(t *testing.T, db *sql.DB, table string) []string {
 	must(t, err)
 	must(t, rows.Err())
 	return columns
+}
+
+// readOnlyDatabase is a database that accepts no writes, and what operators read about it.
+type readOnlyDatabase struct {
+	db    Database
+	words string
+}
+
+// readOnly returns the migrated database in each way in which it can be read-only.
+func (b *fixture) readOnly(t *testing.T) map[string]readOnlyDatabase {
+	t.Helper()
+	if b.db.Engine != SQLite {
+		u := value[*url.URL](t)(url.Parse(b.db.direct)) // a pooler rejects the parameter
+		q := u.Query()
+		q.Set("options", "--default_transaction_read_only=on")
+		u.RawQuery = q.Encode()
+		d := Database{Engine: b.db.Engine, URL: u.String(), direct: u.String()}
+		return map[string]readOnlyDatabase{"a setting of the session": {d, "The database is read-only. Point SONGSPY_DATABASE_URL at the primary server, or lift its read-only mode."}}
+	}
+	_, err := b.sql(t).ExecContext(t.Context(), "PRAGMA wal_checkpoint(TRUNCATE)")
+	must(t, err)
+	content := value[[]byte](t)(os.ReadFile(b.db.Path()))
+	save := func(name string, mode fs.FileMode) readOnlyDatabase {
+		path := filepath.Join(t.TempDir(), name)
+		must(t, os.WriteFile(path, content, mode))
+		return readOnlyDatabase{Database{Engine: SQLite, URL: "sqlite:" + path}, "The database file is read-only. Give this user the right to write it and its folder."}
+	}
+	all := map[string]readOnlyDatabase{}
+	if os.Geteuid() != 0 { // root may write every file
+		all["the mode of the file"] = save("mode.db", 0o400)
+	}
+	// SQLite does not write a file whose write version it does not know. This holds for root, too.
+	const writeVersion = 18
+	content[writeVersion] = 3
+	all["the version of the file"] = save("version.db", 0o600)
+	return all
 }
