@@ -34,6 +34,10 @@ const PostgresURL = "SONGSPY_TEST_POSTGRES_URL"
 // mode in front of the throwaway server. It accepts every role.
 const PgbouncerURL = "SONGSPY_TEST_PGBOUNCER_URL"
 
+// PgDump is the environment variable with the command of a pg_dump that fits the throwaway
+// server. Without it, the pg_dump that is installed is used.
+const PgDump = "SONGSPY_TEST_PG_DUMP"
+
 // Database is an empty database of one test. Any number of stores can open it.
 type Database struct {
 	Engine string

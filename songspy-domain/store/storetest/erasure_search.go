@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -195,33 +196,39 @@ func (b *fixture) rawContents(t *testing.T) map[string][]byte {
 }
 
 // dump returns a dump of the test's schema as text, by pg_dump if it is installed and
-// fits the server, else by COPY.
+// fits the server, else by COPY. In CI the test fails without pg_dump.
 func (b *fixture) dump(t *testing.T) []byte {
 	t.Helper()
 	u := value[*url.URL](t)(url.Parse(b.db.direct))
 	q := u.Query()
-	schema := q.Get("search_path")
+	schema := cmp.Or(q.Get("search_path"), q.Get("user")) // a role of its own has the schema's name
 	q.Del("search_path")
+	q.Set("options", "--timezone=UTC") // the search compares texts, and the role may have another time zone
 	u.RawQuery = q.Encode()
-	if path, err := exec.LookPath("pg_dump"); err == nil {
-		text, err := exec.CommandContext(t.Context(), path, "--schema="+schema, "--dbname="+u.String()).Output()
-		if err == nil && bytes.Contains(text, []byte("COPY "+schema+".users ")) {
-			return text
-		}
-		t.Logf("pg_dump does not fit this server, COPY is used: %v", err)
+	command := strings.Fields(cmp.Or(os.Getenv(PgDump), "pg_dump"))
+	cmd := exec.CommandContext(t.Context(), command[0], append(command[1:], "--schema="+schema, "--dbname="+u.String())...)
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	text, err := cmd.Output()
+	if err == nil && bytes.Contains(text, []byte("COPY "+schema+".users ")) {
+		return text
 	}
+	if os.Getenv("CI") != "" {
+		t.Fatalf("%s does not dump the test's schema, and CI must not use COPY instead: %v %s", strings.Join(command, " "), err, errs.String())
+	}
+	t.Logf("%s does not dump the test's schema, COPY is used: %v %s", strings.Join(command, " "), err, errs.String())
 	conn := value[*pgx.Conn](t)(pgx.Connect(t.Context(), b.db.direct))
 	defer func() { must(t, conn.Close(t.Context())) }()
 	// Print times as pg_dump does, because the search compares texts. The role may
 	// have another DateStyle or TimeZone.
 	value[pgconn.CommandTag](t)(conn.Exec(t.Context(), "SET DateStyle = 'ISO'"))
 	value[pgconn.CommandTag](t)(conn.Exec(t.Context(), "SET TimeZone = 'UTC'"))
-	var text bytes.Buffer
+	var copied bytes.Buffer
 	for _, table := range b.tables(t) {
-		_, err := conn.PgConn().CopyTo(t.Context(), &text, "COPY "+table+" TO STDOUT")
+		_, err := conn.PgConn().CopyTo(t.Context(), &copied, "COPY "+table+" TO STDOUT")
 		must(t, err)
 	}
-	return text.Bytes()
+	return copied.Bytes()
 }
 
 // tables returns the names of the schema's tables in order.

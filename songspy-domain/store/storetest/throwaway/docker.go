@@ -49,7 +49,8 @@ func startDocker(ctx context.Context, image string) (server, error) {
 	if err != nil {
 		return server{}, errors.Join(err, clean())
 	}
-	return server{url, pooler.url, func() error { return errors.Join(pooler.stop(), clean()) }}, nil
+	dump := "docker run --rm --network=host " + image + " pg_dump"
+	return server{url, pooler.url, dump, func() error { return errors.Join(pooler.stop(), clean()) }}, nil
 }
 
 // docker returns the first line of the client's output.

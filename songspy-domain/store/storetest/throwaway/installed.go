@@ -114,7 +114,8 @@ func startInstalled(ctx context.Context, bin string) (server, error) {
 	if err != nil {
 		return server{}, errors.Join(err, stop())
 	}
-	return server{address, pooler.url, func() error { return errors.Join(pooler.stop(), stop()) }}, nil
+	dump, _ := exec.LookPath(filepath.Join(bin, "pg_dump")) // a server without its clients has none
+	return server{address, pooler.url, dump, func() error { return errors.Join(pooler.stop(), stop()) }}, nil
 }
 
 // unprivilegedUser gives dir to the user that Postgres runs as; nil means the current

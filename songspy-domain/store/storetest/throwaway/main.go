@@ -8,6 +8,9 @@
 // PostgreSQL, or else one by Docker. SONGSPY_TEST_POSTGRES_IMAGE makes it use Docker in
 // any case, with that image instead of postgres:17. The exit status is the command's.
 //
+// The command gets a pg_dump that fits the server in SONGSPY_TEST_PG_DUMP: a program, and
+// its arguments after spaces.
+//
 // If pgbouncer is installed, the command gets the URL of one in front of that server,
 // in transaction mode, in SONGSPY_TEST_PGBOUNCER_URL.
 package main
@@ -27,7 +30,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-const urlVariable = "SONGSPY_TEST_POSTGRES_URL"
+const (
+	urlVariable  = "SONGSPY_TEST_POSTGRES_URL"
+	dumpVariable = "SONGSPY_TEST_PG_DUMP"
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -62,13 +68,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 type server struct {
 	url    string
 	pooler string // the URL of a pgbouncer in front of it; empty without one
+	dump   string // a pg_dump that fits it; empty: the one that is installed
 	stop   func() error
 }
 
 // start finds or starts a server and returns when it responds.
 func start(ctx context.Context) (server, error) {
 	if url := os.Getenv(urlVariable); url != "" {
-		return server{url: url, pooler: os.Getenv(poolerVariable), stop: func() error { return nil }}, nil
+		return server{url: url, pooler: os.Getenv(poolerVariable), dump: os.Getenv(dumpVariable), stop: func() error { return nil }}, nil
 	}
 	image := os.Getenv("SONGSPY_TEST_POSTGRES_IMAGE")
 	if bin := installedServer(); bin != "" && image == "" {
@@ -84,7 +91,7 @@ func start(ctx context.Context) (server, error) {
 // its own, so that an interrupt reaches every process that it has started.
 func command(ctx context.Context, args []string, s server, stdout, stderr io.Writer) int {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // running its arguments is the purpose of this program
-	cmd.Env = append(os.Environ(), urlVariable+"="+s.url, poolerVariable+"="+s.pooler)
+	cmd.Env = append(os.Environ(), urlVariable+"="+s.url, poolerVariable+"="+s.pooler, dumpVariable+"="+s.dump)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
