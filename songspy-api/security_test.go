@@ -66,6 +66,35 @@ func TestProduction_RejectsInsecureSettings(t *testing.T) {
 	}
 }
 
+func TestProduction_RejectsFilesOfSongspyThatOthersCanAccess(t *testing.T) {
+	for _, name := range []string{"keys.env", "songs.db", "songs.db-wal", "songs.db-shm"} {
+		for mode, rejected := range map[os.FileMode]bool{0o600: false, 0o640: false, 0o604: true, 0o602: true, 0o644: true} {
+			dir := t.TempDir()
+			path := filepath.Join(dir, name)
+			if err := os.WriteFile(path, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(path, mode); err != nil {
+				t.Fatal(err)
+			}
+			environ := map[string]string{"SONGSPY_STATE_DIR": dir, "SONGSPY_DATABASE_URL": "sqlite:" + filepath.Join(dir, "songs.db")}
+			words := "every user of this machine can access " + path + "; run chmod 600 " + path
+			var s settings
+			if err := config.Load(&s, environ); err == nil || strings.Contains(err.Error(), words) != rejected {
+				t.Errorf("%s with mode %o: error %v, want %q: %t", name, mode, err, words, rejected)
+			}
+			environ["SONGSPY_ENV"] = config.Development
+			if err := config.Load(&s, environ); err != nil && strings.Contains(err.Error(), words) {
+				t.Errorf("development mode rejects %s with mode %o: %v", name, mode, err)
+			}
+			service := config.Service{StateDir: dir, DatabaseURL: songspy.Secret(environ["SONGSPY_DATABASE_URL"])}
+			if got := service.ExposureWarnings(nil); strings.Contains(strings.Join(got, "\n"), words) != rejected {
+				t.Errorf("%s with mode %o: warnings %v, want %q: %t", name, mode, got, words, rejected)
+			}
+		}
+	}
+}
+
 func TestWarnings_NameSuspectSettings(t *testing.T) {
 	for proxies, warned := range map[string]bool{"0.0.0.0/0": true, "10.0.0.0/8,::/0": true, "10.0.0.0/8": false, "127.0.0.1": false} {
 		s := settings{TrustedProxies: strings.Split(proxies, ",")}

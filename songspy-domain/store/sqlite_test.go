@@ -23,7 +23,7 @@ func TestSQLite_AcceptsAnyFileNameAndCreatesItPrivate(t *testing.T) {
 	if err := s.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range []string{path, path + "-wal"} {
+	for _, file := range []string{path, path + "-wal", path + "-shm"} {
 		info, err := os.Stat(file)
 		if err != nil {
 			t.Fatal(err)
