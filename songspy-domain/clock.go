@@ -9,7 +9,9 @@ const ClockSkewMax = 5 * time.Minute
 
 // IsAheadOfClock reports whether a stored time lies more than ClockSkewMax
 // after now.
-func IsAheadOfClock(t, now time.Time) bool { return t.Sub(now) > ClockSkewMax }
+func IsAheadOfClock(t, now time.Time) bool {
+	return t.After(now) && t.Sub(now) > ClockSkewMax // After is much faster than Sub, and most times are past
+}
 
 // CapAtNow returns t, or now if t is ahead of the clock.
 func CapAtNow(t, now time.Time) time.Time {

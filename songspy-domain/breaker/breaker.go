@@ -304,6 +304,9 @@ func (b *Breaker) extendOpen(now time.Time, o Outcome) {
 // An open breaker stays open for its remaining time, at most a day. The epoch
 // increases, so that every process takes over the corrected times.
 func (b *Breaker) correctClock(now time.Time) {
+	if !b.OpenedAt.After(now) && !b.OpenUntil.After(now) && !b.ProbeUntil.After(now) {
+		return // as always while the breaker is closed
+	}
 	const slack = songspy.ClockSkewMax
 	if shift := b.OpenedAt.Sub(now); shift > slack {
 		b.OpenedAt, b.OpenUntil = now, b.OpenUntil.Add(-shift)
