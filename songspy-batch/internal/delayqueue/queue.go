@@ -152,16 +152,16 @@ func (q *Queue[K]) Run(ctx context.Context, workers int, work func(ctx context.C
 	for worker := range workers {
 		pool.Go(func() {
 			running := &q.running[worker]
+			defer q.finish(running)
 			for t, due, ok := q.waitDue(ctx, running); ok; t, due, ok = q.waitDue(ctx, running) {
 				work(ctx, t.key, due)
-				q.finish(running)
 			}
 		})
 	}
 	pool.Wait()
 }
 
-// finish records that the worker's work is done.
+// finish records that the worker's last work is done. Before that, take does.
 func (q *Queue[K]) finish(running *int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -191,8 +191,14 @@ func (q *Queue[K]) CompletedUntil(now time.Time) time.Time {
 
 // waitDue waits until the earliest key is due and takes it. The returned time is
 // its due time by the wall clock. ok is false if ctx ended first. One worker waits at
-// a time: a dispatcher would have to wake a worker for each key.
+// a time: a dispatcher would have to wake a worker for each key. A worker takes a key
+// that is due already without its turn to wait, which costs as much as taking the key.
 func (q *Queue[K]) waitDue(ctx context.Context, running *int64) (t item[K], due time.Time, ok bool) {
+	if ctx.Err() == nil {
+		if t, due, wait := q.take(q.now(), running); wait == 0 {
+			return t, due, true
+		}
+	}
 	q.turn <- struct{}{}
 	defer func() { <-q.turn }()
 	for ctx.Err() == nil {
@@ -216,10 +222,12 @@ func (q *Queue[K]) waitDue(ctx context.Context, running *int64) (t item[K], due 
 const maxIdleWait = time.Hour
 
 // take removes the earliest key if it is due, and sets running to its due time.
-// Otherwise wait is the time until it is due.
+// Otherwise wait is the time until it is due. In any case it records that the worker's
+// former work is done.
 func (q *Queue[K]) take(now time.Time, running *int64) (t item[K], due time.Time, wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	*running = notRunning
 	at := q.clock.read(now)
 	for len(q.heap) > 0 {
 		if wait := time.Duration(q.heap[0].micros)*time.Microsecond - at; wait > 0 {
