@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/v1"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -122,8 +123,8 @@ func readPlayer(body []byte, at time.Time) (songspy.Observation, error) {
 	if len(body) == 0 {
 		return unreadableObservation(at), nil
 	}
-	var p playerBody
-	if err := decode(body, &p); err != nil {
+	p, err := decode[playerBody](body)
+	if err != nil {
 		return songspy.Observation{}, err
 	}
 	progress := songspy.UnknownProgress
@@ -151,16 +152,25 @@ func readPlayer(body []byte, at time.Time) (songspy.Observation, error) {
 	return songspy.Observation{Kind: observed, Track: track, Progress: progress, At: at}, nil
 }
 
+// inOnePass reads like json.Unmarshal, but stops at the first error. So it need not check the
+// whole text before it begins, which would take a quarter of the time.
+var inOnePass = jsonv2.JoinOptions(json.DefaultOptionsV1(), json.ReportErrorsWithLegacySemantics(false))
+
 // decode reads JSON. Fields of the wrong type stay zero.
-func decode(body []byte, into any) error {
-	err := json.Unmarshal(body, into)
+func decode[T any](body []byte) (T, error) {
+	var v T
+	if jsonv2.Unmarshal(body, &v, inOnePass) == nil {
+		return v, nil
+	}
+	var again T // v may be filled in part
+	err := json.Unmarshal(body, &again)
 	if err == nil {
-		return nil
+		return again, nil
 	}
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return nil
+		return again, nil
 	}
-	return unavailable(errors.New("spotify's answer is not valid JSON, or was cut off"), 0)
+	return again, unavailable(errors.New("spotify's answer is not valid JSON, or was cut off"), 0)
 }
 
 // toTrack converts the item into a track. It returns false if the item has
@@ -314,12 +324,12 @@ func pickImage(sets ...[]image) string {
 
 // readAccount converts the body of /v1/me into an account.
 func readAccount(body []byte) (songspy.SpotifyAccount, error) {
-	var me struct {
+	me, err := decode[struct {
 		AccountID   string `json:"account_id"`
 		ID          string `json:"id"`
 		DisplayName string `json:"display_name"`
-	}
-	if err := decode(body, &me); err != nil {
+	}](body)
+	if err != nil {
 		return songspy.SpotifyAccount{}, err
 	}
 	a := songspy.SpotifyAccount{
@@ -336,13 +346,13 @@ func readAccount(body []byte) (songspy.SpotifyAccount, error) {
 // readHistory converts the body of recently-played into its items, oldest
 // first. It skips items that lack the track or the time.
 func readHistory(body []byte) ([]songspy.HistoryItem, error) {
-	var answer struct {
-		Items []json.RawMessage `json:"items"`
-	}
 	if len(body) == 0 {
 		return nil, nil
 	}
-	if err := decode(body, &answer); err != nil {
+	answer, err := decode[struct {
+		Items []json.RawMessage `json:"items"`
+	}](body)
+	if err != nil {
 		return nil, err
 	}
 	answer.Items = answer.Items[:min(len(answer.Items), songspy.HistoryItemsMax)]
@@ -358,11 +368,11 @@ func readHistory(body []byte) ([]songspy.HistoryItem, error) {
 
 // readHistoryItem reads one item.
 func readHistoryItem(raw []byte) (songspy.HistoryItem, bool) {
-	var entry struct {
+	entry, err := decode[struct {
 		PlayedAt string `json:"played_at"`
 		Track    *item  `json:"track"`
-	}
-	if decode(raw, &entry) != nil || entry.Track == nil {
+	}](raw)
+	if err != nil || entry.Track == nil {
 		return songspy.HistoryItem{}, false
 	}
 	at, err := time.Parse(time.RFC3339Nano, entry.PlayedAt)

@@ -1,6 +1,7 @@
 package spotify
 
 import (
+	"errors"
 	"net/http"
 	"reflect"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/v1"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/sanitize"
@@ -235,6 +238,24 @@ func FuzzReadPlayer(f *testing.F) {
 			if u != "" && sanitize.WebURL(u) != u {
 				t.Fatalf("stored the link %q", u)
 			}
+		}
+	})
+}
+
+// decode reads correct answers in another way than json.Unmarshal does.
+func FuzzDecode_ReadsWhatUnmarshalReads(f *testing.F) {
+	f.Add([]byte(aTrack))
+	f.Add([]byte(aTrack[:len(aTrack)-1]))
+	f.Add([]byte(aTrack + "}"))
+	f.Add([]byte(`{"IS_PLAYING":true,"item":{"name":"a","name":"b","album":[],"uri":7,"Uri":"c"},"item":{"id":"\ud800"},"progress_ms":{}}`))
+	f.Add([]byte("{\"item\":{\"name\":\"a\xffb\",\"artists\":[{\"name\":1},null,{\"name\":\"c\"}]},\"item\":null}"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var want playerBody
+		err := json.Unmarshal(body, &want)
+		_, wrongType := errors.AsType[*json.UnmarshalTypeError](err)
+		got, failed := decode[playerBody](body)
+		if (failed == nil) != (err == nil || wrongType) || failed == nil && !reflect.DeepEqual(got, want) {
+			t.Fatalf("%q is read as %+v, %v; want %+v, %v", body, got, failed, want, err)
 		}
 	})
 }
