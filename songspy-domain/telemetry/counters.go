@@ -1,6 +1,8 @@
 package telemetry
 
 import (
+	"maps"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,8 +19,22 @@ func CallObserver(reg prometheus.Registerer) func(endpoint, outcome string, d ti
 		Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}, []string{"endpoint", "outcome"})
 	reg.MustRegister(calls)
+	type labels struct{ endpoint, outcome string }
+	// WithLabelValues costs more than the rest, so each series is looked up once. The
+	// map is replaced, never changed, so that calls read it without a lock.
+	var known atomic.Pointer[map[labels]prometheus.Observer]
+	known.Store(&map[labels]prometheus.Observer{})
 	return func(endpoint, outcome string, d time.Duration) {
-		calls.WithLabelValues(endpoint, outcome).Observe(d.Seconds())
+		of := labels{endpoint, outcome}
+		all := known.Load()
+		series, ok := (*all)[of]
+		if !ok {
+			series = calls.WithLabelValues(endpoint, outcome)
+			more := maps.Clone(*all)
+			more[of] = series
+			known.CompareAndSwap(all, &more) // if another call was faster, a later call adds this series
+		}
+		series.Observe(d.Seconds())
 	}
 }
 
