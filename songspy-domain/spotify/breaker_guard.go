@@ -111,10 +111,11 @@ func newBreakerGuard(c Config) *breakerGuard {
 // result; calls of the token endpoint do not count. A caller that does not send
 // the call must uncount it.
 func (g *breakerGuard) acquire(ctx context.Context, circuit breaker.Circuit, u breaker.Urgency, e quota.Endpoint) (breaker.Permit, time.Time, error) {
-	if err := g.readIfStale(ctx); err != nil {
+	now, err := g.readIfStale(ctx)
+	if err != nil {
 		return breaker.Permit{}, time.Time{}, err
 	}
-	now, share := g.now(), g.rateShare()
+	share := g.rateShare()
 	g.mu.Lock()
 	g.breakers.Share = share
 	v := g.decide(now, circuit, u, e)
@@ -167,10 +168,11 @@ func (g *breakerGuard) rateShare() float64 {
 // check returns the error that acquire would return for an urgent call. It does
 // not count as a call.
 func (g *breakerGuard) check(ctx context.Context, circuit breaker.Circuit) error {
-	if err := g.readIfStale(ctx); err != nil {
+	now, err := g.readIfStale(ctx)
+	if err != nil {
 		return err
 	}
-	if _, v := breaker.Decide(g.snapshot(), g.now(), circuit, breaker.Urgent); !v.Allowed {
+	if _, v := breaker.Decide(g.snapshot(), now, circuit, breaker.Urgent); !v.Allowed {
 		return blockedError(circuit, v)
 	}
 	return nil
@@ -180,9 +182,9 @@ func (g *breakerGuard) check(ctx context.Context, circuit breaker.Circuit) error
 // breaker opens or closes, it logs that and informs the other processes.
 func (g *breakerGuard) report(ctx context.Context, now time.Time, circuit breaker.Circuit, p breaker.Permit, e quota.Endpoint, o breaker.Outcome) {
 	g.mu.Lock()
-	before := breakerOf(g.breakers, circuit)
+	before := breakerOf(&g.breakers, circuit)
 	g.breakers = breaker.Report(g.breakers, now, circuit, p, o)
-	after := breakerOf(g.breakers, circuit)
+	after := breakerOf(&g.breakers, circuit)
 	if o.Result == breaker.QuotaExceeded && after.Epoch != before.Epoch {
 		g.recordRefusal(ctx, now, e, o.RetryAfter, p.Probe)
 	}
@@ -201,9 +203,9 @@ func (g *breakerGuard) report(ctx context.Context, now time.Time, circuit breake
 // logs that and informs the other processes.
 func (g *breakerGuard) tripForbidden(ctx context.Context) {
 	g.mu.Lock()
-	before := breakerOf(g.breakers, breaker.CircuitAPI)
+	before := breakerOf(&g.breakers, breaker.CircuitAPI)
 	g.breakers = breaker.TripForbidden(g.breakers, g.now())
-	after := breakerOf(g.breakers, breaker.CircuitAPI)
+	after := breakerOf(&g.breakers, breaker.CircuitAPI)
 	g.mu.Unlock()
 	g.logChange(ctx, breaker.CircuitAPI, before, after, "this process")
 	if after.Epoch != before.Epoch && g.store != nil {
@@ -257,7 +259,7 @@ func (g *breakerGuard) snapshot() breaker.Breakers {
 	return g.breakers
 }
 
-func breakerOf(s breaker.Breakers, circuit breaker.Circuit) breaker.Breaker {
+func breakerOf(s *breaker.Breakers, circuit breaker.Circuit) breaker.Breaker {
 	if circuit == breaker.CircuitAccounts {
 		return s.Accounts
 	}
@@ -288,33 +290,35 @@ func (g *breakerGuard) load(ctx context.Context) error {
 }
 
 // readIfStale reads the stored state if it is older than staleAfter. If the store
-// cannot be read, this process goes on with the state that it has in memory.
-func (g *breakerGuard) readIfStale(ctx context.Context) error {
+// cannot be read, this process goes on with the state that it has in memory. It
+// returns the current time, which each caller needs and which costs as much to
+// read as the rest.
+func (g *breakerGuard) readIfStale(ctx context.Context) (now time.Time, err error) {
 	if g.store == nil {
-		return nil
+		return g.now(), nil
 	}
 	if err := g.load(ctx); err != nil {
-		return err
+		return time.Time{}, err
 	}
 	g.calledSinceRead.Store(true)
-	if g.storeDown.Load() || g.storedAge() < staleAfter {
-		return nil
+	if now = g.now(); !g.isStale(now) {
+		return now, nil
 	}
 	g.storeMu.Lock()
 	defer g.storeMu.Unlock()
-	if g.storeDown.Load() || g.storedAge() < staleAfter {
-		return nil
+	if now = g.now(); !g.isStale(now) {
+		return now, nil
 	}
 	ctx, cancel := detachedContext(ctx)
 	defer cancel()
 	g.noteStoreResult(ctx, g.readStored(ctx))
-	return nil
+	return g.now(), nil
 }
 
-// storedAge returns the age of the stored state. If the clock was set back
-// after the state was read, the state counts as old.
-func (g *breakerGuard) storedAge() time.Duration {
-	return g.now().Sub(time.Unix(0, g.readAt.Load())).Abs()
+// isStale reports whether the stored state must be read again. If the clock was
+// set back after the state was read, the state counts as old.
+func (g *breakerGuard) isStale(now time.Time) bool {
+	return !g.storeDown.Load() && now.Sub(time.Unix(0, g.readAt.Load())).Abs() >= staleAfter
 }
 
 // claimProbe stores, before it is made, that this process makes the probe (the
@@ -432,7 +436,7 @@ func (g *breakerGuard) readStored(ctx context.Context) error {
 	after := g.breakers
 	g.mu.Unlock()
 	for _, circuit := range breaker.Circuits() {
-		g.logChange(ctx, circuit, breakerOf(before, circuit), breakerOf(after, circuit), "another process")
+		g.logChange(ctx, circuit, breakerOf(&before, circuit), breakerOf(&after, circuit), "another process")
 	}
 	return nil
 }

@@ -100,7 +100,7 @@ type Client struct {
 	// tokens. Calls to the Web API use the three transports directly, so that
 	// they follow no redirects and store no cookies.
 	exchanges, renewals         *http.Client
-	routine, urgent, background http.RoundTripper
+	routine, urgent, background *guardedTransport
 	playingURL, accountURL      *url.URL
 	historyURL                  *url.URL
 	// configErr says what is wrong with the Config. Every call returns it.
@@ -147,11 +147,11 @@ func newClient(c Config, guard *breakerGuard) *Client {
 	cl := &Client{
 		config:     c,
 		guard:      guard,
-		routine:    guardedTransport{next: c.Transport, guard: guard, circuit: breaker.CircuitAPI, urgency: breaker.Routine, endpoint: quota.EndpointPlaying, mayCall: c.MayCall},
-		urgent:     guardedTransport{next: c.Transport, guard: guard, circuit: breaker.CircuitAPI, urgency: breaker.Urgent, endpoint: quota.EndpointAccount},
-		background: guardedTransport{next: c.Transport, guard: guard, circuit: breaker.CircuitAPI, urgency: breaker.Background, endpoint: quota.EndpointHistory, mayCall: c.MayCall},
-		renewals:   tokenClient(guardedTransport{next: tokenTransport{c.Transport}, guard: guard, circuit: breaker.CircuitAccounts, urgency: breaker.Routine}),
-		exchanges:  tokenClient(guardedTransport{next: tokenTransport{c.Transport}, guard: guard, circuit: breaker.CircuitAccounts, urgency: breaker.Urgent}),
+		routine:    &guardedTransport{next: c.Transport, guard: guard, circuit: breaker.CircuitAPI, urgency: breaker.Routine, endpoint: quota.EndpointPlaying, mayCall: c.MayCall},
+		urgent:     &guardedTransport{next: c.Transport, guard: guard, circuit: breaker.CircuitAPI, urgency: breaker.Urgent, endpoint: quota.EndpointAccount},
+		background: &guardedTransport{next: c.Transport, guard: guard, circuit: breaker.CircuitAPI, urgency: breaker.Background, endpoint: quota.EndpointHistory, mayCall: c.MayCall},
+		renewals:   tokenClient(&guardedTransport{next: tokenTransport{c.Transport}, guard: guard, circuit: breaker.CircuitAccounts, urgency: breaker.Routine}),
+		exchanges:  tokenClient(&guardedTransport{next: tokenTransport{c.Transport}, guard: guard, circuit: breaker.CircuitAccounts, urgency: breaker.Urgent}),
 	}
 	base, err := url.Parse(c.APIURL + "/v1/me")
 	if err != nil || base.Host == "" {
@@ -225,9 +225,12 @@ func (c *Client) withTimeout(ctx context.Context) (context.Context, context.Canc
 	return context.WithTimeout(ctx, c.config.Timeout)
 }
 
-// now returns the current time in UTC and in whole microseconds, as the store
+// now returns the current time, as the store keeps it.
+func (c *Client) now() time.Time { return storedTime(c.config.Now()) }
+
+// storedTime returns the time in UTC and in whole microseconds, as the store
 // keeps times.
-func (c *Client) now() time.Time { return c.config.Now().UTC().Truncate(time.Microsecond) }
+func storedTime(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 func orDefault[T comparable](v, otherwise T) T {
 	var zero T

@@ -54,7 +54,13 @@ type guardedTransport struct {
 }
 
 // RoundTrip implements http.RoundTripper.
-func (g guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+func (g *guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, _, err := g.call(req)
+	return resp, err
+}
+
+// call does what RoundTrip does, and returns when the answer arrived.
+func (g *guardedTransport) call(req *http.Request) (resp *http.Response, arrived time.Time, err error) {
 	permit, countedAt, err := g.guard.acquire(req.Context(), g.circuit, g.urgency, g.endpoint)
 	if err == nil {
 		if err = g.abandonReason(req.Context()); err != nil {
@@ -66,9 +72,9 @@ func (g guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if req.Body != nil {
 			_ = req.Body.Close()
 		}
-		return nil, err
+		return nil, time.Time{}, err
 	}
-	resp, err := g.next.RoundTrip(req)
+	resp, err = g.next.RoundTrip(req)
 	now := g.guard.now()
 	if err != nil {
 		if isUnconnected(err) {
@@ -79,7 +85,7 @@ func (g guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 			result = breaker.Abandoned
 		}
 		g.guard.report(req.Context(), now, g.circuit, permit, g.endpoint, breaker.Outcome{Result: result})
-		return nil, err
+		return nil, now, err
 	}
 	o := classifyResponse(resp, now)
 	g.guard.report(req.Context(), now, g.circuit, permit, g.endpoint, o)
@@ -87,18 +93,18 @@ func (g guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	case breaker.RateLimited, breaker.QuotaExceeded, breaker.PremiumRequired:
 		_ = resp.Body.Close()
 		if err := g.guard.check(req.Context(), g.circuit); err != nil {
-			return nil, appBlockedError(err)
+			return nil, now, appBlockedError(err)
 		}
 		// The circuit breaker has closed since this call was sent, so its
 		// refusal says nothing about the app any more.
-		return nil, unavailable(nil, 0)
+		return nil, now, unavailable(nil, 0)
 	}
-	return resp, nil
+	return resp, now, nil
 }
 
 // abandonReason returns the error for a call that must not be sent although the
 // circuit breaker allows it, or nil if it may be sent.
-func (g guardedTransport) abandonReason(ctx context.Context) error {
+func (g *guardedTransport) abandonReason(ctx context.Context) error {
 	if g.mayCall != nil && !g.mayCall() {
 		return mayNotCallError()
 	}

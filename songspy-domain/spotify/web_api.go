@@ -75,7 +75,7 @@ func putBuffer(buf *bytes.Buffer) {
 // endpointCall is one endpoint of the Web API and the transport for it.
 type endpointCall struct {
 	endpoint string
-	via      http.RoundTripper
+	via      *guardedTransport
 	url      *url.URL
 }
 
@@ -110,12 +110,12 @@ func (c *Client) get(ctx context.Context, to endpointCall, access songspy.Secret
 			"Accept":        headerAccept,
 		},
 	}).WithContext(ctx)
-	resp, err := to.via.RoundTrip(req)
+	resp, arrived, err := to.via.call(req)
 	if err != nil {
 		return response{}, unreachable(ctx, err)
 	}
 	defer resp.Body.Close()
-	a = response{status: resp.StatusCode, at: c.now()}
+	a = response{status: resp.StatusCode, at: storedTime(arrived)}
 	if a.status == http.StatusNoContent {
 		return a, nil
 	}
