@@ -225,6 +225,12 @@ func Report(s Breakers, now time.Time, circuit Circuit, p Permit, o Outcome) Bre
 	return s
 }
 
+// ChangesNothing reports whether Report would change nothing. That is so for almost
+// every call: it was answered, it is not a probe, and no rate is limited.
+func (s *Breakers) ChangesNothing(circuit Circuit, p Permit, o Outcome) bool {
+	return o.Result == Answered && !p.Probe && s.forCircuit(circuit).Limiter.Rate == 0
+}
+
 // TripForbidden opens the circuit breaker of the Web API. Call it when Spotify
 // answers the calls of several users with a 403 of unknown meaning: the
 // refusals then concern the whole app.

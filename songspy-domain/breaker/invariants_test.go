@@ -85,7 +85,11 @@ func TestBreaker_Invariants(t *testing.T) {
 				c := d.pending[i]
 				d.pending = append(d.pending[:i], d.pending[i+1:]...)
 				o := breaker.Outcome{Result: result.Draw(t, "result"), RetryAfter: time.Duration(seconds.Draw(t, "retry after")) * time.Second}
+				before := s
 				s = breaker.Report(s, now, name, c.permit, o)
+				if before.ChangesNothing(name, c.permit, o) && s != before {
+					t.Fatalf("%+v changed %+v to %+v", o, before, s)
+				}
 
 				current := c.epoch == d.epoch
 				if current && c.permit.Probe {

@@ -182,6 +182,10 @@ func (g *breakerGuard) check(ctx context.Context, circuit breaker.Circuit) error
 // breaker opens or closes, it logs that and informs the other processes.
 func (g *breakerGuard) report(ctx context.Context, now time.Time, circuit breaker.Circuit, p breaker.Permit, e quota.Endpoint, o breaker.Outcome) {
 	g.mu.Lock()
+	if g.breakers.ChangesNothing(circuit, p, o) { // the breakers are large to copy
+		g.mu.Unlock()
+		return
+	}
 	before := breakerOf(&g.breakers, circuit)
 	g.breakers = breaker.Report(g.breakers, now, circuit, p, o)
 	after := breakerOf(&g.breakers, circuit)
