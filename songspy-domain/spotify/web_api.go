@@ -19,17 +19,32 @@ import (
 // market.
 const responseLimit = 1 << 20
 
-// bufferKeepMax is the size of the largest buffer that is reused for later
-// answers.
-const bufferKeepMax = 64 << 10
+// bodyKeepMax is the size of the longest answer whose callBuffer is reused.
+const bodyKeepMax = 64 << 10
 
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+// callBuffer is the memory of one call: the header of its request, and the body of its
+// answer. It is reused for a later call, because to make a header takes as long as to
+// poll an idle player, apart from the transport.
+type callBuffer struct {
+	header http.Header
+	body   bytes.Buffer
+}
 
-// Header values that all calls share.
-var (
-	headerAgent  = []string{userAgent}
-	headerAccept = []string{"application/json"}
-)
+var callBuffers = sync.Pool{New: func() any {
+	return &callBuffer{header: http.Header{authorization: {""}, "User-Agent": {userAgent}, "Accept": {"application/json"}}}
+}}
+
+const authorization = "Authorization"
+
+// reuse keeps the memory of a successful call for a later one. After a call that failed,
+// the transport may still be reading the header.
+func (b *callBuffer) reuse() {
+	if b.body.Cap() <= bodyKeepMax {
+		b.header[authorization][0] = ""
+		b.body.Reset()
+		callBuffers.Put(b)
+	}
+}
 
 // CurrentlyPlaying polls the player of the user whose access token is given.
 // Spotify answers 204 if the player is idle.
@@ -38,15 +53,15 @@ var (
 // AppBlocked, MayNotCall, NeedsUser (if the link lacks a permission), or
 // RetryLater.
 func (c *Client) CurrentlyPlaying(ctx context.Context, access songspy.Secret) (songspy.Observation, error) {
-	buf := buffers.Get().(*bytes.Buffer)
-	defer putBuffer(buf)
+	buf := callBuffers.Get().(*callBuffer)
 	a, err := c.get(ctx, endpointCall{endpointPlaying, c.routine, c.playingURL}, access, buf)
 	if err != nil {
 		return songspy.Observation{}, err
 	}
+	defer buf.reuse()
 	switch a.status {
 	case http.StatusOK:
-		return readPlayer(buf.Bytes(), a.at)
+		return readPlayer(buf.body.Bytes(), a.at)
 	case http.StatusNoContent, http.StatusNotFound:
 		return songspy.Observation{Kind: songspy.ObservedIdle, Progress: songspy.UnknownProgress, At: a.at}, nil
 	default:
@@ -57,19 +72,12 @@ func (c *Client) CurrentlyPlaying(ctx context.Context, access songspy.Secret) (s
 // Account returns the account that the access token belongs to. Its errors are
 // those of CurrentlyPlaying.
 func (c *Client) Account(ctx context.Context, access songspy.Secret) (songspy.SpotifyAccount, error) {
-	buf := buffers.Get().(*bytes.Buffer)
-	defer putBuffer(buf)
+	buf := callBuffers.Get().(*callBuffer)
 	if _, err := c.get(ctx, endpointCall{endpointAccount, c.urgent, c.accountURL}, access, buf); err != nil {
 		return songspy.SpotifyAccount{}, err
 	}
-	return readAccount(buf.Bytes())
-}
-
-func putBuffer(buf *bytes.Buffer) {
-	if buf.Cap() <= bufferKeepMax {
-		buf.Reset()
-		buffers.Put(buf)
-	}
+	defer buf.reuse()
+	return readAccount(buf.body.Bytes())
 }
 
 // endpointCall is one endpoint of the Web API and the transport for it.
@@ -86,10 +94,11 @@ type response struct {
 	at     time.Time
 }
 
-// get makes one call and reads the body of a successful answer into buf. It
-// uses the transport directly, because http.Client would follow redirects with
-// the token, and its overhead is as large as that of the call.
-func (c *Client) get(ctx context.Context, to endpointCall, access songspy.Secret, buf *bytes.Buffer) (a response, err error) {
+// get makes one call and reads the body of a successful answer into buf, which must
+// not be reused after an error. It uses the transport directly, because http.Client
+// would follow redirects with the token, and its overhead is as large as that of the
+// call.
+func (c *Client) get(ctx context.Context, to endpointCall, access songspy.Secret, buf *callBuffer) (a response, err error) {
 	started := c.config.Now()
 	defer func() { c.config.Observe(to.endpoint, outcomeLabel(err), c.config.Now().Sub(started)) }()
 	if c.configErr != nil {
@@ -100,16 +109,8 @@ func (c *Client) get(ctx context.Context, to endpointCall, access songspy.Secret
 	}
 	ctx, cancel := c.withTimeout(ctx)
 	defer cancel()
-	req := (&http.Request{
-		Method: http.MethodGet,
-		URL:    to.url,
-		Host:   to.url.Host,
-		Header: http.Header{
-			"Authorization": {"Bearer " + access.Reveal()},
-			"User-Agent":    headerAgent,
-			"Accept":        headerAccept,
-		},
-	}).WithContext(ctx)
+	buf.header[authorization][0] = "Bearer " + access.Reveal()
+	req := (&http.Request{Method: http.MethodGet, URL: to.url, Host: to.url.Host, Header: buf.header}).WithContext(ctx)
 	resp, arrived, err := to.via.call(req)
 	if err != nil {
 		return response{}, unreachable(ctx, err)
@@ -123,14 +124,14 @@ func (c *Client) get(ctx context.Context, to endpointCall, access songspy.Secret
 	if a.status >= http.StatusMultipleChoices {
 		limit = refusalLimit
 	}
-	n, err := buf.ReadFrom(io.LimitReader(resp.Body, limit+1))
+	n, err := buf.body.ReadFrom(io.LimitReader(resp.Body, limit+1))
 	switch {
-	case a.status == http.StatusBadRequest && says(buf.Bytes(), "invalid id"):
+	case a.status == http.StatusBadRequest && says(buf.body.Bytes(), "invalid id"):
 		return a, nil // how Spotify once answered for a local file: an observation without an item
-	case a.status == http.StatusNotFound && to.endpoint == endpointPlaying && says(buf.Bytes(), "non existing id"):
+	case a.status == http.StatusNotFound && to.endpoint == endpointPlaying && says(buf.body.Bytes(), "non existing id"):
 		return a, nil // an idle player sometimes answers so; it means the same as 204
 	case a.status < http.StatusOK || a.status >= http.StatusMultipleChoices:
-		return response{}, refusalError(a.status, resp.Header, buf.Bytes(), a.at)
+		return response{}, refusalError(a.status, resp.Header, buf.body.Bytes(), a.at)
 	case err != nil:
 		return response{}, unreachable(ctx, err)
 	case n > limit:
@@ -147,8 +148,7 @@ func (c *Client) get(ctx context.Context, to endpointCall, access songspy.Secret
 //
 // Its errors are those of CurrentlyPlaying.
 func (c *Client) RecentlyPlayed(ctx context.Context, access songspy.Secret, after time.Time) ([]songspy.HistoryItem, error) {
-	buf := buffers.Get().(*bytes.Buffer)
-	defer putBuffer(buf)
+	buf := callBuffers.Get().(*callBuffer)
 	to := endpointCall{endpointHistory, c.background, nil}
 	if c.configErr == nil {
 		to.url = historyRequestURL(c.historyURL, after)
@@ -156,7 +156,8 @@ func (c *Client) RecentlyPlayed(ctx context.Context, access songspy.Secret, afte
 	if _, err := c.get(ctx, to, access, buf); err != nil {
 		return nil, err
 	}
-	return readHistory(buf.Bytes())
+	defer buf.reuse()
+	return readHistory(buf.body.Bytes())
 }
 
 // historyRequestURL returns the URL of one request. The cursors of the answer
