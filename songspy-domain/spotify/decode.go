@@ -214,14 +214,14 @@ func (i *item) toTrack(playingType string) (songspy.Track, bool) {
 	default:
 		t.Artists = sanitize.Text(i.artistNames(), nameMaxRunes)
 		t.Album = sanitize.Text(i.Album.Name, nameMaxRunes)
-		t.ImageURL = pickImage(i.Album.Images, i.Images)
-	}
-	switch t.Kind {
-	case songspy.KindLocal:
-		t.ImageURL = ""
-		return t, true
-	case songspy.KindTrack:
+		if t.Kind == songspy.KindLocal {
+			return t, true
+		}
 		t.ArtistRefs, t.AlbumRef = i.toArtists(), i.Album.toAlbum("album")
+		t.ImageURL = t.AlbumRef.ImageURL
+		if t.ImageURL == "" {
+			t.ImageURL = pickImage(i.Album.Images, i.Images)
+		}
 	}
 	t.URL = sanitize.WebURL(i.ExternalURLs.Spotify)
 	if t.URL == "" && id != "" {
