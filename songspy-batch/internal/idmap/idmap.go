@@ -22,8 +22,13 @@ type ID interface{ ~int | ~int64 }
 // often return.
 type Map[K ID, V any] struct {
 	chunks map[K]*chunk[V] // by the high bits that the ids of a chunk share
+	low    []*chunk[V]     // the same chunks, of ids below lowIDs: an index is faster than the map
 	count  int
 }
+
+// lowIDs are the ids whose chunks are also in a list, which takes 8 kilobytes for each
+// million ids.
+const lowIDs = 1 << 27
 
 type chunk[V any] struct {
 	values  [1 << chunkBits]V
@@ -36,13 +41,37 @@ func locate[K ID](id K) (chunkID K, index uint) {
 
 func (c *chunk[V]) contains(index uint) bool { return c.present[index/64]&(1<<(index%64)) != 0 }
 
+// chunk returns the chunk; nil if it holds no value yet.
+func (m *Map[K, V]) chunk(id K) *chunk[V] {
+	if id >= 0 && int64(id) < int64(len(m.low)) {
+		return m.low[id]
+	}
+	return m.chunks[id]
+}
+
+// addChunk adds an empty chunk.
+func (m *Map[K, V]) addChunk(id K) *chunk[V] {
+	if m.chunks == nil {
+		m.chunks = map[K]*chunk[V]{}
+	}
+	c := new(chunk[V])
+	m.chunks[id] = c
+	if id >= 0 && int64(id) < lowIDs>>chunkBits {
+		for int64(len(m.low)) <= int64(id) {
+			m.low = append(m.low, m.chunks[K(len(m.low))])
+		}
+		m.low[id] = c
+	}
+	return c
+}
+
 // Len returns the number of values.
 func (m *Map[K, V]) Len() int { return m.count }
 
 // Get returns the value of the id. ok is false if there is none.
 func (m *Map[K, V]) Get(id K) (v V, ok bool) {
 	chunkID, index := locate(id)
-	if c := m.chunks[chunkID]; c != nil && c.contains(index) {
+	if c := m.chunk(chunkID); c != nil && c.contains(index) {
 		return c.values[index], true
 	}
 	return v, false
@@ -51,13 +80,9 @@ func (m *Map[K, V]) Get(id K) (v V, ok bool) {
 // Put sets the value of the id.
 func (m *Map[K, V]) Put(id K, v V) {
 	chunkID, index := locate(id)
-	c := m.chunks[chunkID]
+	c := m.chunk(chunkID)
 	if c == nil {
-		if m.chunks == nil {
-			m.chunks = map[K]*chunk[V]{}
-		}
-		c = new(chunk[V])
-		m.chunks[chunkID] = c
+		c = m.addChunk(chunkID)
 	}
 	if !c.contains(index) {
 		c.present[index/64] |= 1 << (index % 64)
@@ -69,7 +94,7 @@ func (m *Map[K, V]) Put(id K, v V) {
 // Remove removes the value of the id.
 func (m *Map[K, V]) Remove(id K) {
 	chunkID, index := locate(id)
-	c := m.chunks[chunkID]
+	c := m.chunk(chunkID)
 	if c == nil || !c.contains(index) {
 		return
 	}
