@@ -101,8 +101,8 @@ func TestAnUnknown403CountsAgainstTheAppOrTheUser(t *testing.T) {
 	}{
 		"the only user": {1, sim.Fault{Person: 0, Kind: sim.Forbidden}, songspy.LinkNotRegistered, "", false, songspy.GapLinkBroken},
 		"one of six":    {6, sim.Fault{Person: 0, Kind: sim.Forbidden, Body: "plain"}, songspy.LinkNotRegistered, songspy.LinkActive, false, songspy.GapLinkBroken},
-		// The first refusal is not known to concern the app, and the first reason of a gap stays.
-		"all of six":                {6, sim.Fault{Person: sim.Everyone, Kind: sim.Forbidden}, songspy.LinkActive, songspy.LinkActive, true, songspy.GapProviderDown},
+		// The first refusal is not known to concern the app, but the block replaces its reason.
+		"all of six":                {6, sim.Fault{Person: sim.Everyone, Kind: sim.Forbidden}, songspy.LinkActive, songspy.LinkActive, true, songspy.GapAppBlocked},
 		"all, a proxy's page":       {6, sim.Fault{Person: sim.Everyone, Kind: sim.Forbidden, Body: "html"}, songspy.LinkActive, songspy.LinkActive, false, songspy.GapProviderDown},
 		"one, in other words":       {6, sim.Fault{Person: 0, Kind: sim.NotRegistered, Body: "dashboard"}, songspy.LinkNotRegistered, songspy.LinkActive, false, songspy.GapLinkBroken},
 		"one, in the words of 2021": {6, sim.Fault{Person: 0, Kind: sim.NotRegistered, Body: "approved"}, songspy.LinkNotRegistered, songspy.LinkActive, false, songspy.GapLinkBroken},

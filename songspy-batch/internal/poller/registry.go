@@ -115,12 +115,13 @@ func (r *Registry) merge(from songspy.PolledUser, c coverage) mergeResult {
 	return result
 }
 
-// recordFailure records why a poll failed. The first reason since the last
-// successful poll stays.
+// recordFailure records why a poll failed. The first reason since the last successful
+// poll stays, but a blocked app replaces every other: Spotify may have refused the polls
+// before in words that are not known.
 func (r *Registry) recordFailure(ref entryRef, reason songspy.GapReason) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if e := r.entries.find(ref); e != nil && e.gapReason == 0 {
+	if e := r.entries.find(ref); e != nil && (e.gapReason == 0 || reason == songspy.GapAppBlocked) {
 		e.gapReason = r.entries.names.of(string(reason))
 	}
 }
