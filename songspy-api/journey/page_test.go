@@ -181,7 +181,7 @@ func TestPage_FollowersRelinkingAndTheNetwork(t *testing.T) {
 	mina.waitText("No new requests.")
 	juno.wait(`document.querySelector(".answer .title")?.textContent && !document.querySelector(".answer").hidden`)
 
-	// What a screen reader hears of followed users, if juno wants to. There a second is ten.
+	// Juno lets her screen reader say the songs of followed users. Ten seconds pass in one here.
 	juno.before(`const slowly = window.setInterval; window.setInterval = (run, ms, ...rest) => slowly(run, ms > 10000 ? ms / 10 : ms, ...rest);`)
 	juno.open("/")
 	juno.click("[data-read]")

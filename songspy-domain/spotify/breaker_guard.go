@@ -107,8 +107,8 @@ func newBreakerGuard(c Config) *breakerGuard {
 // acquire returns nil if a call to an endpoint may be made now, or else an
 // error that says why not. A probe (the one call that tests a blocked app) is
 // allowed only after it is stored, so that no other process makes one. An
-// allowed call counts against the quota from the returned time on, whatever its
-// result; calls of the token endpoint do not count. A caller that does not send
+// allowed call counts against the quota from the returned time on, also if it fails.
+// Calls of the token endpoint do not count. A caller that does not send
 // the call must uncount it.
 func (g *breakerGuard) acquire(ctx context.Context, circuit breaker.Circuit, u breaker.Urgency, e quota.Endpoint) (breaker.Permit, time.Time, error) {
 	now, err := g.readIfStale(ctx)

@@ -63,9 +63,9 @@ func observe(changes []playerChange, at time.Time) songspy.Observation {
 	return o
 }
 
-// The allowance limits additional calls only if it counts them right: whatever users do, what
-// it counts is what their viewers cost, in comparison with the same days without viewers. It
-// may count a little more, so that the calls stay within the allowance.
+// The allowance limits additional calls only if it counts them right. Viewers cost the calls
+// that the same days without viewers do not need. The allowance counts these calls, and may
+// count a little more, so that the calls stay within it.
 func TestAttention_CountsTheCallsThatViewersCost(t *testing.T) {
 	const users, share = 20, 0.15
 	days, seeds := 2, uint64(3)
@@ -124,12 +124,4 @@ func callsOfDays(t *testing.T, seed uint64, users, days int, share float64, view
 		}
 	})
 	return calls, counted
-}
-
-func (f *fakeWatches) forgetAllBut(last int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if old := len(f.watches) - last; old > 0 {
-		f.watches, f.written = f.watches[old:], f.written[old:]
-	}
 }

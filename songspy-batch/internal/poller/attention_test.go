@@ -26,6 +26,15 @@ func (f *fakeWatches) write(w songspy.Watch) {
 	f.written, f.watches = append(f.written, time.Now()), append(f.watches, w)
 }
 
+// forgetAllBut keeps the last watches only, so that a long test stays fast.
+func (f *fakeWatches) forgetAllBut(last int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if old := len(f.watches) - last; old > 0 {
+		f.watches, f.written = slices.Delete(f.watches, 0, old), slices.Delete(f.written, 0, old)
+	}
+}
+
 func (f *fakeWatches) WatchesSince(_ context.Context, since time.Time) (watches []songspy.Watch, readAt time.Time, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -140,11 +149,7 @@ func keepsTheAllowance(t *testing.T, users int, share float64) {
 				w.SignedIn = viewer%2 == 0
 				f.write(w)
 			}
-			f.mu.Lock()
-			if old := len(f.watches) - 20; old > 0 {
-				f.watches, f.written = slices.Delete(f.watches, 0, old), slices.Delete(f.written, 0, old)
-			}
-			f.mu.Unlock()
+			f.forgetAllBut(20)
 			<-time.After(time.Minute)
 		}
 		if watched, _ := h.attention.stats(); watched != 5 {

@@ -289,9 +289,9 @@ func (b *budget) rollHour(now time.Time) {
 }
 
 // expectedDemand estimates the calls that are wanted in the next 24 hours. Each hour is
-// expected to cost the same as that hour of the day before. An hour that was not
-// measured is expected to cost the average of the others, or usual if none was
-// measured. Users who are listening now are expected to continue for a while.
+// expected to cost the same as that hour of the day before. An hour
+// without a measurement is expected to cost the average of the measured hours. Without any
+// measured hour, each is expected to cost usual. Users who are listening now are expected to continue for a while.
 func (b *budget) expectedDemand(now time.Time, usual float64, listening int) (d quota.Demand) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
