@@ -99,7 +99,7 @@ func (s *candidate) endBefore(at time.Time) {
 // inferred and not observed. If the play is then too short to count, it is
 // marked as removed.
 func (s *candidate) dropTail(tail time.Duration) {
-	less := min(tail.Milliseconds(), s.Play.InferredMS)
+	less := min((tail + time.Millisecond - 1).Milliseconds(), s.Play.InferredMS) // rounded up, so that the listened time fits the rest
 	counted := songspy.IsCounted(s.Play.ListenedMS, s.Track.DurationMS)
 	s.Play.ListenedMS -= less
 	s.removed = s.removed || counted && !songspy.IsCounted(s.Play.ListenedMS, s.Track.DurationMS)

@@ -25,6 +25,15 @@ func TestReconcile_OldItemDoesNotSplitPlay(t *testing.T) {
 	}
 }
 
+// Polls are timed in microseconds, and Spotify's history in milliseconds.
+func TestReconcile_ShortenedPlayIsListenedNoLongerThanItLasts(t *testing.T) {
+	polled := lastSeenAt(storedPlay(songA, 0.000_456, 200.000_456, 200, true), 20)
+	all := applyTo([]songspy.StoredPlay{polled}, reconcileAll(storedPlays([]songspy.StoredPlay{polled}, nil), []songspy.HistoryItem{historyItem(songB, 100)}, at(1500)))
+	if len(all) != 2 || !all[0].Play.EndedAt.Equal(at(100)) || all[0].Play.ListenedMS > all[0].Play.EndedAt.Sub(all[0].Play.StartedAt).Milliseconds() {
+		t.Errorf("%+v", all)
+	}
+}
+
 // Polls saw only the second A. The first A, and a B between, are in history alone.
 func TestReconcile_PlayTakesNoItemFromBeforeAnotherTrack(t *testing.T) {
 	items := []songspy.HistoryItem{historyItem(songB, -1000), historyItem(songA, 0), historyItem(songB, 60), historyItem(songA, 240), historyItem(songB, 700)}
