@@ -291,22 +291,11 @@ func TestStep_MisleadingPlayerLeavesBoard(t *testing.T) {
 	}
 }
 
-// oddSpan is one play of a player that may report wrong values.
-type oddSpan struct {
-	span
-	speed     float64
-	stalled   bool          // it claims to play during its pause and after its end
-	runsOn    bool          // its progress grows beyond its end
-	mixedFor  time.Duration // how long it shows the previous track's progress
-	insertion time.Duration // how much longer it is than its reported length
-}
-
-type oddTimeline []oddSpan
-
-func genOddTimeline(t *rapid.T) (tr oddTimeline) {
+// genOddTimeline draws plays of players that report wrong values.
+func genOddTimeline(t *rapid.T) (tr timeline) {
 	now := base
 	for range rapid.IntRange(1, 10).Draw(t, "spans") {
-		s := oddSpan{span: span{Start: now}, speed: 1}
+		s := span{Start: now, Speed: 1}
 		switch kind := rapid.IntRange(0, 9).Draw(t, "kind"); kind {
 		case 0:
 			s.End = now.Add(seconds(t, 20, 2000))
@@ -319,10 +308,10 @@ func genOddTimeline(t *rapid.T) (tr oddTimeline) {
 			if kind == 2 {
 				length = seconds(t, 600, 3600)
 				s.Track = songspy.Track{URI: "spotify:episode:e", DurationMS: length.Milliseconds()}
-				s.speed = rapid.SampledFrom([]float64{0.5, 0.8, 1, 1.2, 1.5, 2, 3, 3.5}).Draw(t, "speed")
-				s.insertion = time.Duration(rapid.SampledFrom([]int{0, 0, 30, 120}).Draw(t, "inserted")) * time.Second
+				s.Speed = rapid.SampledFrom([]float64{0.5, 0.8, 1, 1.2, 1.5, 2, 3, 3.5}).Draw(t, "speed")
+				length += time.Duration(rapid.SampledFrom([]int{0, 0, 30, 120}).Draw(t, "inserted")) * time.Second
 			}
-			whole := time.Duration(float64(length+s.insertion) / s.speed)
+			whole := time.Duration(float64(length) / s.Speed)
 			s.End = now.Add(whole)
 			switch rapid.IntRange(0, 9).Draw(t, "way") {
 			case 0, 1:
@@ -330,17 +319,17 @@ func genOddTimeline(t *rapid.T) (tr oddTimeline) {
 			case 2:
 				s.PauseAt, s.Pause = now.Add(seconds(t, 2, 50)), seconds(t, 5, 85)
 				s.End = s.End.Add(s.Pause)
-				s.stalled = rapid.Bool().Draw(t, "stalled")
+				s.Stalled = rapid.Bool().Draw(t, "stalled")
 			case 3:
-				s.stalled, s.PausedAfter = true, seconds(t, 60, 9000)
+				s.Stalled, s.PausedAfter = true, seconds(t, 60, 9000)
 			case 4:
-				s.runsOn, s.PausedAfter = true, seconds(t, 60, 9000)
+				s.RunsOn, s.PausedAfter = true, seconds(t, 60, 9000)
 			case 5:
 				s.End = instant.Earlier(s.End, now.Add(seconds(t, 2, 100)))
-				s.stalled, s.PausedAfter = true, seconds(t, 60, 9000)
+				s.Stalled, s.PausedAfter = true, seconds(t, 60, 9000)
 			}
 			if len(tr) > 0 && rapid.IntRange(0, 4).Draw(t, "mixed") == 0 {
-				s.mixedFor = seconds(t, 1, 6)
+				s.MixedFor = seconds(t, 1, 6)
 			}
 		}
 		tr = append(tr, s)
@@ -349,45 +338,8 @@ func genOddTimeline(t *rapid.T) (tr oddTimeline) {
 	return tr
 }
 
-func (s oddSpan) progressAt(when time.Time) time.Duration {
-	return time.Duration(float64(s.ProgressAt(when)) * s.speed).Truncate(time.Millisecond)
-}
-
-// mixes reports whether an answer combines a play with the previous track's progress.
-func (tr oddTimeline) mixes(i int, when time.Time) bool {
-	s := tr[i]
-	return when.Before(s.Start.Add(s.mixedFor)) && tr[i-1].Track.URI != "" && tr[i-1].Track.URI != s.Track.URI
-}
-
-// poll returns what such a player shows.
-func (tr oddTimeline) poll(when time.Time) songspy.Observation {
-	for i, s := range tr {
-		if when.Before(s.Start) || !when.Before(s.End.Add(s.PausedAfter)) {
-			continue
-		}
-		o := songspy.Observation{Kind: songspy.ObservedPlaying, Track: s.Track, Progress: s.progressAt(when), At: when}
-		switch {
-		case s.Ad:
-			return songspy.Observation{Kind: songspy.ObservedAdvertisement, Progress: when.Sub(s.Start), At: when}
-		case s.Track.URI == "":
-			return songspy.Observation{Kind: songspy.ObservedIdle, At: when}
-		case !when.Before(s.End) && s.runsOn:
-		case !when.Before(s.End):
-			o.Progress = s.progressAt(s.End)
-		case s.IsPausedAt(when) && !s.stalled:
-			o.Kind = songspy.ObservedPaused
-		case tr.mixes(i, when) && tr[i-1].runsOn:
-			o.Progress = tr[i-1].progressAt(s.Start)
-		case tr.mixes(i, when):
-			o.Progress = tr[i-1].progressAt(tr[i-1].End)
-		}
-		return o
-	}
-	return songspy.Observation{Kind: songspy.ObservedIdle, At: when}
-}
-
-// starts are the times at which plays and advertisements begin.
-func (tr oddTimeline) starts() (begun []time.Time) {
+// startsOf are the times at which plays and advertisements begin.
+func startsOf(tr timeline) (begun []time.Time) {
 	for _, s := range tr {
 		if s.Track.URI != "" || s.Ad {
 			begun = append(begun, s.Start)
@@ -412,15 +364,15 @@ func TestStep_OddPlayerInvariants(t *testing.T) {
 		var script strings.Builder
 		for _, s := range tr {
 			fmt.Fprintf(&script, "truth %s ad=%t %.1f-%.1f, shown paused for %.1f, pause %.1f+%.1f, speed %.1f, stalled %t, growing %t, mixed %.1f\n", s.Track.URI, s.Ad, secondsIn(s.Start), secondsIn(s.End),
-				s.PausedAfter.Seconds(), secondsIn(s.PauseAt), s.Pause.Seconds(), s.speed, s.stalled, s.runsOn, s.mixedFor.Seconds())
+				s.PausedAfter.Seconds(), secondsIn(s.PauseAt), s.Pause.Seconds(), s.Speed, s.Stalled, s.RunsOn, s.MixedFor.Seconds())
 		}
 		end := tr[len(tr)-1].End.Add(tr[len(tr)-1].PausedAfter + 10*time.Minute)
 		for now := base.Add(-time.Minute); now.Before(end); {
 			times = append(times, now)
-			o := tr.poll(now)
+			o := tr.Poll(now)
 			for i, s := range tr {
 				met[i] = met[i] || !now.Before(s.Start) && now.Before(s.End.Add(s.PausedAfter))
-				if !now.Before(s.Start) && now.Before(s.End) && tr.mixes(i, now) && !met[i-1] {
+				if !now.Before(s.Start) && now.Before(s.End) && tr.IsMixedAt(i, now) && !met[i-1] {
 					blind[s.Track.URI] += o.Progress
 				}
 				if s.Track.URI != "" && !now.Before(s.Start) && now.Before(s.End) && !s.IsPausedAt(now) {
@@ -435,7 +387,7 @@ func TestStep_OddPlayerInvariants(t *testing.T) {
 				n.State, n.TrackURI, n.Polls, l.At.Sub(base).Seconds(), l.Reason)
 			now = l.At
 		}
-		if over := worstHour(times, tr.starts()); over > 0 {
+		if over := worstHour(times, startsOf(tr)); over > 0 {
 			t.Fatalf("the worst hour costs %d polls too many\n%s", over, script.String())
 		}
 		claimed, playedTime := map[string]time.Duration{}, map[string]time.Duration{}

@@ -18,6 +18,7 @@ type day struct {
 	playedAtIsEnd  bool // PlayedAt is the end of a play
 	edgeIsKnown    bool // the day begins with plays that show that
 	wholePlaysOnly bool // history lists only plays that reached the end of their track
+	oddPlayers     bool // some plays are those of players that report wrong values
 }
 
 // historyLine is one item of history, listed from a time on.
@@ -38,8 +39,8 @@ var dayTracks = func() (tracks []songspy.Track) {
 }()
 
 // genDay draws what one user played for about an hour.
-func genDay(t *rapid.T) day {
-	var d day
+func genDay(t *rapid.T, oddPlayers bool) day {
+	d := day{oddPlayers: oddPlayers}
 	d.playedAtIsEnd, d.edgeIsKnown = rapid.Bool().Draw(t, "history tells ends"), rapid.Bool().Draw(t, "that is known")
 	d.wholePlaysOnly = rapid.IntRange(0, 2).Draw(t, "history lists whole plays only") == 0
 	fade := time.Duration(rapid.SampledFrom([]int{0, 0, 0, 5, 11}).Draw(t, "fade")) * time.Second
@@ -74,6 +75,9 @@ func genDay(t *rapid.T) day {
 			}
 			s.Track, s.Unlisted = dayTracks[last], unlisted
 			d.play(t, &s, fade)
+			if oddPlayers {
+				playOddly(t, &s, len(d.timeline) > 0)
+			}
 		}
 		d.timeline = append(d.timeline, s)
 		now = s.End.Add(s.PausedAfter)
@@ -127,6 +131,29 @@ func (d *day) play(t *rapid.T, s *span, fade time.Duration) {
 	}
 	s.LeftEarly = s.End.Before(whole)
 	s.End = s.End.Add(s.Pause)
+}
+
+// playOddly draws what a player reports wrongly of a play.
+func playOddly(t *rapid.T, s *span, hasPrevious bool) {
+	switch rapid.IntRange(0, 9).Draw(t, "oddity") {
+	case 0:
+		s.Stalled, s.PausedAfter = true, seconds(t, 60, 3000)
+	case 1:
+		if !s.LeftEarly { // otherwise polls cannot tell it from a track that plays on
+			s.RunsOn, s.PausedAfter = true, seconds(t, 60, 3000)
+		}
+	case 2:
+		if hasPrevious {
+			s.MixedFor = seconds(t, 1, 6)
+		}
+	}
+	if songspy.IsSpeech(s.Track.URI) {
+		s.Speed = rapid.SampledFrom([]float64{0.5, 0.8, 1, 1.2, 1.5, 2, 3}).Draw(t, "speed")
+		if !s.LeftEarly {
+			s.End = s.Start.Add(time.Duration(float64(s.End.Sub(s.Start)-s.Pause)/s.Speed) + s.Pause)
+			s.PauseAt = instant.Earlier(s.PauseAt, s.End.Add(-s.Pause))
+		}
+	}
 }
 
 // listenedIn is how long the span played.

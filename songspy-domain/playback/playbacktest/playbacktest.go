@@ -86,15 +86,23 @@ type Span struct {
 	Offline       bool          // on a phone without a network: polls show nothing
 	Unlisted      bool          // in a session that history never lists, such as a Jam
 	HidesProgress bool          // on a device that reports no progress
+	Speed         float64       // how fast its progress runs; zero: as fast as the clock
+	Stalled       bool          // the player claims to play during the pause and PausedAfter
+	RunsOn        bool          // the player claims to play during PausedAfter, and its progress grows
+	MixedFor      time.Duration // how long answers have the previous track's progress
 }
 
-// ProgressAt returns the progress in the span's track at a time.
+// ProgressAt returns the progress in the span's track at a time, in whole
+// milliseconds, as Spotify reports it.
 func (s Span) ProgressAt(at time.Time) time.Duration {
 	p := at.Sub(s.Start)
 	if s.Pause > 0 && at.After(s.PauseAt) {
 		p -= min(s.Pause, at.Sub(s.PauseAt))
 	}
-	return p
+	if s.Speed != 0 {
+		p = time.Duration(float64(p) * s.Speed)
+	}
+	return p.Truncate(time.Millisecond)
 }
 
 // ReportedProgress is the progress that Spotify reports.
@@ -110,24 +118,40 @@ func (s Span) IsPausedAt(at time.Time) bool {
 	return s.Pause > 0 && !at.Before(s.PauseAt) && at.Before(s.PauseAt.Add(s.Pause))
 }
 
+// IsMixedAt reports whether an answer at a time would combine span i with the
+// previous track's progress.
+func (tr Timeline) IsMixedAt(i int, at time.Time) bool {
+	s := tr[i]
+	return at.Before(s.Start.Add(s.MixedFor)) && tr[i-1].Track.URI != "" && tr[i-1].Track.URI != s.Track.URI
+}
+
 // Poll returns what Spotify answers to a poll at a time, if the player did what
 // the timeline says.
 func (tr Timeline) Poll(at time.Time) songspy.Observation {
-	for _, s := range tr {
+	for i, s := range tr {
 		if at.Before(s.Start) || !at.Before(s.End.Add(s.PausedAfter)) || s.Offline {
 			continue
 		}
+		o := songspy.Observation{Kind: songspy.ObservedPlaying, Track: s.Track, Progress: s.ReportedProgress(at), At: at}
 		switch {
-		case !at.Before(s.End):
-			return songspy.Observation{Kind: songspy.ObservedPaused, Track: s.Track, Progress: s.ReportedProgress(s.End), At: at}
 		case s.Ad:
 			return songspy.Observation{Kind: songspy.ObservedAdvertisement, Progress: at.Sub(s.Start), At: at}
 		case s.Track.URI == "":
 			return songspy.Observation{Kind: songspy.ObservedIdle, At: at}
-		case s.IsPausedAt(at):
-			return songspy.Observation{Kind: songspy.ObservedPaused, Track: s.Track, Progress: s.ReportedProgress(at), At: at}
+		case !at.Before(s.End) && s.RunsOn:
+		case !at.Before(s.End):
+			o.Progress = s.ReportedProgress(s.End)
+			if !s.Stalled {
+				o.Kind = songspy.ObservedPaused
+			}
+		case s.IsPausedAt(at) && !s.Stalled:
+			o.Kind = songspy.ObservedPaused
+		case tr.IsMixedAt(i, at) && tr[i-1].RunsOn:
+			o.Progress = tr[i-1].ReportedProgress(s.Start)
+		case tr.IsMixedAt(i, at):
+			o.Progress = tr[i-1].ReportedProgress(tr[i-1].End)
 		}
-		return songspy.Observation{Kind: songspy.ObservedPlaying, Track: s.Track, Progress: s.ReportedProgress(at), At: at}
+		return o
 	}
 	return songspy.Observation{Kind: songspy.ObservedIdle, At: at}
 }
