@@ -9,6 +9,7 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/store"
+	"github.com/songspy/songspy/songspy-domain/store/storetest"
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
@@ -25,7 +26,7 @@ func (b *bench) load(ctx context.Context) error {
 		return err
 	}
 	b.tokens = make([]string, b.people)
-	if err := s.Load(ctx, b.links(ctx)); err != nil {
+	if err := storetest.Load(ctx, s, b.db.conn, b.links(ctx)); err != nil {
 		return fmt.Errorf("loading the users failed: %w", err)
 	}
 	if err := ctx.Err(); err != nil {

@@ -45,12 +45,18 @@ func (r *linkRow) scanDest() []any {
 	}
 }
 
+// SealTokens returns the tokens of the link in encrypted form, as the database stores them.
+func (s *Store) SealTokens(l songspy.Link) (access, refresh []byte, err error) {
+	if access, err = s.sealer.seal(l.AccessToken, linkAAD("access_token_sealed", l.UserID)); err != nil {
+		return nil, nil, err
+	}
+	refresh, err = s.sealer.seal(l.RefreshToken, linkAAD("refresh_token_sealed", l.UserID))
+	return access, refresh, err
+}
+
 // seal encrypts the tokens into the sealed columns.
 func (s *Store) seal(r *linkRow) (err error) {
-	if r.AccessTokenSealed, err = s.sealer.seal(r.AccessToken, linkAAD("access_token_sealed", r.UserID)); err != nil {
-		return err
-	}
-	r.RefreshTokenSealed, err = s.sealer.seal(r.RefreshToken, linkAAD("refresh_token_sealed", r.UserID))
+	r.AccessTokenSealed, r.RefreshTokenSealed, err = s.SealTokens(r.Link)
 	return err
 }
 

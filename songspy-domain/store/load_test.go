@@ -1,12 +1,18 @@
 package store_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
@@ -33,11 +39,27 @@ func manyUsers(n int) iter.Seq2[songspy.User, songspy.Link] {
 	}
 }
 
-func TestLoad_CreatesUsersThatCanBePolled(t *testing.T) {
+// openForLoad opens a migrated store on Postgres and a connection to its database.
+func openForLoad(t *testing.T) (*store.Store, *pgx.Conn) {
+	t.Helper()
 	storetest.Server(t)
-	s := storetest.Open(t, storetest.Postgres)
+	d := storetest.Migrated(t, storetest.Postgres)
+	conn, err := pgx.Connect(t.Context(), d.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := conn.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return d.Open(t), conn
+}
+
+func TestLoad_CreatesUsersThatCanBePolled(t *testing.T) {
+	s, conn := openForLoad(t)
 	const users = 10_003 // more than one transaction
-	if err := s.Load(t.Context(), manyUsers(users)); err != nil {
+	if err := storetest.Load(t.Context(), s, conn, manyUsers(users)); err != nil {
 		t.Fatal(err)
 	}
 	polled, err := s.PolledUsers(t.Context(), 0, users+1)
@@ -62,19 +84,16 @@ func TestLoad_CreatesUsersThatCanBePolled(t *testing.T) {
 }
 
 func TestLoad_NewUsersGetLaterIDs(t *testing.T) {
-	storetest.Server(t)
-	s := storetest.Open(t, storetest.Postgres)
-	if err := s.Load(t.Context(), manyUsers(3)); err != nil {
+	s, conn := openForLoad(t)
+	if err := storetest.Load(t.Context(), s, conn, manyUsers(3)); err != nil {
 		t.Fatal(err)
 	}
 	u, _, err := s.SignIn(t.Context(), songspy.GoogleProfile{Subject: "somebody new"}, songspy.AudienceEveryone)
 	if err != nil || u.ID <= 3 {
 		t.Errorf("the next user has the id %d, %v; want an id after 3", u.ID, err)
 	}
-	storetest.RequireCode(t, s.Load(t.Context(), manyUsers(1)), songspy.CodeConflict)
-}
-
-func TestLoad_RefusesSQLite(t *testing.T) {
-	s := storetest.Open(t, storetest.SQLite)
-	storetest.RequireCode(t, s.Load(t.Context(), manyUsers(1)), songspy.CodeInvalid)
+	err = storetest.Load(t.Context(), s, conn, manyUsers(1))
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); !ok || pgErr.Code != "23505" {
+		t.Errorf("loading a user that exists returns %v, want a unique violation", err)
+	}
 }

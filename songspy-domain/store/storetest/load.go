@@ -1,14 +1,13 @@
-package store
+package storetest
 
 import (
 	"context"
-	"errors"
 	"iter"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store"
 )
 
 // loadBatchSize is how many users one transaction of Load copies.
@@ -20,56 +19,45 @@ const loadBatchSize = 10_000
 // publishes no changes, so processes that follow the change feed must be
 // started again.
 //
-// Each transaction copies 10,000 users; an error keeps the users of earlier
-// transactions. The error is CodeConflict if a user exists already, and
-// CodeInvalid on SQLite, which has no COPY.
-func (s *Store) Load(ctx context.Context, users iter.Seq2[songspy.User, songspy.Link]) (err error) {
-	if _, ok := s.engine.(*postgresEngine); !ok {
-		return &songspy.Error{Code: songspy.CodeInvalid, Message: "Users can be loaded in bulk on Postgres only. Sign them up one by one here."}
-	}
-	conn, err := s.engine.sql().Conn(ctx)
-	if err != nil {
-		return translate(err)
-	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	return translate(conn.Raw(func(driver any) error {
-		l := bulkLoad{s: s, ctx: ctx, conn: driver.(*stdlib.Conn).Conn()}
-		for u, link := range users {
-			if err := l.add(u, link); err != nil {
-				return err
-			}
+// The connection is to the Postgres database of the store. Each transaction copies
+// 10,000 users; an error keeps the users of earlier transactions.
+func Load(ctx context.Context, s *store.Store, conn *pgx.Conn, users iter.Seq2[songspy.User, songspy.Link]) error {
+	l := bulkLoad{s: s, ctx: ctx, conn: conn}
+	for u, link := range users {
+		if err := l.add(u, link); err != nil {
+			return err
 		}
-		return l.finish()
-	}))
+	}
+	return l.finish()
 }
 
 // bulkLoad is one run of Load with the rows that are not copied yet.
 type bulkLoad struct {
-	s                     *Store
+	s                     *store.Store
 	ctx                   context.Context
 	conn                  *pgx.Conn
 	users, sharing, links [][]any
 }
 
 func (l *bulkLoad) add(u songspy.User, link songspy.Link) error {
-	row := linkRow{Link: link}
-	row.UserID, row.Shard = u.ID, songspy.ShardOf(u.ID)
-	if err := l.s.seal(&row); err != nil {
+	link.UserID = u.ID
+	access, refresh, err := l.s.SealTokens(link)
+	if err != nil {
 		return err
 	}
-	l.users = append(l.users, canonicalArgs([]any{
+	l.users = append(l.users, []any{
 		int64(u.ID), int64(songspy.NewPublicID()), u.GoogleSub, u.NickName, u.GoogleName, u.PictureURL, u.ShowPicture,
 		link.Generation, link.Version, u.CreatedAt, u.UpdatedAt,
-	}))
+	})
 	p := songspy.NewSharing(u.ID, u.Audience, u.CreatedAt)
-	l.sharing = append(l.sharing, canonicalArgs([]any{
+	l.sharing = append(l.sharing, []any{
 		int64(p.UserID), p.BeganAt, string(p.Now), string(p.History), u.SharingPausedUntil, p.MinSeconds, p.HideLocal, p.HideEpisodes, p.HideChapters, p.Findable,
-	}))
-	l.links = append(l.links, canonicalArgs([]any{
-		int64(row.UserID), row.App, row.AccountID, row.LegacyID, string(row.AuthMethod), row.AccessTokenSealed, row.RefreshTokenSealed,
-		row.Scope, row.AccessExpiresAt, row.AuthorizedAt, string(row.State), row.StateSince,
-		row.Generation, row.Version, row.Shard, row.CreatedAt, row.UpdatedAt,
-	}))
+	})
+	l.links = append(l.links, []any{
+		int64(u.ID), link.App, link.AccountID, link.LegacyID, string(link.AuthMethod), access, refresh,
+		link.Scope, link.AccessExpiresAt, link.AuthorizedAt, string(link.State), link.StateSince,
+		link.Generation, link.Version, songspy.ShardOf(u.ID), link.CreatedAt, link.UpdatedAt,
+	})
 	if len(l.users) < loadBatchSize {
 		return nil
 	}
