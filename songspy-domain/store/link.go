@@ -177,15 +177,18 @@ func restoreIdentity(l *songspy.Link, before songspy.Link) {
 // are no more.
 //
 // A link whose tokens cannot be decrypted is logged and skipped.
-func (s *Store) LinksToRenew(ctx context.Context, before time.Time, after songspy.UserID, limit int) ([]songspy.Link, error) {
-	return readPages(limit, after, func(after songspy.UserID, limit int) (links []songspy.Link, read int, last songspy.UserID, err error) {
+func (s *Store) LinksToRenew(ctx context.Context, before time.Time, after songspy.UserID, limit int) (links []songspy.Link, err error) {
+	// Read until limit links can be decrypted or no more rows come. Otherwise a page with
+	// skipped rows would have fewer than limit links and look like the last one.
+	for limit > len(links) {
 		var sealed undecryptableLinks
-		err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
+		want, read := limit-len(links), 0
+		err := queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 			var r linkRow
 			if err := rows.Scan(r.scanDest()...); err != nil {
 				return err
 			}
-			read, last = read+1, r.UserID
+			read, after = read+1, r.UserID
 			if l, err := s.open(&r); err != nil {
 				sealed.add(r.UserID, err)
 			} else {
@@ -194,10 +197,16 @@ func (s *Store) LinksToRenew(ctx context.Context, before time.Time, after songsp
 			return nil
 		}, `SELECT `+linkColumns+` FROM spotify_links l
 			WHERE l.user_id > $1 AND `+pollableCondition+` AND l.access_expires_at < $2 ORDER BY l.user_id LIMIT $3`,
-			int64(after), before, limit)
+			int64(after), before, want)
 		sealed.log(ctx, s.log)
-		return links, read, last, translate(err)
-	})
+		if err != nil {
+			return nil, translate(err)
+		}
+		if read < want {
+			break
+		}
+	}
+	return links, nil
 }
 
 // NotRegisteredUsers returns up to limit users whose links entered the state

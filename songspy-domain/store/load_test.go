@@ -39,6 +39,14 @@ func manyUsers(n int) iter.Seq2[songspy.User, songspy.Link] {
 	}
 }
 
+// allOf returns the ids of the users of manyUsers(n).
+func allOf(n int) (ids []songspy.UserID) {
+	for id := range n {
+		ids = append(ids, songspy.UserID(id+1))
+	}
+	return ids
+}
+
 // openForLoad opens a migrated store on Postgres and a connection to its database.
 func openForLoad(t *testing.T) (*store.Store, *pgx.Conn) {
 	t.Helper()
@@ -62,7 +70,7 @@ func TestLoad_CreatesUsersThatCanBePolled(t *testing.T) {
 	if err := storetest.Load(t.Context(), s, conn, manyUsers(users)); err != nil {
 		t.Fatal(err)
 	}
-	polled, err := s.PolledUsers(t.Context(), 0, users+1)
+	polled, err := s.PolledUsersByID(t.Context(), allOf(users))
 	if err != nil {
 		t.Fatal(err)
 	}

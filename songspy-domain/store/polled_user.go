@@ -9,29 +9,10 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
-// PolledUsers returns users that are polled (their link to Spotify is active or
-// suspect), with their tokens and the stored states of their players. It
-// returns up to limit users in ascending order, starting after the given user.
-// Fewer than limit means that there are no more.
-//
-// A link whose tokens cannot be decrypted is logged and skipped.
-func (s *Store) PolledUsers(ctx context.Context, after songspy.UserID, limit int) ([]songspy.PolledUser, error) {
-	return readPages(limit, after, func(after songspy.UserID, limit int) (polled []songspy.PolledUser, read int, last songspy.UserID, err error) {
-		r := s.newPolledUserReader()
-		r.users = make([]songspy.PolledUser, 0, min(limit, 1<<16))
-		err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
-			err := r.scan(rows)
-			read, last = read+1, r.link.UserID
-			return err
-		}, selectPolledUsers+` WHERE l.user_id > $1 AND `+pollableCondition+` ORDER BY l.user_id LIMIT $2`, int64(after), limit)
-		r.log(ctx, s.log)
-		return r.users, read, last, translate(err)
-	})
-}
-
-// LinkVersions returns the versions of the links that PolledUsers returns, for a reader
-// that only wants to know what has changed: up to limit, in ascending order of their
-// users, starting after the given user. Fewer than limit means that there are no more.
+// LinkVersions returns the versions of the links that are polled (active or suspect), for
+// a reader that only wants to know what has changed: up to limit, in ascending order of
+// their users, starting after the given user. Fewer than limit means that there are no
+// more.
 func (s *Store) LinkVersions(ctx context.Context, after songspy.UserID, limit int) (versions []songspy.LinkVersion, err error) {
 	versions = make([]songspy.LinkVersion, 0, min(limit, 1<<16))
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
@@ -46,15 +27,16 @@ func (s *Store) LinkVersions(ctx context.Context, after songspy.UserID, limit in
 	return versions, translate(err)
 }
 
-// PolledUsersByID returns the given users, as far as their links are polled, in
-// ascending order of their ids.
+// PolledUsersByID returns the given users, as far as their links are polled, with their
+// tokens and the stored states of their players, in ascending order of their ids.
 //
 // A link whose tokens cannot be decrypted is logged and skipped.
 func (s *Store) PolledUsersByID(ctx context.Context, ids []songspy.UserID) (polled []songspy.PolledUser, err error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	r := s.newPolledUserReader()
+	r := &polledUserReader{s: s}
+	r.dest = append(append(r.link.scanDest(), nullableNowPlayingDest(&r.user.Playing)...), &r.user.PartialPlays.Listed, &r.user.PartialPlays.Unlisted)
 	err = s.queryRowset(ctx, s.pool, userIDRowset(ids), selectPolledUsers+` WHERE l.user_id IN (SELECT user_id FROM v) AND `+pollableCondition+` ORDER BY l.user_id`, r.scan)
 	r.log(ctx, s.log)
 	return r.users, translate(err)
@@ -82,12 +64,6 @@ type polledUserReader struct {
 	undecryptableLinks
 }
 
-func (s *Store) newPolledUserReader() *polledUserReader {
-	r := &polledUserReader{s: s}
-	r.dest = append(append(r.link.scanDest(), nullableNowPlayingDest(&r.user.Playing)...), &r.user.PartialPlays.Listed, &r.user.PartialPlays.Unlisted)
-	return r
-}
-
 // scan reads one row and appends its user, unless the tokens cannot be decrypted.
 func (r *polledUserReader) scan(rows *sql.Rows) error {
 	r.link, r.user = linkRow{}, songspy.PolledUser{}
@@ -102,31 +78,6 @@ func (r *polledUserReader) scan(rows *sql.Rows) error {
 	r.user.Link = l
 	r.users = append(r.users, r.user)
 	return nil
-}
-
-// readPages reads pages until it has limit items or no more rows come.
-// Otherwise a page with skipped rows would have fewer than limit items and look
-// like the last one.
-func readPages[T any](limit int, after songspy.UserID,
-	read func(after songspy.UserID, limit int) (items []T, rows int, last songspy.UserID, err error),
-) (page []T, err error) {
-	for limit > len(page) {
-		want := limit - len(page)
-		items, rows, last, err := read(after, want)
-		if err != nil {
-			return nil, err
-		}
-		if page == nil {
-			page = items
-		} else {
-			page = append(page, items...)
-		}
-		if rows < want {
-			break
-		}
-		after = last
-	}
-	return page, nil
 }
 
 // undecryptableLinks collects the links whose tokens cannot be decrypted, for one log

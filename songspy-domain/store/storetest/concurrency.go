@@ -67,7 +67,7 @@ func concurrency() suite {
 			requireError(t, errs[0], songspy.CodeConflict, "SPOTIFY_LINKED_ELSEWHERE")
 			must(t, errs[1])
 			must(t, errors.Join(runConcurrently(save(one.ID, true), save(one.ID, true))...))
-			same(t, "the links", len(value[[]songspy.PolledUser](t)(b.PolledUsers(t.Context(), 0, 10))), 1)
+			same(t, "the links", len(value[[]songspy.LinkVersion](t)(b.LinkVersions(t.Context(), 0, 10))), 1)
 		},
 		"UpdateLink_LosesNoUpdate": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)

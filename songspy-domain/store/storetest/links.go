@@ -178,16 +178,18 @@ func polledUsers() suite {
 			b.newUser(t) // without a link
 			var got []songspy.UserID
 			for after := songspy.UserID(0); ; {
-				page := value[[]songspy.PolledUser](t)(b.PolledUsers(t.Context(), after, 2))
+				page := value[[]songspy.LinkVersion](t)(b.LinkVersions(t.Context(), after, 2))
 				for _, l := range page {
-					requireTokens(t, l.Link, fmt.Sprint("of-", l.Link.UserID))
-					got, after = append(got, l.Link.UserID), l.Link.UserID
+					got, after = append(got, l.UserID), l.UserID
 				}
 				if len(page) < 2 {
 					break
 				}
 			}
 			same(t, "polled users", got, want)
+			for _, p := range value[[]songspy.PolledUser](t)(b.PolledUsersByID(t.Context(), got)) {
+				requireTokens(t, p.Link, fmt.Sprint("of-", p.Link.UserID))
+			}
 			byID := value[[]songspy.PolledUser](t)(b.PolledUsersByID(t.Context(), []songspy.UserID{5, 3, 1, 404}))
 			same(t, "polled users by id", []songspy.UserID{byID[0].Link.UserID, byID[1].Link.UserID}, []songspy.UserID{1, 5})
 			same(t, "how many", len(byID), 2)
@@ -196,7 +198,7 @@ func polledUsers() suite {
 			l, silent := b.newLinkedUser(t), b.newLinkedUser(t)
 			update := playingUpdate(l, song(1), start)
 			update.Playing.TrackID = b.write(t, update)[0].TrackID
-			got := value[[]songspy.PolledUser](t)(b.PolledUsers(t.Context(), 0, 10))
+			got := value[[]songspy.PolledUser](t)(b.PolledUsersByID(t.Context(), []songspy.UserID{l.UserID, silent.UserID}))
 			same(t, "the link", got[0].Link, l)
 			same(t, "the player", got[0].Playing, update.Playing)
 			same(t, "the idle user's link", got[1].Link, silent)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/store"
@@ -87,11 +88,17 @@ func sealing() suite {
 			must(t, err)
 			var log bytes.Buffer
 			s := b.openAnother(t, func(o *store.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
-			page := value[[]songspy.PolledUser](t)(s.PolledUsers(t.Context(), 0, 2))
-			same(t, "a full page", []songspy.UserID{page[0].Link.UserID, page[1].Link.UserID}, []songspy.UserID{one.UserID, two.UserID})
-			if !strings.Contains(log.String(), "first_user_id=1") {
-				t.Fatalf("the log does not name the user: %s", log.String())
+			requireLogged := func(what string, got ...songspy.UserID) {
+				same(t, what, got, []songspy.UserID{one.UserID, two.UserID})
+				if !strings.Contains(log.String(), "first_user_id=1") {
+					t.Fatalf("%s: the log does not name the user: %s", what, log.String())
+				}
+				log.Reset()
 			}
+			polled := value[[]songspy.PolledUser](t)(s.PolledUsersByID(t.Context(), []songspy.UserID{broken.UserID, one.UserID, two.UserID}))
+			requireLogged("the polled users", polled[0].Link.UserID, polled[1].Link.UserID)
+			page := value[[]songspy.Link](t)(s.LinksToRenew(t.Context(), start.Add(24*time.Hour), 0, 2))
+			requireLogged("a full page of links to renew", page[0].UserID, page[1].UserID)
 		},
 	}
 }

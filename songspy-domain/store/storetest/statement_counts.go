@@ -65,7 +65,6 @@ func statementCounts() suite {
 			ids, updates := manyUsers(t, b)
 			b.write(t, updates...)
 			for what, read := range map[string]func() int{
-				"PolledUsers":     func() int { return len(value[[]songspy.PolledUser](t)(b.PolledUsers(t.Context(), 0, 100))) },
 				"LinkVersions":    func() int { return len(value[[]songspy.LinkVersion](t)(b.LinkVersions(t.Context(), 0, 100))) },
 				"PolledUsersByID": func() int { return len(value[[]songspy.PolledUser](t)(b.PolledUsersByID(t.Context(), ids))) },
 				"LinksToRenew": func() int {
