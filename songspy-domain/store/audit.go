@@ -30,6 +30,15 @@ func (s *Store) addAuditEvent(tx *gorm.DB, e songspy.AuditEvent) error {
 	return tx.Where("user_id = ? AND kind = ? AND id <= (?)", e.UserID, e.Kind, oldest).Delete(&songspy.AuditEvent{}).Error
 }
 
+// auditAndPublish adds the event to the user's audit log and publishes a change of the
+// user. Call it last: see publishChanges.
+func (s *Store) auditAndPublish(tx *gorm.DB, e songspy.AuditEvent) error {
+	if err := s.addAuditEvent(tx, e); err != nil {
+		return err
+	}
+	return s.publishChanges(tx, songspy.ChangeUser, e.UserID)
+}
+
 // AuditEvents returns up to limit of the user's audit events, newest first, that come
 // before the one with the given id; 0 starts with the newest. Fewer than limit means
 // that there are no more.

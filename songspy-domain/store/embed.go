@@ -14,10 +14,7 @@ import (
 // has EmbedTokensMax tokens already.
 func (s *Store) CreateEmbedToken(ctx context.Context, t songspy.EmbedToken) (songspy.EmbedToken, error) {
 	t.ID, t.Label, t.CreatedAt = songspy.NewPublicID(), cleanText(t.Label), s.now()
-	err := s.inTx(ctx, func(tx *gorm.DB) error {
-		if err := lockUserForChange(tx, t.UserID, &songspy.User{}); err != nil {
-			return err
-		}
+	err := withLockedUser(ctx, s.inTx, t.UserID, func(tx *gorm.DB) error {
 		var n int64
 		if err := tx.Model(&songspy.EmbedToken{}).Where("user_id = ?", t.UserID).Count(&n).Error; err != nil {
 			return err
@@ -53,10 +50,7 @@ func (s *Store) EmbedTokenOwner(ctx context.Context, purpose songspy.EmbedPurpos
 // DeleteEmbedToken revokes a token of the user and publishes a change, so that open
 // overlays end. It returns CodeNotFound if there is none.
 func (s *Store) DeleteEmbedToken(ctx context.Context, id songspy.UserID, token songspy.PublicID) error {
-	return s.inErasureTx(ctx, func(tx *gorm.DB) error {
-		if err := lockUserForChange(tx, id, &songspy.User{}); err != nil {
-			return err
-		}
+	return withLockedUser(ctx, s.inErasureTx, id, func(tx *gorm.DB) error {
 		var t songspy.EmbedToken
 		if err := tx.Where("user_id = ? AND id = ?", id, token).Take(&t).Error; err != nil {
 			return err
@@ -64,9 +58,6 @@ func (s *Store) DeleteEmbedToken(ctx context.Context, id songspy.UserID, token s
 		if err := requireOneRow(tx.Where("user_id = ? AND id = ?", id, token).Delete(&songspy.EmbedToken{})); err != nil {
 			return err
 		}
-		if err := s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditEmbedRevoked, Actor: songspy.ActorSelf, Detail: t.Label}); err != nil {
-			return err
-		}
-		return s.publishChanges(tx, songspy.ChangeUser, id)
+		return s.auditAndPublish(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditEmbedRevoked, Actor: songspy.ActorSelf, Detail: t.Label})
 	})
 }

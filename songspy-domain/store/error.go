@@ -212,7 +212,7 @@ func isConnectionError(err error) bool {
 
 // deleteRows deletes the rows of T's table that meet the condition, in a transaction
 // that begin starts, and returns how many.
-func deleteRows[T any](ctx context.Context, begin func(context.Context, func(*gorm.DB) error) error, condition string, args ...any) (deleted int64, err error) {
+func deleteRows[T any](ctx context.Context, begin beginTx, condition string, args ...any) (deleted int64, err error) {
 	err = begin(ctx, func(tx *gorm.DB) error {
 		tx = tx.Where(condition, args...).Delete(new(T))
 		deleted = tx.RowsAffected

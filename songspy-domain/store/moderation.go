@@ -101,9 +101,6 @@ func (s *Store) moderate(ctx context.Context, id songspy.UserID, kind songspy.Au
 		if err := tx.Model(&songspy.User{}).Where("id = ?", id).UpdateColumn("updated_at", s.now()).Error; err != nil {
 			return err
 		}
-		if err := s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: kind, Actor: songspy.ActorOperator, Detail: detail}); err != nil {
-			return err
-		}
-		return s.publishChanges(tx, songspy.ChangeUser, id)
+		return s.auditAndPublish(tx, songspy.AuditEvent{UserID: id, Kind: kind, Actor: songspy.ActorOperator, Detail: detail})
 	})
 }

@@ -260,17 +260,11 @@ func (s *Store) Blocks(ctx context.Context, id songspy.UserID, after songspy.Blo
 // It returns CodeNotFound if there is no such user.
 func (s *Store) SaveShareLink(ctx context.Context, id songspy.UserID, hash []byte) (l songspy.ShareLink, err error) {
 	l = songspy.ShareLink{UserID: id, Hash: hash, CreatedAt: s.now()}
-	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
-		if err := lockUserForChange(tx, id, &songspy.User{}); err != nil {
-			return err
-		}
+	err = withLockedUser(ctx, s.inErasureTx, id, func(tx *gorm.DB) error {
 		if err := tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&l).Error; err != nil {
 			return err
 		}
-		if err := s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditShareLinkCreated, Actor: songspy.ActorSelf}); err != nil {
-			return err
-		}
-		return s.publishChanges(tx, songspy.ChangeUser, id)
+		return s.auditAndPublish(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditShareLinkCreated, Actor: songspy.ActorSelf})
 	})
 	return l, err
 }
@@ -284,16 +278,10 @@ func (s *Store) ShareLink(ctx context.Context, id songspy.UserID) (l songspy.Sha
 // DeleteShareLink revokes the user's share link and publishes a change; CodeNotFound if
 // there is none.
 func (s *Store) DeleteShareLink(ctx context.Context, id songspy.UserID) error {
-	return s.inErasureTx(ctx, func(tx *gorm.DB) error {
-		if err := lockUserForChange(tx, id, &songspy.User{}); err != nil {
-			return err
-		}
+	return withLockedUser(ctx, s.inErasureTx, id, func(tx *gorm.DB) error {
 		if err := requireOneRow(tx.Where("user_id = ?", id).Delete(&songspy.ShareLink{})); err != nil {
 			return err
 		}
-		if err := s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditShareLinkRevoked, Actor: songspy.ActorSelf}); err != nil {
-			return err
-		}
-		return s.publishChanges(tx, songspy.ChangeUser, id)
+		return s.auditAndPublish(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditShareLinkRevoked, Actor: songspy.ActorSelf})
 	})
 }

@@ -20,10 +20,7 @@ import (
 // It returns CodeNotFound if the user is gone, and CodeConflict if the refresh
 // hash is in use.
 func (s *Store) CreateSession(ctx context.Context, session songspy.Session) (songspy.Session, error) {
-	err := s.inTx(ctx, func(tx *gorm.DB) error {
-		if err := lockUserForChange(tx, session.UserID, &songspy.User{}); err != nil {
-			return err
-		}
+	err := withLockedUser(ctx, s.inTx, session.UserID, func(tx *gorm.DB) error {
 		isSignIn := session.Family == 0
 		if err := createSession(tx, &session); err != nil || !isSignIn {
 			return err

@@ -104,10 +104,7 @@ func (s *Store) ChangeSharing(ctx context.Context, id songspy.UserID, fn func(*s
 				return err
 			}
 		}
-		if err := s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditSharingChanged, Actor: songspy.ActorSelf, Detail: changed}); err != nil {
-			return err
-		}
-		return s.publishChanges(tx, songspy.ChangeUser, id)
+		return s.auditAndPublish(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditSharingChanged, Actor: songspy.ActorSelf, Detail: changed})
 	})
 	if err != nil {
 		return songspy.Sharing{}, err
@@ -156,6 +153,17 @@ func lockUserForChange(tx *gorm.DB, id songspy.UserID, u *songspy.User) error {
 	return forChange(tx).Where("id = ?", id).Take(u).Error
 }
 
+// withLockedUser runs fn in a transaction that begin starts, with the user locked by
+// forChange. It returns CodeNotFound if there is no such user.
+func withLockedUser(ctx context.Context, begin beginTx, id songspy.UserID, fn func(tx *gorm.DB) error) error {
+	return begin(ctx, func(tx *gorm.DB) error {
+		if err := lockUserForChange(tx, id, &songspy.User{}); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+}
+
 // NickKey returns the nickname in the form in which search compares it: Unicode's form
 // NFKC, case-folded.
 func NickKey(nick string) string {
@@ -182,10 +190,7 @@ const hiddenItemsMax = 1000
 // hides too many items.
 func (s *Store) HideItem(ctx context.Context, id songspy.UserID, uri string) (item songspy.HiddenItem, err error) {
 	uri = cleanText(uri)
-	err = s.inTx(ctx, func(tx *gorm.DB) error {
-		if err := lockUserForChange(tx, id, &songspy.User{}); err != nil {
-			return err
-		}
+	err = withLockedUser(ctx, s.inTx, id, func(tx *gorm.DB) error {
 		var rows []songspy.HiddenItem
 		if err := tx.Where("user_id = ? AND uri = ?", id, uri).Order("began_at DESC").Limit(1).Find(&rows).Error; err != nil {
 			return err
@@ -211,10 +216,7 @@ func (s *Store) HideItem(ctx context.Context, id songspy.UserID, uri string) (it
 		if err := tx.Create(&item).Error; err != nil {
 			return err
 		}
-		if err := s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditItemHidden, Actor: songspy.ActorSelf, Detail: auditedItem(item)}); err != nil {
-			return err
-		}
-		return s.publishChanges(tx, songspy.ChangeUser, id)
+		return s.auditAndPublish(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditItemHidden, Actor: songspy.ActorSelf, Detail: auditedItem(item)})
 	})
 	if err != nil {
 		return songspy.HiddenItem{}, err
@@ -248,10 +250,7 @@ func auditedItem(item songspy.HiddenItem) string {
 // ShowItem ends the hiding of an item and publishes a change. Plays from the time when
 // it was hidden stay hidden. It returns CodeNotFound if the user does not hide the item.
 func (s *Store) ShowItem(ctx context.Context, id songspy.UserID, uri string) error {
-	return s.inTx(ctx, func(tx *gorm.DB) error {
-		if err := lockUserForChange(tx, id, &songspy.User{}); err != nil {
-			return err
-		}
+	return withLockedUser(ctx, s.inTx, id, func(tx *gorm.DB) error {
 		var item songspy.HiddenItem
 		if err := tx.Where("user_id = ? AND uri = ? AND ended_at IS NULL", id, cleanText(uri)).Take(&item).Error; err != nil {
 			return err
@@ -261,10 +260,7 @@ func (s *Store) ShowItem(ctx context.Context, id songspy.UserID, uri string) err
 		if err := requireOneRow(ended); err != nil {
 			return err
 		}
-		if err := s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditItemShown, Actor: songspy.ActorSelf, Detail: auditedItem(item)}); err != nil {
-			return err
-		}
-		return s.publishChanges(tx, songspy.ChangeUser, id)
+		return s.auditAndPublish(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditItemShown, Actor: songspy.ActorSelf, Detail: auditedItem(item)})
 	})
 }
 

@@ -186,5 +186,8 @@ func (s *Store) inErasureTx(ctx context.Context, fn func(tx *gorm.DB) error) err
 	return err
 }
 
+// beginTx is inTx or inErasureTx.
+type beginTx func(ctx context.Context, fn func(tx *gorm.DB) error) error
+
 // query starts a new query. GORM's chains must not be reused.
 func (s *Store) query(ctx context.Context) *gorm.DB { return s.db.WithContext(ctx) }

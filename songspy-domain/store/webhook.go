@@ -50,10 +50,7 @@ func (s *Store) SaveWebhook(ctx context.Context, id songspy.UserID, url, key son
 	if row.KeySealed, err = s.sealer.seal(key, webhookAAD("key_sealed", id)); err != nil {
 		return songspy.Webhook{}, err
 	}
-	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
-		if err := lockUserForChange(tx, id, &songspy.User{}); err != nil {
-			return err
-		}
+	err = withLockedUser(ctx, s.inErasureTx, id, func(tx *gorm.DB) error {
 		if err := tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&row).Error; err != nil {
 			return err
 		}
@@ -130,10 +127,7 @@ func (s *Store) UpdateWebhook(ctx context.Context, w songspy.Webhook, read int64
 
 // DeleteWebhook deletes the user's webhook; CodeNotFound if there is none.
 func (s *Store) DeleteWebhook(ctx context.Context, id songspy.UserID) error {
-	return s.inErasureTx(ctx, func(tx *gorm.DB) error {
-		if err := lockUserForChange(tx, id, &songspy.User{}); err != nil {
-			return err
-		}
+	return withLockedUser(ctx, s.inErasureTx, id, func(tx *gorm.DB) error {
 		if err := requireOneRow(tx.Where("user_id = ?", id).Delete(&songspy.Webhook{})); err != nil {
 			return err
 		}
