@@ -58,10 +58,8 @@ func (s *Store) TakeAuthorizationAttempt(ctx context.Context, stateHash []byte, 
 	if a.Verifier, err = s.sealer.open(row.VerifierSealed, attemptAAD("verifier_sealed", a.StateHash)); err != nil {
 		return songspy.AuthorizationAttempt{}, err
 	}
-	if a.Invite, err = s.sealer.open(row.InviteSealed, attemptAAD("invite_sealed", a.StateHash)); err != nil {
-		return songspy.AuthorizationAttempt{}, err
-	}
-	return a, nil
+	a.Invite, err = s.sealer.open(row.InviteSealed, attemptAAD("invite_sealed", a.StateHash))
+	return a, err
 }
 
 // PruneAuthorizationAttempts deletes the attempts that expired before the time and

@@ -27,10 +27,7 @@ func (s *Store) CreateEmbedToken(ctx context.Context, t songspy.EmbedToken) (son
 		}
 		return s.addAuditEvent(tx, songspy.AuditEvent{UserID: t.UserID, Kind: songspy.AuditEmbedCreated, Actor: songspy.ActorSelf, Detail: t.Label})
 	})
-	if err != nil {
-		return songspy.EmbedToken{}, err
-	}
-	return t, nil
+	return t, err
 }
 
 // EmbedTokens returns the user's tokens, newest first.

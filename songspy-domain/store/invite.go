@@ -20,10 +20,8 @@ func (s *Store) CreateInvite(ctx context.Context, i songspy.Invite) (songspy.Inv
 	if len(i.CodeHash) == 0 || i.State(i.CreatedAt) != songspy.InviteValid {
 		return songspy.Invite{}, &songspy.Error{Code: songspy.CodeInvalid, Message: "An invite needs a code, at least one use, and an expiry in the future."}
 	}
-	if err := s.inTx(ctx, func(tx *gorm.DB) error { return tx.Create(&i).Error }); err != nil {
-		return songspy.Invite{}, err
-	}
-	return i, nil
+	err := s.inTx(ctx, func(tx *gorm.DB) error { return tx.Create(&i).Error })
+	return i, err
 }
 
 // Invites returns the newest invites in any state, up to limit.
@@ -44,10 +42,7 @@ func (s *Store) RevokeInvite(ctx context.Context, id int64) (i songspy.Invite, e
 		}
 		return tx.Where("id = ?", id).Take(&i).Error
 	})
-	if err != nil {
-		return songspy.Invite{}, err
-	}
-	return i, nil
+	return i, err
 }
 
 // PruneInvites deletes the invites that expired before the time and returns how many.

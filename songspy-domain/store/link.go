@@ -69,10 +69,8 @@ func (s *Store) open(r *linkRow) (l songspy.Link, err error) {
 	if l.AccessToken, err = s.sealer.open(r.AccessTokenSealed, linkAAD("access_token_sealed", r.UserID)); err != nil {
 		return songspy.Link{}, err
 	}
-	if l.RefreshToken, err = s.sealer.open(r.RefreshTokenSealed, linkAAD("refresh_token_sealed", r.UserID)); err != nil {
-		return songspy.Link{}, err
-	}
-	return l, nil
+	l.RefreshToken, err = s.sealer.open(r.RefreshTokenSealed, linkAAD("refresh_token_sealed", r.UserID))
+	return l, err
 }
 
 // Link returns the user's link with its tokens. It returns CodeNotFound and the reason
@@ -142,10 +140,7 @@ func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*song
 		}
 		return s.publishChanges(tx, songspy.ChangeLink, id)
 	})
-	if err != nil {
-		return songspy.Link{}, err
-	}
-	return l, nil
+	return l, err
 }
 
 // PruneTokens deletes the tokens of links that entered the state reauth_required before
@@ -258,10 +253,7 @@ func (s *Store) SaveLink(ctx context.Context, n songspy.NewLink) (l songspy.Link
 	if songspy.CodeOf(err) == songspy.CodeConflict && songspy.ReasonOf(err) != ReasonNoSeat {
 		return songspy.Link{}, linkedElsewhereError(err)
 	}
-	if err != nil {
-		return songspy.Link{}, err
-	}
-	return l, nil
+	return l, err
 }
 
 // SavePendingGrant stores the encrypted tokens of a user that the app's owner
@@ -307,10 +299,7 @@ func (s *Store) SavePendingGrant(ctx context.Context, n songspy.NewLink) (l song
 		l = row.Link
 		return s.publishChanges(tx, songspy.ChangeLink, n.UserID)
 	})
-	if err != nil {
-		return songspy.Link{}, err
-	}
-	return l, nil
+	return l, err
 }
 
 // checkLinkVersion returns an error if the caller requires a version of the
@@ -483,10 +472,7 @@ func (s *Store) Unlink(ctx context.Context, id songspy.UserID) (e songspy.Erasur
 		}
 		return s.publishChanges(tx, songspy.ChangeLink, id)
 	})
-	if err != nil {
-		return songspy.Erasure{}, err
-	}
-	return e, nil
+	return e, err
 }
 
 // unlink is Unlink within a transaction. The user must be locked. The audit log records

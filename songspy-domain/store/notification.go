@@ -265,10 +265,7 @@ func (s *Store) ClaimNotification(ctx context.Context, channels []songspy.Notifi
 		m, err = c.lease(conn, lease)
 		return err
 	})
-	if err != nil {
-		return songspy.NotificationMessage{}, false, err
-	}
-	return m, c.found, nil
+	return m, c.found && err == nil, err
 }
 
 // dueCondition returns the condition of notifications that may be sent now.

@@ -134,11 +134,8 @@ func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Se
 		}
 		return err
 	})
-	if err != nil {
-		return songspy.Seat{}, err
-	}
 	seat.Email = email
-	return seat, nil
+	return seat, err
 }
 
 // AssignSeats assigns the free seats in the order of the waiting list and returns the
@@ -155,7 +152,7 @@ func (s *Store) AssignSeats(ctx context.Context, apps []songspy.AppSeats) (chang
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, err // nothing has changed: the transaction was rolled back
 	}
 	return changed, nil
 }

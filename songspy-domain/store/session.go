@@ -100,10 +100,7 @@ func (s *Store) RotateSession(ctx context.Context, id int64, successor songspy.S
 		successor.Kind, successor.Label, successor.SignedInAt, successor.OperatorHash = old.Kind, old.Label, old.SignedInAt, old.OperatorHash
 		return createSession(tx, &successor)
 	})
-	if err != nil {
-		return songspy.Session{}, err
-	}
-	return successor, nil
+	return successor, err
 }
 
 // RevokeFamily revokes every session of the family that is not revoked yet. If there is

@@ -21,15 +21,10 @@ const replicaRetention = time.Hour
 func (s *Store) LeaseShards(ctx context.Context, c songspy.ShardClaim) (lease songspy.ShardLease, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		t := leaseTx{tx: tx, claim: c}
-		if lease, err = t.lease(s); err != nil {
-			return err
-		}
-		return nil
+		lease, err = t.lease(s)
+		return err
 	})
-	if err != nil {
-		return songspy.ShardLease{}, err
-	}
-	return lease, nil
+	return lease, err
 }
 
 // ReleaseShards releases all shards of a replica and deletes the replica.

@@ -106,10 +106,7 @@ func (s *Store) ChangeSharing(ctx context.Context, id songspy.UserID, fn func(*s
 		}
 		return s.auditAndPublish(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditSharingChanged, Actor: songspy.ActorSelf, Detail: changed})
 	})
-	if err != nil {
-		return songspy.Sharing{}, err
-	}
-	return p, nil
+	return p, err
 }
 
 // changedSettings lists the settings that differ, by their names in the contract; empty
@@ -218,10 +215,7 @@ func (s *Store) HideItem(ctx context.Context, id songspy.UserID, uri string) (it
 		}
 		return s.auditAndPublish(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditItemHidden, Actor: songspy.ActorSelf, Detail: auditedItem(item)})
 	})
-	if err != nil {
-		return songspy.HiddenItem{}, err
-	}
-	return item, nil
+	return item, err
 }
 
 // catalogueName returns the name of the stored artist or track; empty if there is none.

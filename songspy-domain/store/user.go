@@ -134,10 +134,7 @@ func (s *Store) UpdateUser(ctx context.Context, id songspy.UserID, fn func(*song
 		}
 		return s.publishChanges(tx, songspy.ChangeUser, id)
 	})
-	if err != nil {
-		return songspy.User{}, err
-	}
-	return u, nil
+	return u, err
 }
 
 // updateNickKey writes the nickname for search, if search may find the user. The user
@@ -192,10 +189,7 @@ func (s *Store) EraseUser(ctx context.Context, id songspy.UserID) (e songspy.Era
 		}
 		return deleteSeat(tx, id)
 	})
-	if err != nil {
-		return songspy.Erasure{}, err
-	}
-	return e, nil
+	return e, err
 }
 
 // lockUsers waits until no playback update of the users is being written, and keeps any

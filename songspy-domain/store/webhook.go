@@ -29,10 +29,8 @@ func (s *Store) openWebhook(r webhookRow) (w songspy.Webhook, err error) {
 	if w.URL, err = s.sealer.open(r.URLSealed, webhookAAD("url_sealed", w.UserID)); err != nil {
 		return songspy.Webhook{}, err
 	}
-	if w.Key, err = s.sealer.open(r.KeySealed, webhookAAD("key_sealed", w.UserID)); err != nil {
-		return songspy.Webhook{}, err
-	}
-	return w, nil
+	w.Key, err = s.sealer.open(r.KeySealed, webhookAAD("key_sealed", w.UserID))
+	return w, err
 }
 
 // SaveWebhook stores the address and the key of the user's webhook with a new id, in
@@ -56,11 +54,8 @@ func (s *Store) SaveWebhook(ctx context.Context, id songspy.UserID, url, key son
 		}
 		return s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditWebhookSet, Actor: songspy.ActorSelf})
 	})
-	if err != nil {
-		return songspy.Webhook{}, err
-	}
 	row.Fingerprint = nil
-	return row.Webhook, nil
+	return row.Webhook, err
 }
 
 // Webhook returns the user's webhook; CodeNotFound if there is none.
