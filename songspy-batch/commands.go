@@ -48,13 +48,22 @@ func (resealCommand) Run(ctx context.Context, p *program) error {
 		if err != nil {
 			return err
 		}
+		column := func(name, remedy string, of store.SealedColumn) admin.SealedKind {
+			return admin.SealedKind{
+				Name: name, Remedy: remedy,
+				Count: func(ctx context.Context) (int64, error) { return db.CountSealed(ctx, of) },
+				Reseal: func(ctx context.Context, after songspy.UserID, limit int) (songspy.ResealResult, error) {
+					return db.ResealColumn(ctx, of, after, limit)
+				},
+			}
+		}
 		return admin.Reseal(ctx, []admin.SealedKind{
 			{Name: "links", Remedy: "ask these users to link Spotify again", Count: db.LinkCount, Reseal: db.ResealLinks},
-			{Name: "addresses", Remedy: "wait until these users sign in again", Count: db.AddressCount, Reseal: db.ResealAddresses},
-			{Name: "addresses of seats", Remedy: "ask these users to request a seat again", Count: db.SeatAddressCount, Reseal: db.ResealSeatAddresses},
-			{Name: "keys of deleted plays", Remedy: "leave them: history items of these plays are then recognized by their times alone", Count: db.DeletionKeyCount, Reseal: db.ResealDeletionKeys},
-			{Name: "addresses of webhooks", Remedy: "ask these users to set their webhook again", Count: db.WebhookCount, Reseal: db.ResealWebhookURLs},
-			{Name: "keys of webhooks", Remedy: "ask these users to set their webhook again", Count: db.WebhookCount, Reseal: db.ResealWebhookKeys},
+			column("addresses", "wait until these users sign in again", store.MailAddresses),
+			column("addresses of seats", "ask these users to request a seat again", store.SeatAddresses),
+			column("keys of deleted plays", "leave them: history items of these plays are then recognized by their times alone", store.DeletionKeys),
+			column("addresses of webhooks", "ask these users to set their webhook again", store.WebhookURLs),
+			column("keys of webhooks", "ask these users to set their webhook again", store.WebhookKeys),
 		}, keys[0].ID, time.Now, p.stdout, p.stderr)
 	})
 }

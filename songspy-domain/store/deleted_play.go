@@ -278,7 +278,7 @@ func nullIfEmpty(hash []byte) any {
 // encrypted key to the user's row, so that it cannot be decrypted for another
 // user.
 func deletionKeyAAD(id songspy.UserID) []byte {
-	return columnAAD(deletionKeys.table, deletionKeys.column, id)
+	return columnAAD(DeletionKeys.table, DeletionKeys.column, id)
 }
 
 // newDeletionKey creates and stores a key for the user. The user must be locked.

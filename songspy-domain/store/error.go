@@ -214,11 +214,22 @@ func isConnectionError(err error) bool {
 // that begin starts, and returns how many.
 func deleteRows[T any](ctx context.Context, begin beginTx, condition string, args ...any) (deleted int64, err error) {
 	err = begin(ctx, func(tx *gorm.DB) error {
-		tx = tx.Where(condition, args...).Delete(new(T))
-		deleted = tx.RowsAffected
-		return tx.Error
+		return affectedRows(tx.Where(condition, args...).Delete(new(T)), &deleted)
 	})
 	return deleted, err
+}
+
+// affectedRows sets n to the number of rows that the statement changed, and returns its
+// error.
+func affectedRows(done *gorm.DB, n *int64) error {
+	*n = done.RowsAffected
+	return done.Error
+}
+
+// affectedOne sets one to whether the statement changed one row, and returns its error.
+func affectedOne(done *gorm.DB, one *bool) error {
+	*one = done.RowsAffected == 1
+	return done.Error
 }
 
 // requireOneRow returns an error unless the statement changed one row.

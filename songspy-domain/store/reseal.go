@@ -78,11 +78,9 @@ func (s *Store) resealLink(ctx context.Context, row *linkRow) (replaced bool, er
 		return false, err
 	}
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
-		done := tx.Model(&linkRow{}).
+		return affectedOne(tx.Model(&linkRow{}).
 			Where("user_id = ? AND access_token_sealed = ? AND refresh_token_sealed = ?", row.UserID, previous[0], previous[1]).
-			UpdateColumns(map[string]any{"access_token_sealed": row.AccessTokenSealed, "refresh_token_sealed": row.RefreshTokenSealed})
-		replaced = done.RowsAffected == 1
-		return done.Error
+			UpdateColumns(map[string]any{"access_token_sealed": row.AccessTokenSealed, "refresh_token_sealed": row.RefreshTokenSealed}), &replaced)
 	})
 	return replaced && err == nil, err
 }
@@ -97,70 +95,26 @@ func sealKeyOf(sealed []byte) string {
 	return strings.Trim(strconv.Quote(strings.ToValidUTF8(id, "?")), `"`)
 }
 
-// sealedColumn names a column with an encrypted value for each user, its table,
+// SealedColumn names a column with an encrypted value for each user, its table,
 // and the column of that table with the user's id.
-type sealedColumn struct{ table, userColumn, column string }
+type SealedColumn struct{ table, userColumn, column string }
 
+// The sealed columns apart from those with the tokens of links.
 var (
-	mailAddresses = sealedColumn{songspy.User{}.TableName(), "id", "email_sealed"}
-	seatAddresses = sealedColumn{songspy.Seat{}.TableName(), "user_id", "email_sealed"}
-	deletionKeys  = sealedColumn{songspy.User{}.TableName(), "id", "deletion_key_sealed"}
-	webhookURLs   = sealedColumn{songspy.Webhook{}.TableName(), "user_id", "url_sealed"}
-	webhookKeys   = sealedColumn{songspy.Webhook{}.TableName(), "user_id", "key_sealed"}
+	MailAddresses = SealedColumn{songspy.User{}.TableName(), "id", "email_sealed"}
+	SeatAddresses = SealedColumn{songspy.Seat{}.TableName(), "user_id", "email_sealed"} // e-mail addresses of seats in Spotify apps
+	DeletionKeys  = SealedColumn{songspy.User{}.TableName(), "id", "deletion_key_sealed"}
+	WebhookURLs   = SealedColumn{songspy.Webhook{}.TableName(), "user_id", "url_sealed"}
+	WebhookKeys   = SealedColumn{songspy.Webhook{}.TableName(), "user_id", "key_sealed"}
 )
 
-// AddressCount returns the number of stored addresses of users.
-func (s *Store) AddressCount(ctx context.Context) (int64, error) {
-	return s.countSealed(ctx, mailAddresses)
-}
-
-// ResealAddresses is ResealLinks for the users' addresses.
-func (s *Store) ResealAddresses(ctx context.Context, after songspy.UserID, limit int) (songspy.ResealResult, error) {
-	return s.resealColumn(ctx, mailAddresses, after, limit)
-}
-
-// SeatAddressCount returns the number of e-mail addresses that are stored with
-// users' seats in Spotify apps.
-func (s *Store) SeatAddressCount(ctx context.Context) (int64, error) {
-	return s.countSealed(ctx, seatAddresses)
-}
-
-// ResealSeatAddresses does the same as ResealLinks for the e-mail addresses of
-// seats in Spotify apps.
-func (s *Store) ResealSeatAddresses(ctx context.Context, after songspy.UserID, limit int) (songspy.ResealResult, error) {
-	return s.resealColumn(ctx, seatAddresses, after, limit)
-}
-
-// DeletionKeyCount returns the number of users that have a deletion key.
-func (s *Store) DeletionKeyCount(ctx context.Context) (int64, error) {
-	return s.countSealed(ctx, deletionKeys)
-}
-
-// ResealDeletionKeys does the same as ResealLinks for the deletion keys.
-func (s *Store) ResealDeletionKeys(ctx context.Context, after songspy.UserID, limit int) (songspy.ResealResult, error) {
-	return s.resealColumn(ctx, deletionKeys, after, limit)
-}
-
-// WebhookCount returns the number of users that have a webhook.
-func (s *Store) WebhookCount(ctx context.Context) (int64, error) {
-	return s.countSealed(ctx, webhookURLs)
-}
-
-// ResealWebhookURLs does the same as ResealLinks for the addresses of webhooks.
-func (s *Store) ResealWebhookURLs(ctx context.Context, after songspy.UserID, limit int) (songspy.ResealResult, error) {
-	return s.resealColumn(ctx, webhookURLs, after, limit)
-}
-
-// ResealWebhookKeys does the same as ResealLinks for the keys of webhooks.
-func (s *Store) ResealWebhookKeys(ctx context.Context, after songspy.UserID, limit int) (songspy.ResealResult, error) {
-	return s.resealColumn(ctx, webhookKeys, after, limit)
-}
-
-func (s *Store) countSealed(ctx context.Context, of sealedColumn) (n int64, err error) {
+// CountSealed returns the number of rows that have a value in the column.
+func (s *Store) CountSealed(ctx context.Context, of SealedColumn) (n int64, err error) {
 	return n, translate(s.query(ctx).Table(of.table).Where("length(" + of.column + ") > 0").Count(&n).Error)
 }
 
-func (s *Store) resealColumn(ctx context.Context, of sealedColumn, after songspy.UserID, limit int) (r songspy.ResealResult, err error) {
+// ResealColumn is ResealLinks for the values of a column.
+func (s *Store) ResealColumn(ctx context.Context, of SealedColumn, after songspy.UserID, limit int) (r songspy.ResealResult, err error) {
 	r = songspy.ResealResult{LastUserID: after, ByKey: map[string]int{}}
 	var rows []struct {
 		UserID songspy.UserID
@@ -188,7 +142,7 @@ func (s *Store) resealColumn(ctx context.Context, of sealedColumn, after songspy
 
 // resealValue encrypts one stored value with the first key. It writes nothing
 // and returns false if another transaction has replaced it meanwhile.
-func (s *Store) resealValue(ctx context.Context, of sealedColumn, id songspy.UserID, previous []byte) (replaced bool, err error) {
+func (s *Store) resealValue(ctx context.Context, of SealedColumn, id songspy.UserID, previous []byte) (replaced bool, err error) {
 	aad := columnAAD(of.table, of.column, id)
 	value, err := s.sealer.open(previous, aad)
 	if err != nil {
@@ -199,9 +153,7 @@ func (s *Store) resealValue(ctx context.Context, of sealedColumn, id songspy.Use
 		return false, err
 	}
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
-		done := tx.Table(of.table).Where(of.userColumn+" = ? AND "+of.column+" = ?", id, previous).UpdateColumn(of.column, sealed)
-		replaced = done.RowsAffected == 1
-		return done.Error
+		return affectedOne(tx.Table(of.table).Where(of.userColumn+" = ? AND "+of.column+" = ?", id, previous).UpdateColumn(of.column, sealed), &replaced)
 	})
 	return replaced && err == nil, err
 }

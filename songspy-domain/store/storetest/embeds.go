@@ -108,10 +108,10 @@ func embeds() suite {
 			u := b.newUser(t).ID
 			w := value[songspy.Webhook](t)(b.SaveWebhook(t.Context(), u, "https://hook.example/", "signing key"))
 			rotated := b.openAnother(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new"), Key("test")} })
-			same(t, "webhooks", value[int64](t)(rotated.WebhookCount(t.Context())), 1)
+			same(t, "webhooks", value[int64](t)(rotated.CountSealed(t.Context(), store.WebhookURLs)), 1)
 			want := songspy.ResealResult{LastUserID: u, Processed: 1, Resealed: 1, ByKey: map[string]int{"test": 1}}
-			same(t, "addresses", value[songspy.ResealResult](t)(rotated.ResealWebhookURLs(t.Context(), 0, 10)), want)
-			same(t, "keys", value[songspy.ResealResult](t)(rotated.ResealWebhookKeys(t.Context(), 0, 10)), want)
+			same(t, "addresses", value[songspy.ResealResult](t)(rotated.ResealColumn(t.Context(), store.WebhookURLs, 0, 10)), want)
+			same(t, "keys", value[songspy.ResealResult](t)(rotated.ResealColumn(t.Context(), store.WebhookKeys, 0, 10)), want)
 			only := b.openAnother(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new")} })
 			same(t, "the webhook", value[songspy.Webhook](t)(only.Webhook(t.Context(), u)), w)
 		},

@@ -203,7 +203,7 @@ func erasure() suite {
 			relinked.ISRC = strings.ToLower(song(1).ISRC)
 			stranger.ISRC = "QZ0000000002"
 			rotated := b.openAnother(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new"), Key("test")} })
-			value[songspy.ResealResult](t)(rotated.ResealDeletionKeys(t.Context(), 0, 10))
+			value[songspy.ResealResult](t)(rotated.ResealColumn(t.Context(), store.DeletionKeys, 0, 10))
 			only := b.openAnother(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new")} })
 			for _, s := range []*store.Store{rotated, only} {
 				for _, c := range []struct{ item, want songspy.Track }{{song(1), song(1)}, {relinked, relinked}} {

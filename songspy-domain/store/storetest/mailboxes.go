@@ -107,10 +107,10 @@ func mailboxes() suite {
 			_, err := b.sql(t).ExecContext(t.Context(), "UPDATE users SET email_sealed = $1 WHERE id = $2", []byte("broken"), int64(broken))
 			must(t, err)
 			rotated := b.openAnother(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new"), Key("test")} })
-			same(t, "addresses", value[int64](t)(rotated.AddressCount(t.Context())), 5)
-			first := value[songspy.ResealResult](t)(rotated.ResealAddresses(t.Context(), 0, 2))
+			same(t, "addresses", value[int64](t)(rotated.CountSealed(t.Context(), store.MailAddresses)), 5)
+			first := value[songspy.ResealResult](t)(rotated.ResealColumn(t.Context(), store.MailAddresses, 0, 2))
 			same(t, "the first page", first, songspy.ResealResult{LastUserID: all[1].ID, Processed: 2, Resealed: 2, ByKey: map[string]int{"test": 2}})
-			rest := value[songspy.ResealResult](t)(rotated.ResealAddresses(t.Context(), first.LastUserID, 10))
+			rest := value[songspy.ResealResult](t)(rotated.ResealColumn(t.Context(), store.MailAddresses, first.LastUserID, 10))
 			same(t, "the rest", rest, songspy.ResealResult{
 				LastUserID: all[4].ID, Processed: 3, Resealed: 2, ByKey: map[string]int{"test": 2, "(damaged)": 1}, Undecryptable: []songspy.UserID{broken},
 			})

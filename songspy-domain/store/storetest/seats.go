@@ -283,8 +283,8 @@ func seats() suite {
 			_, err := b.sql(t).ExecContext(t.Context(), "UPDATE spotify_seats SET email_sealed = $1 WHERE user_id = $2", []byte("broken"), int64(two))
 			must(t, err)
 			rotated := b.openAnother(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new"), Key("test")} })
-			same(t, "addresses", value[int64](t)(rotated.SeatAddressCount(t.Context())), 2)
-			same(t, "resealed", value[songspy.ResealResult](t)(rotated.ResealSeatAddresses(t.Context(), 0, 10)), songspy.ResealResult{
+			same(t, "addresses", value[int64](t)(rotated.CountSealed(t.Context(), store.SeatAddresses)), 2)
+			same(t, "resealed", value[songspy.ResealResult](t)(rotated.ResealColumn(t.Context(), store.SeatAddresses, 0, 10)), songspy.ResealResult{
 				LastUserID: two, Processed: 2, Resealed: 1, ByKey: map[string]int{"test": 1, "(damaged)": 1}, Undecryptable: []songspy.UserID{two},
 			})
 			only := b.openAnother(t, func(o *store.Options) { o.SealKeys = []store.SealKey{Key("new")} })
