@@ -41,9 +41,7 @@ func (s *Store) SwapBreakers(ctx context.Context, app string, version int64, to 
 		statement = `INSERT INTO breakers (state, updated_at, app, version) VALUES (?, ?, ?, ? + 1) ON CONFLICT (app) DO NOTHING`
 	}
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
-		done := tx.Exec(statement, args...)
-		replaced = done.RowsAffected == 1
-		return done.Error
+		return affectedOne(tx.Exec(statement, args...), &replaced)
 	})
 	return replaced && err == nil, err
 }
@@ -55,11 +53,9 @@ func (s *Store) SwapBreakers(ctx context.Context, app string, version int64, to 
 // returns how many circuit breakers it deleted.
 func (s *Store) PruneBreakers(ctx context.Context, before time.Time) (pruned int64, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
-		done := tx.Exec(`DELETE FROM breakers WHERE app LIKE ? AND updated_at < ?
-			AND NOT EXISTS (SELECT 1 FROM spotify_links l WHERE l.app = breakers.app)`, songspy.UserApp("%"), before)
-		pruned = done.RowsAffected
-		if done.Error != nil {
-			return done.Error
+		if err := affectedRows(tx.Exec(`DELETE FROM breakers WHERE app LIKE ? AND updated_at < ?
+			AND NOT EXISTS (SELECT 1 FROM spotify_links l WHERE l.app = breakers.app)`, songspy.UserApp("%"), before), &pruned); err != nil {
+			return err
 		}
 		for _, statement := range []string{
 			`DELETE FROM quota_refusals WHERE account LIKE ? AND refused_at < ?

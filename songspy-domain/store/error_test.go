@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/gorm"
@@ -111,7 +112,7 @@ func TestSQLite_FaultMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = db.Close() })
-		return &sqliteEngine{db: db, path: path, writeLock: make(chan struct{}, 1), writeCheck: newWriteCheck(nil)}
+		return &sqliteEngine{db: db, path: path, writeLock: make(chan struct{}, 1), writeCheck: newWriteCheck(time.Now)}
 	}
 	says := func(err error, words string) {
 		t.Helper()

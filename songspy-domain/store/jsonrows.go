@@ -66,6 +66,5 @@ func (r jsonRow) timeOrNil(i int) *time.Time {
 	if r[i] == nil {
 		return nil
 	}
-	t := r.time(i)
-	return &t
+	return new(r.time(i))
 }

@@ -20,10 +20,8 @@ func (s *Store) AcquireLease(ctx context.Context, name, owner string, length tim
 		// A lease that ends further ahead than its length was given before the clock
 		// was set back, and does not count.
 		until := now.Add(length)
-		done := tx.Exec(`UPDATE leases SET owner = ?, lease_until = ? WHERE name = ? AND (owner = ? OR lease_until <= ? OR lease_until > ?)`,
-			owner, until, name, owner, now, until.Add(songspy.ClockSkewMax))
-		held = done.RowsAffected == 1
-		return done.Error
+		return affectedOne(tx.Exec(`UPDATE leases SET owner = ?, lease_until = ? WHERE name = ? AND (owner = ? OR lease_until <= ? OR lease_until > ?)`,
+			owner, until, name, owner, now, until.Add(songspy.ClockSkewMax)), &held)
 	})
 	return held && err == nil, err
 }

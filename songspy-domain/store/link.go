@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -147,13 +148,11 @@ func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*song
 // the given time, and returns the number of these links.
 func (s *Store) PruneTokens(ctx context.Context, before time.Time) (deleted int64, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
-		done := tx.Model(&linkRow{}).
+		return affectedRows(tx.Model(&linkRow{}).
 			Where("state = ? AND state_since < ? AND length(refresh_token_sealed) > 0", songspy.LinkReauthRequired, before).
 			Updates(map[string]any{
 				"access_token_sealed": []byte{}, "refresh_token_sealed": []byte{}, "version": gorm.Expr("version + 1"), "updated_at": s.now(),
-			})
-		deleted = done.RowsAffected
-		return done.Error
+			}), &deleted)
 	})
 	return deleted, err
 }
@@ -408,7 +407,7 @@ func (s *Store) replaceLink(tx *gorm.DB, n songspy.NewLink, user linkingUser) (r
 	if !fresh {
 		sameApp = old.App == n.App && old.HasAccount()
 		if sameAccount(old.Link, n.Account) {
-			row.AccountID, row.LegacyID = firstNonNil(row.AccountID, old.AccountID), firstNonNil(row.LegacyID, old.LegacyID)
+			row.AccountID, row.LegacyID = cmp.Or(row.AccountID, old.AccountID), cmp.Or(row.LegacyID, old.LegacyID)
 			row.CreatedAt = old.CreatedAt
 		} else if err := s.closeOpenPlay(tx, n.UserID, user.LinkGeneration+1, dbTime(n.ConsentedAt)); err != nil {
 			return row, sameApp, err
@@ -446,13 +445,6 @@ func nilIfEmpty(id string) *string {
 		return nil
 	}
 	return &id
-}
-
-func firstNonNil(a, b *string) *string {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 // Unlink deletes the link and everything that came through it: tokens, the

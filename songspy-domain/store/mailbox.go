@@ -109,9 +109,7 @@ func (s *Store) DeleteAddresses(ctx context.Context) (deleted int64, err error) 
 		return 0, translate(err)
 	}
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
-		done := tx.Model(&mailboxRow{}).Where("length(email_sealed) > 0").Update("email_sealed", []byte{})
-		deleted = done.RowsAffected
-		return done.Error
+		return affectedRows(tx.Model(&mailboxRow{}).Where("length(email_sealed) > 0").Update("email_sealed", []byte{}), &deleted)
 	})
 	return deleted, err
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,15 +33,11 @@ func (s *Store) Migrate(ctx context.Context) (err error) {
 			err = errors.Join(err, translate(fmt.Errorf("the migration lock was lost; run the migration again: %w", lost)))
 		}
 	}()
-	provider, err := s.migrations()
+	provider, have, want, err := s.schemaVersions(ctx)
 	if err != nil {
-		return translate(err)
+		return err
 	}
-	have, err := s.schemaVersion(ctx)
-	if err != nil {
-		return translate(err)
-	}
-	if want := newestVersion(provider); have > want {
+	if have > want {
 		return schemaAheadError(have, want)
 	}
 	if _, err := provider.Up(ctx); err != nil {
@@ -56,15 +53,11 @@ func (s *Store) Migrate(ctx context.Context) (err error) {
 // program needs, CodeUnavailable if it is older, and CodeConflict if it is
 // newer. It writes nothing.
 func (s *Store) CheckSchema(ctx context.Context) error {
-	provider, err := s.migrations()
+	_, have, want, err := s.schemaVersions(ctx)
 	if err != nil {
-		return translate(err)
+		return err
 	}
-	have, err := s.schemaVersion(ctx)
-	if err != nil {
-		return translate(err)
-	}
-	switch want := newestVersion(provider); {
+	switch {
 	case have > want:
 		return schemaAheadError(have, want)
 	case have < want:
@@ -88,10 +81,7 @@ func (s *Store) WaitForSchema(ctx context.Context) error {
 			return err
 		}
 		if ctx.Err() != nil {
-			if last == nil {
-				last = err
-			}
-			return last
+			return cmp.Or(last, err)
 		}
 		last = err
 		sleep(ctx, schemaPollInterval)
@@ -117,9 +107,15 @@ func (s *Store) migrations() (*goose.Provider, error) {
 		goose.WithGoMigrations(s.deletedPlaysMigration()))
 }
 
-func newestVersion(p *goose.Provider) int64 {
+// schemaVersions returns the provider of migrations, the version of the database's schema
+// and the version that this program needs.
+func (s *Store) schemaVersions(ctx context.Context) (p *goose.Provider, have, want int64, err error) {
+	if p, err = s.migrations(); err != nil {
+		return nil, 0, 0, translate(err)
+	}
 	sources := p.ListSources()
-	return sources[len(sources)-1].Version
+	have, err = s.schemaVersion(ctx)
+	return p, have, sources[len(sources)-1].Version, translate(err)
 }
 
 // schemaVersion returns the newest applied migration; 0 for an empty database. goose

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -360,12 +361,12 @@ func (s *Store) CompleteNotifications(ctx context.Context, ids []int64, reported
 	if reported {
 		outcome = "sent"
 	}
-	return s.updateNotifications(ctx, ids, `UPDATE notifications SET outcome = $1, done_at = $2 WHERE done_at IS NULL AND id IN `, outcome, s.now())
+	return s.updateNotifications(ctx, ids, `UPDATE notifications SET outcome = ?, done_at = ? WHERE done_at IS NULL AND id IN `, outcome, s.now())
 }
 
 // RetryNotifications postpones the notifications until the time.
 func (s *Store) RetryNotifications(ctx context.Context, ids []int64, at time.Time) error {
-	return s.updateNotifications(ctx, ids, `UPDATE notifications SET due_at = $1, lease_until = $1 WHERE done_at IS NULL AND id IN `, dbTime(at))
+	return s.updateNotifications(ctx, ids, `UPDATE notifications SET due_at = ?, lease_until = ? WHERE done_at IS NULL AND id IN `, dbTime(at), dbTime(at))
 }
 
 // DropNotifications deletes notifications that were not sent yet, because their
@@ -379,18 +380,8 @@ func (s *Store) updateNotifications(ctx context.Context, ids []int64, statement 
 		return nil
 	}
 	return s.inTx(ctx, func(tx *gorm.DB) error {
-		for len(ids) > 0 {
-			page := ids[:min(len(ids), 500)]
-			ids = ids[len(page):]
-			list, all := "(", append([]any{}, args...)
-			for i, id := range page {
-				if i > 0 {
-					list += ", "
-				}
-				all = append(all, id)
-				list += fmt.Sprintf("$%d", len(all))
-			}
-			if _, err := tx.Statement.ConnPool.ExecContext(ctx, statement+list+")", all...); err != nil {
+		for page := range slices.Chunk(ids, 500) {
+			if err := tx.Exec(statement+"?", append(slices.Clone(args), page)...).Error; err != nil {
 				return err
 			}
 		}

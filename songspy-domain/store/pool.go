@@ -72,19 +72,19 @@ func (p *pool) PrepareContext(context.Context, string) (*sql.Stmt, error) {
 // ExecContext implements gorm.ConnPool.
 func (p *pool) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	defer p.timeStatement(query)()
-	return p.conn.ExecContext(ctx, query, canonicalArgs(args)...)
+	return p.conn.ExecContext(ctx, query, mapSlice(args, canonicalValue)...)
 }
 
 // QueryContext implements gorm.ConnPool.
 func (p *pool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	defer p.timeStatement(query)()
-	return p.conn.QueryContext(ctx, query, canonicalArgs(args)...) //nolint:sqlclosecheck // the caller closes them
+	return p.conn.QueryContext(ctx, query, mapSlice(args, canonicalValue)...) //nolint:sqlclosecheck // the caller closes them
 }
 
 // QueryRowContext implements gorm.ConnPool.
 func (p *pool) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	defer p.timeStatement(query)()
-	return p.conn.QueryRowContext(ctx, query, canonicalArgs(args)...)
+	return p.conn.QueryRowContext(ctx, query, mapSlice(args, canonicalValue)...)
 }
 
 func (p *pool) timeStatement(query string) func() {
@@ -95,16 +95,7 @@ func (p *pool) timeStatement(query string) func() {
 	return func() { p.observe(query, time.Since(start)) }
 }
 
-// canonicalArgs returns args with every text and time in the form that the databases
-// store.
-func canonicalArgs(args []any) []any {
-	out := make([]any, len(args))
-	for i, a := range args {
-		out[i] = canonicalValue(a)
-	}
-	return out
-}
-
+// canonicalValue returns a text or a time in the form that the databases store.
 func canonicalValue(a any) any {
 	switch v := a.(type) {
 	case string:
@@ -143,8 +134,7 @@ func dbTimeOrNil(t *time.Time) *time.Time {
 	if t == nil {
 		return nil
 	}
-	v := dbTime(*t)
-	return &v
+	return new(dbTime(*t))
 }
 
 // cleanText makes a text valid for Postgres: UTF-8 without NUL.

@@ -264,9 +264,7 @@ func (s *Store) PruneSeats(ctx context.Context, entered, asked time.Time) (delet
 		if err := lockFeed(tx); err != nil {
 			return err
 		}
-		done := tx.Where("state = ? AND state_since < ? OR asked_at < ?", songspy.SeatEntered, entered, asked).Delete(&seatRow{})
-		deleted = done.RowsAffected
-		return done.Error
+		return affectedRows(tx.Where("state = ? AND state_since < ? OR asked_at < ?", songspy.SeatEntered, entered, asked).Delete(&seatRow{}), &deleted)
 	})
 	return deleted, err
 }

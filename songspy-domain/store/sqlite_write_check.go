@@ -21,11 +21,8 @@ type writeCheck struct {
 	err       error
 }
 
-// newWriteCheck returns a check without a result; now may be nil.
+// newWriteCheck returns a check without a result.
 func newWriteCheck(now func() time.Time) *writeCheck {
-	if now == nil {
-		now = time.Now
-	}
 	return &writeCheck{now: now, lock: make(chan struct{}, 1)}
 }
 

@@ -34,13 +34,13 @@ func TestWriteCheck_DeadlineMeansBusy(t *testing.T) {
 	wait := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 	late, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	w := newWriteCheck(nil)
+	w := newWriteCheck(time.Now)
 	if err := w.lastOrCheck(late, wait); err != nil {
 		t.Errorf("late: %v", err)
 	}
 	gone, leave := context.WithCancel(t.Context())
 	leave()
-	w = newWriteCheck(nil)
+	w = newWriteCheck(time.Now)
 	if err := w.lastOrCheck(gone, wait); !errors.Is(err, context.Canceled) || !w.checkedAt.IsZero() {
 		t.Errorf("a caller that left: %v, remembered at %s", err, w.checkedAt)
 	}

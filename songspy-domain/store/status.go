@@ -123,7 +123,7 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 		{
 			`SELECT count(*) FROM now_playing WHERE state = 'playing' AND (ends_at IS NULL AND seen_at > $1 OR ends_at > $2)`,
 			[]any{now.Add(-songspy.UnknownEndShownFor), now.Add(-songspy.EndGrace)},
-			scanCount(&st.Playing),
+			func(rows *sql.Rows) error { return rows.Scan(&st.Playing) },
 		},
 		{`SELECT source, count(*) FROM plays WHERE started_at > $1 AND deleted_at IS NULL AND NOT probable GROUP BY source`, []any{now.Add(-24 * time.Hour)}, scanCounts(st.Plays)},
 		{`SELECT reason, count(*) FROM gaps WHERE ended_at IS NULL GROUP BY reason`, nil, scanCounts(st.OpenGaps)},
@@ -199,8 +199,4 @@ func scanCounts[K ~string](dest map[K]int64) func(*sql.Rows) error {
 		dest[K(name)] = n
 		return err
 	}
-}
-
-func scanCount(n *int64) func(*sql.Rows) error {
-	return func(rows *sql.Rows) error { return rows.Scan(n) }
 }

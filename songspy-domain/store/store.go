@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -74,14 +75,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.MaxConns <= 0 {
-		o.MaxConns = 10
-	}
+	o.MaxConns = cmp.Or(o.MaxConns, 10)
+	o.MigrationWait = cmp.Or(o.MigrationWait, defaultMigrationWait)
 	if o.Now == nil {
 		o.Now = time.Now
-	}
-	if o.MigrationWait <= 0 {
-		o.MigrationWait = defaultMigrationWait
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
