@@ -76,10 +76,10 @@ func render(m Message, link songspy.Link, page string) (subject, text string) {
 		"{end}", link.ConsentEndsAt().UTC().Format(time.DateOnly),
 		"{page}", page,
 	)
-	subject = fill.Replace(w.korean.subject + " / " + w.english.subject)
-	text = fill.Replace(w.korean.text + "\n\n" + w.english.text)
+	subject = fill.Replace(w.koreanSubject + " / " + w.englishSubject)
+	text = fill.Replace(w.koreanText + "\n\n" + w.englishText)
 	if m.Kind.Recipient() == songspy.RecipientUser {
-		text += "\n\n" + footer.korean.text + "\n" + footer.english.text
+		text += "\n\n" + footer
 	}
 	return subject, text + "\n"
 }

@@ -152,17 +152,9 @@ func (j *Job) queueIncidents(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// notificationKey identifies a notification.
-type notificationKey struct {
-	user       songspy.UserID
-	app        string
-	kind       songspy.NotificationKind
-	occurrence string
-	channel    songspy.NotificationChannel
-}
-
-func keyOf(n songspy.Notification) notificationKey {
-	return notificationKey{n.UserID, n.App, n.Kind, n.Occurrence, n.Channel}
+// keyOf returns the notification with only the fields that identify it.
+func keyOf(n songspy.Notification) songspy.Notification {
+	return songspy.Notification{UserID: n.UserID, App: n.App, Kind: n.Kind, Occurrence: n.Occurrence, Channel: n.Channel}
 }
 
 // splitCurrent divides the notifications of a message into wanted ones, which
@@ -185,7 +177,7 @@ func (j *Job) splitCurrent(ctx context.Context, notifications []songspy.Notifica
 			return nil, nil, nil, err
 		}
 	}
-	current, links := map[notificationKey]bool{}, make(map[songspy.UserID]songspy.Link, len(found))
+	current, links := map[songspy.Notification]bool{}, make(map[songspy.UserID]songspy.Link, len(found))
 	for _, n := range seats {
 		current[keyOf(n)] = true
 	}
