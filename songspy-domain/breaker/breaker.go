@@ -129,7 +129,7 @@ const (
 // Decide reports whether one call may be made now. The returned Breakers
 // replaces s. A caller that will not make the call must discard it.
 func Decide(s Breakers, now time.Time, circuit Circuit, u Urgency) (Breakers, Decision) {
-	b := s.forCircuit(circuit)
+	b := s.For(circuit)
 	b.correctClock(now)
 	switch {
 	case b.Cause == "":
@@ -187,7 +187,7 @@ type Outcome struct {
 // every such call. If a probe (test call) is never reported, another one is
 // allowed after probeTimeout.
 func Report(s Breakers, now time.Time, circuit Circuit, p Permit, o Outcome) Breakers {
-	b := s.forCircuit(circuit)
+	b := s.For(circuit)
 	b.correctClock(now)
 	current := p.Epoch == b.Epoch
 	if o.Result == Forbidden {
@@ -228,7 +228,7 @@ func Report(s Breakers, now time.Time, circuit Circuit, p Permit, o Outcome) Bre
 // ChangesNothing reports whether Report would change nothing. That is so for almost
 // every call: it was answered, it is not a probe, and no rate is limited.
 func (s *Breakers) ChangesNothing(circuit Circuit, p Permit, o Outcome) bool {
-	return o.Result == Answered && !p.Probe && s.forCircuit(circuit).Limiter.Rate == 0
+	return o.Result == Answered && !p.Probe && s.For(circuit).Limiter.Rate == 0
 }
 
 // TripForbidden opens the circuit breaker of the Web API. Call it when Spotify
@@ -244,15 +244,15 @@ func TripForbidden(s Breakers, now time.Time) Breakers {
 // WithdrawProbe undoes Decide for a probe (test call) that is not sent after
 // all, because another process makes one or the database could not be reached.
 func WithdrawProbe(s Breakers, circuit Circuit, p Permit) Breakers {
-	if b := s.forCircuit(circuit); p.Probe && p.Epoch == b.Epoch {
+	if b := s.For(circuit); p.Probe && p.Epoch == b.Epoch {
 		b.ProbeUntil = time.Time{}
 		b.Epoch--
 	}
 	return s
 }
 
-// forCircuit returns the breaker of the circuit within s.
-func (s *Breakers) forCircuit(circuit Circuit) *Breaker {
+// For returns the breaker of the circuit within s.
+func (s *Breakers) For(circuit Circuit) *Breaker {
 	if circuit == CircuitAccounts {
 		return &s.Accounts
 	}

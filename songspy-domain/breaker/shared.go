@@ -44,12 +44,7 @@ func (b Breaker) shared() SharedBreaker {
 	}
 }
 
-func storedTime(t time.Time) time.Time {
-	if t.IsZero() {
-		return time.Time{}
-	}
-	return t.UTC().Truncate(time.Microsecond)
-}
+func storedTime(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 // Merge combines the states of two processes. The result does not depend on the
 // order, or on how often they are merged. For each circuit the state with the

@@ -1,6 +1,7 @@
 package google
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -80,7 +81,7 @@ func readTokeninfo(body []byte) (tokenInfo, error) {
 	return tokenInfo{
 		audiences:         nonEmpty(t.Aud, t.Audience),
 		authorizedParties: nonEmpty(t.Azp, t.IssuedTo),
-		subject:           string(firstNonEmpty(t.Sub, t.UserID)),
+		subject:           string(cmp.Or(t.Sub, t.UserID)),
 		expiresAt:         t.Exp,
 		expiresIn:         t.ExpiresIn,
 	}, nil
@@ -133,7 +134,7 @@ func readUserinfo(body []byte) (songspy.GoogleProfile, error) {
 		return songspy.GoogleProfile{}, invalidToken("userinfo names different accounts")
 	}
 	p := songspy.GoogleProfile{
-		Subject:    string(firstNonEmpty(u.Sub, u.ID)),
+		Subject:    string(cmp.Or(u.Sub, u.ID)),
 		Name:       sanitize.Text(string(u.Name), nameMaxRunes),
 		PictureURL: sanitize.WebURL(string(u.Picture)),
 	}
@@ -149,15 +150,7 @@ func readUserinfo(body []byte) (songspy.GoogleProfile, error) {
 // isSubject reports whether s can be a subject: at most 255 printable ASCII
 // characters, as OpenID Connect defines it.
 func isSubject(s string) bool {
-	if s == "" || len(s) > 255 {
-		return false
-	}
-	for _, r := range s {
-		if isNotPrintable(r) {
-			return false
-		}
-	}
-	return true
+	return s != "" && len(s) <= 255 && !strings.ContainsFunc(s, isNotPrintable)
 }
 
 // nonEmpty returns the values that are not empty.
@@ -169,14 +162,4 @@ func nonEmpty(words ...stringOrNumber) []string {
 		}
 	}
 	return s
-}
-
-// firstNonEmpty returns the first value that is not empty.
-func firstNonEmpty(words ...stringOrNumber) stringOrNumber {
-	for _, w := range words {
-		if w != "" {
-			return w
-		}
-	}
-	return ""
 }

@@ -14,6 +14,7 @@
 package google
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -68,12 +69,8 @@ type Client struct {
 
 // New returns a client.
 func New(c Config) *Client {
-	if c.UserinfoURL == "" {
-		c.UserinfoURL = UserinfoURL
-	}
-	if c.TokeninfoURL == "" {
-		c.TokeninfoURL = TokeninfoURL
-	}
+	c.UserinfoURL = cmp.Or(c.UserinfoURL, UserinfoURL)
+	c.TokeninfoURL = cmp.Or(c.TokeninfoURL, TokeninfoURL)
 	if c.Timeout <= 0 {
 		c.Timeout = defaultTimeout
 	}

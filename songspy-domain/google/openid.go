@@ -1,6 +1,7 @@
 package google
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
@@ -58,9 +59,7 @@ type provider struct {
 // NewOpenID returns an OpenID. It makes no call: Google is asked for its endpoints
 // at the first sign-in.
 func NewOpenID(c OpenIDConfig) *OpenID {
-	if c.IssuerURL == "" {
-		c.IssuerURL = IssuerURL
-	}
+	c.IssuerURL = cmp.Or(c.IssuerURL, IssuerURL)
 	if c.Timeout <= 0 {
 		c.Timeout = defaultTimeout
 	}

@@ -1,6 +1,7 @@
 package spotify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ const ReasonAppUnknown = "SPOTIFY_APP_UNKNOWN"
 // applies to all of them.
 func NewApps(c Config, apps ...App) *Apps {
 	if c.Transport == nil {
-		c.Transport = NewTransport(orDefault(c.MaxConns, 256))
+		c.Transport = NewTransport(cmp.Or(c.MaxConns, 256))
 	}
 	a := &Apps{
 		config: c, clients: make(map[string]*Client, len(apps)), accountOf: map[string]string{},
@@ -62,7 +63,7 @@ func NewApps(c Config, apps ...App) *Apps {
 	}
 	a.userApps, _ = lru.New[string, *Client](userAppsMax) // fails only for a size of 0
 	for _, app := range apps {
-		account := orDefault(app.Account, app.ID)
+		account := cmp.Or(app.Account, app.ID)
 		if a.guards[account] == nil {
 			shared := c
 			shared.App = account

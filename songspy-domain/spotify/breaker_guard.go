@@ -186,9 +186,9 @@ func (g *breakerGuard) report(ctx context.Context, now time.Time, circuit breake
 		g.mu.Unlock()
 		return
 	}
-	before := breakerOf(&g.breakers, circuit)
+	before := *g.breakers.For(circuit)
 	g.breakers = breaker.Report(g.breakers, now, circuit, p, o)
-	after := breakerOf(&g.breakers, circuit)
+	after := *g.breakers.For(circuit)
 	if o.Result == breaker.QuotaExceeded && after.Epoch != before.Epoch {
 		g.recordRefusal(ctx, now, e, o.RetryAfter, p.Probe)
 	}
@@ -207,9 +207,9 @@ func (g *breakerGuard) report(ctx context.Context, now time.Time, circuit breake
 // logs that and informs the other processes.
 func (g *breakerGuard) tripForbidden(ctx context.Context) {
 	g.mu.Lock()
-	before := breakerOf(&g.breakers, breaker.CircuitAPI)
+	before := *g.breakers.For(breaker.CircuitAPI)
 	g.breakers = breaker.TripForbidden(g.breakers, g.now())
-	after := breakerOf(&g.breakers, breaker.CircuitAPI)
+	after := *g.breakers.For(breaker.CircuitAPI)
 	g.mu.Unlock()
 	g.logChange(ctx, breaker.CircuitAPI, before, after, "this process")
 	if after.Epoch != before.Epoch && g.store != nil {
@@ -261,13 +261,6 @@ func (g *breakerGuard) snapshot() breaker.Breakers {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.breakers
-}
-
-func breakerOf(s *breaker.Breakers, circuit breaker.Circuit) breaker.Breaker {
-	if circuit == breaker.CircuitAccounts {
-		return s.Accounts
-	}
-	return s.API
 }
 
 // load reads the stored state before the first call, because a process that
@@ -440,7 +433,7 @@ func (g *breakerGuard) readStored(ctx context.Context) error {
 	after := g.breakers
 	g.mu.Unlock()
 	for _, circuit := range breaker.Circuits() {
-		g.logChange(ctx, circuit, breakerOf(&before, circuit), breakerOf(&after, circuit), "another process")
+		g.logChange(ctx, circuit, *before.For(circuit), *after.For(circuit), "another process")
 	}
 	return nil
 }

@@ -10,6 +10,7 @@
 package spotify
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -115,10 +116,10 @@ func New(c Config) *Client {
 
 // withDefaults returns the Config with defaults for fields that are zero.
 func (c Config) withDefaults() Config {
-	c.App = orDefault(c.App, c.ClientID)
-	c.AuthorizeURL = orDefault(c.AuthorizeURL, AuthorizeURL)
-	c.AccountsURL = strings.TrimSuffix(orDefault(c.AccountsURL, AccountsURL), "/")
-	c.APIURL = strings.TrimSuffix(orDefault(c.APIURL, APIURL), "/")
+	c.App = cmp.Or(c.App, c.ClientID)
+	c.AuthorizeURL = cmp.Or(c.AuthorizeURL, AuthorizeURL)
+	c.AccountsURL = strings.TrimSuffix(cmp.Or(c.AccountsURL, AccountsURL), "/")
+	c.APIURL = strings.TrimSuffix(cmp.Or(c.APIURL, APIURL), "/")
 	if c.Timeout <= 0 {
 		c.Timeout = 10 * time.Second
 	}
@@ -231,11 +232,3 @@ func (c *Client) now() time.Time { return storedTime(c.config.Now()) }
 // storedTime returns the time in UTC and in whole microseconds, as the store
 // keeps times.
 func storedTime(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
-
-func orDefault[T comparable](v, otherwise T) T {
-	var zero T
-	if v != zero {
-		return v
-	}
-	return otherwise
-}

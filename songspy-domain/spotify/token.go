@@ -2,6 +2,7 @@ package spotify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -138,7 +139,7 @@ func (c *Client) token(
 func (c *Client) oauthConfig(auth songspy.AuthMethod, redirectURI string) *oauth2.Config {
 	o := &oauth2.Config{
 		ClientID:    c.config.ClientID,
-		RedirectURL: orDefault(redirectURI, c.config.RedirectURL),
+		RedirectURL: cmp.Or(redirectURI, c.config.RedirectURL),
 		Scopes:      songspy.NeededScopes(),
 		Endpoint: oauth2.Endpoint{
 			AuthURL:   c.config.AuthorizeURL,

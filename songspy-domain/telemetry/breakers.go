@@ -67,10 +67,7 @@ func (d BreakerCollector) Notes() (notes []string) {
 	now := d.Now()
 	for app, state := range d.States() {
 		for _, circuit := range breaker.Circuits() {
-			s := state.API
-			if circuit == breaker.CircuitAccounts {
-				s = state.Accounts
-			}
+			s := state.For(circuit)
 			switch {
 			case s.Cause != "" && now.Before(s.OpenUntil):
 				notes = append(notes, fmt.Sprintf("Calls to circuit %s of Spotify app %s are blocked (%s) until %s.",

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,22 +63,11 @@ func ServeOn(ctx context.Context, listener net.Listener, server *http.Server, lo
 
 // setServerDefaults sets the limits that a server on an open network needs.
 func setServerDefaults(server *http.Server, requests context.Context, log *slog.Logger) {
-	limit := func(d *time.Duration, value time.Duration) {
-		if *d == 0 {
-			*d = value
-		}
-	}
-	limit(&server.ReadHeaderTimeout, 5*time.Second)
-	limit(&server.ReadTimeout, 15*time.Second)
-	limit(&server.WriteTimeout, 60*time.Second)
-	limit(&server.IdleTimeout, 2*time.Minute)
-	if server.MaxHeaderBytes == 0 {
-		server.MaxHeaderBytes = 32 << 10
-	}
-	if server.BaseContext == nil {
-		server.BaseContext = func(net.Listener) context.Context { return requests }
-	}
-	if server.ErrorLog == nil {
-		server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelWarn)
-	}
+	server.ReadHeaderTimeout = cmp.Or(server.ReadHeaderTimeout, 5*time.Second)
+	server.ReadTimeout = cmp.Or(server.ReadTimeout, 15*time.Second)
+	server.WriteTimeout = cmp.Or(server.WriteTimeout, 60*time.Second)
+	server.IdleTimeout = cmp.Or(server.IdleTimeout, 2*time.Minute)
+	server.MaxHeaderBytes = cmp.Or(server.MaxHeaderBytes, 32<<10)
+	server.BaseContext = func(net.Listener) context.Context { return requests }
+	server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelWarn)
 }
