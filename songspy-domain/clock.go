@@ -50,8 +50,7 @@ func (n NowPlaying) movedBack(now time.Time) NowPlaying {
 	}
 	for _, t := range []**time.Time{&n.PausedSince, &n.IdleSince, &n.DoubtedAt} {
 		if *t != nil {
-			then := CapAtNow(**t, last)
-			*t = &then
+			*t = new(CapAtNow(**t, last))
 		}
 	}
 	return n
@@ -67,8 +66,7 @@ func (n NowPlaying) shifted(d time.Duration) NowPlaying {
 	}
 	for _, t := range []**time.Time{&n.PausedSince, &n.IdleSince, &n.DoubtedAt, &n.EndsAt} {
 		if *t != nil {
-			moved := (*t).Add(d)
-			*t = &moved
+			*t = new((*t).Add(d))
 		}
 	}
 	return n

@@ -1,6 +1,7 @@
 package songspy
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -49,17 +50,7 @@ func NeededScopes() []string { return []string{ScopeCurrentlyPlaying, ScopeRecen
 // granted is space-separated, as Spotify sends it.
 func MissingScopes(granted string) []string {
 	have := strings.Fields(granted)
-	var missing []string
-	for _, need := range NeededScopes() {
-		found := false
-		for _, h := range have {
-			found = found || h == need
-		}
-		if !found {
-			missing = append(missing, need)
-		}
-	}
-	return missing
+	return slices.DeleteFunc(NeededScopes(), func(need string) bool { return slices.Contains(have, need) })
 }
 
 // NotRegisteredRetryAfter is how long after a rejection Songspy tries a

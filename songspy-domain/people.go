@@ -1,6 +1,9 @@
 package songspy
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // FollowState is the state of a follow.
 type FollowState string
@@ -79,11 +82,7 @@ const (
 
 // IsValid reports whether r is one of the reasons.
 func (r ReportReason) IsValid() bool {
-	switch r {
-	case ReportName, ReportPretending, ReportHarassment, ReportOther:
-		return true
-	}
-	return false
+	return slices.Contains([]ReportReason{ReportName, ReportPretending, ReportHarassment, ReportOther}, r)
 }
 
 // ReportTextMax is the length of the longest text of a report, in grapheme

@@ -1,6 +1,9 @@
 package songspy
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // UserID identifies a user. IDs are never reused.
 type UserID int64
@@ -18,11 +21,7 @@ const (
 
 // IsValid reports whether a is one of the audiences.
 func (a Audience) IsValid() bool {
-	switch a {
-	case AudienceEveryone, AudienceFollowers, AudienceLink, AudienceNobody:
-		return true
-	}
-	return false
+	return slices.Contains([]Audience{AudienceEveryone, AudienceFollowers, AudienceLink, AudienceNobody}, a)
 }
 
 // User is a person who signed up with Google.

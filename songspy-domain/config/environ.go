@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"strings"
 
@@ -24,9 +25,7 @@ func Environ() (map[string]string, error) {
 	if err != nil {
 		return nil, Faults{".env: " + err.Error()}
 	}
-	for name, value := range env.ToMap(os.Environ()) {
-		environ[name] = value
-	}
+	maps.Copy(environ, env.ToMap(os.Environ()))
 	return trimVariables(environ), nil
 }
 

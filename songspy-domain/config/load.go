@@ -77,14 +77,14 @@ func readFiles(fields []field, environ map[string]string) (map[string]string, Fa
 // parseFaults converts the errors of the env library, which name struct fields,
 // into faults, which name environment variables.
 func parseFaults(fields []field, err error) Faults {
-	var all env.AggregateError
-	if !errors.As(err, &all) {
+	all, ok := errors.AsType[env.AggregateError](err)
+	if !ok {
 		return Faults{err.Error()}
 	}
 	var faults Faults
 	for _, err := range all.Errors {
-		var parse env.ParseError
-		if !errors.As(err, &parse) {
+		parse, ok := errors.AsType[env.ParseError](err)
+		if !ok {
 			faults = append(faults, err.Error())
 			continue
 		}

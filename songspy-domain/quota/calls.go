@@ -83,10 +83,8 @@ var endpoints = [...]Endpoint{EndpointPlaying, EndpointHistory, EndpointAccount,
 // index returns the index of an endpoint, or that of EndpointUnknown if it has
 // none.
 func (e Endpoint) index() int {
-	for i, other := range endpoints {
-		if e == other {
-			return i
-		}
+	if i := slices.Index(endpoints[:], e); i >= 0 {
+		return i
 	}
 	return len(endpoints) - 1
 }

@@ -231,12 +231,10 @@ func (r *reconciler) addFromHistory(item songspy.HistoryItem, from, to, edge tim
 
 // isFollowed reports whether another play begins where this one ends.
 func (r *reconciler) isFollowed(s candidate) bool {
-	for _, other := range r.candidates {
-		if gap := other.Play.StartedAt.Sub(s.Play.EndedAt); gap >= 0 && gap <= matchTolerance {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.candidates, func(other candidate) bool {
+		gap := other.Play.StartedAt.Sub(s.Play.EndedAt)
+		return gap >= 0 && gap <= matchTolerance
+	})
 }
 
 // splitPlay splits a stored play into two if Spotify's history lists its track

@@ -42,8 +42,7 @@ func (p *Poller) coverageAfter(before *userState, out *playback.StepResult) (pla
 	if before.answeredUntil.IsZero() || out.State.ObservedAt.Sub(before.answeredUntil) <= 2*longest {
 		return history, nil
 	}
-	ended := out.State.ObservedAt
-	gap := songspy.Gap{BeganAt: before.answeredUntil, EndedAt: &ended, Reason: before.gapReason}
+	gap := songspy.Gap{BeganAt: before.answeredUntil, EndedAt: new(out.State.ObservedAt), Reason: before.gapReason}
 	if gap.Reason == "" {
 		gap.Reason = songspy.GapBatchDown
 	}

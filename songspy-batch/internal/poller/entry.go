@@ -104,8 +104,7 @@ func (m micros) timeOrNil() *time.Time {
 	if m == noTime {
 		return nil
 	}
-	t := m.time()
-	return &t
+	return new(m.time())
 }
 
 // openPlay is the part of a songspy.NowPlaying that an entry lacks, without pointers.

@@ -37,11 +37,6 @@ type historyFetcher struct {
 	timesAhead *timesAhead
 }
 
-// run makes scheduled fetches on the given number of workers until ctx ends.
-func (h *historyFetcher) run(ctx context.Context, workers int) {
-	h.Registry.fetches.Run(ctx, workers, h.fetch)
-}
-
 // schedule schedules the user's next history fetch if it is due within an interval.
 // Later fetches are scheduled after a later poll.
 func (h *historyFetcher) schedule(id songspy.UserID, state playback.HistoryState) {

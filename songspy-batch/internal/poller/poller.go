@@ -191,7 +191,7 @@ func (p *Poller) Run(ctx context.Context) {
 	})
 	background.Go(func() { p.heartbeat.run(ctx) })
 	background.Go(func() { p.attention.run(ctx) })
-	background.Go(func() { p.history.run(ctx, max(1, p.opt.Workers/8)) })
+	background.Go(func() { p.history.Registry.fetches.Run(ctx, max(1, p.opt.Workers/8), p.history.fetch) })
 	writer.Go(func() { p.writer.run(writing) })
 
 	p.runPolls(ctx)

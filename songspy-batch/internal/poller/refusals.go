@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -90,12 +91,7 @@ func (a *appRefusals) isAppWide() bool {
 // prune removes refusals that are older than refusalWindow.
 func (a *appRefusals) prune(now time.Time) {
 	for id, times := range a.timesByUser {
-		kept := times[:0]
-		for _, t := range times {
-			if now.Sub(t).Abs() <= refusalWindow {
-				kept = append(kept, t)
-			}
-		}
+		kept := slices.DeleteFunc(times, func(t time.Time) bool { return now.Sub(t).Abs() > refusalWindow })
 		a.timesByUser[id] = kept
 		if len(kept) == 0 {
 			delete(a.timesByUser, id)

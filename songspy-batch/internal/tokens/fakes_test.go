@@ -61,7 +61,7 @@ func (f *fakeLinks) LinksToRenew(_ context.Context, before time.Time, after song
 	defer f.mu.Unlock()
 	for _, id := range slices.Sorted(maps.Keys(f.links)) {
 		l := f.links[id]
-		if id > after && len(found) < limit && isPollable(l.State) && l.AccessExpiresAt.Before(before) {
+		if id > after && len(found) < limit && l.State.IsPolled() && l.AccessExpiresAt.Before(before) {
 			found = append(found, l)
 		}
 	}

@@ -74,7 +74,7 @@ func (j *Job) Plan(ctx context.Context) error {
 func (j *Job) Serve(ctx context.Context) {
 	j.Queue.Run(ctx, j.Workers, func(ctx context.Context, id songspy.UserID, _ time.Time) {
 		l, err := j.Renewer.renewIf(ctx, id, func(l songspy.Link) bool {
-			return j.owns(id) && isPollable(l.State) && l.AccessExpiresAt.Before(j.Now().Add(j.Interval+planMargin))
+			return j.owns(id) && l.State.IsPolled() && l.AccessExpiresAt.Before(j.Now().Add(j.Interval+planMargin))
 		})
 		if err == nil || ctx.Err() != nil {
 			return
@@ -84,7 +84,7 @@ func (j *Job) Serve(ctx context.Context) {
 		case songspy.DispositionRetryLater, songspy.DispositionAppBlocked:
 			j.Queue.Schedule(id, retryAt(id, err, j.Now()))
 		case songspy.DispositionNeedsUser:
-			if now := j.Now(); isPollable(l.State) {
+			if now := j.Now(); l.State.IsPolled() {
 				j.Queue.Schedule(id, now.Add(refusedRetryWait(id, now.Sub(l.StateSince))))
 			}
 		}
@@ -114,8 +114,4 @@ func (j *Job) renewAt(l songspy.Link, now time.Time) time.Time {
 func retryAt(id songspy.UserID, err error, now time.Time) time.Time {
 	wait := max(songspy.RetryAfterOf(err), minRetryWait)
 	return now.Add(wait + songspy.PhaseOf(id, minRetryWait))
-}
-
-func isPollable(s songspy.LinkState) bool {
-	return s == songspy.LinkActive || s == songspy.LinkSuspect
 }
