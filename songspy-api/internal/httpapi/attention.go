@@ -28,8 +28,5 @@ func (s *server) PollMe(ctx context.Context, _ PollMeRequestObject) (PollMeRespo
 	if _, err := s.opts.Links.Link(ctx, caller.UserID); err != nil {
 		return nil, asNotLinked(err)
 	}
-	if err := s.opts.Attention.PollSelf(ctx, caller.UserID); err != nil {
-		return nil, err
-	}
-	return PollMe200JSONResponse{Result: SUCCESS, Data: true}, nil
+	return PollMe200JSONResponse{Result: SUCCESS, Data: true}, s.opts.Attention.PollSelf(ctx, caller.UserID)
 }

@@ -14,13 +14,10 @@ func (s *server) SignInWithGoogle(ctx context.Context, r SignInWithGoogleRequest
 		invite = songspy.Secret(*r.Body.Invite)
 	}
 	user, linked, tokens, err := s.opts.Auth.SignIn(ctx, songspy.Secret(r.Body.AccessToken), invite, deref(r.Params.UserAgent))
-	if err != nil {
-		return nil, userGone(err)
-	}
 	return SignInWithGoogle200JSONResponse{Result: SUCCESS, Data: SignedIn{
 		Id: int64(user.PublicID), NickName: user.NickName, HasSpotify: linked, ProfileImageUrl: nullIfEmpty(user.PictureURL),
 		Token: tokens.Access.Reveal(), RefreshToken: tokens.Refresh.Reveal(), ExpiresIn: int64(tokens.ExpiresIn.Seconds()),
-	}}, nil
+	}}, userGone(err)
 }
 
 func (s *server) GetSignUp(context.Context, GetSignUpRequestObject) (GetSignUpResponseObject, error) {
@@ -29,12 +26,9 @@ func (s *server) GetSignUp(context.Context, GetSignUpRequestObject) (GetSignUpRe
 
 func (s *server) RefreshToken(ctx context.Context, r RefreshTokenRequestObject) (RefreshTokenResponseObject, error) {
 	tokens, err := s.opts.Auth.Refresh(ctx, songspy.Secret(r.Body.RefreshToken))
-	if err != nil {
-		return nil, err
-	}
 	return RefreshToken200JSONResponse{Result: SUCCESS, Data: Tokens{
 		Token: tokens.Access.Reveal(), RefreshToken: tokens.Refresh.Reveal(), ExpiresIn: int64(tokens.ExpiresIn.Seconds()),
-	}}, nil
+	}}, err
 }
 
 func (s *server) Logout(ctx context.Context, _ LogoutRequestObject) (LogoutResponseObject, error) {
@@ -66,10 +60,7 @@ func (s *server) GetMe(ctx context.Context, _ GetMeRequestObject) (GetMeResponse
 
 func (s *server) DeleteMe(ctx context.Context, _ DeleteMeRequestObject) (DeleteMeResponseObject, error) {
 	erased, err := s.opts.Users.EraseUser(ctx, callerFrom(ctx).UserID)
-	if err != nil {
-		return nil, userGone(err)
-	}
-	return DeleteMe200JSONResponse(erasedAnswer(erased)), nil
+	return DeleteMe200JSONResponse(erasedAnswer(erased)), userGone(err)
 }
 
 func (s *server) EditUser(ctx context.Context, r EditUserRequestObject) (EditUserResponseObject, error) {
@@ -91,10 +82,7 @@ func (s *server) EditUser(ctx context.Context, r EditUserRequestObject) (EditUse
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, userGone(err)
-	}
-	return EditUser200JSONResponse{Result: SUCCESS, Data: Edited{NickName: user.PublicName(), ShowProfileImage: user.ShowPicture}}, nil
+	return EditUser200JSONResponse{Result: SUCCESS, Data: Edited{NickName: user.PublicName(), ShowProfileImage: user.ShowPicture}}, userGone(err)
 }
 
 // userGone turns CodeNotFound into SESSION_ENDED: the user was erased during the request.
@@ -136,15 +124,9 @@ func (s *server) ListMySessions(ctx context.Context, _ ListMySessionsRequestObje
 }
 
 func (s *server) EndMySession(ctx context.Context, r EndMySessionRequestObject) (EndMySessionResponseObject, error) {
-	if err := s.opts.Auth.EndSession(ctx, callerFrom(ctx), r.Id); err != nil {
-		return nil, err
-	}
-	return EndMySession200JSONResponse{Result: SUCCESS, Data: true}, nil
+	return EndMySession200JSONResponse{Result: SUCCESS, Data: true}, s.opts.Auth.EndSession(ctx, callerFrom(ctx), r.Id)
 }
 
 func (s *server) EndMySessions(ctx context.Context, _ EndMySessionsRequestObject) (EndMySessionsResponseObject, error) {
-	if err := s.opts.Auth.EndSessions(ctx, callerFrom(ctx)); err != nil {
-		return nil, err
-	}
-	return EndMySessions200JSONResponse{Result: SUCCESS, Data: true}, nil
+	return EndMySessions200JSONResponse{Result: SUCCESS, Data: true}, s.opts.Auth.EndSessions(ctx, callerFrom(ctx))
 }

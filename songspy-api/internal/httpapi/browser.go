@@ -124,10 +124,7 @@ func (s *server) BeginSignIn(ctx context.Context, r BeginSignInRequestObject) (B
 		return BeginSignIn200TexthtmlResponse{Body: io.NopCloser(&page), ContentLength: int64(page.Len())}, nil
 	}
 	to, err := s.opts.Auth.BeginSignIn(ctx, deref(r.Params.Return), "")
-	if err != nil {
-		return nil, err
-	}
-	return redirect{to.URL, []*http.Cookie{s.newCookie(s.cookieNames().signIn, to.BrowserSecret, attempt.Lifetime)}}, nil
+	return redirect{to.URL, []*http.Cookie{s.newCookie(s.cookieNames().signIn, to.BrowserSecret, attempt.Lifetime)}}, err
 }
 
 func (s *server) BeginSignInWithInvite(ctx context.Context, r BeginSignInWithInviteRequestObject) (BeginSignInWithInviteResponseObject, error) {
@@ -135,10 +132,7 @@ func (s *server) BeginSignInWithInvite(ctx context.Context, r BeginSignInWithInv
 		return nil, &songspy.Error{Code: songspy.CodeForbidden, Reason: "OPEN_IN_BROWSER"}
 	}
 	to, err := s.opts.Auth.BeginSignIn(ctx, deref(r.Body.Return), songspy.Secret(deref(r.Body.Invite)))
-	if err != nil {
-		return nil, err
-	}
-	return signInStarted{to.URL, s.newCookie(s.cookieNames().signIn, to.BrowserSecret, attempt.Lifetime)}, nil
+	return signInStarted{to.URL, s.newCookie(s.cookieNames().signIn, to.BrowserSecret, attempt.Lifetime)}, err
 }
 
 // signInStarted is the answer to a page that sends the browser to Google itself.
@@ -178,10 +172,7 @@ func (s *server) BeginLinking(ctx context.Context, r BeginLinkingRequestObject) 
 		return nil, err
 	}
 	to, err := s.opts.Linking.BeginLinking(ctx, caller.UserID, session, clientID, deref(r.Params.Return), move)
-	if err != nil {
-		return nil, userGone(err)
-	}
-	return redirect{location: to}, nil
+	return redirect{location: to}, userGone(err)
 }
 
 func (s *server) FinishLinking(ctx context.Context, r FinishLinkingRequestObject) (FinishLinkingResponseObject, error) {
@@ -193,10 +184,7 @@ func (s *server) FinishLinking(ctx context.Context, r FinishLinkingRequestObject
 	to, err := s.opts.Linking.FinishLinking(ctx, caller.UserID, attempt.Callback{
 		State: songspy.Secret(deref(r.Params.State)), Code: songspy.Secret(deref(r.Params.Code)), Refusal: deref(r.Params.Error), BrowserSecret: session,
 	})
-	if err != nil {
-		return nil, userGone(err)
-	}
-	return redirect{location: to}, nil
+	return redirect{location: to}, userGone(err)
 }
 
 // cookieOfCaller returns the session cookie of a caller. A caller with a JWT is

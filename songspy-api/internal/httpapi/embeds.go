@@ -16,10 +16,7 @@ import (
 
 func (s *server) ListMyEmbeds(ctx context.Context, _ ListMyEmbedsRequestObject) (ListMyEmbedsResponseObject, error) {
 	tokens, err := s.opts.Embeds.List(ctx, callerFrom(ctx).Self())
-	if err != nil {
-		return nil, err
-	}
-	return ListMyEmbeds200JSONResponse{Result: SUCCESS, Data: each(tokens, myEmbed)}, nil
+	return ListMyEmbeds200JSONResponse{Result: SUCCESS, Data: each(tokens, myEmbed)}, err
 }
 
 func myEmbed(t songspy.EmbedToken) MyEmbed {
@@ -40,10 +37,8 @@ func (s *server) CreateEmbed(ctx context.Context, r CreateEmbedRequestObject) (C
 }
 
 func (s *server) DeleteEmbed(ctx context.Context, r DeleteEmbedRequestObject) (DeleteEmbedResponseObject, error) {
-	if err := s.opts.Embeds.Revoke(ctx, callerFrom(ctx).Self(), songspy.PublicID(r.Id)); err != nil {
-		return nil, err
-	}
-	return DeleteEmbed200JSONResponse{Result: SUCCESS, Data: true}, nil
+	err := s.opts.Embeds.Revoke(ctx, callerFrom(ctx).Self(), songspy.PublicID(r.Id))
+	return DeleteEmbed200JSONResponse{Result: SUCCESS, Data: true}, err
 }
 
 func (s *server) GetEmbed(ctx context.Context, r GetEmbedRequestObject) (GetEmbedResponseObject, error) {

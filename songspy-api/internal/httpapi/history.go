@@ -16,11 +16,8 @@ func (s *server) ListMyPlays(ctx context.Context, r ListMyPlaysRequestObject) (L
 	plays, next, err := readPage(r.Params.Limit, func(limit int) ([]songspy.PlayWithTrack, error) {
 		return s.opts.History.Plays(ctx, callerFrom(ctx).Self(), songspy.Play{StartedAt: at}, limit)
 	}, func(p songspy.PlayWithTrack) string { return newCursor(p.Play.StartedAt, "") })
-	if err != nil {
-		return nil, err
-	}
 	data := PlaysPage{Items: each(plays, s.opts.TrackIDs.myPlay), NextCursor: next}
-	return ListMyPlays200JSONResponse{Result: SUCCESS, Data: data}, nil
+	return ListMyPlays200JSONResponse{Result: SUCCESS, Data: data}, err
 }
 
 // DeleteMyPlay finds the play by its start: two plays of one user never start together.
@@ -34,10 +31,7 @@ func (s *server) DeleteMyPlay(ctx context.Context, r DeleteMyPlayRequestObject) 
 	if err == nil {
 		err = s.opts.History.DeletePlay(ctx, caller.UserID, plays[0].Play.ID, s.opts.Now())
 	}
-	if err != nil {
-		return nil, err
-	}
-	return DeleteMyPlay200JSONResponse{Result: SUCCESS, Data: true}, nil
+	return DeleteMyPlay200JSONResponse{Result: SUCCESS, Data: true}, err
 }
 
 // gapReasons are the reasons that a cursor may contain.

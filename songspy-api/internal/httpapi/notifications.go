@@ -8,18 +8,12 @@ import (
 
 func (s *server) GetMyNotices(ctx context.Context, _ GetMyNoticesRequestObject) (GetMyNoticesResponseObject, error) {
 	mail, err := s.opts.Mailboxes.Mailbox(ctx, callerFrom(ctx).UserID)
-	if err != nil {
-		return nil, userGone(err)
-	}
-	return GetMyNotices200JSONResponse(notificationsAnswer(mail)), nil
+	return GetMyNotices200JSONResponse(notificationsAnswer(mail)), userGone(err)
 }
 
 func (s *server) SetMyNotices(ctx context.Context, r SetMyNoticesRequestObject) (SetMyNoticesResponseObject, error) {
 	mail, err := s.opts.Mailboxes.SetMailOff(ctx, callerFrom(ctx).UserID, !r.Body.Email)
-	if err != nil {
-		return nil, userGone(err)
-	}
-	return SetMyNotices200JSONResponse(notificationsAnswer(mail)), nil
+	return SetMyNotices200JSONResponse(notificationsAnswer(mail)), userGone(err)
 }
 
 // notificationsAnswer masks the address: its owner recognizes it, others cannot use it.

@@ -47,10 +47,7 @@ func (s *server) EnterSeat(ctx context.Context, r EnterSeatRequestObject) (Enter
 		return nil, err
 	}
 	retried, err := s.opts.Operator.EnterSeat(ctx, user)
-	if err != nil {
-		return nil, err
-	}
-	return EnterSeat200JSONResponse{Result: SUCCESS, Data: SeatEntered{Retried: retried}}, nil
+	return EnterSeat200JSONResponse{Result: SUCCESS, Data: SeatEntered{Retried: retried}}, err
 }
 
 func (s *server) DropSeat(ctx context.Context, r DropSeatRequestObject) (DropSeatResponseObject, error) {
@@ -58,10 +55,7 @@ func (s *server) DropSeat(ctx context.Context, r DropSeatRequestObject) (DropSea
 	if err != nil {
 		return nil, err
 	}
-	if err := s.opts.Operator.DropSeat(ctx, user); err != nil {
-		return nil, err
-	}
-	return DropSeat200JSONResponse{Result: SUCCESS, Data: true}, nil
+	return DropSeat200JSONResponse{Result: SUCCESS, Data: true}, s.opts.Operator.DropSeat(ctx, user)
 }
 
 func (s *server) ListReports(ctx context.Context, r ListReportsRequestObject) (ListReportsResponseObject, error) {
@@ -92,10 +86,7 @@ func (s *server) HandleReport(ctx context.Context, r HandleReportRequestObject) 
 	default:
 		err = &songspy.Error{Code: songspy.CodeInvalid} // the contract has no other action
 	}
-	if err != nil {
-		return nil, err
-	}
-	return HandleReport200JSONResponse{Result: SUCCESS, Data: true}, nil
+	return HandleReport200JSONResponse{Result: SUCCESS, Data: true}, err
 }
 
 func (s *server) ListHiddenPeople(ctx context.Context, r ListHiddenPeopleRequestObject) (ListHiddenPeopleResponseObject, error) {
@@ -110,10 +101,7 @@ func (s *server) ListHiddenPeople(ctx context.Context, r ListHiddenPeopleRequest
 		func(h operator.Hidden) string {
 			return newTextCursor(strconv.FormatInt(int64(h.User.Value().PublicID), 10))
 		})
-	if err != nil {
-		return nil, err
-	}
-	return ListHiddenPeople200JSONResponse{Result: SUCCESS, Data: HiddenPeoplePage{Items: each(hidden, hiddenPerson), NextCursor: next}}, nil
+	return ListHiddenPeople200JSONResponse{Result: SUCCESS, Data: HiddenPeoplePage{Items: each(hidden, hiddenPerson), NextCursor: next}}, err
 }
 
 func (s *server) ModeratePerson(ctx context.Context, r ModeratePersonRequestObject) (ModeratePersonResponseObject, error) {
@@ -129,8 +117,5 @@ func (s *server) ModeratePerson(ctx context.Context, r ModeratePersonRequestObje
 	default:
 		err = &songspy.Error{Code: songspy.CodeInvalid} // the contract has no other action
 	}
-	if err != nil {
-		return nil, err
-	}
-	return ModeratePerson200JSONResponse{Result: SUCCESS, Data: true}, nil
+	return ModeratePerson200JSONResponse{Result: SUCCESS, Data: true}, err
 }

@@ -71,24 +71,15 @@ func (s *server) Follow(ctx context.Context, r FollowRequestObject) (FollowRespo
 }
 
 func (s *server) Unfollow(ctx context.Context, r UnfollowRequestObject) (UnfollowResponseObject, error) {
-	if err := s.opts.People.Unfollow(ctx, callerFrom(ctx).Self(), r.Handle); err != nil {
-		return nil, err
-	}
-	return Unfollow200JSONResponse{Result: SUCCESS, Data: true}, nil
+	return Unfollow200JSONResponse{Result: SUCCESS, Data: true}, s.opts.People.Unfollow(ctx, callerFrom(ctx).Self(), r.Handle)
 }
 
 func (s *server) Block(ctx context.Context, r BlockRequestObject) (BlockResponseObject, error) {
-	if err := s.opts.People.Block(ctx, callerFrom(ctx).Self(), r.Handle); err != nil {
-		return nil, err
-	}
-	return Block200JSONResponse{Result: SUCCESS, Data: true}, nil
+	return Block200JSONResponse{Result: SUCCESS, Data: true}, s.opts.People.Block(ctx, callerFrom(ctx).Self(), r.Handle)
 }
 
 func (s *server) Unblock(ctx context.Context, r UnblockRequestObject) (UnblockResponseObject, error) {
-	if err := s.opts.People.Unblock(ctx, callerFrom(ctx).Self(), r.Handle); err != nil {
-		return nil, err
-	}
-	return Unblock200JSONResponse{Result: SUCCESS, Data: true}, nil
+	return Unblock200JSONResponse{Result: SUCCESS, Data: true}, s.opts.People.Unblock(ctx, callerFrom(ctx).Self(), r.Handle)
 }
 
 func (s *server) ReportPerson(ctx context.Context, r ReportPersonRequestObject) (ReportPersonResponseObject, error) {
@@ -96,10 +87,8 @@ func (s *server) ReportPerson(ctx context.Context, r ReportPersonRequestObject) 
 	if uniseg.GraphemeClusterCount(text) > songspy.ReportTextMax {
 		return nil, newFieldError("text", problemTooLong)
 	}
-	if err := s.opts.People.Report(ctx, callerFrom(ctx).Self(), r.Handle, songspy.ReportReason(r.Body.Reason), text); err != nil {
-		return nil, err
-	}
-	return ReportPerson200JSONResponse{Result: SUCCESS, Data: true}, nil
+	err := s.opts.People.Report(ctx, callerFrom(ctx).Self(), r.Handle, songspy.ReportReason(r.Body.Reason), text)
+	return ReportPerson200JSONResponse{Result: SUCCESS, Data: true}, err
 }
 
 func (s *server) ListMyFollowing(ctx context.Context, r ListMyFollowingRequestObject) (ListMyFollowingResponseObject, error) {
@@ -133,10 +122,7 @@ func (s *server) ApproveFollower(ctx context.Context, r ApproveFollowerRequestOb
 }
 
 func (s *server) RemoveFollower(ctx context.Context, r RemoveFollowerRequestObject) (RemoveFollowerResponseObject, error) {
-	if err := s.opts.People.RemoveFollower(ctx, callerFrom(ctx).Self(), r.Handle); err != nil {
-		return nil, err
-	}
-	return RemoveFollower200JSONResponse{Result: SUCCESS, Data: true}, nil
+	return RemoveFollower200JSONResponse{Result: SUCCESS, Data: true}, s.opts.People.RemoveFollower(ctx, callerFrom(ctx).Self(), r.Handle)
 }
 
 func (s *server) ListMyBlocks(ctx context.Context, r ListMyBlocksRequestObject) (ListMyBlocksResponseObject, error) {
@@ -145,8 +131,5 @@ func (s *server) ListMyBlocks(ctx context.Context, r ListMyBlocksRequestObject) 
 		return nil, err
 	}
 	blocks, next, err := s.opts.People.Blocks(ctx, callerFrom(ctx).Self(), after, pageSize(r.Params.Limit))
-	if err != nil {
-		return nil, err
-	}
-	return ListMyBlocks200JSONResponse{Result: SUCCESS, Data: BlocksPage{Items: each(blocks, block), NextCursor: positionCursor(next)}}, nil
+	return ListMyBlocks200JSONResponse{Result: SUCCESS, Data: BlocksPage{Items: each(blocks, block), NextCursor: positionCursor(next)}}, err
 }

@@ -104,17 +104,12 @@ func (a previewAnswer) VisitPreviewMySharingResponse(w http.ResponseWriter) erro
 
 func (s *server) CreateShareLink(ctx context.Context, _ CreateShareLinkRequestObject) (CreateShareLinkResponseObject, error) {
 	secret, err := s.opts.People.CreateShareLink(ctx, callerFrom(ctx).Self())
-	if err != nil {
-		return nil, userGone(err)
-	}
-	return CreateShareLink200JSONResponse{Result: SUCCESS, Data: ShareLink{Link: secret.Reveal()}}, nil
+	return CreateShareLink200JSONResponse{Result: SUCCESS, Data: ShareLink{Link: secret.Reveal()}}, userGone(err)
 }
 
 func (s *server) DeleteShareLink(ctx context.Context, _ DeleteShareLinkRequestObject) (DeleteShareLinkResponseObject, error) {
-	if err := s.opts.People.DeleteShareLink(ctx, callerFrom(ctx).Self()); err != nil {
-		return nil, userGone(err)
-	}
-	return DeleteShareLink200JSONResponse{Result: SUCCESS, Data: true}, nil
+	err := s.opts.People.DeleteShareLink(ctx, callerFrom(ctx).Self())
+	return DeleteShareLink200JSONResponse{Result: SUCCESS, Data: true}, userGone(err)
 }
 
 func (s *server) ListMyHiddenItems(ctx context.Context, r ListMyHiddenItemsRequestObject) (ListMyHiddenItemsResponseObject, error) {
@@ -125,10 +120,7 @@ func (s *server) ListMyHiddenItems(ctx context.Context, r ListMyHiddenItemsReque
 	items, next, err := readPage(r.Params.Limit, func(limit int) ([]songspy.HiddenItem, error) {
 		return s.opts.People.HiddenItems(ctx, callerFrom(ctx).Self(), after, limit)
 	}, func(h songspy.HiddenItem) string { return newTextCursor(h.URI) })
-	if err != nil {
-		return nil, err
-	}
-	return ListMyHiddenItems200JSONResponse{Result: SUCCESS, Data: HiddenItemsPage{Items: each(items, hiddenItem), NextCursor: next}}, nil
+	return ListMyHiddenItems200JSONResponse{Result: SUCCESS, Data: HiddenItemsPage{Items: each(items, hiddenItem), NextCursor: next}}, err
 }
 
 func hiddenItem(h songspy.HiddenItem) HiddenItem {
@@ -137,25 +129,16 @@ func hiddenItem(h songspy.HiddenItem) HiddenItem {
 
 func (s *server) GetMyHiddenItem(ctx context.Context, r GetMyHiddenItemRequestObject) (GetMyHiddenItemResponseObject, error) {
 	item, err := s.opts.People.HiddenItem(ctx, callerFrom(ctx).Self(), r.Uri)
-	if err != nil {
-		return nil, err
-	}
-	return GetMyHiddenItem200JSONResponse{Result: SUCCESS, Data: hiddenItem(item)}, nil
+	return GetMyHiddenItem200JSONResponse{Result: SUCCESS, Data: hiddenItem(item)}, err
 }
 
 func (s *server) HideItem(ctx context.Context, r HideItemRequestObject) (HideItemResponseObject, error) {
 	item, err := s.opts.People.HideItem(ctx, callerFrom(ctx).Self(), r.Uri)
-	if err != nil {
-		return nil, userGone(err)
-	}
-	return HideItem200JSONResponse{Result: SUCCESS, Data: hiddenItem(item)}, nil
+	return HideItem200JSONResponse{Result: SUCCESS, Data: hiddenItem(item)}, userGone(err)
 }
 
 func (s *server) UnhideItem(ctx context.Context, r UnhideItemRequestObject) (UnhideItemResponseObject, error) {
-	if err := s.opts.People.ShowItem(ctx, callerFrom(ctx).Self(), r.Uri); err != nil {
-		return nil, err
-	}
-	return UnhideItem200JSONResponse{Result: SUCCESS, Data: true}, nil
+	return UnhideItem200JSONResponse{Result: SUCCESS, Data: true}, s.opts.People.ShowItem(ctx, callerFrom(ctx).Self(), r.Uri)
 }
 
 func (s *server) ListMyAuditEvents(ctx context.Context, r ListMyAuditEventsRequestObject) (ListMyAuditEventsResponseObject, error) {
@@ -166,12 +149,9 @@ func (s *server) ListMyAuditEvents(ctx context.Context, r ListMyAuditEventsReque
 	events, next, err := readPage(r.Params.Limit, func(limit int) ([]songspy.AuditEvent, error) {
 		return s.opts.People.AuditEvents(ctx, callerFrom(ctx).Self(), before, limit)
 	}, func(e songspy.AuditEvent) string { return newTextCursor(strconv.FormatInt(e.ID, 10)) })
-	if err != nil {
-		return nil, err
-	}
 	return ListMyAuditEvents200JSONResponse{Result: SUCCESS, Data: AuditEventsPage{NextCursor: next, Items: each(events, func(e songspy.AuditEvent) AuditEvent {
 		return AuditEvent{Kind: AuditEventKind(e.Kind), Actor: AuditEventActor(e.Actor), Detail: e.Detail, At: Time(e.At)}
-	})}}, nil
+	})}}, err
 }
 
 // writeJSON answers 200 with the body.

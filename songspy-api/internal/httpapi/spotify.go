@@ -12,9 +12,6 @@ func (s *server) GetSpotifyLink(ctx context.Context, _ GetSpotifyLinkRequestObje
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
 		return GetSpotifyLink200JSONResponse{Result: SUCCESS}, nil // not linked
 	}
-	if err != nil {
-		return nil, err
-	}
 	clientID, isUserApp := songspy.UserAppClientID(link.App)
 	return GetSpotifyLink200JSONResponse{Result: SUCCESS, Data: &Link{
 		ClientId: clientID, UserApp: isUserApp,
@@ -22,17 +19,14 @@ func (s *server) GetSpotifyLink(ctx context.Context, _ GetSpotifyLinkRequestObje
 		Task: LinkTask(link.Task(s.opts.Now())), RemindFrom: Time(link.RemindAt()),
 		Scopes:   append([]string{}, strings.Fields(link.Scope)...),
 		LinkedAt: Time(link.CreatedAt), ConsentEndsAt: Time(link.ConsentEndsAt()),
-	}}, nil
+	}}, err
 }
 
 func (s *server) GetSpotifyAuthorization(ctx context.Context, r GetSpotifyAuthorizationRequestObject) (GetSpotifyAuthorizationResponseObject, error) {
 	a, err := s.opts.Linking.Authorization(ctx, callerFrom(ctx).UserID, deref(r.Params.ClientId), deref(r.Params.RedirectUri))
-	if err != nil {
-		return nil, err
-	}
 	return GetSpotifyAuthorization200JSONResponse{Result: SUCCESS, Data: Authorization{
 		Url: a.URL, State: a.State.Reveal(), CodeVerifier: a.CodeVerifier.Reveal(), RedirectUri: a.RedirectURI, Registered: a.Registered,
-	}}, nil
+	}}, err
 }
 
 func (s *server) LinkSpotify(ctx context.Context, r LinkSpotifyRequestObject) (LinkSpotifyResponseObject, error) {
@@ -50,10 +44,7 @@ func (s *server) LinkSpotify(ctx context.Context, r LinkSpotifyRequestObject) (L
 		Verifier:    songspy.Secret(deref(body.CodeVerifier)),
 		State:       songspy.Secret(deref(body.State)),
 	}, deref(body.Move))
-	if err != nil {
-		return nil, userGone(err)
-	}
-	return LinkSpotify200JSONResponse{Result: SUCCESS, Data: true}, nil
+	return LinkSpotify200JSONResponse{Result: SUCCESS, Data: true}, userGone(err)
 }
 
 func (s *server) UnlinkSpotify(ctx context.Context, _ UnlinkSpotifyRequestObject) (UnlinkSpotifyResponseObject, error) {
@@ -61,10 +52,7 @@ func (s *server) UnlinkSpotify(ctx context.Context, _ UnlinkSpotifyRequestObject
 	if err == nil && !erased.Link {
 		err = &songspy.Error{Code: songspy.CodeNotFound}
 	}
-	if err != nil {
-		return nil, asNotLinked(err)
-	}
-	return UnlinkSpotify200JSONResponse(erasedAnswer(erased)), nil
+	return UnlinkSpotify200JSONResponse(erasedAnswer(erased)), asNotLinked(err)
 }
 
 // asNotLinked turns CodeNotFound into SPOTIFY_NOT_LINKED.
@@ -89,25 +77,16 @@ func (s *server) GetSpotifySeat(ctx context.Context, _ GetSpotifySeatRequestObje
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
 		return GetSpotifySeat200JSONResponse{Result: SUCCESS}, nil // none was requested
 	}
-	if err != nil {
-		return nil, err
-	}
-	return GetSpotifySeat200JSONResponse{Result: SUCCESS, Data: seatAnswer(seat, ahead)}, nil
+	return GetSpotifySeat200JSONResponse{Result: SUCCESS, Data: seatAnswer(seat, ahead)}, err
 }
 
 func (s *server) AskSpotifySeat(ctx context.Context, r AskSpotifySeatRequestObject) (AskSpotifySeatResponseObject, error) {
 	seat, ahead, err := s.opts.Linking.AskSeat(ctx, callerFrom(ctx).UserID, songspy.Secret(r.Body.Email))
-	if err != nil {
-		return nil, userGone(err)
-	}
-	return AskSpotifySeat200JSONResponse{Result: SUCCESS, Data: seatAnswer(seat, ahead)}, nil
+	return AskSpotifySeat200JSONResponse{Result: SUCCESS, Data: seatAnswer(seat, ahead)}, userGone(err)
 }
 
 func (s *server) LeaveSpotifySeat(ctx context.Context, _ LeaveSpotifySeatRequestObject) (LeaveSpotifySeatResponseObject, error) {
-	if err := s.opts.Linking.LeaveSeat(ctx, callerFrom(ctx).UserID); err != nil {
-		return nil, err
-	}
-	return LeaveSpotifySeat200JSONResponse{Result: SUCCESS, Data: true}, nil
+	return LeaveSpotifySeat200JSONResponse{Result: SUCCESS, Data: true}, s.opts.Linking.LeaveSeat(ctx, callerFrom(ctx).UserID)
 }
 
 func seatAnswer(seat songspy.Seat, ahead int64) *Seat {

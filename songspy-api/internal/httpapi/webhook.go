@@ -11,10 +11,7 @@ func (s *server) GetMyWebhook(ctx context.Context, _ GetMyWebhookRequestObject) 
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
 		return GetMyWebhook200JSONResponse{Result: SUCCESS}, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	return GetMyWebhook200JSONResponse{Result: SUCCESS, Data: new(myWebhook(w))}, nil
+	return GetMyWebhook200JSONResponse{Result: SUCCESS, Data: new(myWebhook(w))}, err
 }
 
 func myWebhook(w songspy.Webhook) MyWebhook {
@@ -40,17 +37,11 @@ func failureOrNull(f songspy.WebhookFailure) *WebhookFailure {
 
 func (s *server) SetMyWebhook(ctx context.Context, r SetMyWebhookRequestObject) (SetMyWebhookResponseObject, error) {
 	w, key, err := s.opts.Webhooks.Set(ctx, callerFrom(ctx).Self(), songspy.Secret(r.Body.Url))
-	if err != nil {
-		return nil, userGone(err)
-	}
-	return SetMyWebhook200JSONResponse{Result: SUCCESS, Data: CreatedWebhook{Webhook: myWebhook(w), Secret: key.Reveal()}}, nil
+	return SetMyWebhook200JSONResponse{Result: SUCCESS, Data: CreatedWebhook{Webhook: myWebhook(w), Secret: key.Reveal()}}, userGone(err)
 }
 
 func (s *server) DeleteMyWebhook(ctx context.Context, _ DeleteMyWebhookRequestObject) (DeleteMyWebhookResponseObject, error) {
-	if err := s.opts.Webhooks.Delete(ctx, callerFrom(ctx).Self()); err != nil {
-		return nil, err
-	}
-	return DeleteMyWebhook200JSONResponse{Result: SUCCESS, Data: true}, nil
+	return DeleteMyWebhook200JSONResponse{Result: SUCCESS, Data: true}, s.opts.Webhooks.Delete(ctx, callerFrom(ctx).Self())
 }
 
 func (s *server) TestMyWebhook(ctx context.Context, _ TestMyWebhookRequestObject) (TestMyWebhookResponseObject, error) {
