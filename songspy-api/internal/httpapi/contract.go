@@ -147,11 +147,6 @@ func (c *Contract) rule(gc *gin.Context) *rule {
 	return c.rules[ruleKey{gc.Request.Method, gc.FullPath()}]
 }
 
-func (c *Contract) takesSession(gc *gin.Context) bool {
-	r := c.rule(gc)
-	return r != nil && r.takesSession
-}
-
 // enforceContract rejects requests that violate the contract, and sets a deadline for
 // the others, so that they end even if the database hangs. Cheap routes need neither.
 func (s *server) enforceContract(c *gin.Context) {

@@ -91,13 +91,14 @@ func (s *server) writeFault(c *gin.Context, err error) {
 	}
 	// A request with header fields that are too large is not redirected: the page would get
 	// the same fields and redirect again.
-	if rule := s.opts.Contract.rule(c); rule != nil && rule.isNavigation && status != http.StatusRequestHeaderFieldsTooLarge {
+	rule := s.opts.Contract.rule(c)
+	if rule != nil && rule.isNavigation && status != http.StatusRequestHeaderFieldsTooLarge {
 		c.Header("Location", "/?error="+string(fault.Code))
 		c.AbortWithStatus(http.StatusFound)
 		return
 	}
 	setRetryAfter(c.Writer.Header(), status, songspy.RetryAfterOf(err))
-	if status == http.StatusUnauthorized && s.opts.Contract.takesSession(c) {
+	if status == http.StatusUnauthorized && rule != nil && rule.takesSession {
 		c.Header("WWW-Authenticate", `Bearer realm="songspy"`)
 	}
 	c.AbortWithStatusJSON(status, FaultAnswer{Result: ERROR, Error: fault})

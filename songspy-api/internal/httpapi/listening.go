@@ -68,19 +68,11 @@ func (s *server) renderedListening(
 // RenderList returns the answer for a list of listeners. The board stores the one that most
 // viewers get.
 func RenderList(listening []visibility.Seen[songspy.BoardEntry], next *board.Position) ([]byte, error) {
-	return json.Marshal(newListeningAnswer(listening, next))
-}
-
-func newListeningAnswer(entries []visibility.Seen[songspy.BoardEntry], next *board.Position) ListeningAnswer {
-	return ListeningAnswer{Result: SUCCESS, Data: listeningPage(entries, next)}
-}
-
-func listeningPage(entries []visibility.Seen[songspy.BoardEntry], next *board.Position) ListeningPage {
-	page := ListeningPage{Items: each(entries, listeningEntry)}
+	page := ListeningPage{Items: each(listening, listeningEntry)}
 	if next != nil {
 		page.NextCursor = positionCursor(&people.Position{At: next.StartedAt, User: next.User})
 	}
-	return page
+	return json.Marshal(ListeningAnswer{Result: SUCCESS, Data: page})
 }
 
 // cachedListening is an answer with an ETag. It does not repeat its request, so that

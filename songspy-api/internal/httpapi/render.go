@@ -20,42 +20,34 @@ import (
 // pages of other origins show them.
 func (t TrackIDs) BoardRenderer(publicURL string) func([]visibility.Seen[songspy.BoardEntry]) ([]byte, error) {
 	return func(entries []visibility.Seen[songspy.BoardEntry]) ([]byte, error) {
-		return t.renderBoard(entries, publicURL)
+		return json.Marshal(struct {
+			Data   []BoardEntry `json:"data"`
+			Error  *Fault       `json:"error"`
+			Result Result       `json:"result"`
+		}{Result: SUCCESS, Data: each(entries, func(seen visibility.Seen[songspy.BoardEntry]) BoardEntry { return t.boardEntry(seen, publicURL) })})
 	}
 }
 
-func (t TrackIDs) renderBoard(entries []visibility.Seen[songspy.BoardEntry], publicURL string) ([]byte, error) {
-	answer := struct {
-		Data   []BoardEntry `json:"data"`
-		Error  *Fault       `json:"error"`
-		Result Result       `json:"result"`
-	}{Result: SUCCESS, Data: make([]BoardEntry, len(entries))}
-	for i, seen := range entries {
-		p := seen.Value()
-		answer.Data[i] = BoardEntry{
-			Track: BoardTrack{
-				Id: t.Of(p.User.ID, p.Track.PublicID), Handle: songspy.Handle(p.Track.PublicID), CreatedAt: Time(p.Playing.StartedAt),
-				Title: p.Track.Title, ArtistName: p.Track.Artists, Artists: artists(p.Track), Album: album(p.Track), Kind: BoardTrackKind(p.Track.Kind),
-				OriginalUrl: p.Track.URL, PreviewUrl: p.Track.PreviewURL, AlbumImageUrl: p.Track.ImageURL,
-				DurationMs: p.Track.DurationMS,
-			},
-			User: BoardUser{
-				Id: int64(p.User.PublicID), Handle: songspy.Handle(p.User.PublicID),
-				NickName: p.User.PublicName(), ProfileImageUrl: pictureAddress(p.User, publicURL),
-			},
-			State:  BoardEntryStatePlaying,
-			EndsAt: timeOrNull(p.Playing.EndsAt),
-		}
+func (t TrackIDs) boardEntry(seen visibility.Seen[songspy.BoardEntry], publicURL string) BoardEntry {
+	p := seen.Value()
+	return BoardEntry{
+		Track: BoardTrack{
+			Id: t.Of(p.User.ID, p.Track.PublicID), Handle: songspy.Handle(p.Track.PublicID), CreatedAt: Time(p.Playing.StartedAt),
+			Title: p.Track.Title, ArtistName: p.Track.Artists, Artists: artists(p.Track), Album: album(p.Track), Kind: BoardTrackKind(p.Track.Kind),
+			OriginalUrl: p.Track.URL, PreviewUrl: p.Track.PreviewURL, AlbumImageUrl: p.Track.ImageURL,
+			DurationMs: p.Track.DurationMS,
+		},
+		User: BoardUser{
+			Id: int64(p.User.PublicID), Handle: songspy.Handle(p.User.PublicID),
+			NickName: p.User.PublicName(), ProfileImageUrl: pictureAddress(p.User, publicURL),
+		},
+		State:  BoardEntryStatePlaying,
+		EndsAt: timeOrNull(p.Playing.EndsAt),
 	}
-	return json.Marshal(answer)
 }
 
 func artists(t songspy.Track) []Artist {
-	list := make([]Artist, len(t.ArtistRefs))
-	for i, a := range t.ArtistRefs {
-		list[i] = Artist{Uri: a.URI, Name: a.Name, Url: a.URL}
-	}
-	return list
+	return each(t.ArtistRefs, func(a songspy.Artist) Artist { return Artist{Uri: a.URI, Name: a.Name, Url: a.URL} })
 }
 
 // album returns nil if the album is not known.

@@ -99,7 +99,12 @@ func (a previewAnswer) VisitPreviewMySharingResponse(w http.ResponseWriter) erro
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, body)
+	h := w.Header()
+	h["Content-Type"] = contentTypeJSON
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	w.WriteHeader(http.StatusOK)
+	_, err = w.Write(body)
+	return err
 }
 
 func (s *server) CreateShareLink(ctx context.Context, _ CreateShareLinkRequestObject) (CreateShareLinkResponseObject, error) {
@@ -152,14 +157,4 @@ func (s *server) ListMyAuditEvents(ctx context.Context, r ListMyAuditEventsReque
 	return ListMyAuditEvents200JSONResponse{Result: SUCCESS, Data: AuditEventsPage{NextCursor: next, Items: each(events, func(e songspy.AuditEvent) AuditEvent {
 		return AuditEvent{Kind: AuditEventKind(e.Kind), Actor: AuditEventActor(e.Actor), Detail: e.Detail, At: Time(e.At)}
 	})}}, err
-}
-
-// writeJSON answers 200 with the body.
-func writeJSON(w http.ResponseWriter, body []byte) error {
-	h := w.Header()
-	h["Content-Type"] = contentTypeJSON
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	w.WriteHeader(http.StatusOK)
-	_, err := w.Write(body)
-	return err
 }
