@@ -5,15 +5,13 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 
+	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/people"
 )
 
 func (s *server) SignInWithGoogle(ctx context.Context, r SignInWithGoogleRequestObject) (SignInWithGoogleResponseObject, error) {
-	var invite songspy.Secret
-	if r.Body.Invite != nil {
-		invite = songspy.Secret(*r.Body.Invite)
-	}
-	user, linked, tokens, err := s.opts.Auth.SignIn(ctx, songspy.Secret(r.Body.AccessToken), invite, deref(r.Params.UserAgent))
+	user, linked, tokens, err := s.opts.Auth.SignIn(
+		ctx, songspy.Secret(r.Body.AccessToken), songspy.Secret(deref(r.Body.Invite)), deref(r.Params.UserAgent))
 	return SignInWithGoogle200JSONResponse{Result: SUCCESS, Data: SignedIn{
 		Id: int64(user.PublicID), NickName: user.NickName, HasSpotify: linked, ProfileImageUrl: nullIfEmpty(user.PictureURL),
 		Token: tokens.Access.Reveal(), RefreshToken: tokens.Refresh.Reveal(), ExpiresIn: int64(tokens.ExpiresIn.Seconds()),
@@ -110,17 +108,14 @@ func nullIfEmpty(s string) *string {
 
 func (s *server) ListMySessions(ctx context.Context, _ ListMySessionsRequestObject) (ListMySessionsResponseObject, error) {
 	sessions, err := s.opts.Auth.Sessions(ctx, callerFrom(ctx))
-	if err != nil {
-		return nil, err
+	return ListMySessions200JSONResponse{Result: SUCCESS, Data: each(sessions, mySession)}, err
+}
+
+func mySession(s auth.Session) MySession {
+	return MySession{
+		Id: s.ID, Kind: MySessionKind(s.Kind), Label: s.Label, SignedInAt: Time(s.SignedInAt), LastUsedAt: Time(s.LastUsedAt),
+		EndsAt: Time(s.EndsAt), Current: s.Current,
 	}
-	answer := ListMySessions200JSONResponse{Result: SUCCESS, Data: make([]MySession, len(sessions))}
-	for i, session := range sessions {
-		answer.Data[i] = MySession{
-			Id: session.ID, Kind: MySessionKind(session.Kind), Label: session.Label, SignedInAt: Time(session.SignedInAt), LastUsedAt: Time(session.LastUsedAt),
-			EndsAt: Time(session.EndsAt), Current: session.Current,
-		}
-	}
-	return answer, nil
 }
 
 func (s *server) EndMySession(ctx context.Context, r EndMySessionRequestObject) (EndMySessionResponseObject, error) {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"encoding/base64"
 	"strconv"
 	"strings"
@@ -14,15 +15,10 @@ import (
 )
 
 // defaultPageSize is the page size of a request without a limit. The contract bounds
-// the limit.
+// the limit, which is 1 or more.
 const defaultPageSize = 50
 
-func pageSize(requested *int) int {
-	if requested == nil {
-		return defaultPageSize
-	}
-	return *requested
-}
+func pageSize(requested *int) int { return cmp.Or(deref(requested), defaultPageSize) }
 
 // readPage reads one item more than requested, to see whether another page follows.
 // next is the cursor of that page; name returns the cursor of an item.

@@ -16,8 +16,7 @@ func (s *server) ListMyPlays(ctx context.Context, r ListMyPlaysRequestObject) (L
 	plays, next, err := readPage(r.Params.Limit, func(limit int) ([]songspy.PlayWithTrack, error) {
 		return s.opts.History.Plays(ctx, callerFrom(ctx).Self(), songspy.Play{StartedAt: at}, limit)
 	}, func(p songspy.PlayWithTrack) string { return newCursor(p.Play.StartedAt, "") })
-	data := PlaysPage{Items: each(plays, s.opts.TrackIDs.myPlay), NextCursor: next}
-	return ListMyPlays200JSONResponse{Result: SUCCESS, Data: data}, err
+	return ListMyPlays200JSONResponse{Result: SUCCESS, Data: PlaysPage{Items: each(plays, s.opts.TrackIDs.myPlay), NextCursor: next}}, err
 }
 
 // DeleteMyPlay finds the play by its start: two plays of one user never start together.
@@ -51,12 +50,9 @@ func (s *server) ListMyGaps(ctx context.Context, r ListMyGapsRequestObject) (Lis
 	gaps, next, err := readPage(r.Params.Limit, func(limit int) ([]songspy.Gap, error) {
 		return s.opts.History.Gaps(ctx, callerFrom(ctx).UserID, after, limit)
 	}, func(g songspy.Gap) string { return newCursor(g.BeganAt, string(g.Reason)) })
-	if err != nil {
-		return nil, err
-	}
-	data := GapsPage{Items: make([]MyGap, len(gaps)), NextCursor: next}
-	for i, g := range gaps {
-		data.Items[i] = MyGap{From: Time(g.BeganAt), To: timeOrNull(g.EndedAt), Reason: MyGapReason(g.Reason)}
-	}
-	return ListMyGaps200JSONResponse{Result: SUCCESS, Data: data}, nil
+	return ListMyGaps200JSONResponse{Result: SUCCESS, Data: GapsPage{Items: each(gaps, myGap), NextCursor: next}}, err
+}
+
+func myGap(g songspy.Gap) MyGap {
+	return MyGap{From: Time(g.BeganAt), To: timeOrNull(g.EndedAt), Reason: MyGapReason(g.Reason)}
 }

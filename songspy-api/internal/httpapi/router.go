@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"fmt"
@@ -138,9 +139,7 @@ type server struct {
 // New returns the handler of the public address. It returns an error if an address
 // in the options is none.
 func New(o Options) (http.Handler, error) {
-	if o.RequestTimeout <= 0 {
-		o.RequestTimeout = defaultRequestTimeout
-	}
+	o.RequestTimeout = cmp.Or(o.RequestTimeout, defaultRequestTimeout)
 	s := &server{
 		opts:          o,
 		addressLimits: newAddressLimiter(o.SignInsPerMinute),

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -30,16 +31,9 @@ func (s *server) GetSpotifyAuthorization(ctx context.Context, r GetSpotifyAuthor
 }
 
 func (s *server) LinkSpotify(ctx context.Context, r LinkSpotifyRequestObject) (LinkSpotifyResponseObject, error) {
-	var body SpotifyLinking
-	if r.JSONBody != nil { // or the form, which has the same fields
-		body = *r.JSONBody
-	}
-	code := deref(body.Code)
-	if code == "" {
-		code = deref(r.Params.Code)
-	}
+	body := deref(r.JSONBody) // of a form too, which has the same fields
 	_, err := s.opts.Linking.Link(ctx, callerFrom(ctx).UserID, songspy.AuthorizationCode{
-		Code:        songspy.Secret(code),
+		Code:        songspy.Secret(cmp.Or(deref(body.Code), deref(r.Params.Code))),
 		RedirectURI: deref(body.RedirectUri),
 		Verifier:    songspy.Secret(deref(body.CodeVerifier)),
 		State:       songspy.Secret(deref(body.State)),

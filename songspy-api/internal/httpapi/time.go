@@ -47,11 +47,5 @@ func (o *OptionalTime) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// timeOrNull returns nil for nil.
-func timeOrNull(t *time.Time) *Time {
-	if t == nil {
-		return nil
-	}
-	converted := Time(*t)
-	return &converted
-}
+// timeOrNull returns the time as the contract writes it; nil for nil.
+func timeOrNull(t *time.Time) *Time { return (*Time)(t) }
