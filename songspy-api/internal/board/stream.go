@@ -335,10 +335,12 @@ func (b *Board) drain() {
 	for s := range b.streams.open {
 		time.AfterFunc(rand.N(DrainTime), func() { s.end(EndRestart) })
 	}
-	closed := b.streams.allClosed()
+	if len(b.streams.open) == 0 {
+		close(b.streams.drained) // else the last stream does it
+	}
 	b.mu.Unlock()
 	select {
-	case <-closed:
+	case <-b.streams.drained:
 	case <-time.After(DrainTime + grace):
 	}
 }

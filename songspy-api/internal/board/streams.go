@@ -99,16 +99,6 @@ func removeStream(by map[songspy.UserID][]*Stream, id songspy.UserID, s *Stream)
 	}
 }
 
-// allClosed returns a channel that is closed when no stream is open.
-func (h *streams) allClosed() <-chan struct{} {
-	if len(h.open) == 0 {
-		closed := make(chan struct{})
-		close(closed)
-		return closed
-	}
-	return h.drained
-}
-
 func (h *streams) join(s *Stream) {
 	if !s.closed && !s.isJoining {
 		s.isJoining = true
