@@ -140,7 +140,7 @@ func (s *Service) userApp(clientID string) (App, error) {
 		}
 	case !clientIDPattern.MatchString(clientID):
 		return App{}, &songspy.Error{
-			Code: songspy.CodeInvalid, Message: "clientId is not the client ID of a Spotify app.", Err: InvalidClientID{},
+			Code: songspy.CodeInvalid, Message: "clientId is not the client ID of a Spotify app.", Err: fieldError{"clientId", "not 32 hexadecimal digits"},
 		}
 	}
 	return App{ID: songspy.UserApp(clientID), Spotify: s.opts.UserApp(clientID)}, nil
@@ -160,12 +160,3 @@ func (s *Service) appSeats() []songspy.AppSeats {
 func (s *Service) LimitsSeats() bool {
 	return len(s.opts.Apps) > 0 && !slices.ContainsFunc(s.opts.Apps, func(app App) bool { return app.Seats == 0 })
 }
-
-// InvalidClientID is the cause of an error for a text that is not a client ID.
-type InvalidClientID struct{}
-
-// Error implements the error interface.
-func (InvalidClientID) Error() string { return "not 32 hexadecimal digits" }
-
-// Field returns the name of the invalid field.
-func (InvalidClientID) Field() string { return "clientId" }

@@ -301,7 +301,7 @@ func (s *Service) checkRedirectURI(uri string) (string, error) {
 	}
 	return "", &songspy.Error{
 		Code: songspy.CodeInvalid, Reason: "INVALID_REQUEST",
-		Message: "redirectUri is not a redirect address of this instance.", Err: UnknownRedirect{},
+		Message: "redirectUri is not a redirect address of this instance.", Err: fieldError{"redirectUri", "unknown redirect URI"},
 	}
 }
 
@@ -341,14 +341,14 @@ func (m MissingScopes) Error() string { return "scopes missing: " + m.Detail() }
 // Detail returns the text that the message to the user contains.
 func (m MissingScopes) Detail() string { return strings.Join(m, ", ") }
 
-// UnknownRedirect is the cause of an error for an unknown redirect URI.
-type UnknownRedirect struct{}
+// fieldError is the cause of an error for an invalid field of the request.
+type fieldError struct{ field, cause string }
 
 // Error implements the error interface.
-func (UnknownRedirect) Error() string { return "unknown redirect URI" }
+func (e fieldError) Error() string { return e.cause }
 
 // Field returns the name of the invalid field.
-func (UnknownRedirect) Field() string { return "redirectUri" }
+func (e fieldError) Field() string { return e.field }
 
 // Seats stores the requests for seats in apps that admit a limited number of users.
 type Seats interface {
@@ -388,7 +388,9 @@ func (s *Service) AskSeat(ctx context.Context, user songspy.UserID, email songsp
 	}
 	email = songspy.Secret(strings.TrimSpace(email.Reveal()))
 	if !songspy.IsEmail(email) {
-		return songspy.Seat{}, 0, &songspy.Error{Code: songspy.CodeInvalid, Message: "email is not an e-mail address.", Err: InvalidAddress{}}
+		return songspy.Seat{}, 0, &songspy.Error{
+			Code: songspy.CodeInvalid, Message: "email is not an e-mail address.", Err: fieldError{"email", "not an e-mail address"},
+		}
 	}
 	asked, err := s.opts.Seats.AskSeat(ctx, user, email, apps)
 	if err != nil {
@@ -405,12 +407,3 @@ func (s *Service) AskSeat(ctx context.Context, user songspy.UserID, email songsp
 func (s *Service) LeaveSeat(ctx context.Context, user songspy.UserID) error {
 	return s.opts.Seats.LeaveSeat(ctx, user)
 }
-
-// InvalidAddress is the cause of an error for a text that is not an e-mail address.
-type InvalidAddress struct{}
-
-// Error implements the error interface.
-func (InvalidAddress) Error() string { return "not an e-mail address" }
-
-// Field returns the name of the invalid field.
-func (InvalidAddress) Field() string { return "email" }
