@@ -2,11 +2,12 @@ package auth
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"strings"
 	"unicode"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+
+	"github.com/songspy/songspy/songspy-api/internal/attempt"
 )
 
 const (
@@ -37,8 +38,7 @@ func NewInviteCode() (code songspy.Secret, hash []byte) {
 }
 
 // HashInviteCode returns the hash of a code as users type it: case, spaces and
-// dashes do not matter. It returns false if the text cannot be a code. Codes are
-// random, so the hash needs no salt.
+// dashes do not matter. It returns false if the text cannot be a code.
 func HashInviteCode(typed songspy.Secret) (hash []byte, ok bool) {
 	code := strings.Map(func(r rune) rune {
 		switch {
@@ -52,6 +52,5 @@ func HashInviteCode(typed songspy.Secret) (hash []byte, ok bool) {
 	if len(code) != inviteLength || strings.Trim(code, inviteAlphabet) != "" {
 		return nil, false
 	}
-	sum := sha256.Sum256([]byte(code))
-	return sum[:], true
+	return attempt.Hash(songspy.Secret(code)), true
 }

@@ -43,9 +43,5 @@ func (s successors) all(token songspy.Secret) []songspy.Secret {
 func deriveToken(key []byte, token songspy.Secret) songspy.Secret {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(token.Reveal()))
-	return encodeToken(mac.Sum(nil))
-}
-
-func encodeToken(b []byte) songspy.Secret {
-	return songspy.Secret(base64.RawURLEncoding.EncodeToString(b))
+	return songspy.Secret(base64.RawURLEncoding.EncodeToString(mac.Sum(nil)))
 }

@@ -130,16 +130,9 @@ func newFile(name string, body []byte) (File, error) {
 		return f, fmt.Errorf("%s has an extension without a media type", name)
 	}
 	var compressed bytes.Buffer
-	w, err := gzip.NewWriterLevel(&compressed, gzip.BestCompression)
-	if err != nil {
-		return f, err
-	}
-	if _, err := w.Write(body); err != nil {
-		return f, err
-	}
-	if err := w.Close(); err != nil {
-		return f, err
-	}
+	w, _ := gzip.NewWriterLevel(&compressed, gzip.BestCompression) // only an unknown level is an error
+	_, _ = w.Write(body)                                           // a buffer accepts every write
+	_ = w.Close()
 	if compressed.Len() < len(body)*9/10 {
 		f.Gzip = compressed.Bytes()
 	}
