@@ -84,7 +84,17 @@ func (c inviteRevokeCommand) Validate() error {
 }
 
 func (c inviteRevokeCommand) Run(ctx context.Context, p *program) error {
-	return p.withCheckedStore(ctx, func(_ settings, db *store.Store) error { return revokeInvite(ctx, db, c.ID, p.stdout) })
+	return p.withCheckedStore(ctx, func(_ settings, db *store.Store) error {
+		i, err := db.RevokeInvite(ctx, c.ID)
+		switch {
+		case songspy.CodeOf(err) == songspy.CodeNotFound:
+			return &songspy.Error{Code: songspy.CodeNotFound, Message: fmt.Sprintf("Invite %d does not exist; `songspy-api invite list` prints all.", c.ID)}
+		case err != nil:
+			return err
+		}
+		fmt.Fprintf(p.stdout, "Invite %d is revoked; admitted users keep their accounts.\n", i.ID)
+		return nil
+	})
 }
 
 // createInvite stores an invite and prints its code, which is not stored.
@@ -108,18 +118,6 @@ A frontend sends it as "invite" together with "accessToken" to POST %s/v1/songsp
 	if s.SignUp != string(auth.PolicyInvite) {
 		fmt.Fprintf(out, "SONGSPY_SIGN_UP is %s, so invites are ignored; set it to invite.\n", s.SignUp)
 	}
-	return nil
-}
-
-func revokeInvite(ctx context.Context, db *store.Store, id int64, out io.Writer) error {
-	i, err := db.RevokeInvite(ctx, id)
-	switch {
-	case songspy.CodeOf(err) == songspy.CodeNotFound:
-		return &songspy.Error{Code: songspy.CodeNotFound, Message: fmt.Sprintf("Invite %d does not exist; `songspy-api invite list` prints all.", id)}
-	case err != nil:
-		return err
-	}
-	fmt.Fprintf(out, "Invite %d is revoked; admitted users keep their accounts.\n", i.ID)
 	return nil
 }
 

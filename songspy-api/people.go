@@ -115,10 +115,7 @@ func (c peopleHideCommand) Run(ctx context.Context, p *program) error {
 	return setHidden(ctx, p, c.User, true, c.Reason)
 }
 
-type peopleUnhideCommand struct {
-	User   handleArgument `arg:"" help:"The user's handle in the list."`
-	Reason string         `help:"The reason, which the user can read in their audit log."`
-}
+type peopleUnhideCommand peopleHideCommand
 
 func (c peopleUnhideCommand) Run(ctx context.Context, p *program) error {
 	return setHidden(ctx, p, c.User, false, c.Reason)

@@ -34,35 +34,48 @@ func (seatsListCommand) Run(ctx context.Context, p *program) error {
 	})
 }
 
-type seatsEnteredCommand struct {
+// userNumbers are the arguments of a command that changes seats.
+type userNumbers struct {
 	Users []songspy.UserID `arg:"" name:"user" help:"The users' numbers in the list."`
 }
 
 // Validate checks the numbers; Kong calls it.
-func (c seatsEnteredCommand) Validate() error { return validateUserIDs(c.Users) }
-
-func (c seatsEnteredCommand) Run(ctx context.Context, p *program) error {
-	return updateSeats(ctx, p, c.Users, markEntered)
-}
-
-type seatsDropCommand struct {
-	Users []songspy.UserID `arg:"" name:"user" help:"The users' numbers in the list."`
-}
-
-// Validate checks the numbers; Kong calls it.
-func (c seatsDropCommand) Validate() error { return validateUserIDs(c.Users) }
-
-func (c seatsDropCommand) Run(ctx context.Context, p *program) error {
-	return updateSeats(ctx, p, c.Users, dropSeat)
-}
-
-func validateUserIDs(ids []songspy.UserID) error {
-	for _, id := range ids {
+func (n userNumbers) Validate() error {
+	for _, id := range n.Users {
 		if id <= 0 {
 			return fmt.Errorf("%d is not a user's number; `songspy-api seats` prints them", id)
 		}
 	}
 	return nil
+}
+
+type seatsEnteredCommand struct{ userNumbers }
+
+func (c seatsEnteredCommand) Run(ctx context.Context, p *program) error {
+	return updateSeats(ctx, p, c.Users, func(service *operator.Service, id songspy.UserID) error {
+		linked, err := service.EnterSeat(ctx, id)
+		switch {
+		case err != nil:
+			return err
+		case linked:
+			fmt.Fprintf(p.stdout, "User %d is retried at once; if Spotify still rejects them, they appear here again.\n", id)
+		default:
+			fmt.Fprintf(p.stdout, "User %d can link now.\n", id)
+		}
+		return nil
+	})
+}
+
+type seatsDropCommand struct{ userNumbers }
+
+func (c seatsDropCommand) Run(ctx context.Context, p *program) error {
+	return updateSeats(ctx, p, c.Users, func(service *operator.Service, id songspy.UserID) error {
+		if err := service.DropSeat(ctx, id); err != nil {
+			return err
+		}
+		fmt.Fprintf(p.stdout, "User %d has no seat anymore.\n", id)
+		return nil
+	})
 }
 
 // withApps calls work with the configured Spotify apps, and with what operators do.
@@ -77,36 +90,15 @@ func withApps(ctx context.Context, p *program, work func([]config.App, *operator
 }
 
 // updateSeats calls update for each user.
-func updateSeats(ctx context.Context, p *program, users []songspy.UserID, update func(context.Context, *operator.Service, songspy.UserID, io.Writer) error) error {
+func updateSeats(ctx context.Context, p *program, users []songspy.UserID, update func(*operator.Service, songspy.UserID) error) error {
 	return withApps(ctx, p, func(_ []config.App, service *operator.Service) error {
 		for _, id := range users {
-			if err := update(ctx, service, id, p.stdout); err != nil {
+			if err := update(service, id); err != nil {
 				return fmt.Errorf("user %d: %w", id, err)
 			}
 		}
 		return nil
 	})
-}
-
-func markEntered(ctx context.Context, service *operator.Service, id songspy.UserID, out io.Writer) error {
-	linked, err := service.EnterSeat(ctx, id)
-	switch {
-	case err != nil:
-		return err
-	case linked:
-		fmt.Fprintf(out, "User %d is retried at once; if Spotify still rejects them, they appear here again.\n", id)
-	default:
-		fmt.Fprintf(out, "User %d can link now.\n", id)
-	}
-	return nil
-}
-
-func dropSeat(ctx context.Context, service *operator.Service, id songspy.UserID, out io.Writer) error {
-	if err := service.DropSeat(ctx, id); err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "User %d has no seat anymore.\n", id)
-	return nil
 }
 
 // printWaitingList prints the Spotify apps, the users that the operator must
