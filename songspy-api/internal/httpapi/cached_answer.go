@@ -16,7 +16,7 @@ import (
 // cachedAnswer is an answer with an ETag. Clients that have it already get a 304.
 type cachedAnswer struct {
 	contentType, cacheControl []string
-	body                      []byte
+	head, body                []byte   // head is sent first; only an answer that is never compressed has one
 	encoding                  []string // of the body; nil if it is not compressed
 	etag                      string
 	notModified               bool // the viewer has this answer already
@@ -60,8 +60,13 @@ func (a *cachedAnswer) write(w http.ResponseWriter) error {
 		h["Content-Encoding"] = a.encoding
 	}
 	h["Content-Type"] = a.contentType
-	h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
+	h["Content-Length"] = []string{strconv.Itoa(len(a.head) + len(a.body))}
 	w.WriteHeader(http.StatusOK)
+	if a.head != nil {
+		if _, err := w.Write(a.head); err != nil {
+			return err
+		}
+	}
 	_, err := w.Write(a.body)
 	return err
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,7 +18,17 @@ func (s *server) ListCurrentPlaying(_ context.Context, r ListCurrentPlayingReque
 	if err != nil {
 		return nil, err
 	}
-	return boardAnswer{page, etagMatches(deref(r.Params.IfNoneMatch), page.ETag), s.opts.Now()}, nil
+	answer := currentPlaying{asCachedAnswer(contentTypeJSON, noCache, page, r.Params.IfNoneMatch)}
+	answer.head, answer.body = boardBody(page, s.opts.Now())
+	return answer, nil
+}
+
+// currentPlaying is the answer of the board. serverTime is in its head.
+type currentPlaying struct{ cachedAnswer }
+
+// VisitListCurrentPlayingResponse implements the generated interface.
+func (a currentPlaying) VisitListCurrentPlayingResponse(w http.ResponseWriter) error {
+	return a.write(w)
 }
 
 // etagMatches reports whether an If-None-Match has the ETag. Weak and strong ETags
@@ -45,33 +54,6 @@ func etagMatches(ifNoneMatch, etag string) bool {
 		}
 	}
 	return false
-}
-
-// boardAnswer writes the answer of the board.
-type boardAnswer struct {
-	answer      *board.Answer
-	notModified bool // the viewer has this answer already
-	answeredAt  time.Time
-}
-
-// VisitListCurrentPlayingResponse implements the generated interface.
-func (a boardAnswer) VisitListCurrentPlayingResponse(w http.ResponseWriter) error {
-	h := w.Header()
-	h["Cache-Control"] = noCache
-	h["Etag"] = []string{a.answer.ETag}
-	if a.notModified {
-		w.WriteHeader(http.StatusNotModified)
-		return nil
-	}
-	h["Content-Type"] = contentTypeJSON
-	head, body := boardBody(a.answer, a.answeredAt)
-	h["Content-Length"] = []string{strconv.Itoa(len(head) + len(body))}
-	w.WriteHeader(http.StatusOK)
-	if _, err := w.Write(head); err != nil {
-		return err
-	}
-	_, err := w.Write(body)
-	return err
 }
 
 // boardBody returns the two parts of the body. The answer is an object: serverTime
