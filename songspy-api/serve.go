@@ -24,7 +24,6 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 
-	"github.com/songspy/songspy/songspy-api/internal/apidocs"
 	"github.com/songspy/songspy/songspy-api/internal/attention"
 	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
@@ -226,10 +225,6 @@ func (a *service) buildHandler(s settings) error {
 	if err != nil {
 		return err
 	}
-	docs, err := docsAssets()
-	if err != nil {
-		return err
-	}
 	rules, err := parsedContract()
 	if err != nil {
 		return err
@@ -240,7 +235,7 @@ func (a *service) buildHandler(s settings) error {
 		Art: embeds.NewArt(nil, images, reachedAt, time.Now), Pictures: pictures.New(nil, images, reachedAt, time.Now),
 		Operator: operator.New(a.db, config.SeatsOf(apps), time.Now),
 		Status:   func(ctx context.Context) (httpapi.OperatorStatus, error) { return a.status(ctx, s.Spotify.DailyCalls) },
-		Users:    ownAdapter{users}, Links: users, History: ownAdapter{users}, Mailboxes: a.db, Site: site, Assets: docs,
+		Users:    ownAdapter{users}, Links: users, History: ownAdapter{users}, Mailboxes: a.db, Site: site,
 		ReadinessChecks: []httpapi.ReadinessCheck{
 			{Name: "database", Run: a.db.Ready},
 			{Name: "board", Run: func(context.Context) error { return a.board.Ready() }},
@@ -314,15 +309,6 @@ func newLinking(s settings, users *store.Store, apps []config.App, all *spotify.
 		o.RedirectURLs = []string{s.Spotify.RedirectURL}
 	}
 	return linking.New(o)
-}
-
-// docsAssets returns the files of /docs.
-func docsAssets() (assets []httpapi.Asset, err error) {
-	files, err := apidocs.Files()
-	for _, f := range files {
-		assets = append(assets, httpapi.Asset{Path: f.Path, ContentType: f.ContentType, Body: f.Body, Gzipped: f.Gzipped, CSP: apidocs.ContentSecurityPolicy})
-	}
-	return assets, err
 }
 
 // ready reports why the service is not ready, for /readyz of the admin address.

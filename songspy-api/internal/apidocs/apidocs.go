@@ -3,8 +3,13 @@
 package apidocs
 
 import (
+	"bytes"
+	"compress/gzip"
 	"embed"
 	"fmt"
+	"io"
+	"strings"
+	"sync"
 
 	"github.com/swaggest/swgui/v5/static"
 )
@@ -21,29 +26,40 @@ const ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 type File struct {
 	Path, ContentType string
 	Body              []byte
-	// Gzipped reports whether Body is compressed.
-	Gzipped bool
+	Gzip              []byte // the body, compressed; nil if it is not
 }
 
 // Files returns the files with their paths.
-func Files() ([]File, error) {
+var Files = sync.OnceValues(func() ([]File, error) {
 	const html, script, style = "text/html; charset=utf-8", "text/javascript; charset=utf-8", "text/css; charset=utf-8"
 	var files []File
 	for _, f := range []struct {
 		path, contentType, name string
 		from                    embed.FS
-		gzipped                 bool
 	}{
-		{"/docs", html, "page/index.html", page, false},
-		{"/docs/docs.js", script, "page/docs.js", page, false},
-		{"/docs/swagger-ui.js", script, "swagger-ui-bundle.js.gz", static.FS, true},
-		{"/docs/swagger-ui.css", style, "swagger-ui.css.gz", static.FS, true},
+		{"/docs", html, "page/index.html", page},
+		{"/docs/docs.js", script, "page/docs.js", page},
+		{"/docs/swagger-ui.js", script, "swagger-ui-bundle.js.gz", static.FS},
+		{"/docs/swagger-ui.css", style, "swagger-ui.css.gz", static.FS},
 	} {
-		body, err := f.from.ReadFile(f.name)
+		file := File{Path: f.path, ContentType: f.contentType}
+		var err error
+		if file.Body, err = f.from.ReadFile(f.name); err == nil && strings.HasSuffix(f.name, ".gz") {
+			file.Gzip = file.Body
+			file.Body, err = decompressed(file.Gzip)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read the page of the contract: %w", err)
 		}
-		files = append(files, File{f.path, f.contentType, body, f.gzipped})
+		files = append(files, file)
 	}
 	return files, nil
+})
+
+func decompressed(body []byte) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(z)
 }

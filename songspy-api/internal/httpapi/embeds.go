@@ -12,6 +12,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/sanitize"
 
 	"github.com/songspy/songspy/songspy-api/internal/embeds"
+	"github.com/songspy/songspy/songspy-api/internal/web"
 )
 
 func (s *server) ListMyEmbeds(ctx context.Context, _ ListMyEmbedsRequestObject) (ListMyEmbedsResponseObject, error) {
@@ -92,6 +93,6 @@ func (a embedAnswer) VisitGetEmbedResponse(w http.ResponseWriter) error {
 // own.
 func (s *server) overlayRoutes(engine *gin.Engine) {
 	for _, f := range embeds.OverlayFiles {
-		engine.GET(f.Path, serveAsset(Asset{ContentType: f.ContentType, Body: f.Body, CSP: s.opts.Art.OverlayCSP()}))
+		engine.GET(f.Path, serveProgramFile(web.File{ContentType: f.ContentType, Body: f.Body}, s.opts.Art.OverlayCSP()))
 	}
 }

@@ -47,26 +47,8 @@ func (s *server) pageRoutes(engine *gin.Engine) {
 		serveFile(c, f, cacheControl)
 	})
 	for address, f := range s.opts.Site.RootFiles() {
-		engine.GET(address, func(c *gin.Context) {
-			c.Writer.Header()["Content-Security-Policy"] = []string{s.opts.Site.Policy()} // it holds for the service worker too
-			serveFile(c, f, noCache)
-		})
+		engine.GET(address, serveProgramFile(f, s.opts.Site.Policy())) // the policy holds for the service worker too
 	}
-}
-
-func serveFile(c *gin.Context, f web.File, cacheControl []string) {
-	h := c.Writer.Header()
-	h["Cache-Control"] = cacheControl
-	body := f.Body
-	if f.Gzip != nil {
-		h.Set("Vary", "Accept-Encoding")
-		if acceptsGzip(c.GetHeader("Accept-Encoding")) {
-			h.Set("Content-Encoding", "gzip")
-			body = f.Gzip
-		}
-	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	c.Data(http.StatusOK, f.ContentType, body)
 }
 
 // servePage answers with the HTML of a page, as the viewer sees it.

@@ -1,14 +1,13 @@
 package httpapi
 
 import (
-	"bytes"
 	"cmp"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/visibility"
 
+	"github.com/songspy/songspy/songspy-api/internal/apidocs"
 	"github.com/songspy/songspy/songspy-api/internal/attention"
 	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
@@ -69,16 +69,6 @@ type ReadinessCheck struct {
 	Run  func(context.Context) error
 }
 
-// Asset is a file of /docs.
-type Asset struct {
-	Path, ContentType string
-	Body              []byte
-	// Gzipped reports whether Body is compressed.
-	Gzipped bool
-	// CSP is its Content-Security-Policy; empty: the browser loads nothing.
-	CSP string
-}
-
 // Options configures the handler.
 type Options struct {
 	Contract  *Contract
@@ -99,8 +89,6 @@ type Options struct {
 	// Status returns the state of the service, without Ready and Checks.
 	Status          func(context.Context) (OperatorStatus, error)
 	ReadinessChecks []ReadinessCheck
-	// Assets are the files of /docs.
-	Assets []Asset
 	// Site is the bundled page.
 	Site *web.Site
 	// PublicURL is the address at which browsers reach this instance.
@@ -175,7 +163,11 @@ func New(o Options) (http.Handler, error) {
 		s.writeFault(c, newRequestError(reasonMethodNotAllowed))
 	})
 	engine.Use(s.observe, s.recoverPanic, s.secureHeaders, s.allowOrigins, s.limitHeaders, s.enforceContract)
-	s.routes(engine)
+	docs, err := apidocs.Files()
+	if err != nil {
+		return nil, err
+	}
+	s.routes(engine, docs)
 	return dispatch(engine), nil
 }
 
@@ -206,46 +198,45 @@ func allowHead(h http.Header) {
 
 // routes registers all routes: those of the contract, the contract itself, and the
 // page.
-func (s *server) routes(engine *gin.Engine) {
+func (s *server) routes(engine *gin.Engine, docs []apidocs.File) {
 	RegisterHandlersWithOptions(engine, newStrictHandler(s, s.writeFault), GinServerOptions{
 		// enforceContract has rejected invalid parameters already.
 		ErrorHandler: func(c *gin.Context, _ error, _ int) {
 			s.writeFault(c, &songspy.Error{Code: songspy.CodeInvalid})
 		},
 	})
-	engine.GET("/openapi.yaml", serveAsset(Asset{ContentType: "application/yaml; charset=utf-8", Body: s.opts.Contract.spec}))
-	for _, a := range s.opts.Assets {
-		engine.GET(a.Path, serveAsset(a))
+	engine.GET("/openapi.yaml", serveProgramFile(web.File{ContentType: "application/yaml; charset=utf-8", Body: s.opts.Contract.spec}, ""))
+	for _, f := range docs {
+		engine.GET(f.Path, serveProgramFile(web.File{ContentType: f.ContentType, Body: f.Body, Gzip: f.Gzip}, apidocs.ContentSecurityPolicy))
 	}
 	s.overlayRoutes(engine)
 	s.pageRoutes(engine)
 }
 
-// serveAsset answers with a file of the program.
-func serveAsset(a Asset) gin.HandlerFunc {
+// serveProgramFile answers with a file of the program. An empty policy keeps the default
+// Content-Security-Policy, with which the browser loads nothing.
+func serveProgramFile(f web.File, policy string) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		h := c.Writer.Header()
-		h["Cache-Control"] = noCache
-		if a.CSP != "" {
-			h["Content-Security-Policy"] = []string{a.CSP}
+		if policy != "" {
+			c.Writer.Header()["Content-Security-Policy"] = []string{policy}
 		}
-		if !a.Gzipped {
-			c.Data(http.StatusOK, a.ContentType, a.Body)
-			return
-		}
+		serveFile(c, f, noCache)
+	}
+}
+
+func serveFile(c *gin.Context, f web.File, cacheControl []string) {
+	h := c.Writer.Header()
+	h["Cache-Control"] = cacheControl
+	body := f.Body
+	if f.Gzip != nil {
 		h.Add("Vary", "Accept-Encoding")
 		if acceptsGzip(c.GetHeader("Accept-Encoding")) {
-			h.Set("Content-Encoding", "gzip")
-			c.Data(http.StatusOK, a.ContentType, a.Body)
-			return
+			h["Content-Encoding"] = encodingGzip
+			body = f.Gzip
 		}
-		body, err := gzip.NewReader(bytes.NewReader(a.Body))
-		if err != nil {
-			_ = c.Error(err) // cannot happen: the body is part of the program
-			return
-		}
-		c.DataFromReader(http.StatusOK, -1, a.ContentType, body, nil)
 	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	c.Data(http.StatusOK, f.ContentType, body)
 }
 
 // acceptsGzip reports whether a client with this Accept-Encoding accepts gzip.
