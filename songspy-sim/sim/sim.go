@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/songspy/songspy/songspy-sim/art"
 	"github.com/songspy/songspy/songspy-sim/internal/admin"
-	"github.com/songspy/songspy/songspy-sim/internal/art"
 	"github.com/songspy/songspy/songspy-sim/internal/consents"
 	"github.com/songspy/songspy/songspy-sim/internal/faults"
 	"github.com/songspy/songspy/songspy-sim/internal/google"
