@@ -3,7 +3,7 @@ package web_test
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -24,6 +24,9 @@ import (
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/changefeed/changefeedtest"
+	"github.com/songspy/songspy/songspy-domain/visibility"
+
+	"github.com/songspy/songspy/songspy-sim/art"
 
 	"github.com/songspy/songspy/songspy-api/internal/auth"
 	"github.com/songspy/songspy/songspy-api/internal/board"
@@ -59,11 +62,7 @@ type pageTest struct {
 	covers atomic.Pointer[[]byte]
 }
 
-const (
-	route = "/v1/songspy/listening"
-	cover = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 300" width="640" height="640"><rect width="300" height="300" fill="hsl(%d,55%%,52%%)"/>` +
-		`<circle cx="150" cy="150" r="88" fill="hsl(%d,60%%,82%%)"/><rect x="%d" width="%d" height="300" fill="hsl(%d,45%%,30%%)"/></svg>`
-)
+const route = "/v1/songspy/listening"
 
 // parseContract parses the contract once.
 var parseContract = sync.OnceValues(func() (*httpapi.Contract, error) {
@@ -96,7 +95,7 @@ func startPage(t *testing.T, entries []songspy.BoardEntry) *pageTest {
 	}
 	authService, err := auth.New(auth.Options{
 		Keys: []auth.Key{{ID: "test", Seed: bytes.Repeat([]byte("b"), 32)}}, SignUp: auth.SignUp{Policy: auth.PolicyOpen},
-		Now: time.Now, Log: log,
+		Sessions: fakeSessions{feed: s.feed}, SessionLife: time.Hour, SessionMaxLife: time.Hour, Now: time.Now, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +107,7 @@ func startPage(t *testing.T, entries []songspy.BoardEntry) *pageTest {
 		t.Fatal(err)
 	}
 	handler, err := httpapi.New(httpapi.Options{
-		Contract: contract, Auth: authService, Linking: linking.New(linking.Options{}), Board: live, People: people.New(fakeStore{feed: s.feed}, live, nil, time.Now), Site: site,
+		Contract: contract, Auth: authService, Users: fakeUsers{feed: s.feed}, Links: fakeLinks{}, Linking: linking.New(linking.Options{}), Board: live, People: people.New(fakeStore{feed: s.feed}, live, nil, time.Now), Site: site,
 		PublicURL: s.url, Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log,
 	})
 	if err != nil {
@@ -122,11 +121,13 @@ func startPage(t *testing.T, entries []songspy.BoardEntry) *pageTest {
 			_, _ = w.Write(*s.covers.Load())
 		case r.URL.Path == "/cover":
 			w.Header().Set("Content-Type", "image/svg+xml")
-			n, _ := strconv.Atoi(r.URL.RawQuery)
-			_, _ = fmt.Fprintf(w, cover, 12+n*37%360, n*83%360, 40+n*29%200, 30+n*17%90, n*61%360)
+			_, _ = io.WriteString(w, art.Cover(r.URL.RawQuery))
 		case strings.HasPrefix(r.URL.Path, route) && answer != nil:
 			(*answer)(w, r)
 		default:
+			if s.feed.viewer != 0 { // not a cookie of the browser, which all tests share
+				r.AddCookie(&http.Cookie{Name: "songspy", Value: "secret"})
+			}
 			handler.ServeHTTP(w, r)
 		}
 	})
@@ -226,12 +227,62 @@ func (s fakeStore) PlaysForOthers(_ context.Context, id songspy.UserID, after so
 	}}, nil
 }
 
+func (s fakeStore) Relations(context.Context, songspy.UserID) (follows []songspy.Follow, _ []songspy.Block, _ error) {
+	for _, id := range s.feed.followed {
+		follows = append(follows, songspy.Follow{UserID: id, FollowerID: s.feed.viewer, State: songspy.FollowApproved, AskedAt: testStart, ApprovedAt: &testStart})
+	}
+	return follows, nil, nil
+}
+
+// fakeSessions has one session, of the viewer.
+type fakeSessions struct {
+	sessions
+	feed *fakeFeed
+}
+
+type sessions = auth.Sessions // so that the field does not hide the method Sessions
+
+func (s fakeSessions) Session(context.Context, int64) (songspy.Session, error) {
+	now := time.Now()
+	return songspy.Session{ID: 1, UserID: s.feed.viewer, Family: 1, Kind: songspy.SessionCookie, CreatedAt: now, SignedInAt: now, LastUsedAt: now, ExpiresAt: now.Add(time.Hour)}, nil
+}
+
+func (s fakeSessions) SessionBySecret(ctx context.Context, _ []byte) (songspy.Session, error) {
+	return s.Session(ctx, 1)
+}
+
+// fakeUsers has the users of the feed.
+type fakeUsers struct {
+	httpapi.Users
+	feed *fakeFeed
+}
+
+func (s fakeUsers) User(ctx context.Context, self visibility.Self) (songspy.User, error) {
+	found, err := s.feed.BoardEntries(ctx, []songspy.UserID{self.ID()})
+	if len(found) == 0 {
+		return songspy.User{}, &songspy.Error{Code: songspy.CodeNotFound}
+	}
+	u := found[0].User
+	u.Audience = songspy.AudienceEveryone
+	return u, err
+}
+
+// fakeLinks has a link that works for each user.
+type fakeLinks struct{ httpapi.Links }
+
+func (fakeLinks) Link(_ context.Context, id songspy.UserID) (songspy.Link, error) {
+	account := "account"
+	return songspy.Link{UserID: id, State: songspy.LinkActive, AccountID: &account, AuthorizedAt: testStart, StateSince: testStart}, nil
+}
+
 // fakeFeed is a change feed in memory.
 type fakeFeed struct {
 	changefeedtest.Feed
-	mu      sync.Mutex
-	entries []songspy.BoardEntry
-	before  func(songspy.UserID) []songspy.PlayWithTrack // returns what a user has played; nil: one track
+	viewer   songspy.UserID   // who is signed in; 0: nobody
+	followed []songspy.UserID // by the viewer
+	mu       sync.Mutex
+	entries  []songspy.BoardEntry
+	before   func(songspy.UserID) []songspy.PlayWithTrack // returns what a user has played; nil: one track
 }
 
 // testStart is when these tests began.

@@ -41,13 +41,13 @@ type song struct {
 }
 
 var songs = []song{
-	{"밤의 가장자리", "유하", "첫 번째 겨울", 231},
-	{"Slow Harbour", "The Paper Kites Club", "Tide Tables", 214},
-	{"우리가 지나온 여름", "새벽공방", "여름 뒤", 247},
+	{"밤의 가장자리", "유하린", "첫 번째 겨울", 231},
+	{"Slow Harbour", "The Letterpress Club", "Tide Tables", 214},
+	{"우리가 지나온 여름", "새벽우편", "여름 뒤", 247},
 	{"Glasshouse", "Marlo Vance", "Rooms Without Doors", 198},
-	{"창문을 열면", "이온", "온도", 205},
+	{"창문을 열면", "이온도", "온도", 205},
 	{"Northbound (feat. Lia Moreau)", "Kaito & The Lanterns", "Signals", 262},
-	{"파도", "Sea Of Trees", "물의 이름", 226},
+	{"파도", "Sea of Pines", "물의 이름", 226},
 	{"Everything I Meant To Say Before You Left The Room", "Juniper Hale", "Letters", 239},
 	{"한낮의 꿈", "오후 네 시", "낮잠", 218},
 	{"Bloom", "Ada Lindqvist", "Greenhouse", 187},
@@ -60,17 +60,17 @@ var songs = []song{
 	{"Kite Season", "The Low Meadows", "Fieldwork", 195},
 	{"막차", "도시산책", "열두 정거장", 241},
 	{"Tangerine", "Mona Vale", "Citrus", 182},
-	{"눈이 오기 전에", "한겨울", "첫눈", 252},
+	{"눈이 오기 전에", "한겨울밤", "첫눈", 252},
 	{"Half Awake", "Night Ferry", "Crossings", 217},
-	{"숲의 안쪽", "나래", "초록", 236},
+	{"숲의 안쪽", "나래골", "초록", 236},
 	{"Lanterns", "Iris & Oak", "Small Fires", 203},
 	{"여전히 여기", "오래된 극장", "재상영", 229},
 	{"Blue Hour Radio", "Cassette Bay", "Side B", 211},
 	{"별일 없이", "이웃집 피아노", "안부", 224},
 	{"Cartographer", "Elin Storm", "Maps", 249},
-	{"물수제비", "강가", "돌멩이", 193},
+	{"물수제비", "강가에서", "돌멩이", 193},
 	{"Sundial", "Hana Mori", "Noon", 208},
-	{"오늘의 날씨", "맑음", "예보", 215},
+	{"오늘의 날씨", "맑음 뒤 흐림", "예보", 215},
 }
 
 // The titles of the other songs have one word of each list.
@@ -84,9 +84,9 @@ var (
 		{"계절", "고백", "버스", "정류장", "편지", "춤", "바다", "인사", "약속", "노래", "산책", "안녕", "영화", "하루", "별", "사랑", "침대", "커피", "기억"},
 	}
 	moreArtists = []string{
-		"Maren Holt", "새소년단", "The Velvet Commons", "도윤", "Ottoline", "낮달", "Park & Rhodes", "유월", "Little Cathedral", "서리", "Nadia Voss", "모래성", "Harbour Lights", "이안", "Felix Amara",
-		"고양이책방", "Sol Marin", "한여름밤", "The Late Trains", "소월로", "Ivy Calder", "노을빛", "Tomas Reyes", "두 번째 달력", "Wren", "해변가", "Copper Sky", "지안", "Luna Ferry", "밤산책", "Ezra Lindt",
-		"빈티지 라디오", "The Quiet Hours", "온유월", "Mila Ashford", "파란 대문", "Glass Choir", "수채", "Noah Penn", "서촌 블루스", "Hazel & Finch",
+		"Maren Holt", "초저녁 클럽", "The Velvet Commons", "도윤재", "Ottoline Grey", "낮달 상회", "Park & Rhodes", "유월 삼일", "Little Cathedral", "서리꽃밭", "Nadia Voss", "모래성", "Harbour Lights", "이안재", "Felix Amara",
+		"고양이책방", "Sol Marin", "한여름밤", "The Late Trains", "소월로", "Ivy Calder", "노을빛", "Tomas Reyes", "두 번째 달력", "Wren Halloway", "해변가", "Copper Sky", "지안나무", "Luna Ferry", "밤산책", "Ezra Lindt",
+		"빈티지 라디오", "The Quiet Hours", "온유월", "Mila Ashford", "파란 대문", "Glass Choir", "수채화방", "Noah Penn", "서촌 블루스", "Hazel & Finch",
 	}
 )
 
@@ -171,6 +171,19 @@ func newListeners() []songspy.BoardEntry {
 	return entries
 }
 
+// withFollowed returns n listeners for a viewer who is the first of them, and the users that
+// this viewer follows. One of these began the viewer's song four seconds later.
+func withFollowed(n int) (entries []songspy.BoardEntry, followed []songspy.UserID) {
+	entries = newMany(n)
+	own, other := entries[0], &entries[2]
+	start, end := own.Playing.StartedAt.Add(4*time.Second), own.Playing.EndsAt.Add(4*time.Second)
+	other.Track, other.Playing.TrackURI, other.Playing.StartedAt, other.Playing.EndsAt = own.Track, own.Playing.TrackURI, start, &end
+	for _, at := range []int{2, 4, 7, 10, 16} {
+		followed = append(followed, entries[at].User.ID)
+	}
+	return entries, followed
+}
+
 // shoot returns a picture of the front page: of the first screen, or of the whole page.
 func (s *pageTest) shoot(width, height int64, language string, whole bool, media ...*emulation.MediaFeature) []byte {
 	s.t.Helper()
@@ -189,6 +202,7 @@ func (s *pageTest) shoot(width, height int64, language string, whole bool, media
 	}
 	// Lazy covers outside of the window would be missing in a picture of the whole page.
 	s.waitFor(tab, `document.documentElement.lang === "`+language+`" && document.getElementById("main").dataset.started !== undefined &&
+		(`+strconv.FormatBool(s.feed.viewer == 0)+` || document.querySelector("[data-matches] .match")) &&
 		(!document.body.classList.contains("nobody") || document.querySelector("[data-state]").textContent !== "") &&
 		Array.from(document.images).every((i) => (i.loading = "eager", i.hidden || i.complete))`)
 	shot := chromedp.CaptureScreenshot()
@@ -234,18 +248,28 @@ func TestShots_OfTheFrontPage(t *testing.T) {
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // others may look at the pictures
 		t.Fatal(err)
 	}
-	for _, listeners := range []int{0, 1, 24, 1000, 100_000} {
+	for _, state := range []struct {
+		name      string
+		listeners int
+		signedIn  bool
+	}{{"0", 0, false}, {"1", 1, false}, {"24", 24, false}, {"1000", 1000, false}, {"1000-signed-in", 1000, true}, {"100000", 100_000, false}} {
 		for size, box := range map[string][2]int64{"phone": {390, 844}, "desktop": {1440, 900}} {
 			for _, scheme := range []string{"light", "dark"} {
 				for _, lang := range []string{"ko", "en"} {
-					entries := newListeners() // for each picture, because songs end
-					if listeners != len(entries) {
-						entries = newMany(listeners)
+					entries, followed := newListeners(), []songspy.UserID(nil) // for each picture, because songs end
+					switch {
+					case state.signedIn:
+						entries, followed = withFollowed(state.listeners)
+					case state.listeners != len(entries):
+						entries = newMany(state.listeners)
 					}
 					page := startPage(t, entries)
 					page.feed.before = page.songsBefore
+					if state.signedIn {
+						page.feed.viewer, page.feed.followed = entries[0].User.ID, followed
+					}
 					picture := page.shoot(box[0], box[1], lang, true, &emulation.MediaFeature{Name: "prefers-color-scheme", Value: scheme})
-					if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("now-%d-%s-%s-%s.png", listeners, size, scheme, lang)), picture, 0o600); err != nil {
+					if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("now-%s-%s-%s-%s.png", state.name, size, scheme, lang)), picture, 0o600); err != nil {
 						t.Fatal(err)
 					}
 				}
