@@ -438,6 +438,21 @@ func TestPage_OnPhonesShowsTwelvePeopleAndTheRestOnRequest(t *testing.T) {
 	s.waitFor(wide, visible+` === 15 && !document.querySelector("[data-rest]").checkVisibility()`)
 }
 
+func TestPage_OnPhonesTheQuestionKeepsItsDistanceAndTheLogoItsLine(t *testing.T) {
+	entries, followed := withFollowed(60)
+	s := newPageTest(t, entries...)
+	s.feed.viewer, s.feed.followed = entries[0].User.ID, followed
+	tab := s.openTab(390, 844, "")
+	s.waitFor(tab, `document.querySelectorAll("[data-following] > li").length === 5`)
+	const box = `(of) => document.querySelector(of).getBoundingClientRect()`
+	if gap := evaluate[float64](s, tab, `(() => { const box = `+box+`; return box(".hero-art").top - box("h1").bottom; })()`); gap < 8 {
+		t.Errorf("the cover is %v px below the question", gap)
+	}
+	if !evaluate[bool](s, tab, `(() => { const box = `+box+`; return box("[data-following-section] .logo").top < box("#following-title").bottom; })()`) {
+		t.Error("the logo is not in the line of its heading")
+	}
+}
+
 func TestPage_ShowsOnePersonAlone(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10))
 	tab := s.openTab(1280, 800, "")
