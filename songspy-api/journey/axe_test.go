@@ -132,7 +132,7 @@ func TestPage_HasNoViolationsOfAccessibilityRules(t *testing.T) {
 	const (
 		board   = `document.querySelectorAll("#board li .title a").length >= 2`
 		heading = `document.querySelector("#main h1")?.textContent`
-		mine    = `!document.querySelector("[data-mine]").hidden`
+		mine    = `document.querySelector("[data-mine] a") !== null`
 	)
 	loaded := func(parts string) string {
 		return heading + ` && document.querySelectorAll("` + parts + `").length > 0 && !Array.from(document.querySelectorAll("#main .soft")).some((e) => ["Loading.", "불러오는 중이에요."].includes(e.textContent))`

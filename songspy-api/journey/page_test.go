@@ -50,6 +50,9 @@ func TestPage_AUserSharesHidesAndErases(t *testing.T) {
 	first := evaluate[string](stranger, title)
 	stranger.wait(title + ` !== ` + strconv.Quote(first))
 
+	mina.open("/")
+	mina.waitText("Everyone sees what you play.")
+	mina.wait(`new URL(document.querySelector("[data-mine] a").href).hash === "#hide"`)
 	mina.open("/me")
 	mina.waitText("Everyone sees you")
 	mina.click("[data-hide=hour]")

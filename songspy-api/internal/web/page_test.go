@@ -556,7 +556,7 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 		}
 	}
 	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1")?.textContent === "지금 무슨 노래 듣고 있으세요?" &&
-		document.querySelector("[data-state]")?.textContent === "지금 듣는 노래를 친구에게 보여 주세요.\n같은 노래를 틀면 몇\u00a0초 차이인지 서로 보여요."`)
+		document.querySelector("[data-state]")?.textContent === "지금 듣는 노래를 친구에게 보여 주세요.\n같은 노래를 들으면 서로 몇\u00a0초 차이인지 알\u00a0수\u00a0있어요."`)
 	evaluate[any](s, tab, `document.cookie = "songspy-language=; Path=/; Max-Age=0"`) // all tests share the browser
 }
 

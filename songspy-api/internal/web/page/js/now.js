@@ -261,6 +261,7 @@ export function render(root, { first }, signal) {
       else if (link && link.task === "ask_operator") [text, action] = [t("now.notRegistered"), ["/me", t("now.toMe")]];
       else if (until > serverNow()) [text, action] = [t("now.hidden"), ["/me", t("now.toMe")]];
       else if (account.audience === "nobody") [text, action] = [t("now.onlyMe"), ["/me", t("now.toMe")]];
+      else [text, action] = [t("now.seenBy." + account.audience), ["/me#hide", t("page.hide")]];
     }
     line.replaceChildren(text, ...(action ? [" ", h("a", { href: action[0] }, action[1])] : []));
     line.hidden = !text;
