@@ -10,7 +10,7 @@ type FollowState string
 
 // The states of a follow.
 const (
-	FollowRequested FollowState = "requested" // the followed user has not answered
+	FollowRequested FollowState = "requested" // the followed user must answer
 	FollowApproved  FollowState = "approved"
 )
 

@@ -56,8 +56,8 @@ type provider struct {
 	keys     oidc.KeySet
 }
 
-// NewOpenID returns an OpenID. It makes no call: Google is asked for its endpoints
-// at the first sign-in.
+// NewOpenID returns an OpenID. It makes no call: the first sign-in requests the
+// endpoints from Google.
 func NewOpenID(c OpenIDConfig) *OpenID {
 	c.IssuerURL = cmp.Or(c.IssuerURL, IssuerURL)
 	if c.Timeout <= 0 {

@@ -79,7 +79,7 @@ func NewApps(c Config, apps ...App) *Apps {
 }
 
 // QuotaAccount returns the developer account whose quota the calls of a Spotify
-// app use: the configured account, or the app's own name if none is configured.
+// app use: the configured account, or else the app's own name.
 func (a *Apps) QuotaAccount(app string) string {
 	if app == "" && len(a.ids) > 0 {
 		app = a.ids[0]

@@ -13,8 +13,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
-// Breakers returns the stored state of a Spotify app's circuit breakers; the
-// zero Stored if none is stored.
+// Breakers returns the stored state of a Spotify app's circuit breakers, or the
+// zero Stored if the app has no row.
 func (s *Store) Breakers(ctx context.Context, app string) (stored breaker.Stored, err error) {
 	var state []byte
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error { return rows.Scan(&stored.Version, &state) },

@@ -50,7 +50,7 @@ func (s *Store) PruneInvites(ctx context.Context, before time.Time) (pruned int6
 	return deleteRows[songspy.Invite](ctx, s.inTx, "expires_at < ?", before)
 }
 
-// useInvite takes one use of the invite, or returns an error if none is left.
+// useInvite takes one use of the invite, or returns an error if all are used up.
 // The row stays locked until the transaction ends. Another sign-up with the
 // invite waits, and then checks again whether a use is left.
 func useInvite(tx *gorm.DB, hash []byte, at time.Time) error {

@@ -22,8 +22,8 @@ type linkRow struct {
 	RefreshTokenSealed []byte
 }
 
-// ReasonNotLinked is the reason in the error for a user who has not linked
-// Spotify.
+// ReasonNotLinked is the reason in the error for a user without a linked
+// Spotify account.
 const ReasonNotLinked = "SPOTIFY_NOT_LINKED"
 
 func notLinkedError() error {
@@ -256,7 +256,7 @@ func (s *Store) SaveLink(ctx context.Context, n songspy.NewLink) (l songspy.Link
 }
 
 // SavePendingGrant stores the encrypted tokens of a user that the app's owner
-// has not registered yet. The link is in the state not_registered, and its
+// still has to register. The link is in the state not_registered, and its
 // Spotify account is unknown; SaveLink completes it later. It does not replace
 // a link whose account is known, even if that link is broken, because the
 // user's seat and claim to the account depend on it.

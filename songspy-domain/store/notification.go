@@ -51,7 +51,7 @@ func (s *Store) NotificationLinksByID(ctx context.Context, ids []songspy.UserID)
 }
 
 // mailEnabledCondition is the SQL condition that the user of row u has an
-// e-mail address and has not switched e-mails off.
+// e-mail address, and has e-mails switched on.
 const mailEnabledCondition = `NOT u.mail_off AND length(u.email_sealed) > 0`
 
 const selectNotificationLinks = `SELECT l.user_id, l.app, l.state, l.state_since, l.authorized_at, l.generation, ` + mailEnabledCondition + `
@@ -88,8 +88,8 @@ func (s *Store) NotificationSeats(ctx context.Context) (seats []songspy.Notifiab
 func (s *Store) QueueNotifications(ctx context.Context, notifications []songspy.Notification, again time.Duration) (err error) {
 	now := s.now()
 	since := now.Add(-again)
-	// Read without a lock first: nearly all of them are stored and were seen
-	// recently, so usually nothing is to be written.
+	// Read without a lock first: nearly all notifications are stored and were seen
+	// recently, and then no write is needed.
 	if notifications, err = s.unseenNotifications(ctx, notifications, since); err != nil || len(notifications) == 0 {
 		return translate(err)
 	}

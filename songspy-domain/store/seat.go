@@ -257,7 +257,7 @@ func (s *Store) LeaveSeat(ctx context.Context, id songspy.UserID) error {
 }
 
 // PruneSeats deletes two kinds of seats and returns how many: those of users who were
-// registered before one time (entered) and have not linked, and requests that were made
+// registered before one time (entered) and are still not linked, and requests that were made
 // before another time (asked).
 func (s *Store) PruneSeats(ctx context.Context, entered, asked time.Time) (deleted int64, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {

@@ -22,7 +22,7 @@ const (
 	// holds alone: it is enough for 48 users who change once a second for queueTime.
 	queueTime, queueBytes = 10 * time.Second, 256 << 10
 	// batchBytes is how much Next returns at once, unless one frame is longer. A snapshot can
-	// still replace the frames that a slow reader has not begun to read.
+	// still replace the later frames of a slow reader.
 	batchBytes = 64 << 10
 	// DrainTime is how long the streams take to end when the service stops, so that not
 	// all clients connect to another replica at once.

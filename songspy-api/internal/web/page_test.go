@@ -444,11 +444,11 @@ func TestPage_OnPhonesTheQuestionKeepsItsDistanceAndTheLogoItsLine(t *testing.T)
 	s.feed.viewer, s.feed.followed = entries[0].User.ID, followed
 	tab := s.openTab(390, 844, "")
 	s.waitFor(tab, `document.querySelectorAll("[data-following] > li").length === 5`)
-	const box = `(of) => document.querySelector(of).getBoundingClientRect()`
-	if gap := evaluate[float64](s, tab, `(() => { const box = `+box+`; return box(".hero-art").top - box("h1").bottom; })()`); gap < 8 {
+	evaluate[any](s, tab, `window.box = (of) => document.querySelector(of).getBoundingClientRect(); undefined`)
+	if gap := evaluate[float64](s, tab, `box(".hero-art").top - box("h1").bottom`); gap < 8 {
 		t.Errorf("the cover is %v px below the question", gap)
 	}
-	if !evaluate[bool](s, tab, `(() => { const box = `+box+`; return box("[data-following-section] .logo").top < box("#following-title").bottom; })()`) {
+	if !evaluate[bool](s, tab, `box("[data-following-section] .logo").top < box("#following-title").bottom`) {
 		t.Error("the logo is not in the line of its heading")
 	}
 }
