@@ -86,11 +86,10 @@ func clock(d time.Duration) string {
 
 // Listening is who is listening.
 type Listening struct {
-	// Window and Following are the cards of the front page. Nobody is in both.
+	// Window and Following are the people of the front page. Nobody is in both.
 	Window, Following []Card
-	// Hero is the card in large type: that of the person whose track began last. It is the
-	// last one of its list, because the page shows the person already. Nil if nobody is
-	// listening.
+	// Hero is the card in large type: that of the person whose track began last. Nil if
+	// nobody is listening.
 	Hero *Card
 	// IsShared reports whether another person is listening to the track of the hero.
 	IsShared bool
@@ -110,16 +109,22 @@ func NewListening(window, following []Card, now time.Time) *Listening {
 		return l
 	}
 	hero := slices.MaxFunc(all, func(a, b Card) int { return a.StartedAt.Compare(b.StartedAt) })
-	isHero := func(c Card) bool { return c.Person == hero.Person }
-	for _, list := range []*[]Card{&l.Window, &l.Following} {
-		if i := slices.IndexFunc(*list, isHero); i >= 0 {
-			*list = append(slices.Delete(*list, i, i+1), hero)
-		}
-	}
 	l.Hero = &hero
-	l.IsShared = slices.ContainsFunc(all, func(c Card) bool { return c.Track == hero.Track && !isHero(c) })
-	l.Pairs = closest(slices.Concat(l.Following, l.Window))
+	l.IsShared = slices.ContainsFunc(all, func(c Card) bool { return c.Track == hero.Track && c.Person != hero.Person })
+	l.Pairs = closest(all)
+	for i := range l.Pairs {
+		l.Pairs[i].IsOfHero = l.Pairs[i].Artist == "" && l.Pairs[i].B.Track == hero.Track
+	}
 	return l
+}
+
+// Walls are the cards of the two lists: everybody but the person of the hero, whom the page
+// shows in large type.
+func (l *Listening) Walls() (w struct{ Window, Following []Card }) {
+	isHero := func(c Card) bool { return l.Hero != nil && c.Person == l.Hero.Person }
+	w.Window = slices.DeleteFunc(slices.Clone(l.Window), isHero)
+	w.Following = slices.DeleteFunc(slices.Clone(l.Following), isHero)
+	return w
 }
 
 // IsFull reports whether the window has no place left, so that more people may be sharing.
@@ -131,7 +136,12 @@ type Pair struct {
 	Seconds int
 	// Artist is the name of the artist; empty if both play the same track.
 	Artist string
+	// IsOfHero says that both play the track of the hero, whose cover the page shows already.
+	IsOfHero bool
 }
+
+// Members are the two.
+func (p Pair) Members() []Card { return []Card{p.A, p.B} }
 
 // IsMine reports whether the viewer is A. The viewer is never B.
 func (p Pair) IsMine() bool { return p.A.IsMine }
@@ -159,16 +169,17 @@ func (p Pair) Text() string {
 }
 
 // closest returns the pairs that the front page shows, by the rule of js/match.js: the
-// viewer's own first, then those with the smallest distance. People with a common artist
-// are shown if nobody plays the same track.
+// viewer's own first, then those with the smallest distance. If nobody plays the same track,
+// it is one pair of people with the same artist.
 func closest(cards []Card) []Pair {
 	mineFirst := slices.Clone(cards)
 	slices.SortStableFunc(mineFirst, func(a, b Card) int { return cmp.Compare(rank(a), rank(b)) })
 	found := pairsBy(mineFirst, func(c Card) []Artist { return []Artist{{URI: c.Track}} })
-	if len(found) == 0 {
-		found = pairsBy(mineFirst, func(c Card) []Artist { return c.Artists })
+	if len(found) > 0 {
+		return found[:min(len(found), mostPairs)]
 	}
-	return found[:min(len(found), mostPairs)]
+	found = pairsBy(mineFirst, func(c Card) []Artist { return c.Artists })
+	return found[:min(len(found), 1)]
 }
 
 // rank returns 0 for the viewer, and 1 for others.

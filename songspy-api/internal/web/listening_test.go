@@ -54,22 +54,22 @@ func TestCard_HasTheTimeAndTheLineOfItsTrack(t *testing.T) {
 	}
 }
 
-func TestListening_ShowsTheHeroLastInItsList(t *testing.T) {
+func TestListening_ShowsTheHeroInNoList(t *testing.T) {
 	window := []Card{newCard("a", "x", 10), newCard("b", "y", 20), newCard("c", "z", 30)}
 	for name, c := range map[string]struct {
 		following []Card
 		want      string
 	}{
-		"in the window":    {nil, "a: | bca"},
-		"among the others": {[]Card{newCard("d", "x", 5), newCard("e", "z", 6)}, "d: ed | abc"},
+		"in the window":    {nil, "a: | bc"},
+		"among the others": {[]Card{newCard("d", "x", 5), newCard("e", "z", 6)}, "d: e | abc"},
 	} {
 		l := NewListening(window, c.following, noon)
 		got := l.Hero.Person + ": "
-		for _, card := range l.Following {
+		for _, card := range l.Walls().Following {
 			got += card.Person
 		}
 		got = strings.TrimSpace(got) + " | "
-		for _, card := range l.Window {
+		for _, card := range l.Walls().Window {
 			got += card.Person
 		}
 		if got != c.want {
@@ -101,7 +101,7 @@ func TestRender_AsksToJoinWhereTheNumberOfListenersSays(t *testing.T) {
 		view         View
 		has, hasNone []string
 	}{
-		"nobody":      {View{Listening: NewListening(nil, nil, noon)}, []string{`<body class="few nobody">`, `<div class="join" data-sign-in>`, "data-join-end hidden>", "data-state>Show your friends your song.", "data-full hidden"}, nil},
+		"nobody":      {View{Listening: NewListening(nil, nil, noon)}, []string{`<body class="few nobody">`, `<div class="join" data-sign-in>`, "data-join-end hidden>", "data-state>Be the first.", "data-full hidden"}, nil},
 		"one":         {View{Listening: NewListening(many[:1], nil, noon)}, []string{`<body class="few">`, `<div class="join" data-sign-in>`, "Play the same song, and you and A both see", "Until then, nobody sees you", "data-share>"}, nil},
 		"oneself":     {View{SignedIn: true, Listening: NewListening([]Card{mine}, nil, noon)}, []string{`<div class="join" data-sign-in hidden>`, "Only your song is here", "data-share>"}, []string{"Play the same song, and"}},
 		"one and one": {View{Listening: NewListening(many[:1], many[1:], noon)}, []string{`<body class="many">`, "data-join-end>", "data-share>", "Is anyone playing your song right now?"}, []string{"Play the same song, and"}},

@@ -46,7 +46,7 @@ func TestDetails_TheLastSongsOfTheOnlyListenerGoWithThem(t *testing.T) {
 		Array.from(document.querySelectorAll("[data-before] .title"), (title) => title.textContent).join()`
 	s.waitFor(tab, songs+` === "Recently played by Listener A: before"`)
 	s.put(newEntry(2, "two", 0))
-	s.waitFor(tab, titles+` === "one,two" && `+songs+` === ""`)
+	s.waitFor(tab, titles+` === "two,one" && `+songs+` === ""`)
 	s.remove(1)
 	s.waitFor(tab, songs+` === "Recently played by Listener B: before"`)
 	evaluate[any](s, tab, `document.querySelector("[data-before] .title a").focus()`)

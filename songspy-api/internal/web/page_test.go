@@ -20,8 +20,10 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/web"
 )
 
-// titles is a script that returns the titles in the window, in order; "-" is an empty place.
-const titles = `Array.from(document.querySelectorAll("#board li"), (li) => li.querySelector("h3")?.textContent || "-").join()`
+// titles is a script that returns the titles in the window, in order, and then that of the hero;
+// "-" is an empty place.
+const titles = `Array.from(document.querySelectorAll("#board li"), (li) => li.querySelector("h3")?.textContent || "-")
+	.concat(Array.from(document.querySelectorAll(".answer:not([hidden]) .title"), (title) => title.textContent)).join()`
 
 // lost is the handler of a server that is down.
 var lost http.HandlerFunc = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }
@@ -43,12 +45,12 @@ func TestPage_CardsKeepTheirPlaceAndTheFocus(t *testing.T) {
 	}{
 		{"another user starts a track", func() { s.put(newEntry(4, "fourth", 0)) }, "two,three,fourth,one", `["three",[]]`},
 		{"the focused user starts a track", func() { s.put(newEntry(3, "third", -1)) }, "two,third,fourth,one", `["third",[]]`},
-		{"a user appears", func() { s.put(newEntry(5, "five", 15)) }, "two,third,fourth,one,five", `["third",["five"]]`},
-		{"another user leaves", func() { s.remove(1) }, "two,third,fourth,-,five", `["third",["-"]]`},
-		{"a user takes the empty place", func() { s.put(newEntry(6, "six", 5)) }, "two,third,fourth,six,five", `["third",["six"]]`},
-		{"the focused user leaves", func() { s.remove(3) }, "two,-,fourth,six,five", `["LI",["-"]]`},
-		{"nobody takes the focused place", func() { s.put(newEntry(7, "seven", 5)) }, "two,-,fourth,six,five,seven", `["LI",["seven"]]`},
-		{"the focus leaves the empty place", func() { evaluate[any](s, tab, `document.activeElement.blur()`); s.put(newEntry(8, "eight", 5)) }, "two,eight,fourth,six,five,seven", `["BODY",["eight"]]`},
+		{"a user appears", func() { s.put(newEntry(5, "five", 15)) }, "two,third,fourth,five,one", `["third",["five"]]`},
+		{"another user leaves", func() { s.remove(2) }, "-,third,fourth,five,one", `["third",["-"]]`},
+		{"a user takes the empty place", func() { s.put(newEntry(6, "six", 5)) }, "six,third,fourth,five,one", `["third",["six"]]`},
+		{"the focused user leaves", func() { s.remove(3) }, "six,-,fourth,five,one", `["LI",["-"]]`},
+		{"nobody takes the focused place", func() { s.put(newEntry(7, "seven", 5)) }, "six,-,fourth,five,seven,one", `["LI",["seven"]]`},
+		{"the focus leaves the empty place", func() { evaluate[any](s, tab, `document.activeElement.blur()`); s.put(newEntry(8, "eight", 5)) }, "six,eight,fourth,five,seven,one", `["BODY",["eight"]]`},
 	} {
 		step.change()
 		s.waitFor(tab, titles+` === "`+step.board+`"`)
@@ -107,7 +109,25 @@ func TestHero_PassesAtAChangeOnlyAndNeverWhileItIsUsed(t *testing.T) {
 	s.remove(2)
 	s.waitFor(tab, answer+` === "Listener A: again"`)
 	s.remove(1)
-	s.waitFor(tab, answer+` === "" && document.querySelector("[data-state]").textContent.startsWith("Show your friends your song")`)
+	s.waitFor(tab, answer+` === "" && document.querySelector("[data-state]").textContent.startsWith("Be the first.")`)
+}
+
+func TestHero_TakesItsCardFromTheListUnlessTheCardIsInUse(t *testing.T) {
+	s := newPageTest(t, newEntry(1, "one", 100), newEntry(2, "two", 200), newEntry(3, "three", 300))
+	tab := s.openTab(1280, 800, `window.later = 0; const now = Date.now; Date.now = () => now() + later;`)
+	s.waitFor(tab, titles+` === "two,three,one"`)
+	evaluate[any](s, tab, `later = 21000; document.querySelector("#board li h3 a").focus()`)
+	s.put(newEntry(2, "second", 0))
+	s.waitFor(tab, titles+` === "second,three,one,second"`)
+	if got := evaluate[string](s, tab, `document.activeElement.textContent`); got != "second" {
+		t.Errorf("the focus is on %q, want the card whose user is the hero now", got)
+	}
+	evaluate[any](s, tab, `document.activeElement.blur()`)
+	s.put(newEntry(4, "four", 50))
+	s.waitFor(tab, titles+` === "four,three,one,second"`)
+	evaluate[any](s, tab, `later = 42000`)
+	s.put(newEntry(3, "third", -1))
+	s.waitFor(tab, titles+` === "four,second,one,third"`) // the former hero takes the place of the next one
 }
 
 func TestPause_HoldsTheBoardAndRemovesWhoWithdraws(t *testing.T) {
@@ -117,25 +137,25 @@ func TestPause_HoldsTheBoardAndRemovesWhoWithdraws(t *testing.T) {
 	evaluate[any](s, tab, `document.querySelector("[data-pause]").click()`)
 	s.put(newEntry(2, "second", 0))
 	s.remove(1)
-	s.waitFor(tab, titles+` === "two,three,-" && document.getElementById("announce").textContent.startsWith("Updates are paused")`)
+	s.waitFor(tab, titles+` === "two,three" && document.getElementById("announce").textContent.startsWith("Updates are paused")`)
 	if got := evaluate[string](s, tab, answer); got != "" {
 		t.Errorf("the hero shows %s, who has stopped sharing", got)
 	}
 	evaluate[any](s, tab, `document.querySelector("[data-pause]").click()`)
-	s.waitFor(tab, titles+` === "second,three" && `+answer+` === "Listener B: second"`)
+	s.waitFor(tab, titles+` === "-,three,second" && `+answer+` === "Listener B: second"`)
 }
 
 func TestPage_MissingCoversHaveAPlaceholder(t *testing.T) {
 	none, broken := newEntry(2, "none", 20), newEntry(3, "broken", 30)
 	none.Track.ImageURL, broken.Track.ImageURL = "", "HERE/nothing-here"
-	s := newPageTest(t, newEntry(1, "whole", 10), none, broken)
+	s := newPageTest(t, newEntry(1, "hero", 5), newEntry(4, "whole", 10), none, broken)
 	tab := s.openTab(1280, 800, "")
 	const covers = `JSON.stringify(Array.from(document.querySelectorAll("#board .art"), (c) => {
 		const box = c.getBoundingClientRect(), shown = (e) => e.getBoundingClientRect().width > 0;
 		return [c.closest("li").querySelector("h3").textContent, shown(c.querySelector("img")), shown(c.querySelector("svg")), Math.round(box.width - box.height)];
 	}))`
-	s.waitFor(tab, titles+` === "none,broken,whole" && document.querySelectorAll("#board .art img[hidden]").length === 2`)
-	if got, want := evaluate[string](s, tab, covers), `[["none",false,true,0],["broken",false,true,0],["whole",true,false,0]]`; got != want {
+	s.waitFor(tab, titles+` === "whole,none,broken,hero" && document.querySelectorAll("#board .art img[hidden]").length === 2`)
+	if got, want := evaluate[string](s, tab, covers), `[["whole",true,false,0],["none",false,true,0],["broken",false,true,0]]`; got != want {
 		t.Errorf("title, whether cover and drawing are visible, and how far the place is from a square are %s, want %s", got, want)
 	}
 }
@@ -196,7 +216,7 @@ func TestPage_HasNoLayoutShift(t *testing.T) {
 					.observe({ type: "layout-shift", buffered: true });`)
 			s.waitFor(tab, titles+` === "two,one"`)
 			s.put(newEntry(3, "three", 30))
-			s.waitFor(tab, titles+` === "two,one,three"`)
+			s.waitFor(tab, titles+` === "two,three,one"`)
 			s.setAnswer(lost)
 			got := evaluate[map[string]any](s, tab, `new Promise((done) => requestAnimationFrame(() => setTimeout(() => done({ shifted, shifts: shifts.join() }), 100)))`)
 			if shifted, _ := got["shifted"].(float64); shifted >= 0.01 {
@@ -228,7 +248,7 @@ func TestPage_TargetsAreLargeEnoughAndTheFocusIsVisible(t *testing.T) {
 }
 
 func TestPage_LinesHaveTheirTextDirectionAndAlign(t *testing.T) {
-	s := newPageTest(t, newEntry(1, "أغنية المساء!", 10), newEntry(2, "two", 20))
+	s := newPageTest(t, newEntry(1, "أغنية المساء!", 20), newEntry(2, "two", 10))
 	tab := s.openTab(1280, 800, "")
 	s.waitFor(tab, `document.querySelector("#board li:last-child h3")?.textContent.length > 3`)
 	got := evaluate[map[string]any](s, tab, `(() => {
@@ -260,7 +280,7 @@ func TestPage_WorksWithoutWhatSafari15Lacks(t *testing.T) {
 	s.put(newEntry(2, "second", 0))
 	s.remove(1)
 	s.put(newEntry(3, "three", 30))
-	s.waitFor(tab, titles+` === "second,three"`)
+	s.waitFor(tab, titles+` === "three,second"`)
 	if evaluate[bool](s, tab, `"canParse" in URL || "timeout" in AbortSignal`) {
 		t.Error("the script has not removed the functions, so the test proves nothing")
 	}
@@ -288,7 +308,7 @@ func TestLive_AViewerWhoUsesThePageSendsASignEveryFiveMinutes(t *testing.T) {
 		window.later = window.signs = 0;
 		Date.now = () => now() + window.later;
 		window.fetch = (url, options) => { window.signs += String(url).endsWith("/listening?limit=1"); return ask(url, options); };`)
-	s.waitFor(tab, `document.querySelectorAll(".slot").length === 1`)
+	s.waitFor(tab, `!document.querySelector(".answer").hidden`)
 	for _, c := range []struct{ minutes, signs int }{{4, 0}, {6, 1}, {10, 1}, {12, 2}} {
 		move := `window.later = ` + strconv.Itoa(60_000*c.minutes) + `; document.dispatchEvent(new Event("pointermove")); document.dispatchEvent(new Event("keydown")); window.signs`
 		if got := evaluate[int](s, tab, move); got != c.signs {
@@ -427,7 +447,7 @@ func TestPage_FillsAnEmptyBoardAsTheHTMLDoesNewestStartFirstAndTheHeroLast(t *te
 }
 
 func TestPage_OnPhonesShowsTwelvePeopleAndTheRestOnRequest(t *testing.T) {
-	s := newPageTest(t, newLasting(15)...)
+	s := newPageTest(t, newLasting(16)...) // one is the hero
 	tab := s.openTab(390, 844, "")
 	const visible = `Array.from(document.querySelectorAll("#board > li")).filter((li) => li.checkVisibility()).length`
 	s.waitFor(tab, visible+` === 12 && document.querySelector("[data-rest]").checkVisibility()`)
@@ -443,7 +463,7 @@ func TestPage_OnPhonesTheQuestionKeepsItsDistanceAndTheLogoItsLine(t *testing.T)
 	s := newPageTest(t, entries...)
 	s.feed.viewer, s.feed.followed = entries[0].User.ID, followed
 	tab := s.openTab(390, 844, "")
-	s.waitFor(tab, `document.querySelectorAll("[data-following] > li").length === 5`)
+	s.waitFor(tab, `document.querySelectorAll("[data-following] > li").length === 4`)
 	evaluate[any](s, tab, `window.box = (of) => document.querySelector(of).getBoundingClientRect(); undefined`)
 	if gap := evaluate[float64](s, tab, `box(".hero-art").top - box("h1").bottom`); gap < 8 {
 		t.Errorf("the cover is %v px below the question", gap)
@@ -459,7 +479,7 @@ func TestPage_ShowsOnePersonAlone(t *testing.T) {
 	s.waitFor(tab, answer+` === "Listener A: one" && document.querySelector("[data-state]").textContent === "Show what you are playing, too.\nPlay the same song, and you and Listener A both see how many seconds apart you are." &&
 		document.querySelector("[data-window-section]").hidden`)
 	s.put(newEntry(2, "two", 20))
-	s.waitFor(tab, titles+` === "one,two" && document.querySelector("[data-state]").textContent === "Is anyone playing your song right now?"`)
+	s.waitFor(tab, titles+` === "two,one" && document.querySelector("[data-state]").textContent === "Is anyone playing your song right now?"`)
 }
 
 func TestPage_SharesItsAddress(t *testing.T) {
@@ -486,7 +506,7 @@ func TestPage_MarksWhatIsNoSong(t *testing.T) {
 	s := newPageTest(t, episode, chapter, newEntry(3, "three", 30))
 	tab := s.openTab(1280, 800, "")
 	s.waitFor(tab, titles+` === "two,three,one"`)
-	if got := evaluate[string](s, tab, `Array.from(document.querySelectorAll("#board [data-kind]"), (e) => e.textContent).join()`); got != "Audiobook,,Podcast" {
+	if got := evaluate[string](s, tab, `Array.from(document.querySelectorAll(".answer [data-kind], #board [data-kind]"), (e) => e.textContent).join()`); got != "Podcast,Audiobook," {
 		t.Errorf("the kinds are %s", got)
 	}
 }
@@ -543,7 +563,7 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 	s := newPageTest(t)
 	s.url = strings.Replace(s.url, "127.0.0.1", "localhost", 1) // other tests share the cookies of that host
 	tab := s.openTab(800, 600, "")
-	s.waitFor(tab, `document.documentElement.lang === "en" && document.querySelector("[data-state]").textContent.startsWith("Show your friends your song")`)
+	s.waitFor(tab, `document.documentElement.lang === "en" && document.querySelector("[data-state]").textContent.startsWith("Be the first.")`)
 	evaluate[any](s, tab, `document.querySelector("[data-language]").click()`)
 	ctx, cancel := context.WithTimeout(tab, waitMax)
 	defer cancel()
@@ -556,7 +576,7 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 		}
 	}
 	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1")?.textContent === "지금 무슨 노래 듣고 있으세요?" &&
-		document.querySelector("[data-state]")?.textContent === "지금 듣는 노래를 친구에게 보여 주세요.\n같은 노래를 들으면 서로 몇\u00a0초 차이인지 알\u00a0수\u00a0있어요."`)
+		document.querySelector("[data-state]")?.textContent.startsWith("첫 번째로 들려주세요.\n")`)
 	evaluate[any](s, tab, `document.cookie = "songspy-language=; Path=/; Max-Age=0"`) // all tests share the browser
 }
 
@@ -573,7 +593,7 @@ func TestPage_TheFirstHTMLHasTheTimesAndThePair(t *testing.T) {
 	});`)
 	s.waitFor(tab, titles+` === "one,three,one"`)
 	s.put(newEntry(4, "four", 40))
-	s.waitFor(tab, titles+` === "one,three,one,four"`) // the scripts have looked for pairs again
+	s.waitFor(tab, titles+` === "one,three,four,one"`) // the scripts have looked for pairs again
 	got := evaluate[map[string]any](s, tab, `(() => {
 		const now = document.querySelector(".match");
 		return { same: now === pair, text: now.querySelector("p").textContent, times: times.filter((t) => !/^\d+:\d\d \/ 1:00:00$/.test(t)).join("|"), count: times.length, line };
@@ -581,7 +601,7 @@ func TestPage_TheFirstHTMLHasTheTimesAndThePair(t *testing.T) {
 	if got["same"] != true || got["text"] != "Listener B and Listener A are playing the same song, 14\u00a0s\u00a0apart" {
 		t.Errorf("the pair is %v", got)
 	}
-	if got["times"] != "" || got["count"] != 4.0 || got["line"] == "0%" {
+	if got["times"] != "" || got["count"] != 5.0 || got["line"] == "0%" {
 		t.Errorf("the times and the line are %v", got)
 	}
 }

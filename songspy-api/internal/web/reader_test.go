@@ -43,9 +43,9 @@ func (s *pageTest) accessible(tab context.Context) (lines []string) {
 }
 
 func TestPage_AScreenReaderFindsTheCardsInOrder(t *testing.T) {
-	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
+	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20), newEntry(3, "three", 30))
 	tab := s.openTab(1280, 800, "")
-	s.waitFor(tab, titles+` === "two,one"`)
+	s.waitFor(tab, titles+` === "two,three,one"`)
 	lines := s.accessible(tab)
 	if n := len(slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
 		return strings.TrimSpace(line) != "heading What are you listening to right now?"
@@ -56,11 +56,16 @@ func TestPage_AScreenReaderFindsTheCardsInOrder(t *testing.T) {
 	if begin < 0 {
 		t.Fatalf("there is no region for the window:\n%s", strings.Join(lines, "\n"))
 	}
+	for _, hero := range []string{"link Listener A", "link one"} {
+		if !slices.ContainsFunc(lines[:begin], func(line string) bool { return strings.TrimSpace(line) == hero }) {
+			t.Errorf("a screen reader does not find %q before the window:\n%s", hero, strings.Join(lines[:begin], "\n"))
+		}
+	}
 	card := func(name, title string) string {
 		return fmt.Sprintf("listitem \n link %s\n heading %s\n  link %s\n link Somebody\n link Somebody Else\n link An Album\n", name, title, title)
 	}
 	want := "region Listening now\n heading Listening now\n button Pause updates\n image Spotify\n list \n" +
-		indent(card("Listener B", "two")+card("Listener A", "one"), 2)
+		indent(card("Listener B", "two")+card("Listener C", "three"), 2)
 	depth := len(lines[begin]) - len(strings.TrimLeft(lines[begin], " "))
 	got := ""
 	for _, line := range lines[begin:min(len(lines), begin+strings.Count(want, "\n"))] {
@@ -93,9 +98,9 @@ func TestPage_AScreenReaderHearsOnesOwnActionsAndNotTheBoard(t *testing.T) {
 	s.waitFor(tab, titles+` === "two,one"`)
 	s.put(newEntry(2, "second", 0))
 	s.put(newEntry(3, "three", 30))
-	s.waitFor(tab, titles+` === "second,one,three"`)
+	s.waitFor(tab, titles+` === "second,three,one"`)
 	s.remove(1)
-	s.waitFor(tab, titles+` === "second,-,three"`)
+	s.waitFor(tab, titles+` === "-,three,second"`)
 	if got := evaluate[string](s, tab, `spoken.join("|")`); got != "" {
 		t.Errorf("the changes of the board are read: %s", got)
 	}

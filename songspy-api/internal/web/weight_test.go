@@ -21,7 +21,7 @@ import (
 )
 
 // complete is a script that is true when the first sight of 1,000 listeners is there.
-const complete = `document.getElementById("main").dataset.started !== undefined && document.querySelectorAll("#board li").length === 48 &&
+const complete = `document.getElementById("main").dataset.started !== undefined && document.querySelectorAll("#board li").length === 47 &&
 	Array.from(document.querySelectorAll("img.logo")).every((i) => i.complete)`
 
 // The first sight of a board with 1,000 listeners needs few bytes before album art.

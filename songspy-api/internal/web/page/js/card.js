@@ -160,13 +160,18 @@ export class Wall {
     this.tick();
   }
 
+  // isHeld reports whether the pointer or the focus is on the card of a person.
+  isHeld(handle) {
+    const card = this.cards.get(handle);
+    return card !== undefined && card.element.matches(":hover, :focus-within");
+  }
+
   // show makes the wall show exactly these entries. New ones take the free places, newest
-  // start first, and last the person with the handle last, as in the HTML.
-  show(entries, last = "") {
+  // start first.
+  show(entries) {
     const wanted = new Map(entries.map((entry) => [entry.person.handle, entry]));
     for (const handle of Array.from(this.cards.keys())) if (!wanted.has(handle)) this.empty(handle);
-    const isLast = (entry) => Number(entry.person.handle === last);
-    const inOrder = entries.slice().sort((a, b) => isLast(a) - isLast(b) || Date.parse(b.startedAt) - Date.parse(a.startedAt));
+    const inOrder = entries.slice().sort((a, b) => Date.parse(b.startedAt) - Date.parse(a.startedAt));
     for (const entry of inOrder) this.put(entry);
     this.sweep();
   }

@@ -2,11 +2,11 @@
 import { request, serverNow } from "./api.js";
 import { LastSongs } from "./before.js";
 import { Wall, artists, emptyArt, fill, keyed, name, replaceFocused, tick, watchImages } from "./card.js";
-import { announce, h, isWeb, outLink, setText } from "./dom.js";
+import { announce, get, h, isWeb, outLink, setText } from "./dom.js";
 import { guard } from "./fault.js";
 import { follow } from "./live.js";
 import { closest } from "./match.js";
-import { playRow, showConnection } from "./row.js";
+import { cover, playRow, showConnection } from "./row.js";
 import { isSignedIn, loadSession, me, onSession } from "./session.js";
 import { t } from "./text.js";
 
@@ -35,6 +35,7 @@ export function render(root, { first }, signal) {
   let shown = /** @type {Entry | null} */ (null); // the entry of the hero
   let passedAt = 0; // when the hero began to show its person
   let plays = new Map(); // by person: the track of the last update
+  const pairs = new Map(); // by the key of their element: the pairs that the page shows
   let paused = false;
   let known = first.window !== null; // whether the board is known
 
@@ -128,6 +129,20 @@ export function render(root, { first }, signal) {
     const list = find("[data-matches]");
     const isSame = JSON.stringify(found.map(keyOf)) === JSON.stringify(Array.from(list.children, (pair) => pair.dataset.pair));
     if (!isSame && !list.contains(document.activeElement)) list.replaceChildren(...found.map(match));
+    if (!list.contains(document.activeElement)) list.parentElement.classList.toggle("paired", found.length > 0);
+    pairs.clear();
+    for (const pair of found) pairs.set(keyOf(pair), pair);
+    tickMatches();
+  }
+
+  // tickMatches moves the times of the pairs, and shows the cover of each unless the hero does.
+  function tickMatches() {
+    for (const element of Array.from(find("[data-matches]").children)) {
+      const pair = pairs.get(element.dataset.pair);
+      if (!pair) continue;
+      element.classList.toggle("of-hero", !pair.artist && shown !== null && shown.track.handle === pair.b.track.handle);
+      element.querySelectorAll(".member").forEach((member, i) => tick(member, i ? pair.b : pair.a));
+    }
   }
 
   function keyOf({ a, b, seconds }) {
@@ -150,19 +165,25 @@ export function render(root, { first }, signal) {
     const person = (entry) => h("a", { href: "/u/" + encodeURIComponent(entry.person.handle), dir: "auto" }, name(entry.person));
     const key = artist ? (isSelf ? "now.selfArtist" : "now.sameArtist") : isSelf ? "now.selfTrack" : "now.sameTrack";
     const sentence = parts(key, { a: isSelf ? person(b) : person(a), b: person(b), artist: artist || "", n: seconds });
-    const { track } = b;
-    const img = h("img", { alt: "", width: 96, height: 96, src: track.albumImageUrl, referrerpolicy: "no-referrer" });
-    return h(
-      "div",
-      { class: "match", "data-pair": keyOf(pair) },
-      !artist && isWeb(track.albumImageUrl) && isWeb(track.originalUrl)
-        ? h("a", { class: "art", href: track.originalUrl, tabindex: -1, "aria-hidden": "true", target: "_blank", rel: "noopener noreferrer" }, img)
-        : null,
-      artist
-        ? h("div", {}, h("p", {}, ...sentence), h("p", { class: "soft" }, outLink(a.track.originalUrl, a.track.title), " · ", outLink(track.originalUrl, track.title)))
-        : h("div", {}, h("p", {}, ...sentence), h("p", { class: "soft" }, outLink(track.originalUrl, track.title), " – ", ...artists(track)),
-          h("p", { class: "soft" }, h("a", { href: "/t/" + encodeURIComponent(track.handle) }, t("now.who")))),
-    );
+    const title = ({ track }) => outLink(track.originalUrl, track.title);
+    const others = h("a", { href: "/t/" + encodeURIComponent(b.track.handle) }, t("now.who"));
+    const below = artist
+      ? [h("p", { class: "soft" }, title(a), " · ", title(b))]
+      : [h("p", { class: "soft song-line" }, title(b), " · ", ...artists(b.track)), member(a, isSelf), member(b, false), h("p", { class: "soft song-line" }, others)];
+    return h("div", { class: "match", "data-pair": keyOf(pair) }, h("div", { class: "covers" }, artist ? cover(a.track) : null, cover(b.track)), h("div", {}, h("p", { class: "sentence" }, ...sentence), ...below));
+  }
+
+  function member(entry, isMine) {
+    const element = get("#member").content.firstElementChild.cloneNode(true);
+    setText(element.querySelector("[data-member]"), isMine ? t("now.you") : name(entry.person));
+    return element;
+  }
+
+  // isOnWall reports whether a list has the entry. The hero's person is in no list, but a card
+  // that is hovered or focused stays where it is.
+  function isOnWall(entry) {
+    const { handle } = entry.person;
+    return !shown || handle !== shown.person.handle || Object.values(walls).some((wall) => wall.isHeld(handle));
   }
 
   let timer = 0;
@@ -176,22 +197,20 @@ export function render(root, { first }, signal) {
     const present = new Set(all.map((entry) => entry.person.handle));
     if (own) present.add(own.person.handle);
     dropMatches(present);
-    const followed = new Set(latest.following.map((entry) => entry.person.handle));
-    const others = latest.window.filter((entry) => !followed.has(entry.person.handle));
     if (paused) {
       // The board is held, but nobody stays on it who has stopped sharing.
       for (const wall of Object.values(walls)) for (const handle of Array.from(wall.cards.keys())) if (!present.has(handle)) wall.empty(handle);
       if (shown && !present.has(shown.person.handle)) setHero(null);
     } else {
       pass(all);
-      const last = shown ? shown.person.handle : "";
-      walls.following.show(latest.following, last);
-      walls.window.show(others, last);
+      const followed = new Set(latest.following.map((entry) => entry.person.handle));
+      walls.following.show(latest.following.filter(isOnWall));
+      walls.window.show(latest.window.filter((entry) => !followed.has(entry.person.handle) && isOnWall(entry)));
       showMatches(all);
     }
     showState(all);
     find("[data-following-section]").hidden = walls.following.list.children.length === 0;
-    find("[data-window-section]").hidden = walls.window.list.children.length === 0 || (all.length === 1 && !walls.window.list.contains(document.activeElement));
+    find("[data-window-section]").hidden = walls.window.list.children.length === 0;
   }
 
   // share offers the address of this page to the viewer's apps, or copies it.
@@ -371,6 +390,7 @@ export function render(root, { first }, signal) {
     walls.following.tick();
     walls.window.tick();
     tickHero();
+    tickMatches();
   }, 1000);
   signal.addEventListener("abort", () => {
     clearInterval(ticker);

@@ -13,16 +13,20 @@ export function showConnection(state, emptied) {
   line.hidden = !text;
 }
 
+// cover returns the album art of a track as a link to it; null if it has none.
+export function cover(track) {
+  if (!isWeb(track.originalUrl) || !isWeb(track.albumImageUrl)) return null;
+  const img = h("img", { alt: "", width: 96, height: 96, src: track.albumImageUrl, loading: "lazy", referrerpolicy: "no-referrer" });
+  return h("a", { class: "art", href: track.originalUrl, tabindex: -1, "aria-hidden": "true", target: "_blank", rel: "noopener noreferrer" }, img);
+}
+
 // playRow returns a row of a list of plays.
 export function playRow(play) {
   const { track } = play;
-  const linked = isWeb(track.originalUrl) && isWeb(track.albumImageUrl);
   return h(
     "li",
     { class: "row" },
-    linked
-      ? h("a", { class: "art", href: track.originalUrl, tabindex: -1, "aria-hidden": "true", target: "_blank", rel: "noopener noreferrer" }, h("img", { alt: "", width: 96, height: 96, src: track.albumImageUrl, loading: "lazy", referrerpolicy: "no-referrer" }))
-      : h("span", { class: "art" }),
+    cover(track) || h("span", { class: "art" }),
     h(
       "div",
       {},
