@@ -49,6 +49,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// fakeOpenID makes the button to sign in lead to Google.
+type fakeOpenID struct{ auth.OpenID }
+
 // pageTest serves the page with the API's handler, over a board that the test fills.
 type pageTest struct {
 	t       *testing.T
@@ -95,7 +98,7 @@ func startPage(t *testing.T, entries []songspy.BoardEntry) *pageTest {
 	}
 	authService, err := auth.New(auth.Options{
 		Keys: []auth.Key{{ID: "test", Seed: bytes.Repeat([]byte("b"), 32)}}, SignUp: auth.SignUp{Policy: auth.PolicyOpen},
-		Sessions: fakeSessions{feed: s.feed}, SessionLife: time.Hour, SessionMaxLife: time.Hour, Now: time.Now, Log: log,
+		OpenID: fakeOpenID{}, Sessions: fakeSessions{feed: s.feed}, SessionLife: time.Hour, SessionMaxLife: time.Hour, Now: time.Now, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)

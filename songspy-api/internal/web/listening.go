@@ -93,7 +93,12 @@ type Listening struct {
 	Hero *Card
 	// IsShared reports whether another person is listening to the track of the hero.
 	IsShared bool
-	Pairs    []Pair
+	// Together is a pair that includes the person of the hero; nil if there is none. The page
+	// shows it in large type.
+	Together *Pair
+	// Pairs are the others. There are none beside Together, and the viewer's own stands alone.
+	// js/match.js has the same rule.
+	Pairs []Pair
 }
 
 // NewListening returns what the front page shows at a time.
@@ -112,8 +117,14 @@ func NewListening(window, following []Card, now time.Time) *Listening {
 	l.Hero = &hero
 	l.IsShared = slices.ContainsFunc(all, func(c Card) bool { return c.Track == hero.Track && c.Person != hero.Person })
 	l.Pairs = closest(all)
-	for i := range l.Pairs {
-		l.Pairs[i].IsOfHero = l.Pairs[i].Artist == "" && l.Pairs[i].B.Track == hero.Track
+	for _, p := range l.Pairs {
+		if p.Artist == "" && (p.A.Person == hero.Person || p.B.Person == hero.Person) {
+			l.Together, l.Pairs = &p, nil
+			break
+		}
+	}
+	if len(l.Pairs) > 0 && l.Pairs[0].IsMine() {
+		l.Pairs = l.Pairs[:1]
 	}
 	return l
 }
@@ -136,8 +147,6 @@ type Pair struct {
 	Seconds int
 	// Artist is the name of the artist; empty if both play the same track.
 	Artist string
-	// IsOfHero says that both play the track of the hero, whose cover the page shows already.
-	IsOfHero bool
 }
 
 // Members are the two.
@@ -161,8 +170,12 @@ func (p Pair) Text() string {
 		return "now.selfArtist"
 	case p.Artist != "":
 		return "now.sameArtist"
+	case p.IsMine() && p.Seconds == 0:
+		return "now.selfTrackNow"
 	case p.IsMine():
 		return "now.selfTrack"
+	case p.Seconds == 0:
+		return "now.sameTrackNow"
 	default:
 		return "now.sameTrack"
 	}

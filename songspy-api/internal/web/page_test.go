@@ -518,13 +518,14 @@ func TestPage_GathersPeopleWithTheSameTrack(t *testing.T) {
 	b.Playing.StartedAt = a.Playing.StartedAt.Add(time.Minute)
 	end := a.Playing.EndsAt.Add(14 * time.Second)
 	b.Playing.EndsAt = &end
-	s := newPageTest(t, a, b, c)
+	s := newPageTest(t, a, b, c, newEntry(9, "hero", -60))
 	tab := s.openTab(1280, 800, "")
 	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener A and Listener B are playing the same song, 14\u00a0s\u00a0apart"`)
 	// The scripts fill every title within the large song, so a pair may not be there.
 	s.waitFor(tab, `document.querySelector("[data-matches] [data-track]").textContent === "one" && !document.querySelector("[data-hero] [data-matches]")`)
 	s.remove(2)
-	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener C and Listener A are both listening to Somebody"`)
+	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener C and Listener A are both listening to Somebody" &&
+		document.querySelectorAll("[data-matches] .art").length === 2`)
 
 	// Nobody stays in a pair who has stopped sharing: not if the pair is focused, and not if the board is paused.
 	evaluate[any](s, tab, `document.querySelector("[data-matches] a:not([tabindex])").focus()`)
@@ -540,6 +541,28 @@ func TestPage_GathersPeopleWithTheSameTrack(t *testing.T) {
 	evaluate[any](s, tab, `document.querySelector("[data-pause]").click()`)
 	s.remove(5)
 	s.waitFor(tab, `document.querySelector("[data-matches]").textContent === ""`)
+}
+
+func TestHero_ShowsThePairOfItsPersonWithBothLines(t *testing.T) {
+	a, b, c := newEntry(1, "one", 10), newEntry(2, "two", 24), newEntry(3, "three", 30)
+	b.Track = a.Track
+	s := newPageTest(t, a, b, c)
+	tab := s.openTab(1280, 800, "")
+	const pair = `[document.querySelector("[data-sentence]").textContent, document.querySelectorAll("[data-members] [data-line]").length, document.querySelector("[data-matches]").children.length,
+		document.querySelector(".answer > .line").checkVisibility(), document.querySelector(".answer > .lead").checkVisibility()].join("|")`
+	const shown = "Listener B and Listener A are playing the same song, 14\u00a0s\u00a0apart|2|0|false|false"
+	const none = "|0|1|true|true" // another pair stands below: two people with the same artist
+	s.waitFor(tab, pair+` === "`+shown+`"`)
+	evaluate[any](s, tab, `document.querySelector("[data-sentence] a").focus()`)
+	s.remove(2)
+	s.waitFor(tab, pair+` === "`+none+`" && document.activeElement === document.querySelector(".answer > .lead a")`)
+	evaluate[any](s, tab, `document.activeElement.blur()`)
+	b.Playing.StartedAt, b.Playing.EndsAt = a.Playing.StartedAt, a.Playing.EndsAt
+	s.put(b)
+	s.waitFor(tab, `document.querySelector("[data-sentence]").textContent === "Listener A and Listener B are playing the same song at the same moment"`)
+	evaluate[any](s, tab, `document.querySelector("[data-pause]").click()`)
+	s.remove(2)
+	s.waitFor(tab, `document.querySelector("[data-sentence]").textContent === "" && document.querySelector(".answer > .lead").checkVisibility()`)
 }
 
 func TestClosest_PrefersTheViewerThenTheSmallestDistance(t *testing.T) {
@@ -576,7 +599,7 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 		}
 	}
 	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1")?.textContent === "지금 무슨 노래 듣고 있으세요?" &&
-		document.querySelector("[data-state]")?.textContent.startsWith("첫 번째로 들려주세요.\n")`)
+		document.querySelector("[data-state]")?.textContent.startsWith("첫 번째로 알려\u00a0주세요.\n")`)
 	evaluate[any](s, tab, `document.cookie = "songspy-language=; Path=/; Max-Age=0"`) // all tests share the browser
 }
 
@@ -587,7 +610,7 @@ func TestPage_TheFirstHTMLHasTheTimesAndThePair(t *testing.T) {
 	s := newPageTest(t, a, b, newEntry(3, "three", 30))
 	tab := s.openTab(1280, 800, `document.addEventListener("readystatechange", () => {
 		if (document.readyState !== "interactive") return; // scripts run later
-		window.pair = document.querySelector(".match");
+		window.pair = document.querySelector("[data-sentence]").firstElementChild;
 		window.times = Array.from(document.querySelectorAll("main [data-time]"), (e) => e.textContent);
 		window.line = document.querySelector("[data-line]").getAttribute("width");
 	});`)
@@ -595,8 +618,8 @@ func TestPage_TheFirstHTMLHasTheTimesAndThePair(t *testing.T) {
 	s.put(newEntry(4, "four", 40))
 	s.waitFor(tab, titles+` === "one,three,four,one"`) // the scripts have looked for pairs again
 	got := evaluate[map[string]any](s, tab, `(() => {
-		const now = document.querySelector(".match");
-		return { same: now === pair, text: now.querySelector("p").textContent, times: times.filter((t) => !/^\d+:\d\d \/ 1:00:00$/.test(t)).join("|"), count: times.length, line };
+		const sentence = document.querySelector("[data-sentence]");
+		return { same: sentence.firstElementChild === pair, text: sentence.textContent, times: times.filter((t) => !/^\d+:\d\d \/ 1:00:00$/.test(t)).join("|"), count: times.length, line };
 	})()`)
 	if got["same"] != true || got["text"] != "Listener B and Listener A are playing the same song, 14\u00a0s\u00a0apart" {
 		t.Errorf("the pair is %v", got)
@@ -614,6 +637,7 @@ func TestClosest_IsTheSameInGoAndInJavaScript(t *testing.T) {
 	type board struct {
 		Entries []any  `json:"entries"`
 		Own     int    `json:"own"` // the index of the viewer's entry, or -1
+		Hero    string `json:"hero"`
 		Want    string `json:"-"`
 	}
 	var boards []board
@@ -639,6 +663,12 @@ func TestClosest_IsTheSameInGoAndInJavaScript(t *testing.T) {
 				b.Own = i
 			}
 		}
+		if l.Hero != nil {
+			b.Hero = l.Hero.Person
+		}
+		if l.Together != nil {
+			b.Want, l.Pairs = "together ", []web.Pair{*l.Together}
+		}
 		for _, p := range l.Pairs {
 			b.Want += fmt.Sprintf("%s %s %d %s %t; ", p.A.Person, p.B.Person, p.Seconds, p.Artist, p.IsMine())
 		}
@@ -649,9 +679,9 @@ func TestClosest_IsTheSameInGoAndInJavaScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := evaluate[[]string](s, tab, `(async () => {
-		const { closest } = await import(document.documentElement.dataset.base + "js/match.js");
-		return `+string(given)+`.map(({ entries, own }) => closest(entries, entries[own] || null, 2)
-			.map((p) => [p.a.person.handle, p.b.person.handle, p.seconds, p.artist, p.isSelf].join(" ") + "; ").join(""));
+		const { around } = await import(document.documentElement.dataset.base + "js/match.js");
+		return `+string(given)+`.map(({ entries, own, hero }) => around(hero, entries, entries[own] || null, 2))
+			.map(({ together, pairs }) => (together ? "together " : "") + (together ? [together] : pairs).map((p) => [p.a.person.handle, p.b.person.handle, p.seconds, p.artist, p.isSelf].join(" ") + "; ").join(""));
 	})()`)
 	found := 0
 	for i, b := range boards {

@@ -202,7 +202,7 @@ func (s *pageTest) shoot(width, height int64, language string, whole bool, media
 	}
 	// Lazy covers outside of the window would be missing in a picture of the whole page.
 	s.waitFor(tab, `document.documentElement.lang === "`+language+`" && document.getElementById("main").dataset.started !== undefined &&
-		(`+strconv.FormatBool(s.feed.viewer == 0)+` || document.querySelector("[data-matches] .match")) &&
+		(`+strconv.FormatBool(s.feed.viewer == 0)+` || document.querySelector(".match, .together")) &&
 		(!document.body.classList.contains("nobody") || document.querySelector("[data-state]").textContent !== "") &&
 		Array.from(document.images).every((i) => (i.loading = "eager", i.hidden || i.complete))`)
 	shot := chromedp.CaptureScreenshot()

@@ -13,6 +13,14 @@ export function closest(entries, self, most) {
   return pairsBy(playing, mine, (entry) => entry.track.artists.map((artist) => [artist.uri, artist.name])).slice(0, 1);
 }
 
+// around returns what the page shows of the pairs: the pair that includes the person of the hero
+// (a handle), or else pairs, of which the viewer's own stands alone.
+export function around(hero, entries, self, most) {
+  const found = closest(entries, self, most);
+  const together = found.find(({ a, b, artist }) => !artist && [a, b].some((entry) => entry.person.handle === hero)) || null;
+  return { together, pairs: together ? [] : found.slice(0, found.length && found[0].isSelf ? 1 : most) };
+}
+
 function pairsBy(playing, mine, keysOf) {
   const groups = new Map();
   for (const entry of mine ? [mine].concat(playing) : playing) {

@@ -5,7 +5,7 @@ import { Wall, artists, emptyArt, fill, keyed, name, replaceFocused, tick, watch
 import { announce, get, h, isWeb, outLink, setText } from "./dom.js";
 import { guard } from "./fault.js";
 import { follow } from "./live.js";
-import { closest } from "./match.js";
+import { around } from "./match.js";
 import { cover, playRow, showConnection } from "./row.js";
 import { isSignedIn, loadSession, me, onSession } from "./session.js";
 import { t } from "./text.js";
@@ -35,6 +35,7 @@ export function render(root, { first }, signal) {
   let shown = /** @type {Entry | null} */ (null); // the entry of the hero
   let passedAt = 0; // when the hero began to show its person
   let plays = new Map(); // by person: the track of the last update
+  let together = /** @type {import("../../types").Pair | null} */ (null); // the pair that the hero shows
   const pairs = new Map(); // by the key of their element: the pairs that the page shows
   let paused = false;
   let known = first.window !== null; // whether the board is known
@@ -125,23 +126,48 @@ export function render(root, { first }, signal) {
 
   function showMatches(all) {
     const self = me() && (own || all.find(isMine));
-    const found = closest(all, self, mostMatches);
+    const { together: ofHero, pairs: found } = around(shown && shown.person.handle, all, self, mostMatches);
+    showTogether(ofHero);
     const list = find("[data-matches]");
     const isSame = JSON.stringify(found.map(keyOf)) === JSON.stringify(Array.from(list.children, (pair) => pair.dataset.pair));
-    if (!isSame && !list.contains(document.activeElement)) list.replaceChildren(...found.map(match));
-    if (!list.contains(document.activeElement)) list.parentElement.classList.toggle("paired", found.length > 0);
+    if (!isSame && !list.contains(document.activeElement)) {
+      list.replaceChildren(...found.map(match));
+      list.parentElement.classList.toggle("paired", found.length > 0);
+    }
     pairs.clear();
     for (const pair of found) pairs.set(keyOf(pair), pair);
     tickMatches();
   }
 
-  // tickMatches moves the times of the pairs, and shows the cover of each unless the hero does.
+  // showTogether shows a pair that includes the person of the hero, in the hero; null: none.
+  // Links in it keep the focus while the pair stays the same.
+  function showTogether(pair) {
+    together = pair;
+    const sentence = find("[data-sentence]");
+    const key = pair ? keyOf(pair) : "";
+    if (sentence.dataset.key !== key) {
+      const focused = sentence.contains(document.activeElement);
+      sentence.dataset.key = key;
+      sentence.replaceChildren(...(pair ? sentenceOf(pair) : []));
+      find("[data-members]").replaceChildren(...(pair ? members(pair) : []));
+      answer.classList.toggle("together", pair !== null);
+      if (focused) answer.querySelector(pair ? "[data-sentence] a" : "[data-person]").focus({ preventScroll: true });
+    }
+    tickTogether();
+  }
+
+  function tickTogether() {
+    if (together) tickMembers(find("[data-members]"), together);
+  }
+
+  function tickMembers(element, { a, b }) {
+    element.querySelectorAll(".member").forEach((member, i) => tick(member, i ? b : a));
+  }
+
   function tickMatches() {
     for (const element of Array.from(find("[data-matches]").children)) {
       const pair = pairs.get(element.dataset.pair);
-      if (!pair) continue;
-      element.classList.toggle("of-hero", !pair.artist && shown !== null && shown.track.handle === pair.b.track.handle);
-      element.querySelectorAll(".member").forEach((member, i) => tick(member, i ? pair.b : pair.a));
+      if (pair) tickMembers(element, pair);
     }
   }
 
@@ -157,26 +183,34 @@ export function render(root, { first }, signal) {
       if (!pair.dataset.pair || pair.dataset.pair.split(" ").slice(0, 2).every((handle) => present.has(handle))) continue;
       if (!replaceFocused(pair, h("div", { class: "match", role: "group" }))) pair.remove();
     }
+    if (together && ![together.a, together.b].every((entry) => present.has(entry.person.handle))) showTogether(null);
   }
 
   // match returns what html/card.html has as "pair".
   function match(pair) {
-    const { a, b, seconds, artist, isSelf } = pair;
-    const person = (entry) => h("a", { href: "/u/" + encodeURIComponent(entry.person.handle), dir: "auto" }, name(entry.person));
-    const key = artist ? (isSelf ? "now.selfArtist" : "now.sameArtist") : isSelf ? "now.selfTrack" : "now.sameTrack";
-    const sentence = parts(key, { a: isSelf ? person(b) : person(a), b: person(b), artist: artist || "", n: seconds });
+    const { a, b, artist } = pair;
     const title = ({ track }) => outLink(track.originalUrl, track.title);
     const others = h("a", { href: "/t/" + encodeURIComponent(b.track.handle) }, t("now.who"));
     const below = artist
       ? [h("p", { class: "soft" }, title(a), " · ", title(b))]
-      : [h("p", { class: "soft song-line" }, title(b), " · ", ...artists(b.track)), member(a, isSelf), member(b, false), h("p", { class: "soft song-line" }, others)];
-    return h("div", { class: "match", "data-pair": keyOf(pair) }, h("div", { class: "covers" }, artist ? cover(a.track) : null, cover(b.track)), h("div", {}, h("p", { class: "sentence" }, ...sentence), ...below));
+      : [h("p", { class: "soft" }, title(b), " · ", ...artists(b.track)), ...members(pair), h("p", { class: "soft" }, others)];
+    return h("div", { class: "match", "data-pair": keyOf(pair) }, h("div", { class: "covers" }, artist ? cover(a.track) : null, cover(b.track)), h("div", {}, h("p", { class: "sentence" }, ...sentenceOf(pair)), ...below));
   }
 
-  function member(entry, isMine) {
-    const element = get("#member").content.firstElementChild.cloneNode(true);
-    setText(element.querySelector("[data-member]"), isMine ? t("now.you") : name(entry.person));
-    return element;
+  function sentenceOf({ a, b, seconds, artist, isSelf }) {
+    const person = (entry) => h("a", { href: "/u/" + encodeURIComponent(entry.person.handle), dir: "auto" }, name(entry.person));
+    const key = artist ? (isSelf ? "now.selfArtist" : "now.sameArtist") : seconds ? (isSelf ? "now.selfTrack" : "now.sameTrack") : isSelf ? "now.selfTrackNow" : "now.sameTrackNow";
+    return parts(key, { a: isSelf ? person(b) : person(a), b: person(b), artist: artist || "", n: seconds });
+  }
+
+  // members returns the name, the time and the line of both.
+  function members({ a, b, isSelf }) {
+    return [a, b].map((entry) => {
+      const element = get("#member").content.firstElementChild.cloneNode(true);
+      setText(element.querySelector("[data-member]"), isSelf && entry === a ? t("now.you") : name(entry.person));
+      tick(element, entry);
+      return element;
+    });
   }
 
   // isOnWall reports whether a list has the entry. The hero's person is in no list, but a card
@@ -390,6 +424,7 @@ export function render(root, { first }, signal) {
     walls.following.tick();
     walls.window.tick();
     tickHero();
+    tickTogether();
     tickMatches();
   }, 1000);
   signal.addEventListener("abort", () => {
