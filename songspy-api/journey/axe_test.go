@@ -126,11 +126,11 @@ func TestPage_HasNoViolationsOfAccessibilityRules(t *testing.T) {
 	operator.request("PUT", "/people/"+person+"/follow", "")
 	operator.request("POST", "/people/"+person+"/report", `{"reason":"name","text":"a reason"}`)
 	stranger.open("/")
-	stranger.wait(`document.querySelectorAll("#board li .title a").length >= 2`)
+	stranger.wait(`document.querySelectorAll(".answer:not([hidden]), #board li .title a").length >= 2`)
 	track := evaluate[string](stranger, `fetch("/v1/songspy/listening").then((r) => r.json()).then((r) => r.data.items[0].track.handle)`)
 
 	const (
-		board   = `document.querySelectorAll("#board li .title a").length >= 2`
+		board   = `document.querySelectorAll(".answer:not([hidden]), #board li .title a").length >= 2`
 		heading = `document.querySelector("#main h1")?.textContent`
 		mine    = `document.querySelector("[data-mine] a") !== null`
 	)

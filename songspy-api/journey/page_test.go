@@ -41,7 +41,7 @@ func TestPage_AUserSharesHidesAndErases(t *testing.T) {
 	w.start("songspy-api")
 	w.start("songspy-batch")
 	stranger.open("/")
-	stranger.waitText("Nobody is sharing with everyone right now.")
+	stranger.waitText("Nobody is showing a song right now.")
 
 	mina.signUp("mina", "everyone")
 	mina.link()

@@ -17,7 +17,7 @@ const justStarted = 30 * time.Second
 const windowSize = 48
 
 // mostPairs is how many pairs the front page shows at most. js/now.js has the same.
-const mostPairs = 2
+const mostPairs = 1
 
 // Card is a person who is listening.
 type Card struct {
@@ -93,11 +93,10 @@ type Listening struct {
 	Hero *Card
 	// IsShared reports whether another person is listening to the track of the hero.
 	IsShared bool
-	// Together is a pair that includes the person of the hero; nil if there is none. The page
-	// shows it in large type.
+	// Together is the person of the hero with the viewer, or else with the closest person, who
+	// plays the same track; nil if nobody does. The page shows it in large type.
 	Together *Pair
-	// Pairs are the others. There are none beside Together, and the viewer's own stands alone.
-	// js/match.js has the same rule.
+	// Pairs are the others. Beside Together it is the viewer's own only.
 	Pairs []Pair
 }
 
@@ -116,15 +115,9 @@ func NewListening(window, following []Card, now time.Time) *Listening {
 	hero := slices.MaxFunc(all, func(a, b Card) int { return a.StartedAt.Compare(b.StartedAt) })
 	l.Hero = &hero
 	l.IsShared = slices.ContainsFunc(all, func(c Card) bool { return c.Track == hero.Track && c.Person != hero.Person })
-	l.Pairs = closest(all)
-	for _, p := range l.Pairs {
-		if p.Artist == "" && (p.A.Person == hero.Person || p.B.Person == hero.Person) {
-			l.Together, l.Pairs = &p, nil
-			break
-		}
-	}
-	if len(l.Pairs) > 0 && l.Pairs[0].IsMine() {
-		l.Pairs = l.Pairs[:1]
+	l.Together, l.Pairs = together(hero, all), closest(all)
+	if l.Together != nil {
+		l.Pairs = slices.DeleteFunc(l.Pairs, func(p Pair) bool { return !p.IsMine() || p.B.Track == hero.Track })
 	}
 	return l
 }
@@ -180,6 +173,30 @@ func (p Pair) Text() string {
 		return "now.sameTrack"
 	}
 }
+
+// together returns the pair of the hero, by the rule of js/match.js.
+func together(hero Card, all []Card) *Pair {
+	var other *Card
+	for _, c := range all {
+		if c.Track != hero.Track || c.Person == hero.Person {
+			continue
+		}
+		if other == nil || c.IsMine || !other.IsMine && distance(c, hero) < distance(*other, hero) {
+			other = &c
+		}
+	}
+	if other == nil {
+		return nil
+	}
+	p := Pair{A: *other, B: hero, Seconds: int(math.Round(distance(*other, hero).Seconds()))}
+	if hero.IsMine || !other.IsMine && hero.begin().Before(other.begin()) {
+		p.A, p.B = p.B, p.A
+	}
+	return &p
+}
+
+// distance returns the time between the starts of two tracks.
+func distance(a, b Card) time.Duration { return a.begin().Sub(b.begin()).Abs() }
 
 // closest returns the pairs that the front page shows, by the rule of js/match.js: the
 // viewer's own first, then those with the smallest distance. If nobody plays the same track,

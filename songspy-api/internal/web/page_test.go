@@ -109,7 +109,7 @@ func TestHero_PassesAtAChangeOnlyAndNeverWhileItIsUsed(t *testing.T) {
 	s.remove(2)
 	s.waitFor(tab, answer+` === "Listener A: again"`)
 	s.remove(1)
-	s.waitFor(tab, answer+` === "" && document.querySelector("[data-state]").textContent.startsWith("Be the first.")`)
+	s.waitFor(tab, answer+` === "" && document.querySelector("[data-state]").textContent.startsWith("Be the first to answer.")`)
 }
 
 func TestHero_TakesItsCardFromTheListUnlessTheCardIsInUse(t *testing.T) {
@@ -559,7 +559,7 @@ func TestHero_ShowsThePairOfItsPersonWithBothLines(t *testing.T) {
 	evaluate[any](s, tab, `document.activeElement.blur()`)
 	b.Playing.StartedAt, b.Playing.EndsAt = a.Playing.StartedAt, a.Playing.EndsAt
 	s.put(b)
-	s.waitFor(tab, `document.querySelector("[data-sentence]").textContent === "Listener A and Listener B are playing the same song at the same moment"`)
+	s.waitFor(tab, `document.querySelector("[data-sentence]").textContent === "Listener B and Listener A are playing the same song at the same moment"`)
 	evaluate[any](s, tab, `document.querySelector("[data-pause]").click()`)
 	s.remove(2)
 	s.waitFor(tab, `document.querySelector("[data-sentence]").textContent === "" && document.querySelector(".answer > .lead").checkVisibility()`)
@@ -586,7 +586,7 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 	s := newPageTest(t)
 	s.url = strings.Replace(s.url, "127.0.0.1", "localhost", 1) // other tests share the cookies of that host
 	tab := s.openTab(800, 600, "")
-	s.waitFor(tab, `document.documentElement.lang === "en" && document.querySelector("[data-state]").textContent.startsWith("Be the first.")`)
+	s.waitFor(tab, `document.documentElement.lang === "en" && document.querySelector("[data-state]").textContent.startsWith("Be the first to answer.")`)
 	evaluate[any](s, tab, `document.querySelector("[data-language]").click()`)
 	ctx, cancel := context.WithTimeout(tab, waitMax)
 	defer cancel()
@@ -599,7 +599,7 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 		}
 	}
 	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1")?.textContent === "지금 무슨 노래 듣고 있으세요?" &&
-		document.querySelector("[data-state]")?.textContent.startsWith("첫 번째로 알려\u00a0주세요.\n")`)
+		document.querySelector("[data-state]")?.textContent.startsWith("가장 먼저 답해\u00a0주세요.\n")`)
 	evaluate[any](s, tab, `document.cookie = "songspy-language=; Path=/; Max-Age=0"`) // all tests share the browser
 }
 
@@ -667,7 +667,7 @@ func TestClosest_IsTheSameInGoAndInJavaScript(t *testing.T) {
 			b.Hero = l.Hero.Person
 		}
 		if l.Together != nil {
-			b.Want, l.Pairs = "together ", []web.Pair{*l.Together}
+			b.Want, l.Pairs = "together ", append([]web.Pair{*l.Together}, l.Pairs...)
 		}
 		for _, p := range l.Pairs {
 			b.Want += fmt.Sprintf("%s %s %d %s %t; ", p.A.Person, p.B.Person, p.Seconds, p.Artist, p.IsMine())
@@ -680,8 +680,8 @@ func TestClosest_IsTheSameInGoAndInJavaScript(t *testing.T) {
 	}
 	got := evaluate[[]string](s, tab, `(async () => {
 		const { around } = await import(document.documentElement.dataset.base + "js/match.js");
-		return `+string(given)+`.map(({ entries, own, hero }) => around(hero, entries, entries[own] || null, 2))
-			.map(({ together, pairs }) => (together ? "together " : "") + (together ? [together] : pairs).map((p) => [p.a.person.handle, p.b.person.handle, p.seconds, p.artist, p.isSelf].join(" ") + "; ").join(""));
+		return `+string(given)+`.map(({ entries, own, hero }) => around(entries.find((e) => e.person.handle === hero) || null, entries, entries[own] || null, 1))
+			.map(({ together, pairs }) => (together ? "together " : "") + (together ? [together, ...pairs] : pairs).map((p) => [p.a.person.handle, p.b.person.handle, p.seconds, p.artist, p.isSelf].join(" ") + "; ").join(""));
 	})()`)
 	found := 0
 	for i, b := range boards {

@@ -64,7 +64,7 @@ func TestPage_AScreenReaderFindsTheCardsInOrder(t *testing.T) {
 	card := func(name, title string) string {
 		return fmt.Sprintf("listitem \n link %s\n heading %s\n  link %s\n link Somebody\n link Somebody Else\n link An Album\n", name, title, title)
 	}
-	want := "region Listening now\n heading Listening now\n button Pause\n image Spotify\n list \n" +
+	want := "region Listening now\n heading Listening now\n button Pause updates\n image Spotify\n list \n" +
 		indent(card("Listener B", "two")+card("Listener C", "three"), 2)
 	depth := len(lines[begin]) - len(strings.TrimLeft(lines[begin], " "))
 	got := ""

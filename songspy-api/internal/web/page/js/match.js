@@ -13,12 +13,26 @@ export function closest(entries, self, most) {
   return pairsBy(playing, mine, (entry) => entry.track.artists.map((artist) => [artist.uri, artist.name])).slice(0, 1);
 }
 
-// around returns what the page shows of the pairs: the pair that includes the person of the hero
-// (a handle), or else pairs, of which the viewer's own stands alone.
+// around returns what the page shows of the pairs. together is the person of the hero (an entry)
+// with the viewer, or else with the closest person, if somebody else plays the same track. pairs
+// are the others: beside together it is the viewer's own only.
 export function around(hero, entries, self, most) {
-  const found = closest(entries, self, most);
-  const together = found.find(({ a, b, artist }) => !artist && [a, b].some((entry) => entry.person.handle === hero)) || null;
-  return { together, pairs: together ? [] : found.slice(0, found.length && found[0].isSelf ? 1 : most) };
+  const together = hero && pairOf(hero, entries, self);
+  const pairs = closest(entries, self, most);
+  return { together, pairs: together ? pairs.filter((pair) => pair.isSelf && pair.b.track.handle !== hero.track.handle) : pairs };
+}
+
+/** @returns {import("../../types").Pair | null} */
+function pairOf(hero, entries, self) {
+  const isSelf = (entry) => self && entry.person.handle === self.person.handle;
+  const all = self ? [self].concat(entries.filter((entry) => !isSelf(entry))) : entries;
+  const distance = (entry) => Math.abs(begin(entry) - begin(hero));
+  const others = all.filter((entry) => entry.state !== "paused" && entry.track.handle === hero.track.handle && entry.person.handle !== hero.person.handle);
+  if (hero.state === "paused" || others.length === 0) return null;
+  const other = isSelf(others[0]) ? others[0] : others.reduce((best, entry) => (distance(entry) < distance(best) ? entry : best));
+  const isFirst = isSelf(hero) || (!isSelf(other) && begin(hero) < begin(other));
+  const [a, b] = isFirst ? [hero, other] : [other, hero];
+  return { a, b, seconds: Math.round(distance(other) / 1000), isSelf: Boolean(isSelf(a)), artist: "" };
 }
 
 function pairsBy(playing, mine, keysOf) {

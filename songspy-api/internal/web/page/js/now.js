@@ -17,7 +17,7 @@ const justStarted = 30000; // milliseconds for which a track counts as just begu
 const readEvery = 30000; // milliseconds between two sentences about followed people
 const mostSlots = 48;
 const mostOnPhones = 12; // slots before "Show more", as in now.css
-const mostMatches = 2;
+const mostMatches = 1;
 const settle = 100; // milliseconds in which changes are gathered
 
 export function render(root, { first }, signal) {
@@ -126,7 +126,7 @@ export function render(root, { first }, signal) {
 
   function showMatches(all) {
     const self = me() && (own || all.find(isMine));
-    const { together: ofHero, pairs: found } = around(shown && shown.person.handle, all, self, mostMatches);
+    const { together: ofHero, pairs: found } = around(shown, all, self, mostMatches);
     showTogether(ofHero);
     const list = find("[data-matches]");
     const isSame = JSON.stringify(found.map(keyOf)) === JSON.stringify(Array.from(list.children, (pair) => pair.dataset.pair));
