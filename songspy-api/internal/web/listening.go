@@ -122,8 +122,8 @@ func NewListening(window, following []Card, now time.Time) *Listening {
 	return l
 }
 
-// Walls are the cards of the two lists: everybody but the person of the hero, whom the page
-// shows in large type.
+// Walls are the cards of the two lists. The person of the hero is in neither, because the page
+// shows that person in large type.
 func (l *Listening) Walls() (w struct{ Window, Following []Card }) {
 	isHero := func(c Card) bool { return l.Hero != nil && c.Person == l.Hero.Person }
 	w.Window = slices.DeleteFunc(slices.Clone(l.Window), isHero)

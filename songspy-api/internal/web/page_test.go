@@ -127,7 +127,7 @@ func TestHero_TakesItsCardFromTheListUnlessTheCardIsInUse(t *testing.T) {
 	s.waitFor(tab, titles+` === "four,three,one,second"`)
 	evaluate[any](s, tab, `later = 42000`)
 	s.put(newEntry(3, "third", -1))
-	s.waitFor(tab, titles+` === "four,second,one,third"`) // the former hero takes the place of the next one
+	s.waitFor(tab, titles+` === "four,second,one,third"`) // the previous hero takes the place of the next one
 }
 
 func TestPause_HoldsTheBoardAndRemovesWhoWithdraws(t *testing.T) {
