@@ -10,6 +10,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-sim/sim"
@@ -115,6 +116,13 @@ func (b *tab) click(selector string) {
 	b.t.Helper()
 	b.wait(fmt.Sprintf(`document.querySelector(%q)`, selector))
 	b.do(chromedp.Click(selector))
+}
+
+// press gives the element the focus once the scripts have started, and presses Enter.
+func (b *tab) press(selector string) {
+	b.t.Helper()
+	b.wait(fmt.Sprintf(`document.getElementById("main").dataset.started !== undefined && ((e) => e && (e.focus(), document.activeElement === e))(document.querySelector(%q))`, selector))
+	b.do(chromedp.KeyEvent(kb.Enter))
 }
 
 // clickText clicks the first button or link inside of an element that has this text.

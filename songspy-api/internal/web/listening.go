@@ -122,13 +122,10 @@ func NewListening(window, following []Card, now time.Time) *Listening {
 	return l
 }
 
-// Walls are the cards of the two lists. The person of the hero is in neither, because the page
-// shows that person in large type.
-func (l *Listening) Walls() (w struct{ Window, Following []Card }) {
-	isHero := func(c Card) bool { return l.Hero != nil && c.Person == l.Hero.Person }
-	w.Window = slices.DeleteFunc(slices.Clone(l.Window), isHero)
-	w.Following = slices.DeleteFunc(slices.Clone(l.Following), isHero)
-	return w
+// Wall returns the cards of the window. The person of the hero is not among them, because the
+// page shows that person in large type.
+func (l *Listening) Wall() []Card {
+	return slices.DeleteFunc(slices.Clone(l.Window), func(c Card) bool { return l.Hero != nil && c.Person == l.Hero.Person })
 }
 
 // IsFull reports whether the window has no place left, so that more people may be sharing.

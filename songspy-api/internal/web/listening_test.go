@@ -54,22 +54,22 @@ func TestCard_HasTheTimeAndTheLineOfItsTrack(t *testing.T) {
 	}
 }
 
-func TestListening_ShowsTheHeroInNoList(t *testing.T) {
+func TestListening_TheWindowHasNoCardOfTheHero(t *testing.T) {
 	window := []Card{newCard("a", "x", 10), newCard("b", "y", 20), newCard("c", "z", 30)}
 	for name, c := range map[string]struct {
 		following []Card
 		want      string
 	}{
 		"in the window":    {nil, "a: | bc"},
-		"among the others": {[]Card{newCard("d", "x", 5), newCard("e", "z", 6)}, "d: e | abc"},
+		"among the others": {[]Card{newCard("d", "x", 5), newCard("e", "z", 6)}, "d: de | abc"},
 	} {
 		l := NewListening(window, c.following, noon)
 		got := l.Hero.Person + ": "
-		for _, card := range l.Walls().Following {
+		for _, card := range l.Following {
 			got += card.Person
 		}
 		got = strings.TrimSpace(got) + " | "
-		for _, card := range l.Walls().Window {
+		for _, card := range l.Wall() {
 			got += card.Person
 		}
 		if got != c.want {

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -24,6 +25,25 @@ func TestDetails_APersonsPageShowsWhatTheyHearAndDropsItWithTheLastPlaysOnceHidd
 	s.waitFor(tab, shown+` === "Listener A|first"`)
 	s.remove(1)
 	s.waitFor(tab, shown+` === "Page not found. The address is wrong, or the page is not public.|" && !document.querySelector("[data-plays]").hasChildNodes()`)
+}
+
+func TestDetails_APersonsPageDropsTheLastPlaysIfTheyAreHiddenBeforeTheStreamAnswers(t *testing.T) {
+	s := newPageTest(t, newEntry(1, "one", 10))
+	hidden := make(chan struct{})
+	s.setAnswer(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/stream") {
+			<-hidden
+		}
+		s.handler.ServeHTTP(w, r)
+	})
+	tab := s.openTab(1280, 800, "")
+	if err := chromedp.Do(tab, chromedp.Navigate(s.url+"/u/"+songspy.Handle(1))); err != nil {
+		t.Fatal(err)
+	}
+	s.waitFor(tab, `document.querySelector(".answer .title")?.textContent === "one" && document.querySelector("[data-plays] .title")?.textContent === "before"`)
+	s.remove(1)
+	close(hidden)
+	s.waitFor(tab, `!document.querySelector("[data-plays]").hasChildNodes()`)
 }
 
 func TestDetails_APersonsPageAsksWithoutPush(t *testing.T) {

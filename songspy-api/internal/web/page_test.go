@@ -460,10 +460,10 @@ func TestPage_OnPhonesShowsTwelvePeopleAndTheRestOnRequest(t *testing.T) {
 
 func TestPage_OnPhonesTheQuestionKeepsItsDistanceAndTheLogoItsLine(t *testing.T) {
 	entries, followed := withFollowed(60)
-	s := newPageTest(t, entries...)
+	s := newPageTest(t, lasting(entries)...)
 	s.feed.viewer, s.feed.followed = entries[0].User.ID, followed
 	tab := s.openTab(390, 844, "")
-	s.waitFor(tab, `document.querySelectorAll("[data-following] > li").length === 4`)
+	s.waitFor(tab, `document.querySelectorAll("[data-following] > li").length === 5`)
 	evaluate[any](s, tab, `window.box = (of) => document.querySelector(of).getBoundingClientRect(); undefined`)
 	if gap := evaluate[float64](s, tab, `box(".hero-art").top - box("h1").bottom`); gap < 8 {
 		t.Errorf("the cover is %v px below the question", gap)

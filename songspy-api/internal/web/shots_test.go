@@ -142,8 +142,10 @@ func (s *pageTest) songsBefore(id songspy.UserID) (plays []songspy.PlayWithTrack
 }
 
 // newLasting returns n listeners whose tracks end in more than an hour, for slow machines.
-func newLasting(n int) []songspy.BoardEntry {
-	entries := newMany(n)
+func newLasting(n int) []songspy.BoardEntry { return lasting(newMany(n)) }
+
+// lasting makes the tracks of the entries an hour longer.
+func lasting(entries []songspy.BoardEntry) []songspy.BoardEntry {
 	for i := range entries {
 		end := entries[i].Playing.EndsAt.Add(time.Hour)
 		entries[i].Playing.EndsAt = &end

@@ -95,7 +95,7 @@ after(() => browser?.close());
 
 test("the empty front page names its state", async () => {
   await open(stranger, "/");
-  await waitText(stranger, "Nobody is sharing with everyone right now.");
+  await waitText(stranger, "Nobody is showing a song right now.");
   await check(stranger, "nobody");
 });
 

@@ -213,11 +213,10 @@ export function render(root, { first }, signal) {
     });
   }
 
-  // isOnWall reports whether a list has the entry. The hero's person is in no list, but a card
-  // that is hovered or focused stays where it is.
-  function isOnWall(entry) {
-    const { handle } = entry.person;
-    return !shown || handle !== shown.person.handle || Object.values(walls).some((wall) => wall.isHeld(handle));
+  // isOnWall reports whether the window has a card for the entry. The hero's person has none, but
+  // a card that is hovered or focused stays where it is.
+  function isOnWall({ person: { handle } }) {
+    return !shown || handle !== shown.person.handle || walls.window.isHeld(handle);
   }
 
   let timer = 0;
@@ -238,7 +237,7 @@ export function render(root, { first }, signal) {
     } else {
       pass(all);
       const followed = new Set(latest.following.map((entry) => entry.person.handle));
-      walls.following.show(latest.following.filter(isOnWall));
+      walls.following.show(latest.following);
       walls.window.show(latest.window.filter((entry) => !followed.has(entry.person.handle) && isOnWall(entry)));
       showMatches(all);
     }

@@ -122,9 +122,10 @@ export async function render(root, { handle }, signal) {
     {
       onEntries(topic, entries) {
         const entry = entries[0] || null;
+        // Plays of a person who has withdrawn may not stay. That can happen before the first entries.
+        const mayHaveWithdrawn = !entry && (!first || playing !== null);
         if (profile) show(entry);
-        // Plays of a person who has withdrawn may not stay.
-        if (!entry && !first) load().catch((error) => console.error(error));
+        if (mayHaveWithdrawn) load().catch((error) => console.error(error));
         first = false;
       },
       onState: (current, emptied) => showConnection(current, emptied),
