@@ -59,6 +59,9 @@ type pageTest struct {
 	url     string
 	board   *board.Board
 	handler http.Handler // of the API
+	// account answers a request that concerns the viewer's account, and returns false for others;
+	// nil: the real handler answers all.
+	account func(w http.ResponseWriter, path string) bool
 	// override replaces the handler of the board's routes; nil: the real one.
 	override atomic.Pointer[http.HandlerFunc]
 	// covers is the JPEG that all covers are; nil: drawings.
@@ -119,6 +122,7 @@ func startPage(t *testing.T, entries []songspy.BoardEntry) *pageTest {
 	s.board, s.handler = live, handler
 	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch answer := s.override.Load(); {
+		case s.account != nil && s.account(w, strings.TrimPrefix(r.URL.Path, "/v1/songspy")):
 		case r.URL.Path == "/cover" && s.covers.Load() != nil:
 			w.Header().Set("Content-Type", "image/jpeg")
 			_, _ = w.Write(*s.covers.Load())

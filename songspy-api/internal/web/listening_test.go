@@ -105,7 +105,7 @@ func TestRender_AsksToJoinWhereTheNumberOfListenersSays(t *testing.T) {
 		"one":         {View{Listening: NewListening(many[:1], nil, noon)}, []string{`<body class="few">`, `<div class="join" data-sign-in>`, "Play the same song, and you and A both see", "Until then, nobody sees you", "data-share>"}, nil},
 		"oneself":     {View{SignedIn: true, Listening: NewListening([]Card{mine}, nil, noon)}, []string{`<div class="join" data-sign-in hidden>`, "Only your song is here", "data-share>"}, []string{"Play the same song, and"}},
 		"one and one": {View{Listening: NewListening(many[:1], many[1:], noon)}, []string{`<body class="many">`, "data-join-end>", "data-share>", "Is anyone playing your song right now?"}, []string{"Play the same song, and"}},
-		"signed in":   {View{SignedIn: true, Listening: NewListening(many, nil, noon)}, []string{"data-share hidden>", "data-join-end hidden>", `data-state></p>`}, nil},
+		"signed in":   {View{SignedIn: true, Listening: NewListening(many, nil, noon)}, []string{"data-share>", "data-join-end hidden>", `data-state></p>`}, nil},
 		"many":        {View{Listening: NewListening(many, nil, noon)}, []string{`<body class="many">`, "data-join-end>"}, []string{"Play the same song, and"}},
 		"unknown":     {View{}, []string{`<div class="join" data-sign-in>`, "data-state></p>"}, nil},
 		"full":        {View{Listening: NewListening(slices.Repeat(many[:1], windowSize), nil, noon)}, []string{"data-full>"}, nil},

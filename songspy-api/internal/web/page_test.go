@@ -503,10 +503,12 @@ func TestPage_SharesItsAddress(t *testing.T) {
 func TestPage_MarksWhatIsNoSong(t *testing.T) {
 	episode, chapter := newEntry(1, "one", 10), newEntry(2, "two", 20)
 	episode.Track.Kind, chapter.Track.Kind = songspy.KindEpisode, songspy.KindChapter
-	s := newPageTest(t, episode, chapter, newEntry(3, "three", 30))
+	local := newEntry(3, "three", 30)
+	local.Track.Kind = songspy.KindLocal
+	s := newPageTest(t, episode, chapter, local)
 	tab := s.openTab(1280, 800, "")
 	s.waitFor(tab, titles+` === "two,three,one"`)
-	if got := evaluate[string](s, tab, `Array.from(document.querySelectorAll(".answer [data-kind], #board [data-kind]"), (e) => e.textContent).join()`); got != "Podcast,Audiobook," {
+	if got := evaluate[string](s, tab, `Array.from(document.querySelectorAll(".answer [data-kind], #board [data-kind]"), (e) => e.textContent).join()`); got != "Podcast,Audiobook,Local file" {
 		t.Errorf("the kinds are %s", got)
 	}
 }
@@ -694,5 +696,101 @@ func TestClosest_IsTheSameInGoAndInJavaScript(t *testing.T) {
 	}
 	if found < 100 {
 		t.Errorf("only %d boards have pairs", found)
+	}
+}
+
+// signedIn returns a page for the user of the first entry, who follows nobody. answer may answer
+// a request, and returns false for the rest.
+func signedIn(t *testing.T, entries []songspy.BoardEntry, answer func(w http.ResponseWriter, path string) bool) *pageTest {
+	s := newPageTest(t, entries...)
+	s.feed.viewer, s.account = entries[0].User.ID, answer
+	return s
+}
+
+// succeed answers with data of the contract.
+func succeed(w http.ResponseWriter, data string) bool {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = fmt.Fprintf(w, `{"result":"SUCCESS","data":%s,"error":null}`, data)
+	return true
+}
+
+func TestPage_WorksWhileTheAccountCannotBeRead(t *testing.T) {
+	var works atomic.Bool
+	s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 10), newEntry(2, "two", 20)}, func(w http.ResponseWriter, path string) bool {
+		if path != "/me" || works.Load() {
+			return false
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	})
+	tab := s.openTab(1280, 800, hurry)
+	s.waitFor(tab, titles+` === "two,one"`)
+	s.put(newEntry(2, "second", 0))
+	s.waitFor(tab, titles+` === "second,one"`)
+	s.remove(2)
+	s.waitFor(tab, titles+` === "one"`)
+	works.Store(true)
+	s.waitFor(tab, `document.querySelector("[data-mine] a") !== null`)
+}
+
+func TestPage_SaysWhyOnesOwnSongsAreMissing(t *testing.T) {
+	for reason, want := range map[string]string{
+		"app_blocked": "Spotify accepts no calls from this site for now", "provider_down": "Spotify does not respond for now", "batch_down": "The service that reads what you play is not running",
+		"unseen": "Everyone sees what you play.",
+	} {
+		t.Run(reason, func(t *testing.T) {
+			s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 10)}, func(w http.ResponseWriter, path string) bool {
+				switch path {
+				case "/spotify-auth":
+					return succeed(w, `{"state":"active","task":"none"}`)
+				case "/me/gaps":
+					return succeed(w, `{"items":[{"reason":"`+reason+`","from":"2026-11-28T06:00:00Z","to":null}],"nextCursor":null}`)
+				}
+				return false
+			})
+			tab := s.openTab(1280, 800, "")
+			s.waitFor(tab, `document.querySelector("[data-mine]").textContent.startsWith("`+want+`")`)
+		})
+	}
+}
+
+func TestPage_ShowsWhatFollowedPeopleHavePlayedSinceTheLastVisit(t *testing.T) {
+	s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 10), newEntry(2, "two", 20)}, func(w http.ResponseWriter, path string) bool {
+		if path != "/me/following" {
+			return false
+		}
+		person := func(id songspy.PublicID) string {
+			return `{"handle":"` + songspy.Handle(id) + `","nickName":"Listener ` + string('A'+rune(id)-1) + `"}`
+		}
+		return succeed(w, `{"items":[{"state":"approved","person":`+person(2)+`},{"state":"requested","person":`+person(3)+`}],"nextCursor":null}`)
+	})
+	const since = `(document.querySelector("[data-since-section]").hidden ? "" : Array.from(document.querySelectorAll("[data-since] li"), (row) => row.textContent).join("|"))`
+	tab := s.openTab(1280, 800, `document.cookie = "songspy-visit=1.1; Path=/";`) // long ago
+	s.waitFor(tab, since+`.startsWith("before") && `+since+`.includes("Listener B") && document.querySelectorAll("[data-since] li").length === 1`)
+	first := s.openTab(1280, 800, `document.cookie = "songspy-visit=; Path=/; Max-Age=0";`)
+	s.waitFor(first, `document.querySelector("[data-mine]").textContent !== ""`)
+	if got := evaluate[string](s, first, since); got != "" {
+		t.Errorf("the first visit shows %q", got)
+	}
+}
+
+// A browser may keep the page when it leaves it, and show it again at "back".
+func TestPage_IsEmptyOnceTheBrowserLeavesIt(t *testing.T) {
+	a, b := newEntry(1, "one", 10), newEntry(2, "two", 20)
+	b.Track = a.Track
+	for name, path := range map[string]string{"everyone": "/", "a person": "/u/" + songspy.Handle(1), "a track": "/t/" + songspy.Handle(a.Track.PublicID)} {
+		t.Run(name, func(t *testing.T) {
+			s := newPageTest(t, a, b, newEntry(3, "three", 30))
+			tab := s.openTab(1280, 800, "")
+			if err := chromedp.Do(tab, chromedp.Navigate(s.url+path)); err != nil {
+				t.Fatal(err)
+			}
+			s.waitFor(tab, `document.getElementById("main").dataset.started !== undefined && document.getElementById("main").textContent.includes("Listener A")`)
+			evaluate[any](s, tab, `window.dispatchEvent(new Event("pagehide"))`)
+			s.put(newEntry(4, "four", 0))
+			if got := evaluate[string](s, tab, `new Promise((done) => setTimeout(() => done(document.getElementById("main").innerHTML), 300))`); got != "" {
+				t.Errorf("the page that the browser keeps has %.200s", got)
+			}
+		})
 	}
 }

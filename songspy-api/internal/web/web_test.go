@@ -170,3 +170,24 @@ func TestAsset_MayBeKeptOnlyIfItsVersionIsCurrent(t *testing.T) {
 		}
 	}
 }
+
+// The privacy page names what each cookie is for: a new one needs a word there.
+func TestFiles_SetNoCookieThatThePrivacyPageDoesNotName(t *testing.T) {
+	purposes := map[string][2]string{"songspy-language": {"choice of language", "언어 선택"}, "songspy-visit": {"time of your last visit", "마지막 방문 시각"}}
+	site, cookie := newSite(t), regexp.MustCompile(`document\.cookie = "([a-z-]+)=`)
+	found := 0
+	for name, file := range site.files {
+		for _, match := range cookie.FindAllSubmatch(file.Body, -1) {
+			found++
+			purpose, ok := purposes[string(match[1])]
+			for i, lang := range []string{"en", "ko"} {
+				if page := string(site.files["html/privacy."+lang+".html"].Body); !ok || !strings.Contains(page, purpose[i]) {
+					t.Errorf("%s sets the cookie %s, whose purpose the privacy page in %s does not name", name, match[1], lang)
+				}
+			}
+		}
+	}
+	if found < len(purposes) {
+		t.Errorf("the scripts set %d cookies, want at least %d", found, len(purposes))
+	}
+}

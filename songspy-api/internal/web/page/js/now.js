@@ -7,7 +7,7 @@ import { guard } from "./fault.js";
 import { follow } from "./live.js";
 import { around } from "./match.js";
 import { cover, playRow, showConnection } from "./row.js";
-import { isSignedIn, loadSession, me, onSession } from "./session.js";
+import { isSignedIn, loadSession, me, onSession, onSessionFault } from "./session.js";
 import { t } from "./text.js";
 
 /** @typedef {import("../../types").Entry} Entry */
@@ -113,7 +113,6 @@ export function render(root, { first }, signal) {
     document.body.classList.toggle("few", all.length <= 1);
     document.body.classList.toggle("many", all.length > 1);
     document.body.classList.toggle("nobody", all.length === 0);
-    for (const offer of shares) offer.hidden = isSignedIn() && all.length > 1 && !offer.contains(document.activeElement);
     find("[data-join-end]").hidden = isSignedIn() || all.length <= 1;
     lastSongs.show(all.length === 1 ? all[0] : null);
     find("[data-rest]").hidden = board.children.length <= mostOnPhones || board.classList.contains("all");
@@ -306,17 +305,26 @@ export function render(root, { first }, signal) {
     if (account) {
       const until = account.sharingPausedUntil && Date.parse(account.sharingPausedUntil);
       const link = account.hasSpotify ? await request("GET", "/spotify-auth", { signal }).catch(() => null) : null;
+      const gap = link && link.task !== "relink" ? await openGap() : "";
       const seat = account.hasSpotify ? null : await request("GET", "/spotify-auth/seat", { signal }).catch(() => null);
       if (!account.hasSpotify && seat && seat.state !== "entered") [text, action] = [t("now.seat"), ["/me", t("now.toMe")]];
       else if (!account.hasSpotify) [text, action] = [t("now.notLinked"), ["/v1/songspy/auth/spotify?return=%2F", t("now.link")]];
       else if (link && link.task === "relink") [text, action] = [t("now.linkBroken"), ["/v1/songspy/auth/spotify?return=%2F", t("now.relink")]];
       else if (link && link.task === "ask_operator") [text, action] = [t("now.notRegistered"), ["/me", t("now.toMe")]];
+      else if (gap) [text, action] = [t("now.gap." + gap), ["/me#link", t("now.toMe")]];
       else if (until > serverNow()) [text, action] = [t("now.hidden"), ["/me", t("now.toMe")]];
       else if (account.audience === "nobody") [text, action] = [t("now.onlyMe"), ["/me", t("now.toMe")]];
       else [text, action] = [t("now.seenBy." + account.audience), ["/me#hide", t("page.hide")]];
     }
     line.replaceChildren(text, ...(action ? [" ", h("a", { href: action[0] }, action[1])] : []));
     line.hidden = !text;
+  }
+
+  // openGap returns why Songspy cannot see right now what the viewer plays; empty if it can.
+  async function openGap() {
+    const { items } = await request("GET", "/me/gaps", { query: { limit: 1 }, signal }).catch(() => ({ items: [] }));
+    const [last] = items;
+    return last && !last.to && ["app_blocked", "provider_down", "batch_down"].includes(last.reason) ? last.reason : "";
   }
 
   // Since the last visit.
@@ -430,9 +438,6 @@ export function render(root, { first }, signal) {
     clearInterval(ticker);
     clearInterval(reads);
     clearTimeout(timer);
-    walls.following.show([]);
-    walls.window.show([]);
-    setHero(null);
   });
 
   onSession(() => {
@@ -440,6 +445,7 @@ export function render(root, { first }, signal) {
     showMine().catch((error) => console.error(error));
     showSince().catch((error) => console.error(error));
   }, signal);
+  onSessionFault(connect, signal);
   if (!first.signedIn) connect();
 }
 

@@ -111,7 +111,6 @@ export async function render(root, { handle }, signal) {
   const ticker = setInterval(() => playing && tick(hero, playing), 1000);
   signal.addEventListener("abort", () => {
     clearInterval(ticker);
-    gone("");
   });
   onSession(() => load().catch((error) => console.error(error)), signal);
   await load();

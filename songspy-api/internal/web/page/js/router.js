@@ -1,5 +1,6 @@
 // Starts the page: every page is a module with render(root, params, signal). The signal
-// aborts when the browser leaves the page. A page restored by "back" is loaded again.
+// aborts when the browser leaves the page, and the page is emptied. A page restored by "back" is
+// loaded again.
 import { setServerTime } from "./api.js";
 import { get } from "./dom.js";
 import { showFault } from "./fault.js";
@@ -15,10 +16,13 @@ get("[data-language]").addEventListener("click", () => setLang(lang() === "ko" ?
 async function start() {
   const [page] = await Promise.all([import("./" + root.dataset.page + ".js"), loadTexts()]);
   const end = new AbortController();
-  window.addEventListener("pagehide", () => end.abort());
+  window.addEventListener("pagehide", () => {
+    end.abort();
+    root.replaceChildren(); // the browser may keep the page, and show it again before it is loaded again
+  });
   window.addEventListener("pageshow", (event) => event.persisted && location.reload());
   startMenu(end.signal);
-  startSession(first.signedIn).catch((error) => console.error(error));
+  startSession(first.signedIn, end.signal);
   await page.render(root, { handle: root.dataset.handle, first }, end.signal);
   root.dataset.started = ""; // the controls work from here on
 }

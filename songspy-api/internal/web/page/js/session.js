@@ -37,8 +37,25 @@ export async function loadSession() {
   changes.dispatchEvent(new Event("change"));
 }
 
-// startSession takes what the HTML says, and reads the account if there is one.
-export async function startSession(hasSession) {
+// onSessionFault calls listener each time the account cannot be read, until the signal aborts.
+export function onSessionFault(listener, signal) {
+  changes.addEventListener("fault", listener, { signal });
+}
+
+const leastWait = 2000; // milliseconds until the account is read again after a fault
+const mostWait = 60000;
+
+// startSession takes what the HTML says, and reads the account if there is one. If that fails,
+// the page works without the account, and the account is read again until that succeeds.
+export async function startSession(hasSession, signal) {
   signedIn = hasSession;
-  if (hasSession) await loadSession();
+  for (let wait = leastWait; hasSession && !signal.aborted; wait = Math.min(2 * wait, mostWait)) {
+    try {
+      return await loadSession();
+    } catch (error) {
+      console.error(error);
+      changes.dispatchEvent(new Event("fault"));
+      await new Promise((done) => setTimeout(done, wait));
+    }
+  }
 }
