@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -513,6 +515,15 @@ func TestPage_MarksWhatIsNoSong(t *testing.T) {
 	}
 }
 
+func TestPage_MarksWhatIsPausedAndSaysWhenItBegan(t *testing.T) {
+	paused := newEntry(2, "two", 20)
+	since := paused.Playing.StartedAt.Add(15 * time.Second)
+	paused.Playing.State, paused.Playing.PausedSince, paused.Playing.EndsAt = songspy.PlayerPaused, &since, &since
+	s := newPageTest(t, newEntry(1, "one", 10), paused)
+	tab := s.openTab(1280, 800, "")
+	s.waitFor(tab, titles+` === "two,one" && ((time) => /^0:15 \/ [0-9:]+ · paused$/.test(time.textContent) && /^started .+ ago$/.test(time.title))(document.querySelector("#board [data-time]"))`)
+}
+
 func TestPage_GathersPeopleWithTheSameTrack(t *testing.T) {
 	a, b, c := newEntry(1, "one", 10), newEntry(2, "two", 20), newEntry(3, "three", 30)
 	b.Track = a.Track
@@ -792,5 +803,75 @@ func TestPage_IsEmptyOnceTheBrowserLeavesIt(t *testing.T) {
 				t.Errorf("the page that the browser keeps has %.200s", got)
 			}
 		})
+	}
+}
+
+// The line above the lists says what keeps the viewer from being seen, and leads to the remedy.
+func TestPage_SaysWhatKeepsTheViewerFromBeingSeen(t *testing.T) {
+	for name, c := range map[string]struct{ account, link, seat, text, leads string }{
+		"not linked":     {`"hasSpotify":false,"audience":"everyone","sharingPausedUntil":null`, `null`, `null`, "You have not linked Spotify yet. Link Spotify", "/v1/songspy/auth/spotify?return=%2F"},
+		"a waiting list": {`"hasSpotify":false,"audience":"everyone","sharingPausedUntil":null`, `null`, `{"state":"waiting"}`, "You are on the waiting list to link Spotify. We will tell you when it is your turn. See my page", "/me"},
+		"not registered": {`"hasSpotify":true,"audience":"everyone","sharingPausedUntil":null`, `{"state":"not_registered","task":"ask_operator"}`, `null`, "You cannot link yet: the people who run this site have to add your Spotify account first. See my page", "/me"},
+		"a broken link":  {`"hasSpotify":true,"audience":"everyone","sharingPausedUntil":null`, `{"state":"revoked","task":"relink"}`, `null`, "Songspy can no longer see what you play. Link Spotify again: your history stays. Link again", "/v1/songspy/auth/spotify?return=%2F"},
+		"hidden":         {`"hasSpotify":true,"audience":"everyone","sharingPausedUntil":"2126-11-28T00:00:00Z"`, `{"state":"active","task":"none"}`, `null`, "Nobody sees you right now. See my page", "/me"},
+		"only oneself":   {`"hasSpotify":true,"audience":"nobody","sharingPausedUntil":null`, `{"state":"active","task":"none"}`, `null`, "Only you see your songs right now. See my page", "/me"},
+		"followers":      {`"hasSpotify":true,"audience":"followers","sharingPausedUntil":null`, `{"state":"active","task":"none"}`, `null`, "Only followers that you approved see what you play. Hide me", "/me#hide"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 10)}, func(w http.ResponseWriter, path string) bool {
+				switch path {
+				case "/me":
+					return succeed(w, `{"handle":"`+songspy.Handle(1)+`","nickName":"Listener A","operator":false,`+c.account+`}`)
+				case "/spotify-auth":
+					return succeed(w, c.link)
+				case "/spotify-auth/seat":
+					return succeed(w, c.seat)
+				case "/me/gaps":
+					return succeed(w, `{"items":[],"nextCursor":null}`)
+				}
+				return false
+			})
+			tab := s.openTab(1280, 800, "")
+			s.waitFor(tab, fmt.Sprintf(`document.querySelector("[data-mine]").textContent === %q && document.querySelector("[data-mine] a").getAttribute("href") === %q`, c.text, c.leads))
+		})
+	}
+}
+
+func TestPage_FillsEveryWidthWithoutScrollingSideways(t *testing.T) {
+	s := newPageTest(t, newLasting(30)...)
+	for width, columns := range map[int64]int{320: 2, 390: 2, 768: 3, 1024: 4, 1280: 6, 1920: 6, 3840: 8} {
+		tab := s.openTab(width, 900, "")
+		s.waitFor(tab, `document.getElementById("main").dataset.started !== undefined`)
+		got := evaluate[[]int](s, tab, `[getComputedStyle(document.getElementById("board")).gridTemplateColumns.split(" ").length, document.documentElement.scrollWidth]`)
+		if got[0] != columns || int64(got[1]) > width {
+			t.Errorf("at %d px the list has %d columns, want %d, and the page is %d px wide", width, got[0], columns, got[1])
+		}
+		if err := chromedp.Cancel(tab); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestPage_FollowsThePreferencesOfTheViewersSystem(t *testing.T) {
+	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
+	const animation = `(() => { const answer = document.querySelector(".answer"); answer.classList.add("changed"); return getComputedStyle(answer.querySelector(".title")).animationName; })()`
+	const line = `(() => { const [line, page] = [document.querySelector(".answer > .line"), document.body].map((e) => getComputedStyle(e).backgroundColor); return String(line !== page && line !== "rgba(0, 0, 0, 0)"); })()`
+	for name, c := range map[string]struct{ feature, value, script, want string }{
+		"motion":         {"prefers-reduced-motion", "no-preference", animation, "changed"},
+		"reduced motion": {"prefers-reduced-motion", "reduce", animation, "none"},
+		"forced colors":  {"forced-colors", "active", line, "true"},
+	} {
+		tab := s.openTab(1280, 800, "")
+		err := chromedp.Do(tab, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+			_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: c.feature, Value: c.value}}})
+			return err
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.waitFor(tab, titles+` === "two,one"`)
+		if got := evaluate[string](s, tab, c.script); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
 	}
 }
