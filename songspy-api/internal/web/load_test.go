@@ -146,7 +146,7 @@ func (f *feeder) write(write func(string, map[string]any), i, n int) {
 	write("playing", map[string]any{"items": []any{entry}})
 }
 
-// feed sends n changes, and waits until the page shows the last one.
+// feed sends n changes, and waits until the page shows the last one: in the window, or as the hero.
 func (f *feeder) feed(s *pageTest, tab context.Context, n int) {
 	s.t.Helper()
 	last := fmt.Sprintf("Title %d-%05d", (f.round+1)%10, 1)
@@ -155,7 +155,7 @@ func (f *feeder) feed(s *pageTest, tab context.Context, n int) {
 	case <-time.After(waitMax):
 		s.t.Fatal("the page has no stream")
 	}
-	s.waitFor(tab, `document.querySelector("#board").textContent.includes("`+last+`") && document.querySelectorAll("#board li .title a").length === 47`)
+	s.waitFor(tab, `document.querySelector("#main").textContent.includes("`+last+`") && document.querySelectorAll("#board li .title a").length === 47`)
 }
 
 func TestPage_KeepsItsSizeFor20000ChangesAsFastAsTheyCome(t *testing.T) {
