@@ -39,8 +39,8 @@ func (s *Store) hasAddress(ctx context.Context, r seatRow, email songspy.Secret)
 // no Spotify app has a free place (seat).
 const ReasonNoSeat = "SPOTIFY_NO_SEAT"
 
-// ReasonSeatNotAsked is the reason in the error for a user who has not
-// requested a seat (a place in a Spotify app).
+// ReasonSeatNotAsked is the reason in the error for a user without a request for a seat
+// (a place in a Spotify app).
 const ReasonSeatNotAsked = "SPOTIFY_SEAT_NOT_ASKED"
 
 func noSeatError() error {

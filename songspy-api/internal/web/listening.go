@@ -88,11 +88,9 @@ func clock(d time.Duration) string {
 type Listening struct {
 	// Window and Following are the people of the front page. Nobody is in both.
 	Window, Following []Card
-	// Hero is the card in large type: that of the person whose track began last. Nil if
-	// nobody is listening.
+	// Hero is the card in large type: that of the person whose track began last. Nil if there
+	// are no people.
 	Hero *Card
-	// IsShared reports whether another person is listening to the track of the hero.
-	IsShared bool
 	// Together is the person of the hero with the viewer, or else with the closest person, who
 	// plays the same track; nil if nobody does. The page shows it in large type.
 	Together *Pair
@@ -114,7 +112,6 @@ func NewListening(window, following []Card, now time.Time) *Listening {
 	}
 	hero := slices.MaxFunc(all, func(a, b Card) int { return a.StartedAt.Compare(b.StartedAt) })
 	l.Hero = &hero
-	l.IsShared = slices.ContainsFunc(all, func(c Card) bool { return c.Track == hero.Track && c.Person != hero.Person })
 	l.Together, l.Pairs = together(hero, all), closest(all)
 	if l.Together != nil {
 		l.Pairs = slices.DeleteFunc(l.Pairs, func(p Pair) bool { return !p.IsMine() || p.B.Track == hero.Track })
@@ -197,16 +194,15 @@ func distance(a, b Card) time.Duration { return a.begin().Sub(b.begin()).Abs() }
 
 // closest returns the pairs that the front page shows, by the rule of js/match.js: the
 // viewer's own first, then those with the smallest distance. If nobody plays the same track,
-// it is one pair of people with the same artist.
+// they are pairs of people with the same artist.
 func closest(cards []Card) []Pair {
 	mineFirst := slices.Clone(cards)
 	slices.SortStableFunc(mineFirst, func(a, b Card) int { return cmp.Compare(rank(a), rank(b)) })
 	found := pairsBy(mineFirst, func(c Card) []Artist { return []Artist{{URI: c.Track}} })
-	if len(found) > 0 {
-		return found[:min(len(found), mostPairs)]
+	if len(found) == 0 {
+		found = pairsBy(mineFirst, func(c Card) []Artist { return c.Artists })
 	}
-	found = pairsBy(mineFirst, func(c Card) []Artist { return c.Artists })
-	return found[:min(len(found), 1)]
+	return found[:min(len(found), mostPairs)]
 }
 
 // rank returns 0 for the viewer, and 1 for others.

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -429,7 +428,7 @@ func TestPage_AFaultOfTheScriptIsNoFaultOfTheNetwork(t *testing.T) {
 }
 
 // A stream lists its users in an order that is random for each hour.
-func TestPage_FillsAnEmptyBoardAsTheHTMLDoesNewestStartFirstAndTheHeroLast(t *testing.T) {
+func TestPage_FillsAnEmptyBoardAsTheHTMLDoesNewestStartFirst(t *testing.T) {
 	names := []string{"one", "two", "three", "four", "five", "six", "seven"}
 	entries := make([]songspy.BoardEntry, len(names))
 	for i, name := range names {
@@ -612,7 +611,7 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 		}
 	}
 	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1")?.textContent === "지금 무슨 노래 듣고 있으세요?" &&
-		document.querySelector("[data-state]")?.textContent.startsWith("가장 먼저 답해\u00a0주세요.\n")`)
+		document.querySelector("[data-state]")?.textContent === "가장 먼저 답해\u00a0주세요.\n지금은 듣는 노래를 공개한 사람이 없어요. Spotify를 연결하고, 지금 듣는 노래를 원하는 사람에게만 보여\u00a0주세요."`)
 	evaluate[any](s, tab, `document.cookie = "songspy-language=; Path=/; Max-Age=0"`) // all tests share the browser
 }
 
@@ -862,11 +861,7 @@ func TestPage_FollowsThePreferencesOfTheViewersSystem(t *testing.T) {
 		"forced colors":  {"forced-colors", "active", line, "true"},
 	} {
 		tab := s.openTab(1280, 800, "")
-		err := chromedp.Do(tab, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-			_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: c.feature, Value: c.value}}})
-			return err
-		}))
-		if err != nil {
+		if err := chromedp.Do(tab, emulateMedia(&emulation.MediaFeature{Name: c.feature, Value: c.value})); err != nil {
 			t.Fatal(err)
 		}
 		s.waitFor(tab, titles+` === "two,one"`)

@@ -186,15 +186,20 @@ func withFollowed(n int) (entries []songspy.BoardEntry, followed []songspy.UserI
 	return entries, followed
 }
 
+// emulateMedia makes the browser report these preferences of the viewer's system.
+func emulateMedia(media ...*emulation.MediaFeature) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: media})
+		return err
+	})
+}
+
 // shoot returns a picture of the front page: of the first screen, or of the whole page.
 func (s *pageTest) shoot(width, height int64, language string, whole bool, media ...*emulation.MediaFeature) []byte {
 	s.t.Helper()
 	tab := s.openTab(width, height, "")
 	defer func() { _ = chromedp.Cancel(tab) }()
-	err := chromedp.Do(tab, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		if _, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: media}); err != nil {
-			return err
-		}
+	err := chromedp.Do(tab, emulateMedia(media...), chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		// All tabs share the browser's cookies, so the language is not in one.
 		_, err := cdp.Call(ctx, target, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": language}})
 		return err

@@ -9,8 +9,8 @@ export function closest(entries, self, most) {
   const playing = entries.filter((entry) => entry.state !== "paused" && (!self || entry.person.handle !== self.person.handle));
   const mine = self && self.state !== "paused" ? self : null;
   const pairs = pairsBy(playing, mine, (entry) => [[entry.track.handle, ""]]);
-  if (pairs.length) return pairs.slice(0, most);
-  return pairsBy(playing, mine, (entry) => entry.track.artists.map((artist) => [artist.uri, artist.name])).slice(0, 1);
+  const found = pairs.length ? pairs : pairsBy(playing, mine, (entry) => entry.track.artists.map((artist) => [artist.uri, artist.name]));
+  return found.slice(0, most);
 }
 
 // around returns what the page shows of the pairs. together is the person of the hero (an entry)

@@ -36,7 +36,7 @@ export function render(root, { first }, signal) {
   let passedAt = 0; // when the hero began to show its person
   let plays = new Map(); // by person: the track of the last update
   let together = /** @type {import("../../types").Pair | null} */ (null); // the pair that the hero shows
-  const pairs = new Map(); // by the key of their element: the pairs that the page shows
+  let pairs = /** @type {import("../../types").Pair[]} */ ([]); // the pairs below the hero
   let paused = false;
   let known = first.window !== null; // whether the board is known
 
@@ -133,8 +133,7 @@ export function render(root, { first }, signal) {
       list.replaceChildren(...found.map(match));
       list.parentElement.classList.toggle("paired", found.length > 0);
     }
-    pairs.clear();
-    for (const pair of found) pairs.set(keyOf(pair), pair);
+    pairs = found;
     tickMatches();
   }
 
@@ -165,7 +164,7 @@ export function render(root, { first }, signal) {
 
   function tickMatches() {
     for (const element of Array.from(find("[data-matches]").children)) {
-      const pair = pairs.get(element.dataset.pair);
+      const pair = pairs.find((one) => keyOf(one) === element.dataset.pair);
       if (pair) tickMembers(element, pair);
     }
   }
@@ -202,12 +201,11 @@ export function render(root, { first }, signal) {
     return parts(key, { a: isSelf ? person(b) : person(a), b: person(b), artist: artist || "", n: seconds });
   }
 
-  // members returns the name, the time and the line of both.
+  // members returns the parts of both, which tickMembers gives their times and lines.
   function members({ a, b, isSelf }) {
     return [a, b].map((entry) => {
       const element = get("#member").content.firstElementChild.cloneNode(true);
       setText(element.querySelector("[data-member]"), isSelf && entry === a ? t("now.you") : name(entry.person));
-      tick(element, entry);
       return element;
     });
   }
@@ -304,8 +302,7 @@ export function render(root, { first }, signal) {
     let action = null;
     if (account) {
       const until = account.sharingPausedUntil && Date.parse(account.sharingPausedUntil);
-      const link = account.hasSpotify ? await request("GET", "/spotify-auth", { signal }).catch(() => null) : null;
-      const gap = link && link.task !== "relink" ? await openGap() : "";
+      const [link, gap] = account.hasSpotify ? await Promise.all([request("GET", "/spotify-auth", { signal }).catch(() => null), openGap()]) : [null, ""];
       const seat = account.hasSpotify ? null : await request("GET", "/spotify-auth/seat", { signal }).catch(() => null);
       if (!account.hasSpotify && seat && seat.state !== "entered") [text, action] = [t("now.seat"), ["/me", t("now.toMe")]];
       else if (!account.hasSpotify) [text, action] = [t("now.notLinked"), ["/v1/songspy/auth/spotify?return=%2F", t("now.link")]];

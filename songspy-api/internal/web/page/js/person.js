@@ -109,9 +109,7 @@ export async function render(root, { handle }, signal) {
   }
 
   const ticker = setInterval(() => playing && tick(hero, playing), 1000);
-  signal.addEventListener("abort", () => {
-    clearInterval(ticker);
-  });
+  signal.addEventListener("abort", () => clearInterval(ticker));
   onSession(() => load().catch((error) => console.error(error)), signal);
   await load();
   if (signal.aborted) return;

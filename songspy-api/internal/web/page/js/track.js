@@ -60,10 +60,7 @@ export async function render(root, { handle }, signal) {
   }
 
   const ticker = setInterval(tickAll, 1000);
-  signal.addEventListener("abort", () => {
-    clearInterval(ticker);
-    show([]);
-  });
+  signal.addEventListener("abort", () => clearInterval(ticker));
   await load();
   if (!signal.aborted) follow(["track:" + handle], { onEntries: (topic, entries) => show(entries), onState: showConnection, onSession: () => location.reload() }, signal);
 }
