@@ -59,9 +59,7 @@ type pageTest struct {
 	url     string
 	board   *board.Board
 	handler http.Handler // of the API
-	// account answers a request that concerns the viewer's account, and returns false for others;
-	// nil: the real handler answers all.
-	account func(w http.ResponseWriter, path string) bool
+	account account
 	// override replaces the handler of the board's routes; nil: the real one.
 	override atomic.Pointer[http.HandlerFunc]
 	// covers is the JPEG that all covers are; nil: drawings.
@@ -122,7 +120,7 @@ func startPage(t *testing.T, entries []songspy.BoardEntry) *pageTest {
 	s.board, s.handler = live, handler
 	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch answer := s.override.Load(); {
-		case s.account != nil && s.account(w, strings.TrimPrefix(r.URL.Path, "/v1/songspy")):
+		case s.account.answer(w, r):
 		case r.URL.Path == "/cover" && s.covers.Load() != nil:
 			w.Header().Set("Content-Type", "image/jpeg")
 			_, _ = w.Write(*s.covers.Load())
@@ -152,8 +150,14 @@ func (s *pageTest) setAnswer(h http.HandlerFunc) {
 	s.override.Store(&h)
 }
 
-// openTab opens the page in a new tab of that size. The script before runs first.
+// openTab opens the front page in a new tab of that size. The script before runs first.
 func (s *pageTest) openTab(width, height int64, before string) context.Context {
+	s.t.Helper()
+	return s.openPage("/", width, height, before)
+}
+
+// openPage opens a page as openTab does.
+func (s *pageTest) openPage(path string, width, height int64, before string) context.Context {
 	s.t.Helper()
 	tab, leave := chromedp.NewContext(browser)
 	s.t.Cleanup(leave)
@@ -162,7 +166,7 @@ func (s *pageTest) openTab(width, height int64, before string) context.Context {
 	err := chromedp.Do(tab, chromedp.EmulateViewport(width, height), chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: before})
 		return err
-	}), chromedp.Navigate(s.url))
+	}), chromedp.Navigate(s.url+path))
 	if err != nil {
 		s.t.Fatal(err)
 	}

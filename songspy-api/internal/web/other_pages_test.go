@@ -5,17 +5,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/chromedp"
-
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
 func TestDetails_APersonsPageShowsWhatTheyHearAndDropsItWithTheLastPlaysOnceHidden(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
-	tab := s.openTab(1280, 800, "")
-	if err := chromedp.Do(tab, chromedp.Navigate(s.url+"/u/"+songspy.Handle(1))); err != nil {
-		t.Fatal(err)
-	}
+	tab := s.openPage("/u/"+songspy.Handle(1), 1280, 800, "")
 	const shown = `document.getElementById("name").textContent + "|" + (document.querySelector(".answer").hidden ? "" : document.querySelector(".answer .title").textContent)`
 	s.waitFor(tab, shown+` === "Listener A|one" && document.querySelector("[data-plays] .title")?.textContent === "before"`)
 	if got := evaluate[string](s, tab, artFaults); got != "" {
@@ -36,10 +31,7 @@ func TestDetails_APersonsPageDropsTheLastPlaysIfTheyAreHiddenBeforeTheStreamAnsw
 		}
 		s.handler.ServeHTTP(w, r)
 	})
-	tab := s.openTab(1280, 800, "")
-	if err := chromedp.Do(tab, chromedp.Navigate(s.url+"/u/"+songspy.Handle(1))); err != nil {
-		t.Fatal(err)
-	}
+	tab := s.openPage("/u/"+songspy.Handle(1), 1280, 800, "")
 	s.waitFor(tab, `document.querySelector(".answer .title")?.textContent === "one" && document.querySelector("[data-plays] .title")?.textContent === "before"`)
 	s.remove(1)
 	close(hidden)
@@ -49,10 +41,7 @@ func TestDetails_APersonsPageDropsTheLastPlaysIfTheyAreHiddenBeforeTheStreamAnsw
 func TestDetails_APersonsPageAsksWithoutPush(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10))
 	s.setAnswer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
-	tab := s.openTab(1280, 800, "")
-	if err := chromedp.Do(tab, chromedp.Navigate(s.url+"/u/"+songspy.Handle(1))); err != nil {
-		t.Fatal(err)
-	}
+	tab := s.openPage("/u/"+songspy.Handle(1), 1280, 800, "")
 	s.put(newEntry(1, "first", 0))
 	s.waitFor(tab, `document.querySelector(".answer .title")?.textContent === "first"`)
 	s.put(newEntry(1, "second", 0))
@@ -80,10 +69,7 @@ func TestTrack_ShowsWhoHearsIt(t *testing.T) {
 	a, b := newEntry(1, "one", 10), newEntry(2, "two", 20)
 	b.Track = a.Track
 	s := newPageTest(t, a, b)
-	tab := s.openTab(1280, 800, "")
-	if err := chromedp.Do(tab, chromedp.Navigate(s.url+"/t/"+songspy.Handle(a.Track.PublicID))); err != nil {
-		t.Fatal(err)
-	}
+	tab := s.openPage("/t/"+songspy.Handle(a.Track.PublicID), 1280, 800, "")
 	const who = `document.getElementById("name").textContent + ": " + Array.from(document.querySelectorAll("[data-listeners] .who"), (a) => a.textContent).sort().join()`
 	s.waitFor(tab, who+` === "one: Listener A,Listener B"`)
 	s.remove(1)

@@ -709,37 +709,15 @@ func TestClosest_IsTheSameInGoAndInJavaScript(t *testing.T) {
 	}
 }
 
-// signedIn returns a page for the user of the first entry, who follows nobody. answer may answer
-// a request, and returns false for the rest.
-func signedIn(t *testing.T, entries []songspy.BoardEntry, answer func(w http.ResponseWriter, path string) bool) *pageTest {
-	s := newPageTest(t, entries...)
-	s.feed.viewer, s.account = entries[0].User.ID, answer
-	return s
-}
-
-// succeed answers with data of the contract.
-func succeed(w http.ResponseWriter, data string) bool {
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = fmt.Fprintf(w, `{"result":"SUCCESS","data":%s,"error":null}`, data)
-	return true
-}
-
 func TestPage_WorksWhileTheAccountCannotBeRead(t *testing.T) {
-	var works atomic.Bool
-	s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 10), newEntry(2, "two", 20)}, func(w http.ResponseWriter, path string) bool {
-		if path != "/me" || works.Load() {
-			return false
-		}
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return true
-	})
+	s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 10), newEntry(2, "two", 20)}, map[string]string{"GET /me": "503"})
 	tab := s.openTab(1280, 800, hurry)
 	s.waitFor(tab, titles+` === "two,one"`)
 	s.put(newEntry(2, "second", 0))
 	s.waitFor(tab, titles+` === "second,one"`)
 	s.remove(2)
 	s.waitFor(tab, titles+` === "one"`)
-	works.Store(true)
+	s.account.answerWith(map[string]string{"GET /me": `{"handle":"` + songspy.Handle(1) + `","nickName":"Listener A","operator":false,"hasSpotify":true,"audience":"everyone","sharingPausedUntil":null}`})
 	s.waitFor(tab, `document.querySelector("[data-mine] a") !== null`)
 }
 
@@ -749,14 +727,9 @@ func TestPage_SaysWhyOnesOwnSongsAreMissing(t *testing.T) {
 		"unseen": "Everyone sees what you play.",
 	} {
 		t.Run(reason, func(t *testing.T) {
-			s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 10)}, func(w http.ResponseWriter, path string) bool {
-				switch path {
-				case "/spotify-auth":
-					return succeed(w, `{"state":"active","task":"none"}`)
-				case "/me/gaps":
-					return succeed(w, `{"items":[{"reason":"`+reason+`","from":"2026-11-28T06:00:00Z","to":null}],"nextCursor":null}`)
-				}
-				return false
+			s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 10)}, map[string]string{
+				"GET /spotify-auth": `{"state":"active","task":"none"}`,
+				"GET /me/gaps":      `{"items":[{"reason":"` + reason + `","from":"2026-11-28T06:00:00Z","to":null}],"nextCursor":null}`,
 			})
 			tab := s.openTab(1280, 800, "")
 			s.waitFor(tab, `document.querySelector("[data-mine]").textContent.startsWith("`+want+`")`)
@@ -765,14 +738,11 @@ func TestPage_SaysWhyOnesOwnSongsAreMissing(t *testing.T) {
 }
 
 func TestPage_ShowsWhatFollowedPeopleHavePlayedSinceTheLastVisit(t *testing.T) {
-	s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 10), newEntry(2, "two", 20)}, func(w http.ResponseWriter, path string) bool {
-		if path != "/me/following" {
-			return false
-		}
-		person := func(id songspy.PublicID) string {
-			return `{"handle":"` + songspy.Handle(id) + `","nickName":"Listener ` + string('A'+rune(id)-1) + `"}`
-		}
-		return succeed(w, `{"items":[{"state":"approved","person":`+person(2)+`},{"state":"requested","person":`+person(3)+`}],"nextCursor":null}`)
+	person := func(id songspy.PublicID) string {
+		return `{"handle":"` + songspy.Handle(id) + `","nickName":"Listener ` + string('A'+rune(id)-1) + `"}`
+	}
+	s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 10), newEntry(2, "two", 20)}, map[string]string{
+		"GET /me/following": `{"items":[{"state":"approved","person":` + person(2) + `},{"state":"requested","person":` + person(3) + `}],"nextCursor":null}`,
 	})
 	const since = `(document.querySelector("[data-since-section]").hidden ? "" : Array.from(document.querySelectorAll("[data-since] li"), (row) => row.textContent).join("|"))`
 	tab := s.openTab(1280, 800, `document.cookie = "songspy-visit=1.1; Path=/";`) // long ago
@@ -791,11 +761,8 @@ func TestPage_IsEmptyOnceTheBrowserLeavesIt(t *testing.T) {
 	for name, path := range map[string]string{"everyone": "/", "a person": "/u/" + songspy.Handle(1), "a track": "/t/" + songspy.Handle(a.Track.PublicID)} {
 		t.Run(name, func(t *testing.T) {
 			s := newPageTest(t, a, b, newEntry(3, "three", 30))
-			tab := s.openTab(1280, 800, "")
-			if err := chromedp.Do(tab, chromedp.Navigate(s.url+path)); err != nil {
-				t.Fatal(err)
-			}
-			s.waitFor(tab, `document.getElementById("main").dataset.started !== undefined && document.getElementById("main").textContent.includes("Listener A")`)
+			tab := s.openPage(path, 1280, 800, "")
+			s.waitFor(tab, `document.getElementById("main").textContent.includes("Listener A")`)
 			evaluate[any](s, tab, `window.dispatchEvent(new Event("pagehide"))`)
 			s.put(newEntry(4, "four", 0))
 			if got := evaluate[string](s, tab, `new Promise((done) => setTimeout(() => done(document.getElementById("main").innerHTML), 300))`); got != "" {
@@ -817,18 +784,11 @@ func TestPage_SaysWhatKeepsTheViewerFromBeingSeen(t *testing.T) {
 		"followers":      {`"hasSpotify":true,"audience":"followers","sharingPausedUntil":null`, `{"state":"active","task":"none"}`, `null`, "Only followers that you approved see what you play. Hide me", "/me#hide"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 10)}, func(w http.ResponseWriter, path string) bool {
-				switch path {
-				case "/me":
-					return succeed(w, `{"handle":"`+songspy.Handle(1)+`","nickName":"Listener A","operator":false,`+c.account+`}`)
-				case "/spotify-auth":
-					return succeed(w, c.link)
-				case "/spotify-auth/seat":
-					return succeed(w, c.seat)
-				case "/me/gaps":
-					return succeed(w, `{"items":[],"nextCursor":null}`)
-				}
-				return false
+			s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 10)}, map[string]string{
+				"GET /me":                `{"handle":"` + songspy.Handle(1) + `","nickName":"Listener A","operator":false,` + c.account + `}`,
+				"GET /spotify-auth":      c.link,
+				"GET /spotify-auth/seat": c.seat,
+				"GET /me/gaps":           noItems,
 			})
 			tab := s.openTab(1280, 800, "")
 			s.waitFor(tab, fmt.Sprintf(`document.querySelector("[data-mine]").textContent === %q && document.querySelector("[data-mine] a").getAttribute("href") === %q`, c.text, c.leads))

@@ -1,0 +1,82 @@
+package web_test
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+// account answers requests about the viewer's account as a test says; the API's handler
+// answers the others. It records the changes that the page asks for.
+type account struct {
+	mu      sync.Mutex
+	answers map[string]string
+	changes []string
+}
+
+// answerWith answers the requests of routes such as "GET /me/gaps". An answer is the data of the
+// contract, or an error: "409 SPOTIFY_NO_SEAT and its message".
+func (a *account) answerWith(answers map[string]string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.answers == nil {
+		a.answers = map[string]string{}
+	}
+	maps.Copy(a.answers, answers)
+}
+
+// asked returns the changes that the page has asked for and that the test answers, in order:
+// "PATCH /me/sharing {"now":"nobody"}".
+func (a *account) asked() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.changes)
+}
+
+// answer answers a request if the test says how.
+func (a *account) answer(w http.ResponseWriter, r *http.Request) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	route := r.Method + " " + strings.TrimPrefix(r.URL.Path, "/v1/songspy")
+	data, ok := a.answers[route]
+	if !ok {
+		return false
+	}
+	if r.Method != http.MethodGet {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			body = []byte(err.Error())
+		}
+		a.changes = append(a.changes, strings.TrimSpace(route+" "+string(body)))
+	}
+	w.Header().Set("Content-Type", "application/json")
+	status, failure, _ := strings.Cut(data, " ")
+	if n, err := strconv.Atoi(status); err == nil && n >= http.StatusBadRequest {
+		code, message, _ := strings.Cut(failure, " ")
+		w.WriteHeader(n)
+		_, _ = fmt.Fprintf(w, `{"result":"FAIL","data":null,"error":{"code":%q,"message":%q}}`, code, message)
+		return true
+	}
+	_, _ = fmt.Fprintf(w, `{"result":"SUCCESS","data":%s,"error":null}`, data)
+	return true
+}
+
+// signedIn returns a page for the user of the first entry, who follows nobody. The answers are
+// those of account.answerWith.
+func signedIn(t *testing.T, entries []songspy.BoardEntry, answers map[string]string) *pageTest {
+	s := newPageTest(t, entries...)
+	s.feed.viewer = entries[0].User.ID
+	s.account.answerWith(answers)
+	return s
+}
+
+// noItems is an empty list of the contract.
+const noItems = `{"items":[],"nextCursor":null}`
