@@ -8,8 +8,10 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 	"github.com/songspy/songspy/songspy-sim/sim"
 
@@ -63,6 +65,44 @@ func (w *testAPI) getLink(t *testing.T, user signedIn) (link struct {
 	t.Helper()
 	w.Call("GET", prefix+"/spotify-auth", nil, user.bearer()...).DecodeData(t, &link)
 	return link
+}
+
+func TestLink_SaysUntilWhenSpotifyBlocksTheCallsOfTheApp(t *testing.T) {
+	forEachDatabase(t, func(t *testing.T, w *testAPI) {
+		ann := w.signIn(t, 0)
+		w.wantStatus(t, w.Call("POST", prefix+"/spotify-auth", map[string]any{"code": w.spotifyCode(0, "")}, ann.bearer()...), 200, "")
+		now := time.Now().UTC().Truncate(time.Millisecond)
+		for version, c := range []struct {
+			data   breaker.SharedBreaker
+			reason string // empty: the calls are not blocked
+		}{
+			{breaker.SharedBreaker{Cause: breaker.CauseQuota, OpenUntil: now.Add(time.Hour)}, "quota_exceeded"},
+			{breaker.SharedBreaker{Cause: breaker.CauseRateLimited, OpenUntil: now.Add(2 * time.Hour)}, "rate_limited"},
+			{breaker.SharedBreaker{Cause: breaker.CausePremiumRequired, OpenUntil: now.Add(3 * time.Hour)}, "app_refused"},
+			{breaker.SharedBreaker{Cause: breaker.CauseForbidden, OpenUntil: now.Add(3 * time.Hour)}, "app_refused"},
+			{breaker.SharedBreaker{Cause: breaker.CauseQuota, OpenUntil: now.Add(-time.Second)}, ""}, // half open
+			{breaker.SharedBreaker{}, ""},
+		} {
+			c.data.Epoch = int64(version + 1)
+			tokens := breaker.SharedBreaker{Cause: breaker.CauseRateLimited, OpenUntil: now.Add(time.Hour)} // does not hide what is playing
+			if stored, err := w.db.SwapBreakers(t.Context(), sim.SpotifyClientID, int64(version), breaker.SharedBreakers{Accounts: tokens, API: c.data}); err != nil || !stored {
+				t.Fatalf("storing breaker %d: %v, %v", version, stored, err)
+			}
+			var link struct {
+				Blocked *struct {
+					Reason string
+					Until  time.Time
+				}
+			}
+			w.Call("GET", prefix+"/spotify-auth", nil, ann.bearer()...).DecodeData(t, &link)
+			switch {
+			case c.reason == "" && link.Blocked != nil, c.reason != "" && link.Blocked == nil:
+				t.Errorf("%+v: the link has the block %+v", c.data, link.Blocked)
+			case c.reason != "" && (link.Blocked.Reason != c.reason || !link.Blocked.Until.Equal(c.data.OpenUntil)):
+				t.Errorf("%+v: the block is %+v, want %s", c.data, *link.Blocked, c.reason)
+			}
+		}
+	})
 }
 
 // TestSeats_WaitingListSeatAndLink covers an instance with one app in development mode

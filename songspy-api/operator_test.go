@@ -191,6 +191,9 @@ func TestOperators_SeeTheStateOfTheServiceWithoutUsers(t *testing.T) {
 	cancel := w.sim.Fault(sim.Fault{Endpoint: "token", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: new(40)})
 	defer cancel()
 	w.wantStatus(t, w.Call("POST", prefix+"/spotify-auth", map[string]any{"code": w.spotifyCode(0, "")}, ann.bearer()...), 503, "SPOTIFY_UNAVAILABLE")
+	if err := w.db.CountPolls(t.Context(), map[string]int64{"track_end": 2, "interval": 7}); err != nil {
+		t.Fatal(err)
+	}
 	type breaker struct {
 		State, Cause string
 		OpenUntil    *string
@@ -202,7 +205,13 @@ func TestOperators_SeeTheStateOfTheServiceWithoutUsers(t *testing.T) {
 			OK   bool
 		}
 		Notes []string
-		Batch struct{ State string }
+		Batch struct {
+			State string
+			Polls []struct {
+				Name  string
+				Count int
+			}
+		}
 		Links []struct {
 			Name  string
 			Count int
@@ -227,6 +236,9 @@ func TestOperators_SeeTheStateOfTheServiceWithoutUsers(t *testing.T) {
 		app.Tokens.Cause != "rate limited" || app.Tokens.OpenUntil == nil || app.Data.State != "closed" || app.Planned == nil || *app.Planned != 975 || *app.Left > 975 ||
 		!slices.ContainsFunc(status.Notes, func(n string) bool { return strings.Contains(n, "are blocked (rate limited)") }) {
 		t.Errorf("the status is %s", body)
+	}
+	if got := fmt.Sprint(status.Batch.Polls); got != "[{interval 7} {track_end 2}]" {
+		t.Errorf("the polls by reason are %s", got)
 	}
 	for _, private := range []string{"A secret title", ann.handle(), fmt.Sprint(ann.ID), "spotify:track"} {
 		if strings.Contains(body, private) {

@@ -25,7 +25,7 @@ func (a *service) status(ctx context.Context, dailyCalls int64) (httpapi.Operato
 		Links: counts(st.Links), Playing: st.Playing, Plays: counts(st.Plays), Gaps: counts(st.OpenGaps), UserAppsBlocked: st.UserAppsBlocked,
 		Batch: httpapi.OperatorBatch{
 			State: httpapi.OperatorBatchState(st.BatchState()), LastPollAt: (*httpapi.Time)(st.LastPollAt),
-			OverdueMs: int64(st.OverdueSeconds * 1000), Replicas: []httpapi.BatchReplica{},
+			OverdueMs: int64(st.OverdueSeconds * 1000), Replicas: []httpapi.BatchReplica{}, Polls: counts(st.Polls),
 		},
 		ConsentEnds: []httpapi.ConsentEnds{}, Apps: []httpapi.OperatorApp{},
 	}

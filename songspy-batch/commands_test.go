@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/songspy/songspy/songspy-domain/quota"
 	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
@@ -23,6 +24,13 @@ func TestStatusPrintsATableOrJSON(t *testing.T) {
 		st, err := w.db.Status(t.Context())
 		if err != nil {
 			t.Fatal(err)
+		}
+		polls := int64(0)
+		for _, n := range st.Polls {
+			polls += n
+		}
+		if calls := st.Quotas[sim.SpotifyClientID].Calls[quota.EndpointPlaying]; polls != calls || st.Polls["interval"] == 0 || st.Polls["track_end"] == 0 {
+			t.Errorf("the status has the polls %v and %d calls", st.Polls, calls)
 		}
 		var table bytes.Buffer
 		if err := writeStatus(statusReport{Status: st}, false, &table); err != nil {

@@ -185,6 +185,13 @@ func (s *killableStore) RecordHeartbeat(ctx context.Context, name string) error 
 	return s.Store.RecordHeartbeat(ctx, name)
 }
 
+func (s *killableStore) CountPolls(ctx context.Context, polls map[string]int64) error {
+	if s.killed.Load() {
+		return errKilled
+	}
+	return s.Store.CountPolls(ctx, polls)
+}
+
 func (s *killableStore) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error) {
 	if s.killed.Load() {
 		return songspy.Link{}, errKilled

@@ -88,6 +88,7 @@ func (r statusReport) writeBatches(t *table) {
 	default:
 		t.row("running", "last heartbeat %s ago or less", formatDuration(r.At.Sub(*r.LastPollAt)))
 	}
+	t.row("polls in 24 hours", "%s", formatCounts(r.Polls))
 }
 
 // writeApps writes the state of the circuit breakers and the quota of calls for

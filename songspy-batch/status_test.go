@@ -28,6 +28,7 @@ func TestStatusNamesARemedyForEveryProblem(t *testing.T) {
 			ConsentLeft: []store.ConsentLeft{{Days: 7, Links: 12}, {Days: 30, Links: 240}, {Days: 90, Links: 3100}},
 			Plays:       map[songspy.PlaySource]int64{songspy.SourceLive: 90210, songspy.SourceHistory: 412},
 			OpenGaps:    map[songspy.GapReason]int64{songspy.GapLinkBroken: 43},
+			Polls:       map[string]int64{"interval": 94000, "track_end": 1020},
 			Replicas:    []store.Replica{{Name: "KZ5QW", Shards: 32}, {Name: "MB2TA", Shards: 31}}, Shards: 63, OverdueSeconds: 0.4,
 			Breakers: map[string]breaker.SharedBreakers{"main": {API: breaker.SharedBreaker{Cause: breaker.CauseRateLimited, OpenUntil: noon.Add(90 * time.Minute)}}},
 			Quotas: map[string]store.QuotaStatus{
@@ -57,6 +58,7 @@ BATCH
     KZ5QW                   32 of 64 shards
     MB2TA                   31 of 64 shards
   unassigned                1 of 64 shards; a batch acquires them within half a minute
+  polls in 24 hours         94000 interval, 1020 track end
 
 SPOTIFY
   app main
@@ -82,6 +84,7 @@ PLAYBACK
 
 BATCH
   running                   no user is to be polled yet
+  polls in 24 hours         none
 
 SPOTIFY
   calls in 24 hours         none
@@ -101,6 +104,7 @@ PLAYBACK
 
 BATCH
   silent                    no heartbeat for 3 h 0 min: run songspy-batch health
+  polls in 24 hours         none
 
 SPOTIFY
   app main

@@ -44,6 +44,15 @@ func (b Breaker) shared() SharedBreaker {
 	}
 }
 
+// BlocksUntil returns why and until when all calls through the circuit are blocked. The cause
+// is empty if they are not.
+func (b SharedBreaker) BlocksUntil(now time.Time) (Cause, time.Time) {
+	if b.Cause == "" || !now.Before(b.OpenUntil) {
+		return "", time.Time{}
+	}
+	return b.Cause, b.OpenUntil
+}
+
 func storedTime(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 // Merge combines the states of two processes. The result does not depend on the

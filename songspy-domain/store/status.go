@@ -23,6 +23,7 @@ type Status struct {
 	Playing         int64                             `json:"playing"`       // users who are playing
 	Plays           map[songspy.PlaySource]int64      `json:"plays"`         // plays that began in the last 24 hours
 	OpenGaps        map[songspy.GapReason]int64       `json:"openGaps"`
+	Polls           map[string]int64                  `json:"polls"`    // polls of the last 24 hours, by reason
 	Replicas        []Replica                         `json:"replicas"` // the replicas of the batch; none on SQLite
 	Shards          int                               `json:"shards"`   // leased shards
 	OverdueSeconds  float64                           `json:"overdueSeconds"`
@@ -163,6 +164,9 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 	}
 	if st.Watches, err = s.watchStatus(ctx); err != nil {
 		return st, translate(err)
+	}
+	if st.Polls, err = s.pollCounts(ctx, now); err != nil {
+		return st, err
 	}
 	st.Quotas, err = s.quotaStatus(ctx, now)
 	return st, err

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/changefeed/changefeedtest"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 	"github.com/songspy/songspy/songspy-domain/visibility"
@@ -289,6 +290,10 @@ func (h *fakeBackend) Link(_ context.Context, id songspy.UserID) (songspy.Link, 
 		return l, nil
 	}
 	return songspy.Link{}, errNotFound
+}
+
+func (h *fakeBackend) Breakers(context.Context, string) (breaker.Stored, error) {
+	return breaker.Stored{}, h.failure()
 }
 
 func (h *fakeBackend) Unlink(_ context.Context, id songspy.UserID) (songspy.Erasure, error) {

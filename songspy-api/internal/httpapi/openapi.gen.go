@@ -390,6 +390,27 @@ func (e LinkTask) Valid() bool {
 	}
 }
 
+// Defines values for LinkBlockReason.
+const (
+	LinkBlockReasonAppRefused    LinkBlockReason = "app_refused"
+	LinkBlockReasonQuotaExceeded LinkBlockReason = "quota_exceeded"
+	LinkBlockReasonRateLimited   LinkBlockReason = "rate_limited"
+)
+
+// Valid indicates whether the value is a known member of the LinkBlockReason enum.
+func (e LinkBlockReason) Valid() bool {
+	switch e {
+	case LinkBlockReasonAppRefused:
+		return true
+	case LinkBlockReasonQuotaExceeded:
+		return true
+	case LinkBlockReasonRateLimited:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LiveEndReason.
 const (
 	Restart LiveEndReason = "restart"
@@ -1557,6 +1578,9 @@ type HiddenPerson struct {
 
 // Link defines model for Link.
 type Link struct {
+	// Blocked Null unless Spotify blocks the calls of the app. Then it is unknown what its users play.
+	Blocked *LinkBlock `json:"blocked"`
+
 	// ClientId The client ID of the Spotify app of the link.
 	ClientId string `json:"clientId"`
 
@@ -1601,6 +1625,20 @@ type LinkAnswer struct {
 	Error  *Fault `json:"error"`
 	Result Result `json:"result"`
 }
+
+// LinkBlock defines model for LinkBlock.
+type LinkBlock struct {
+	// Reason `quota_exceeded`: the calls that Spotify allows the app in a day are used up. `rate_limited`: the app made too many calls in a
+	// short time. `app_refused`: Spotify refuses the app, whose owner has to act.
+	Reason LinkBlockReason `json:"reason"`
+
+	// Until When the next call is made, as a test. The calls of all users follow if it succeeds.
+	Until Timestamp `json:"until"`
+}
+
+// LinkBlockReason `quota_exceeded`: the calls that Spotify allows the app in a day are used up. `rate_limited`: the app made too many calls in a
+// short time. `app_refused`: Spotify refuses the app, whose owner has to act.
+type LinkBlockReason string
 
 // ListeningAnswer defines model for ListeningAnswer.
 type ListeningAnswer struct {
@@ -1916,6 +1954,10 @@ type OperatorBatch struct {
 
 	// OverdueMs How late the latest poll is.
 	OverdueMs int64 `json:"overdueMs"`
+
+	// Polls Polls of the last 24 hours by reason, up to a minute ago: `interval`, `track_end`, `mid_track`, `skipping`, `idle_check`, `proof`,
+	// `advertisement`, `doubtful`, `quota`, `startup`, `takeover`, `linked`, `retry`, `attention`.
+	Polls []Count `json:"polls"`
 
 	// Replicas The replicas of the batch; none on SQLite.
 	Replicas []BatchReplica `json:"replicas"`

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/visibility"
 
 	"github.com/songspy/songspy/songspy-api/internal/apidocs"
@@ -42,6 +43,8 @@ type Users interface {
 type Links interface {
 	// Link returns CodeNotFound if the user has no link.
 	Link(ctx context.Context, id songspy.UserID) (songspy.Link, error)
+	// Breakers returns the circuit breakers of an app.
+	Breakers(ctx context.Context, app string) (breaker.Stored, error)
 	// Unlink erases the link, and all data that came through it.
 	Unlink(ctx context.Context, id songspy.UserID) (songspy.Erasure, error)
 }

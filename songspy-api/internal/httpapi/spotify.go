@@ -4,14 +4,20 @@ import (
 	"cmp"
 	"context"
 	"strings"
+	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
 func (s *server) GetSpotifyLink(ctx context.Context, _ GetSpotifyLinkRequestObject) (GetSpotifyLinkResponseObject, error) {
 	link, err := s.opts.Links.Link(ctx, callerFrom(ctx).UserID)
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
 		return GetSpotifyLink200JSONResponse{Result: SUCCESS}, nil // not linked
+	}
+	var calls breaker.Stored
+	if err == nil {
+		calls, err = s.opts.Links.Breakers(ctx, link.App)
 	}
 	clientID, isUserApp := songspy.UserAppClientID(link.App)
 	return GetSpotifyLink200JSONResponse{Result: SUCCESS, Data: &Link{
@@ -20,7 +26,22 @@ func (s *server) GetSpotifyLink(ctx context.Context, _ GetSpotifyLinkRequestObje
 		Task: LinkTask(link.Task(s.opts.Now())), RemindFrom: Time(link.RemindAt()),
 		Scopes:   append([]string{}, strings.Fields(link.Scope)...),
 		LinkedAt: Time(link.CreatedAt), ConsentEndsAt: Time(link.ConsentEndsAt()),
+		Blocked: linkBlock(calls.Shared.API, s.opts.Now()),
 	}}, err
+}
+
+// linkBlock says why nobody can see what the users of an app play; nil if that can be seen.
+func linkBlock(calls breaker.SharedBreaker, now time.Time) *LinkBlock {
+	switch cause, until := calls.BlocksUntil(now); cause {
+	case "":
+		return nil
+	case breaker.CauseQuota:
+		return &LinkBlock{LinkBlockReasonQuotaExceeded, Time(until)}
+	case breaker.CauseRateLimited:
+		return &LinkBlock{LinkBlockReasonRateLimited, Time(until)}
+	default:
+		return &LinkBlock{LinkBlockReasonAppRefused, Time(until)}
+	}
 }
 
 func (s *server) GetSpotifyAuthorization(ctx context.Context, r GetSpotifyAuthorizationRequestObject) (GetSpotifyAuthorizationResponseObject, error) {

@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/breaker"
 	"github.com/songspy/songspy/songspy-domain/changefeed/changefeedtest"
 	"github.com/songspy/songspy/songspy-domain/visibility"
 
@@ -284,6 +285,10 @@ type fakeLinks struct{ httpapi.Links }
 func (fakeLinks) Link(_ context.Context, id songspy.UserID) (songspy.Link, error) {
 	account := "account"
 	return songspy.Link{UserID: id, State: songspy.LinkActive, AccountID: &account, AuthorizedAt: testStart, StateSince: testStart}, nil
+}
+
+func (fakeLinks) Breakers(context.Context, string) (breaker.Stored, error) {
+	return breaker.Stored{}, nil
 }
 
 // fakeFeed is a change feed in memory.

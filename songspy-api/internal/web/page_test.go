@@ -737,6 +737,28 @@ func TestPage_SaysWhyOnesOwnSongsAreMissing(t *testing.T) {
 	}
 }
 
+// Times of today are shown without the date.
+func TestPage_SaysUntilWhenSpotifyBlocksTheCalls(t *testing.T) {
+	now, later := time.Now(), time.Date(2126, time.November, 28, 14, 5, 0, 0, time.Local)
+	for reason, c := range map[string]struct {
+		until time.Time
+		text  string
+	}{
+		"quota_exceeded": {now, "Spotify allows this site no more calls until " + now.Format("3:04 PM") + ", so it cannot see what you play. That ends by itself. See my page"},
+		"rate_limited":   {later, "Spotify allows this site no calls until Nov 28, 2126, 2:05 PM, because it made too many. It cannot see what you play meanwhile. That ends by itself. See my page"},
+		"app_refused":    {later, "Spotify refuses this site, so it cannot see what you play. It tries again at Nov 28, 2126, 2:05 PM. The people who run this site can repair it. See my page"},
+	} {
+		t.Run(reason, func(t *testing.T) {
+			s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 10)}, map[string]string{
+				"GET /spotify-auth": `{"state":"active","task":"none","blocked":{"reason":"` + reason + `","until":"` + c.until.Format(time.RFC3339) + `"}}`,
+				"GET /me/gaps":      noItems,
+			})
+			tab := s.openTab(1280, 800, "")
+			s.waitFor(tab, fmt.Sprintf(`document.querySelector("[data-mine]").textContent.replace(/\u202f/g, " ") === %q`, c.text))
+		})
+	}
+}
+
 func TestPage_ShowsWhatFollowedPeopleHavePlayedSinceTheLastVisit(t *testing.T) {
 	person := func(id songspy.PublicID) string {
 		return `{"handle":"` + songspy.Handle(id) + `","nickName":"Listener ` + string('A'+rune(id)-1) + `"}`

@@ -91,10 +91,12 @@ type fakeStore struct {
 	rejected    map[songspy.UserID]error // the errors of single updates
 	reconciled  [][]songspy.HistoryItem  // history answers, in order
 	heartbeatAt time.Time
+	pollCounts  map[string]int64 // the stored counts of polls, by reason
+	countFault  error            // the error of CountPolls
 }
 
 func newFakeStore(users int) *fakeStore {
-	f := &fakeStore{users: map[songspy.UserID]songspy.PolledUser{}}
+	f := &fakeStore{users: map[songspy.UserID]songspy.PolledUser{}, pollCounts: map[string]int64{}}
 	for i := range users {
 		f.link(songspy.UserID(i + 1))
 	}
@@ -215,6 +217,18 @@ func (f *fakeStore) RecordHeartbeat(context.Context, string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.heartbeatAt = time.Now()
+	return nil
+}
+
+func (f *fakeStore) CountPolls(_ context.Context, polls map[string]int64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.countFault != nil {
+		return f.countFault
+	}
+	for reason, n := range polls {
+		f.pollCounts[reason] += n
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
@@ -91,6 +92,18 @@ func (m *Metrics) registerGauges(users, waiting func() int, overdue, idle func()
 			return left
 		}),
 	)
+}
+
+// pollsByReason returns how many polls this process has made, by reason.
+func (m *Metrics) pollsByReason() (polls [reasonCount]int64) {
+	for reason := range reasonCount {
+		for outcome := range outcomeCount {
+			var read dto.Metric
+			_ = m.polls[reason][outcome].Write(&read) // never fails
+			polls[reason] += int64(read.GetCounter().GetValue())
+		}
+	}
+	return polls
 }
 
 // countWrite counts one update that the store has handled.

@@ -66,6 +66,35 @@ func TestEveryPollIsCountedByReasonAndOutcome(t *testing.T) {
 	})
 }
 
+// The store has every poll once, although it fails for ten minutes and the process ends
+// between two writes.
+func TestEveryPollIsStoredByReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, 3)
+		stop := runPoller(t, h.Poller)
+		setFault := func(err error) {
+			h.store.mu.Lock()
+			defer h.store.mu.Unlock()
+			h.store.countFault = err
+		}
+		<-time.After(10 * time.Minute)
+		setFault(&songspy.Error{Code: songspy.CodeUnavailable})
+		<-time.After(10 * time.Minute)
+		setFault(nil)
+		<-time.After(10*time.Minute + 30*time.Second)
+		stop()
+		counted, made := countedPolls(h.opt.Metrics)
+		want := map[string]int64{}
+		for pair, n := range counted {
+			reason, _, _ := strings.Cut(pair, " ")
+			want[reason] += int64(n)
+		}
+		if !maps.Equal(h.store.pollCounts, want) || made != len(h.player.allPollTimes()) || want["startup"] != 3 || want["interval"] < 24 {
+			t.Errorf("the store has %v of %d polls, want %v", h.store.pollCounts, len(h.player.allPollTimes()), want)
+		}
+	})
+}
+
 func TestPollsAfterATakeoverAndUnderAQuotaHaveTheirReasons(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const users = 20

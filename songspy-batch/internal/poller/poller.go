@@ -27,6 +27,7 @@
 //	outcome.go   what follows from an answered or failed poll for the link and the app
 //	refusals.go  counts unknown 403 responses, per user and per app
 //	metrics.go   the metrics
+//	pollcounts.go stores regularly how many polls were made, by reason
 //
 // Every user in the registry has exactly one poll that is planned or running.
 // The registry is newer than the store: only what a restart needs is written.
@@ -69,6 +70,8 @@ type Store interface {
 	RecordHeartbeat(ctx context.Context, name string) error
 	// LastHeartbeat returns the time of the last heartbeat; the zero time if there was none.
 	LastHeartbeat(ctx context.Context, name string) (time.Time, error)
+	// CountPolls adds polls, by reason, to those of all replicas.
+	CountPolls(ctx context.Context, polls map[string]int64) error
 }
 
 // Player calls Spotify's player endpoints. In the service it is spotify.Apps.
@@ -147,6 +150,7 @@ type Poller struct {
 	loader     *loader
 	follower   *changefeed.Follower
 	heartbeat  *heartbeat
+	pollCounts *pollCounter
 	firstRead  *firstRead
 	timesAhead *timesAhead
 	refusals   refusals
@@ -170,7 +174,7 @@ func New(o Options) *Poller {
 		opt: o, registry: o.Registry, planner: plans, attention: watches, caller: call, writer: w,
 		history: &historyFetcher{o, w, call, ahead}, loader: l,
 		follower:  &changefeed.Follower{Feed: o.Feed, Load: l.readAll, Apply: l.applyChanges, Now: o.Now, Log: o.Logger},
-		heartbeat: heartbeats, firstRead: first, timesAhead: ahead,
+		heartbeat: heartbeats, pollCounts: &pollCounter{store: o.Store, metrics: o.Metrics, log: o.Logger}, firstRead: first, timesAhead: ahead,
 	}
 	o.Metrics.registerGauges(p.registry.len, p.registry.polls.Len, p.overdue,
 		func() time.Duration { return p.registry.budgets.longestIdleWait(o.Interval) }, p.registry.budgets.keptRatio, watches.stats)
@@ -190,12 +194,14 @@ func (p *Poller) Run(ctx context.Context) {
 		}
 	})
 	background.Go(func() { p.heartbeat.run(ctx) })
+	background.Go(func() { p.pollCounts.run(ctx) })
 	background.Go(func() { p.attention.run(ctx) })
 	background.Go(func() { p.history.Registry.fetches.Run(ctx, max(1, p.opt.Workers/8), p.history.fetch) })
 	writer.Go(func() { p.writer.run(writing) })
 
 	p.runPolls(ctx)
 	background.Wait()
+	p.pollCounts.save(writing)
 	for _, u := range p.registry.takeUnsaved() {
 		p.writer.put(u)
 	}

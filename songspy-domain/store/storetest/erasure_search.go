@@ -279,6 +279,7 @@ var survivingTables = map[string]struct{ columns, reason string }{
 	"breakers":       {"app version state updated_at", "apps; a user-supplied app is deleted with its user"},
 	"quota_calls":    {"account bucket endpoint calls", "accounts and apps; a user-supplied app is deleted with its user"},
 	"quota_batches":  {"account process number counted_at", "accounts and apps; a user-supplied app is deleted with its user"},
+	"poll_counts":    {"bucket reason polls", "all users together"},
 	"quota_refusals": {"account refused_at endpoint calls retry_after_ms quota", "accounts and apps; a user-supplied app is deleted with its user"},
 	"invites":        {"id code_hash note uses uses_left created_at expires_at revoked_at", "the operator's; the users of an invite are not stored"},
 	"heartbeats":     {"name at", "parts of the service"},

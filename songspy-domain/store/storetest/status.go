@@ -30,6 +30,7 @@ func status() suite {
 			value[bool](t)(b.SwapBreakers(t.Context(), own, 0, tripped))
 			value[songspy.ShardLease](t)(b.LeaseShards(t.Context(), songspy.ShardClaim{Owner: "one", TTL: 10_000 * time.Hour}))
 			must(t, b.RecordHeartbeat(t.Context(), "poller"))
+			must(t, b.CountPolls(t.Context(), map[string]int64{"interval": 3}))
 
 			st := value[store.Status](t)(b.Status(t.Context()))
 			same(t, "links", st.Links, map[songspy.LinkState]int64{songspy.LinkActive: 1, songspy.LinkReauthRequired: 1})
@@ -40,7 +41,39 @@ func status() suite {
 			same(t, "quotas of accounts without calls", st.Quotas, map[string]store.QuotaStatus{})
 			same(t, "replicas", st.Replicas, []store.Replica{{Name: "one", Shards: songspy.ShardCount}})
 			same(t, "user-supplied apps that are blocked", st.UserAppsBlocked, 1)
+			same(t, "polls", st.Polls, map[string]int64{"interval": 3})
 			same(t, "last poll", st.LastPollAt.UTC(), start)
+		},
+		"Status_CountsThePollsOfADay": func(t *testing.T, b *fixture) {
+			count := func(at time.Time, polls map[string]int64) {
+				t.Helper()
+				b.clock.advance(at.Sub(b.clock.Now()))
+				must(t, b.CountPolls(t.Context(), polls))
+			}
+			// shown returns the counts, and the number of rows that they have.
+			shown := func(at time.Time) (map[string]int64, int) {
+				t.Helper()
+				b.clock.advance(at.Sub(b.clock.Now()))
+				_, rows := b.allRows(t, "poll_counts")
+				return value[store.Status](t)(b.Status(t.Context())).Polls, len(rows)
+			}
+			same(t, "before the first poll", value[store.Status](t)(b.Status(t.Context())).Polls, map[string]int64{})
+			count(start, map[string]int64{"interval": 5, "retry": 1})
+			count(start.Add(time.Minute), map[string]int64{"interval": 2})
+			count(start.Add(10*time.Hour), map[string]int64{"track_end": 7})
+			counts, rows := shown(start.Add(24 * time.Hour))
+			same(t, "within a day", counts, map[string]int64{"interval": 7, "retry": 1, "track_end": 7})
+			same(t, "rows", rows, 3)
+			counts, _ = shown(start.Add(24*time.Hour + 5*time.Minute))
+			same(t, "after a day", counts, map[string]int64{"track_end": 7})
+			count(start.AddDate(1, 0, 0), map[string]int64{"quota": 9}) // the clock is ahead
+			counts, rows = shown(start.Add(24 * time.Hour))
+			same(t, "counts of the future", counts, map[string]int64{})
+			same(t, "rows after a year", rows, 1)
+			count(start.Add(25*time.Hour), map[string]int64{"interval": 1})
+			counts, rows = shown(start.Add(25 * time.Hour))
+			same(t, "once the clock is right again", counts, map[string]int64{"interval": 1})
+			same(t, "rows once the clock is right again", rows, 1)
 		},
 		"Status_CountsConsentsThatEndSoon": func(t *testing.T, b *fixture) {
 			for _, days := range []int{-1, 5, 20, 40, 100} {

@@ -8,7 +8,7 @@ import { follow } from "./live.js";
 import { around } from "./match.js";
 import { cover, playRow, showConnection } from "./row.js";
 import { isSignedIn, loadSession, me, onSession, onSessionFault } from "./session.js";
-import { t } from "./text.js";
+import { clockTime, t } from "./text.js";
 
 /** @typedef {import("../../types").Entry} Entry */
 
@@ -308,6 +308,7 @@ export function render(root, { first }, signal) {
       else if (!account.hasSpotify) [text, action] = [t("now.notLinked"), ["/v1/songspy/auth/spotify?return=%2F", t("now.link")]];
       else if (link && link.task === "relink") [text, action] = [t("now.linkBroken"), ["/v1/songspy/auth/spotify?return=%2F", t("now.relink")]];
       else if (link && link.task === "ask_operator") [text, action] = [t("now.notRegistered"), ["/me", t("now.toMe")]];
+      else if (link && link.blocked) [text, action] = [t("now.blocked." + link.blocked.reason, { time: clockTime(link.blocked.until) }), ["/me#link", t("now.toMe")]];
       else if (gap) [text, action] = [t("now.gap." + gap), ["/me#link", t("now.toMe")]];
       else if (until > serverNow()) [text, action] = [t("now.hidden"), ["/me", t("now.toMe")]];
       else if (account.audience === "nobody") [text, action] = [t("now.onlyMe"), ["/me", t("now.toMe")]];

@@ -66,6 +66,7 @@ function service({ batch, boardReadAt, playing, plays, gaps, notes: calls }) {
     [t("status.batch"), t("status.batchState." + batch.state)], [t("status.lastPoll"), batch.lastPollAt ? when(batch.lastPollAt) : t("status.never")],
     [t("status.lag"), t("status.seconds", { n: Math.round(batch.overdueMs / 1000) })], [t("status.replicas"), batch.replicas.map((r) => r.name + " (" + r.shards + ")").join(", ")],
     [t("status.unassigned"), batch.unassignedShards ? number(batch.unassignedShards) : ""], [t("status.boardRead"), when(boardReadAt)], [t("status.playing"), number(playing)]),
+  h("h3", {}, t("status.polls")), batch.polls.length ? facts(...counts(batch.polls, "status.poll.")) : h("p", { class: "soft" }, t("status.noPolls")),
   h("h3", {}, t("status.plays")), facts(...counts(plays, "status.source.")),
   h("h3", {}, t("status.gaps")), gaps.length ? facts(...counts(gaps, "gap.")) : h("p", { class: "soft" }, t("gap.none")),
   ...calls.map((note) => h("p", { class: "bad", lang: "en" }, note))];

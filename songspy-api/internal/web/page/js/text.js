@@ -60,6 +60,13 @@ export function ago(time, now) {
   return format.format(Math.trunc(seconds / 86400), "day");
 }
 
+// clockTime writes a time of the contract as hours and minutes, with the date if it is not today.
+export function clockTime(text) {
+  const time = new Date(text);
+  const isToday = time.toDateString() === new Date().toDateString();
+  return isToday ? new Intl.DateTimeFormat(lang(), { timeStyle: "short" }).format(time) : dateTime(text);
+}
+
 // dateTime writes a time of the contract as a date with hours and minutes.
 export function dateTime(text) {
   return new Intl.DateTimeFormat(lang(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(text));

@@ -4,7 +4,7 @@ import { h } from "../dom.js";
 import { fill, notes, pages, when } from "../parts.js";
 import { linkButton, seatDesk, unlinkButton, userApp } from "../spotify.js";
 import { loadSession } from "../session.js";
-import { dateTime, t } from "../text.js";
+import { clockTime, dateTime, t } from "../text.js";
 
 export function link(state) {
   const place = h("div");
@@ -20,6 +20,8 @@ export function link(state) {
     const said = notes();
     const { task } = found;
     const parts = [h("p", { class: task === "none" ? "" : "bad" }, t("link.state." + found.state))];
+    const polled = found.state === "active" || found.state === "suspect";
+    if (polled && found.blocked) parts.push(h("p", { class: "bad", "data-blocked": found.blocked.reason }, t("link.blocked." + found.blocked.reason, { time: clockTime(found.blocked.until) })));
     if (task === "relink_soon") parts.push(h("p", { class: "bad" }, t("link.endsSoon", { date: dateTime(found.consentEndsAt) })));
     if (task === "relink" || task === "relink_soon") parts.push(linkButton(back, t("link.relink")));
     if (found.state === "not_registered") parts.push(seatDesk(seat, { back, changed, refused: Boolean(seat) && seat.state === "entered" }));
