@@ -1,6 +1,6 @@
 // For operators: the state of the service, seats and reports.
 import { request } from "./api.js";
-import { h } from "./dom.js";
+import { get, h } from "./dom.js";
 import { act, button, confirmed, fill, notes, pages, personLink, section, signInLink, when } from "./parts.js";
 import { loadSession, me } from "./session.js";
 import { has, loadTexts, t } from "./text.js";
@@ -37,14 +37,15 @@ function all(signal) {
   const timer = setInterval(() => document.hidden || read(), every);
   signal.addEventListener("abort", () => clearInterval(timer));
   seats(body(3));
-  body(4).append(pages("/operator/reports", report, { empty: t("status.noReports") }));
-  body(5).append(pages("/operator/people", hidden, { empty: t("status.noHidden") }));
+  const showHidden = () => body(5).replaceChildren(pages("/operator/people", hidden, { empty: t("status.noHidden") }));
+  body(4).append(pages("/operator/reports", (one) => report(one, showHidden), { empty: t("status.noReports") }));
+  showHidden();
   return [lead, ...parts];
 }
 
 function heading(status) {
   const failed = status.checks.filter((check) => !check.ok);
-  return [h("h1", {}, t(status.ready ? "status.ready" : "status.notReady")), ...failed.map((check) => h("p", { class: "bad" }, check.name + ": " + check.message)),
+  return [h("h1", {}, t(status.ready ? "status.ready" : "status.notReady")), ...failed.map((check) => h("p", { class: "bad", lang: "en" }, check.name + ": " + check.message)),
     h("p", { class: "soft" }, t("status.asOf") + " ", when(status.at))];
 }
 
@@ -95,23 +96,34 @@ function seats(place) {
   const options = (seat) => ({ path: { handle: seat.person.handle } });
   const entered = (seat) => button(t("status.entered"), async (event) => {
     const done = (result) => t(result.retried ? "status.enteredRetried" : "status.enteredWaits");
-    if (await act(event.currentTarget, said, () => request("POST", "/operator/seats/{handle}/entered", options(seat)), done)) show();
+    if (await act(event.currentTarget, said, () => request("POST", "/operator/seats/{handle}/entered", options(seat)), done)) showChange();
   }, { "data-entered": seat.person.handle });
   const drop = (seat) => confirmed(t("status.drop"), t("status.dropSure"), t("status.drop"), async (control) => {
-    if (await act(control, said, () => request("DELETE", "/operator/seats/{handle}", options(seat)), t("status.dropped"))) show();
+    if (await act(control, said, () => request("DELETE", "/operator/seats/{handle}", options(seat)), t("status.dropped"))) showChange();
   });
   const row = (...controls) => (seat) => h("li", {}, h("span", { class: "grow" }, personLink(seat.person), h("br"), h("span", { dir: "ltr" }, seat.email || t("status.noEmail")), h("br"), h("span", { class: "soft" }, seat.app + " "), when(seat.since)),
     h("span", { class: "actions" }, ...controls.map((control) => control(seat))));
   const list = (title, items, ...controls) => items.length > 0 && [h("h3", {}, title), h("ul", { class: "rows" }, ...items.map(row(...controls)))];
   const show = () => fill(place, () => request("GET", "/operator/seats"), (all) => [
-    facts(...all.apps.map((one) => [one.app, one.seats === null ? t("status.anyNumber", { linked: one.linked }) : t("status.seatsOf", { linked: one.linked, reserved: one.reserved, free: one.free, seats: one.seats })])),
+    facts(...all.apps.map((one) => [one.app, use(one)])),
     said,
     list(t("status.toRegister"), all.toRegister, entered, drop),
     list(t("status.rejected"), all.rejected, entered, drop),
     list(t("status.expected"), all.entered, entered, drop),
     list(t("status.waiting"), all.waiting, drop),
   ].flat());
+  // showChange reads the seats again. The rows are new ones, so the focus moves to the title.
+  const showChange = async () => {
+    await show();
+    if (document.activeElement === document.body) get("#seats-title").focus();
+  };
   show();
+}
+
+// use says how the seats of an app are used.
+function use({ configured, seats, linked, reserved, free }) {
+  if (!configured) return t("status.notConfigured", { linked });
+  return seats === null ? t("status.anyNumber", { linked }) : t("status.seatsOf", { linked, reserved, free, seats });
 }
 
 // hidden shows a user that the operator hides, with a button that ends it.
@@ -120,21 +132,26 @@ function hidden({ person, since, detail: reason }) {
   const detail = h("input", { name: "detail", maxlength: 500 });
   const show = confirmed(t("status.show"), t("status.showSure"), t("status.show"), async (control) => {
     const call = () => request("POST", "/operator/people/{handle}", { path: { handle: person.handle }, body: { action: "show", detail: detail.value.trim() } });
-    if (await act(control, said, call, t("status.shown"))) remove(element, "hidden");
+    if (await act(control, said, call, t("status.shown"))) remove(element, "hidden", t("status.noHidden"));
   });
   const element = h("li", { "data-hidden": person.handle }, h("div", { class: "grow" }, h("p", {}, personLink(person), reason ? ": " + reason : ""),
     since && h("p", { class: "soft" }, when(since)), h("label", { class: "field" }, t("status.detail"), detail)), h("span", { class: "actions" }, show), said);
   return element;
 }
 
-// remove removes a row, and moves the focus to the next one, or to the title of the section.
-function remove(row, name) {
+// remove removes a row, and moves the focus to the next one, or to the title of the section. The
+// text empty stands for an empty list.
+function remove(row, name, empty) {
+  const list = row.parentElement;
   const next = row.nextElementSibling || row.previousElementSibling;
   row.remove();
+  if (!next && !list.nextElementSibling) list.replaceWith(h("p", { class: "soft" }, empty)); // else there is a button for more
   ((next && next.querySelector("a")) || document.getElementById(name + "-title")).focus();
 }
 
-function report({ id, person, hidden, reason, text, at }) {
+// report shows an open report with what the operator can do about it. hide is called once its
+// person is hidden.
+function report({ id, person, hidden, reason, text, at }, hide) {
   const said = notes();
   const nickName = h("input", { name: "nickname", maxlength: 120, dir: "auto" });
   const detail = h("input", { name: "detail", maxlength: 500 });
@@ -143,7 +160,9 @@ function report({ id, person, hidden, reason, text, at }) {
     h("label", { class: "field" }, t("status.detail"), detail), h("label", { class: "field" }, t("status.newName"), nickName)));
   const close = (action, text, question, body) => confirmed(text, question, text, async (control) => {
     const handle = () => request("POST", "/operator/reports/{id}", { path: { id }, body: Object.assign({ action, detail: detail.value.trim() }, body && body()) });
-    if (await act(control, said, handle, t("status.closed"))) remove(element, "reports");
+    if (!(await act(control, said, handle, t("status.closed")))) return;
+    remove(element, "reports", t("status.noReports"));
+    if (action === "hide") hide();
   });
   element.append(h("span", { class: "actions" },
     close("hide", t("status.hide"), t("status.hideSure")),
