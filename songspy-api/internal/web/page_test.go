@@ -183,7 +183,7 @@ const artFaults = `(() => {
 		}
 	}
 	for (const section of document.querySelectorAll("main section")) {
-		if (section.closest("[hidden]") || !section.querySelector(".art img:not([hidden])") || section.matches("[data-matches]")) continue;
+		if (section.closest("[hidden]") || !section.querySelector(".art img:not([hidden])")) continue;
 		const logo = section.querySelector(".logo"), box = logo?.getBoundingClientRect();
 		if (!logo || box.width < 70 || Math.abs(box.width / box.height - 512 / 160) > 0.1 || !logo.complete || !logo.naturalWidth) faults.push("no logo: " + section.outerHTML.slice(0, 80));
 	}

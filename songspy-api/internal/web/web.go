@@ -111,7 +111,7 @@ var bundle = sync.OnceValues(func() (*Site, error) {
 		if err := json.Unmarshal(s.files["text/"+lang+".json"].Body, &texts); err != nil {
 			return nil, fmt.Errorf("read the texts in %s: %w", lang, err)
 		}
-		if s.templates[lang], err = template.New("").Funcs(functions(texts)).ParseFS(files, "page/html/*.html"); err != nil {
+		if s.templates[lang], err = template.New("").Funcs(functions(s.base(), texts)).ParseFS(files, "page/html/*.html"); err != nil {
 			return nil, fmt.Errorf("parse the bundled page: %w", err)
 		}
 	}
@@ -209,7 +209,6 @@ func (s *Site) Render(w io.Writer, v View) error {
 	first := map[string]any{"window": nil, "now": v.Now.UTC().Format(time.RFC3339Nano), "signedIn": v.SignedIn}
 	data := struct {
 		View
-		Base      string
 		Styles    []string
 		Known     bool
 		Listening *Listening // not nil
@@ -218,7 +217,7 @@ func (s *Site) Render(w io.Writer, v View) error {
 		// LeadsToGoogle says that the button to sign in leads to Google, which asks for its mark then.
 		LeadsToGoogle bool
 		First         any // what JavaScript begins with
-	}{View: v, Base: s.base(), Styles: s.styles(v.Page), Known: v.Listening != nil, Listening: cmp.Or(v.Listening, &Listening{}), First: first}
+	}{View: v, Styles: s.styles(v.Page), Known: v.Listening != nil, Listening: cmp.Or(v.Listening, &Listening{}), First: first}
 	if l := v.Listening; l != nil {
 		first["window"], first["following"], first["hero"] = l.Window, l.Following, l.Hero
 	}
@@ -235,9 +234,9 @@ func (s *Site) styles(p Page) []string {
 	return list
 }
 
-// functions are what the templates call. t takes a key, and pairs of a placeholder such as
+// functions are what the templates call. base returns where the files are. t takes a key, and pairs of a placeholder such as
 // "{name}" and its value.
-func functions(texts map[string]string) template.FuncMap {
+func functions(base string, texts map[string]string) template.FuncMap {
 	text := func(key string) (string, error) {
 		text, ok := texts[key]
 		if !ok {
@@ -246,6 +245,7 @@ func functions(texts map[string]string) template.FuncMap {
 		return text, nil
 	}
 	return template.FuncMap{
+		"base": func() string { return base },
 		"t": func(key string, values ...string) (string, error) {
 			text, err := text(key)
 			return strings.NewReplacer(values...).Replace(text), err

@@ -192,7 +192,7 @@ export function render(root, { first }, signal) {
     const below = artist
       ? [h("p", { class: "soft" }, title(a), " · ", title(b))]
       : [h("p", { class: "soft" }, title(b), " · ", ...artists(b.track)), ...members(pair), h("p", { class: "soft" }, others)];
-    return h("div", { class: "match", "data-pair": keyOf(pair) }, h("div", { class: "covers" }, artist ? cover(a.track) : null, cover(b.track)), h("div", {}, h("p", { class: "sentence" }, ...sentenceOf(pair)), ...below));
+    return h("div", { class: "match", "data-pair": keyOf(pair) }, h("div", { class: "covers" }, artist ? cover(a.track) : null, cover(b.track), get(".logo").cloneNode()), h("div", {}, h("p", { class: "sentence" }, ...sentenceOf(pair)), ...below));
   }
 
   function sentenceOf({ a, b, seconds, artist, isSelf }) {
