@@ -93,7 +93,7 @@ func TestPage_ThePairsOfTheFirstHTMLAreThoseOfTheScripts(t *testing.T) {
 			person := entries[0]
 			s := newPageTest(t, entries...)
 			tab := s.openTab(1280, 800, `
-				window.parts = () => Array.from(document.querySelectorAll("[data-matches] *:not(rect)"), (e) => [e.localName, e.getAttribute("class"), e.getAttribute("href") || e.getAttribute("src"), e.getAttribute("width"), e.children.length ? "" : e.textContent.replace(/^[0-9:]+ /, "")].join(" ")).join("\n");
+				window.parts = () => Array.from(document.querySelectorAll("[data-matches] *:not(rect)"), (e) => [e.localName, ...["class", "href", "src", "width", "tabindex", "aria-hidden", "target"].map((name) => e.getAttribute(name)), e.children.length ? "" : e.textContent.replace(/^[0-9:]+ /, "")].join(" ")).join("\n");
 				document.addEventListener("readystatechange", () => { if (document.readyState === "interactive") { window.first = parts(); window.pair = document.querySelector("[data-pair]"); } });`)
 			s.waitFor(tab, `document.querySelectorAll("#board li h3").length === `+strconv.Itoa(len(entries)-1))
 			// Without its person the pair is gone, so the scripts build it when that person is back.
