@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -79,7 +80,7 @@ func operatorAccount(t *testing.T, isOperator bool) string {
 func newStatus() httpapi.OperatorStatus {
 	return httpapi.OperatorStatus{
 		At: minute(30), Ready: true, Checks: []httpapi.Check{{Name: "database", Ok: true}, {Name: "board", Ok: true}}, Notes: []string{}, BoardReadAt: minute(29),
-		Batch: httpapi.OperatorBatch{State: httpapi.Idle, Replicas: []httpapi.BatchReplica{}}, Links: []httpapi.Count{}, ConsentEnds: []httpapi.ConsentEnds{},
+		Batch: httpapi.OperatorBatch{State: httpapi.Idle, Replicas: []httpapi.BatchReplica{}, Polls: []httpapi.Count{}}, Links: []httpapi.Count{}, ConsentEnds: []httpapi.ConsentEnds{},
 		Plays: []httpapi.Count{}, Gaps: []httpapi.Count{}, Apps: []httpapi.OperatorApp{},
 	}
 }
@@ -189,24 +190,46 @@ func TestStatus_SaysWhetherTheServiceIsReady(t *testing.T) {
 	s.waitFor(tab, `seen(".lead") === "You are signed out. Nothing has changed. Please sign in again.|Sign in again"`)
 }
 
-// enumOf returns the values that the contract lists for a property of a schema.
-func enumOf(t *testing.T, schema, property string) []string {
+// pollReasons returns the reasons of polls that the contract names.
+func pollReasons(t *testing.T) (reasons []string) {
+	t.Helper()
+	for _, found := range regexp.MustCompile("`([a-z_]+)`").FindAllStringSubmatch(readContract(t).Components.Schemas["OperatorBatch"].Properties["polls"].Description, -1) {
+		reasons = append(reasons, found[1])
+	}
+	if len(reasons) != 14 {
+		t.Fatalf("the contract names the reasons %q", reasons)
+	}
+	return reasons
+}
+
+// contractSchemas is the part of the contract that these tests read.
+type contractSchemas struct {
+	Components struct {
+		Schemas map[string]struct {
+			Properties map[string]struct {
+				Enum        []string
+				Description string
+			}
+		}
+	}
+}
+
+func readContract(t *testing.T) (contract contractSchemas) {
 	t.Helper()
 	spec, err := os.ReadFile("../../openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var contract struct {
-		Components struct {
-			Schemas map[string]struct {
-				Properties map[string]struct{ Enum []string }
-			}
-		}
-	}
 	if err := yaml.Unmarshal(spec, &contract); err != nil {
 		t.Fatal(err)
 	}
-	values := contract.Components.Schemas[schema].Properties[property].Enum
+	return contract
+}
+
+// enumOf returns the values that the contract lists for a property of a schema.
+func enumOf(t *testing.T, schema, property string) []string {
+	t.Helper()
+	values := readContract(t).Components.Schemas[schema].Properties[property].Enum
 	if len(values) == 0 {
 		t.Fatalf("the contract lists no values for %s.%s", schema, property)
 	}
@@ -232,6 +255,7 @@ func readTexts(t *testing.T, lang string) map[string]string {
 // A new value of the contract needs a text in both languages, and the page has to show it.
 func TestStatus_HasAWordForEachValueOfTheContract(t *testing.T) {
 	batches, breakers, links := enumOf(t, "OperatorBatch", "state"), enumOf(t, "OperatorBreaker", "state"), enumOf(t, "Link", "state")
+	polls := pollReasons(t)
 	sources, gaps, reasons := enumOf(t, "MyPlay", "source"), enumOf(t, "MyGap", "reason"), enumOf(t, "Report", "reason")
 	status, reports := newStatus(), httpapi.ReportsPage{}
 	count := func(names []string) (counts []httpapi.Count) {
@@ -240,7 +264,7 @@ func TestStatus_HasAWordForEachValueOfTheContract(t *testing.T) {
 		}
 		return counts
 	}
-	status.Links, status.Plays, status.Gaps = count(links), count(sources), count(gaps)
+	status.Links, status.Plays, status.Gaps, status.Batch.Polls = count(links), count(sources), count(gaps), count(polls)
 	for _, state := range breakers {
 		b := httpapi.OperatorBreaker{State: httpapi.OperatorBreakerState(state)}
 		status.Apps = append(status.Apps, httpapi.OperatorApp{App: state, Tokens: b, Data: b, Calls: []httpapi.Count{}})
@@ -268,6 +292,7 @@ func TestStatus_HasAWordForEachValueOfTheContract(t *testing.T) {
 		}
 		check("#quota dd", "status.breaker.", breakers)
 		check("#links dt", "status.link.", links)
+		check("#service dt", "status.poll.", polls)
 		check("#service dt", "status.source.", sources)
 		check("#service dt", "gap.", gaps)
 		check("#reports p", "status.reason.", reasons)
@@ -288,17 +313,18 @@ func listener(id int) httpapi.Person {
 func TestStatus_ShowsTheBatchPlaysAndGaps(t *testing.T) {
 	s, tab := openStatus(t, nil)
 	s.checkSeen(tab, "#service", "Service", "Batch", "no user to poll yet", "Last poll", "never", "Lag", "0 s", "Board last read", "[11-28T06:29]", "Playing now", "0",
-		"Plays of the last 24 hours", "Gaps that last", "There are none.")
+		"Polls of the last 24 hours", "There are none.", "Plays of the last 24 hours", "There are none.", "Gaps that last", "There are none.")
 	status, polled := newStatus(), minute(28)
 	status.Batch = httpapi.OperatorBatch{
 		State: httpapi.Running, LastPollAt: &polled, OverdueMs: 1_234_567, Replicas: []httpapi.BatchReplica{{Name: "batch-1", Shards: 100}, {Name: "batch-2", Shards: 92}}, UnassignedShards: 64,
+		Polls: []httpapi.Count{{Name: "interval", Count: 45_000}, {Name: "track_end", Count: 1020}, {Name: "a_new_reason", Count: 1}},
 	}
 	status.Playing, status.Notes = 12345, []string{"The quota of app-1 delays polls."}
 	status.Plays = []httpapi.Count{{Name: "history", Count: 7}, {Name: "live", Count: 4321}}
 	status.Gaps = []httpapi.Count{{Name: "app_blocked", Count: 3}, {Name: "link_broken", Count: 2}}
 	s.showStatus(tab, status)
 	s.checkSeen(tab, "#service", "Service", "Batch", "running", "Last poll", "[11-28T06:28]", "Lag", "1,235 s", "Replicas (shards)", "batch-1 (100), batch-2 (92)",
-		"Shards without a replica", "64", "Board last read", "[11-28T06:29]", "Playing now", "12,345", "Plays of the last 24 hours", "from Spotify's history", "7", "observed", "4,321",
+		"Shards without a replica", "64", "Board last read", "[11-28T06:29]", "Playing now", "12,345", "Polls of the last 24 hours", "once per interval", "45,000", "a track should be over", "1,020", "a_new_reason", "1", "Plays of the last 24 hours", "from Spotify's history", "7", "observed", "4,321",
 		"Gaps that last", "Spotify blocked this service for a while. It ends by itself.", "3", "The link to Spotify was broken. Linking again ends it.", "2", "The quota of app-1 delays polls.")
 }
 

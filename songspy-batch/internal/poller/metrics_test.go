@@ -2,6 +2,7 @@ package poller
 
 import (
 	"maps"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -178,4 +179,22 @@ func TestOverduePollsAreNoted(t *testing.T) {
 		}
 		stop()
 	})
+}
+
+// Operators see the reasons in words, for which the contract lists them.
+func TestTheContractListsTheReasonsOfPolls(t *testing.T) {
+	contract, err := os.ReadFile("../../../songspy-api/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, description, found := strings.Cut(string(contract), "Polls of the last 24 hours by reason")
+	if !found {
+		t.Fatal("the contract does not describe the polls by reason")
+	}
+	description, _, _ = strings.Cut(description, "OperatorApp:")
+	for reason := range reasonCount {
+		if !strings.Contains(description, "`"+reason.String()+"`") {
+			t.Errorf("the contract lacks the reason %s", reason)
+		}
+	}
 }

@@ -58,8 +58,10 @@ function number(n) {
   return t("status.number", { n });
 }
 
+// counts returns a list of counts with their names in words, if there are words.
 function counts(list, prefix) {
-  return list.map(({ name, count }) => [prefix && has(prefix + name) ? t(prefix + name) : name, number(count)]);
+  if (list.length === 0) return h("p", { class: "soft" }, t("status.none"));
+  return facts(...list.map(({ name, count }) => [has(prefix + name) ? t(prefix + name) : name, number(count)]));
 }
 
 function service({ batch, boardReadAt, playing, plays, gaps, notes: calls }) {
@@ -67,9 +69,9 @@ function service({ batch, boardReadAt, playing, plays, gaps, notes: calls }) {
     [t("status.batch"), t("status.batchState." + batch.state)], [t("status.lastPoll"), batch.lastPollAt ? when(batch.lastPollAt) : t("status.never")],
     [t("status.lag"), t("status.seconds", { n: Math.round(batch.overdueMs / 1000) })], [t("status.replicas"), batch.replicas.map((r) => r.name + " (" + r.shards + ")").join(", ")],
     [t("status.unassigned"), batch.unassignedShards ? number(batch.unassignedShards) : ""], [t("status.boardRead"), when(boardReadAt)], [t("status.playing"), number(playing)]),
-  h("h3", {}, t("status.polls")), batch.polls.length ? facts(...counts(batch.polls, "status.poll.")) : h("p", { class: "soft" }, t("status.noPolls")),
-  h("h3", {}, t("status.plays")), facts(...counts(plays, "status.source.")),
-  h("h3", {}, t("status.gaps")), gaps.length ? facts(...counts(gaps, "gap.")) : h("p", { class: "soft" }, t("gap.none")),
+  h("h3", {}, t("status.polls")), counts(batch.polls, "status.poll."),
+  h("h3", {}, t("status.plays")), counts(plays, "status.source."),
+  h("h3", {}, t("status.gaps")), counts(gaps, "gap."),
   ...calls.map((note) => h("p", { class: "bad", lang: "en" }, note))];
 }
 
@@ -86,7 +88,7 @@ function app({ app: id, tokens, data, calls, planned, left, lastRefusal }) {
 }
 
 function links({ links: list, consentEnds }) {
-  return [facts(...counts(list, "status.link.")), h("h3", {}, t("status.consentEnds")), facts(...consentEnds.map(({ days, links: n }) => [t("status.days", { n: days }), number(n)]))];
+  return [counts(list, "status.link."), h("h3", {}, t("status.consentEnds")), facts(...consentEnds.map(({ days, links: n }) => [t("status.days", { n: days }), number(n)]))];
 }
 
 // seats shows the users to register; "entered, try again" tells the service that the
