@@ -22,8 +22,9 @@ type account struct {
 	changes []string
 }
 
-// answerWith answers the requests of routes such as "GET /me/gaps". An answer is the data of the
-// contract, or an error: "409 SPOTIFY_NO_SEAT and its message".
+// answerWith answers the requests of routes such as "GET /me/gaps", or only those with a query:
+// "GET /me/gaps?limit=10". An answer is the data of the contract, or an error:
+// "409 SPOTIFY_NO_SEAT and its message".
 func (a *account) answerWith(answers map[string]string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -45,8 +46,15 @@ func (a *account) asked() []string {
 func (a *account) answer(w http.ResponseWriter, r *http.Request) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	route := r.Method + " " + strings.TrimPrefix(r.URL.Path, "/v1/songspy")
-	data, ok := a.answers[route]
+	path, ok := strings.CutPrefix(r.URL.Path, "/v1/songspy")
+	if !ok {
+		return false // a page, such as /me
+	}
+	route := r.Method + " " + path
+	data, ok := a.answers[route+"?"+r.URL.RawQuery]
+	if !ok {
+		data, ok = a.answers[route]
+	}
 	if !ok {
 		return false
 	}

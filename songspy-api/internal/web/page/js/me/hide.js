@@ -22,7 +22,7 @@ export function left(hiddenUntil, now) {
   const ms = Date.parse(hiddenUntil || "") - now;
   if (!(ms > 0)) return "";
   if (ms > 366 * 86400000) return t("hide.untilShown");
-  const minutes = Math.ceil(ms / 60000);
+  const minutes = Math.max(1, Math.round(ms / 60000)); // the server's time is known to within a second
   if (minutes < 60) return t("hide.minutesLeft", { m: minutes });
   return t(minutes % 60 ? "hide.hoursLeft" : "hide.wholeHoursLeft", { h: Math.floor(minutes / 60), m: minutes % 60 });
 }

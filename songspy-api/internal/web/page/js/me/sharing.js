@@ -8,7 +8,10 @@ import { t } from "../text.js";
 export function sharing(state) {
   const { settings } = state;
   const said = notes();
-  const change = (body) => (_, control) => act(control, said, () => state.change(body), t("sharing.stored"));
+  const change = (body) => (_, control) => {
+    (control.closest("label") || control).after(said); // an error is next to its control
+    return act(control, said, () => state.change(body), t("sharing.stored"));
+  };
   const audiences = (hint) => ["everyone", "followers", "link", "nobody"].map((value) => ({ value, label: t("sharing.audience." + value), hint: t(hint + value) }));
   const pick = (name) => (value, control) => change({ [name]: value })(value, control);
   const flag = (name, invert) => (checked, control) => change({ [name]: invert ? !checked : checked })(checked, control);

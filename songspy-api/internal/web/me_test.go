@@ -1,0 +1,295 @@
+package web_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+)
+
+const (
+	myAccount = `{"id":1,"handle":"00000000001","nickName":"Listener A","name":"Ada Example","profileImageUrl":null,"showProfileImage":false,"audience":"everyone","sharingPausedUntil":null,
+		"hasSpotify":true,"operator":false,"createdAt":"2026-01-02T03:04:05.000Z"}`
+	mySharing = `{"now":"everyone","history":"followers","hiddenUntil":null,"minSeconds":30,"hideLocal":true,"hideEpisodes":false,"hideChapters":false,"findable":true,"linkCreatedAt":null}`
+	myLink    = `{"state":"active","stateSince":"2026-01-02T03:04:05.000Z","scopes":["user-read-playback-state"],"linkedAt":"2026-01-02T03:04:05.000Z","consentEndsAt":"2027-01-02T03:04:05.000Z",
+		"remindFrom":"2026-12-02T03:04:05.000Z","task":"none","clientId":"0123456789abcdef0123456789abcdef","userApp":false}`
+	mySession = `{"id":1,"kind":"cookie","label":"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36","signedInAt":"2026-01-02T03:04:05.000Z",
+		"lastUsedAt":"2026-01-02T03:04:05.000Z","endsAt":"2026-02-02T03:04:05.000Z","current":true}`
+	nothingSeen = `{"board":{"result":"SUCCESS","data":[],"error":null,"serverTime":"2026-01-02T03:04:05.000Z"},"listening":{"result":"SUCCESS","data":{"items":[],"nextCursor":null},"error":null},
+		"profile":{"result":"ERROR","data":null,"error":{"code":"NOT_FOUND","message":"There is no such page.","field":null}}}`
+)
+
+// with returns a JSON object with some of its fields replaced.
+func with(t *testing.T, object, fields string) string {
+	t.Helper()
+	all := map[string]json.RawMessage{}
+	for _, one := range []string{object, "{" + fields + "}"} {
+		if err := json.Unmarshal([]byte(one), &all); err != nil {
+			t.Fatalf("%s: %v", one, err)
+		}
+	}
+	changed, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(changed)
+}
+
+// myTab is one's own page in a tab.
+type myTab struct {
+	*pageTest
+	tab context.Context
+}
+
+// watched is a script that notes the faults of the page's scripts, keeps the browser on the page
+// on request, and has functions that act as a person does.
+const watched = `
+	window.faults = [];
+	const report = console.error;
+	console.error = (...all) => { faults.push(all.join(" ")); report(...all); };
+	addEventListener("error", (event) => faults.push(event.message));
+	addEventListener("unhandledrejection", (event) => faults.push(String(event.reason)));
+	const ask = window.fetch;
+	window.fetch = (...all) => (window.offline ? Promise.reject(new TypeError("no network")) : ask(...all));
+	navigation.addEventListener("navigate", (event) => { if (!window.stay) return; window.left = event.destination.url; event.preventDefault(); });
+	window.press = (element) => { element.focus(); element.click(); };
+	window.pressText = (part, text) => press(Array.from(document.querySelectorAll(part + " :is(button, summary)")).find((e) => e.textContent === text && e.checkVisibility()));
+	window.labelled = (part, text) => Array.from(document.querySelectorAll(part + " label")).find((e) => e.textContent.startsWith(text)).querySelector("input");
+	window.write = (input, text) => { input.focus(); input.value = text; };
+	window.text = (of) => { const element = document.querySelector(of); return element ? element.innerText.trim().replace(/\s+/g, " ") : null; };
+	window.announced = () => document.getElementById("announce").textContent;
+	window.isSeen = (element) => { const box = element.getBoundingClientRect(); return box.height > 0 && box.top >= 0 && box.bottom <= innerHeight; };`
+
+// openMine opens one's own page in a tab. The account has a link that works, no plays, and nobody
+// around it, except for what the answers say.
+func openMine(t *testing.T, answers map[string]string) *myTab {
+	t.Helper()
+	all := map[string]string{
+		"GET /me": myAccount, "GET /me/sharing": mySharing, "GET /me/sharing/preview": nothingSeen, "POST /me/poll": `null`, "GET /spotify-auth": myLink, "GET /spotify-auth/seat": `null`,
+		"GET /me/sessions": `[` + mySession + `]`, "GET /me/notices": `{"email":true,"address":"a…@example.org"}`, "GET /me/embeds": `[]`,
+	}
+	for _, list := range []string{"hidden", "followers", "following", "blocks", "gaps", "plays", "audit"} {
+		all["GET /me/"+list] = noItems
+	}
+	maps.Copy(all, answers)
+	m := &myTab{pageTest: signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 10)}, all)}
+	m.tab = m.openPage("/me", 1280, 800, watched)
+	t.Cleanup(m.requireNoFaults)
+	m.waitUntilRead()
+	return m
+}
+
+// open opens the page again, with other answers.
+func (m *myTab) open(answers map[string]string) {
+	m.t.Helper()
+	m.requireNoFaults()
+	m.account.answerWith(answers)
+	if err := chromedp.Do(m.tab, chromedp.Navigate(m.url+"/me")); err != nil {
+		m.t.Fatal(err)
+	}
+	m.waitUntilRead()
+}
+
+// waitUntilRead waits until the page has read all that it shows.
+func (m *myTab) waitUntilRead() {
+	m.t.Helper()
+	m.wait(`document.getElementById("main").dataset.started !== undefined && !document.getElementById("main").textContent.includes("Loading.")`)
+}
+
+func (m *myTab) requireNoFaults() {
+	m.t.Helper()
+	if m.t.Failed() {
+		return // the tab may be gone
+	}
+	if faults := evaluate[string](m.pageTest, m.tab, `faults.join("\n")`); faults != "" {
+		m.t.Errorf("the page's scripts have faults: %s", faults)
+	}
+}
+
+func (m *myTab) wait(expression string) {
+	m.t.Helper()
+	m.waitFor(m.tab, expression)
+}
+
+// do runs a script in the page.
+func (m *myTab) do(script string) {
+	m.t.Helper()
+	evaluate[any](m.pageTest, m.tab, script+`; undefined`)
+}
+
+// require compares the value of a script, a text, with what a person should find.
+func (m *myTab) require(what, script, want string) {
+	m.t.Helper()
+	if got := evaluate[string](m.pageTest, m.tab, script); got != want {
+		m.t.Errorf("%s: got %q, want %q", what, got, want)
+	}
+}
+
+// sent returns the changes that the page has asked for, without the polls that it asks for.
+func (m *myTab) sent() []string {
+	return slices.DeleteFunc(m.account.asked(), func(change string) bool { return change == "POST /me/poll" })
+}
+
+// requireSent compares the last changes that the page has asked for.
+func (m *myTab) requireSent(want ...string) {
+	m.t.Helper()
+	if got := m.sent(); len(got) < len(want) || !slices.Equal(got[len(got)-len(want):], want) {
+		m.t.Errorf("the page has asked for %q, want %q at the end", got, want)
+	}
+}
+
+// requireNothingSent fails if the page has asked for a change.
+func (m *myTab) requireNothingSent() {
+	m.t.Helper()
+	if got := m.sent(); len(got) > 0 {
+		m.t.Errorf("the page has asked for %q, want nothing", got)
+	}
+}
+
+func TestMe_ChangesEachSharingSetting(t *testing.T) {
+	m := openMine(t, nil)
+	for _, c := range []struct{ input, fields, title string }{
+		{`input[name=now][value=followers]`, `"now":"followers"`, "Only your followers see you"},
+		{`input[name=now][value=link]`, `"now":"link"`, "Only people with your link see you"},
+		{`input[name=now][value=nobody]`, `"now":"nobody"`, "Only you see your songs"},
+		{`input[name=now][value=everyone]`, `"now":"everyone"`, "Everyone sees you"},
+		{`input[name=history][value=everyone]`, `"history":"everyone"`, "Everyone sees you"},
+		{`input[name=history][value=link]`, `"history":"link"`, "Everyone sees you"},
+		{`input[name=history][value=nobody]`, `"history":"nobody"`, "Everyone sees you"},
+		{`input[name=history][value=followers]`, `"history":"followers"`, "Everyone sees you"},
+		{`input[name=minSeconds][value="0"]`, `"minSeconds":0`, "Everyone sees you"},
+		{`input[name=minSeconds][value="60"]`, `"minSeconds":60`, "Everyone sees you"},
+		{`input[name=minSeconds][value="30"]`, `"minSeconds":30`, "Everyone sees you"},
+		{`Local files`, `"hideLocal":false`, "Everyone sees you"},
+		{`Podcasts`, `"hideEpisodes":true`, "Everyone sees you"},
+		{`Audiobooks`, `"hideChapters":true`, "Everyone sees you"},
+		{`Let others find me`, `"findable":false`, "Everyone sees you"},
+	} {
+		m.account.answerWith(map[string]string{"PATCH /me/sharing": with(t, mySharing, c.fields)})
+		input := `document.querySelector('#sharing ` + c.input + `')`
+		if !strings.HasPrefix(c.input, "input") {
+			input = `labelled("#sharing", "` + c.input + `")`
+		}
+		m.do(`document.getElementById("announce").textContent = ""; window.before = ` + input + `.checked; press(` + input + `)`)
+		m.wait(`announced() === "Saved."`)
+		m.requireSent("PATCH /me/sharing {" + c.fields + "}")
+		m.require(c.fields+": the title", `text("#hide h1")`, c.title)
+		m.require(c.fields+": whether the input has changed and an error is shown", `[before !== `+input+`.checked, text("#sharing .said")].join()`, "true,")
+	}
+}
+
+// An error is next to the control, where a person looks, and the setting stays what it was.
+func TestMe_ShowsTheFormerSettingAndTheErrorIfASettingIsNotStored(t *testing.T) {
+	m := openMine(t, nil)
+	const error = `Array.from(document.querySelectorAll("#sharing .said")).filter((place) => place.textContent !== "")`
+	for _, size := range [][2]int64{{390, 700}, {1280, 800}} {
+		if err := chromedp.Do(m.tab, chromedp.EmulateViewport(size[0], size[1])); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct{ name, input, former, answer, want string }{
+			{"an audience", `input[name=now][value=nobody]`, `input[name=now][value=everyone]`, "409 CONFLICT Please try again.", "Please try again."},
+			{"an audience of the history", `input[name=history][value=nobody]`, `input[name=history][value=followers]`, "429 RATE_LIMITED Too many changes.", "Too many changes."},
+			{"the delay", `input[name=minSeconds][value="60"]`, `input[name=minSeconds][value="30"]`, "503 UNAVAILABLE Please try again later.", "Please try again later."},
+			{"a proxy's error", `input[name=minSeconds][value="60"]`, `input[name=minSeconds][value="30"]`, "502", "The server did not answer as expected. Please try again in a moment."},
+			{"a session that has ended", `.body > label input`, `.body > label input`, "401 SESSION_ENDED You were signed out.", "You are signed out. Nothing has changed. Please sign in again. Sign in again"},
+			{"no network", `fieldset label input[type=checkbox]:not(:checked)`, ``, "offline", "The server cannot be reached. Check your connection and try again."},
+		} {
+			m.account.answerWith(map[string]string{"PATCH /me/sharing": c.answer})
+			m.do(`window.input = document.querySelector('#sharing ` + c.input + `'); input.scrollIntoView({ block: "center" }); window.offline = ` + fmt.Sprint(c.answer == "offline") + `; press(input)`)
+			m.wait(error + `.length === 1 && ` + error + `[0].textContent.trim() === ` + fmt.Sprintf("%q", c.want))
+			m.do(`window.offline = false`)
+			former := "window.input.checked === false"
+			if c.former != "" {
+				former = `document.querySelector('#sharing ` + c.former + `').checked`
+			}
+			m.require(fmt.Sprintf("%s at %d px: the former setting is shown, and a person sees the error", c.name, size[0]), `[`+former+`, isSeen(`+error+`[0])].join()`, "true,true")
+		}
+	}
+}
+
+// The clock of the viewer is three hours fast: the server's counts.
+func TestMe_HidesForAnHourForTodayOrUntilItEnds(t *testing.T) {
+	seoul := time.FixedZone("KST", 9*60*60)
+	midnight := func(now time.Time) time.Time {
+		year, month, day := now.In(seoul).Date()
+		return time.Date(year, month, day+1, 0, 0, 0, 0, seoul)
+	}
+	m := openMine(t, nil)
+	call(m.pageTest, m.tab, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Asia/Seoul"})
+	m.do(`const now = Date.now; Date.now = () => now() + 3 * 3600000`)
+	m.account.answerWith(map[string]string{"PATCH /me/sharing": mySharing})
+	m.do(`press(document.querySelector('#sharing input[name=now][value=followers]'))`) // so that the page learns the server's time
+	m.wait(`announced() === "Saved."`)
+	m.require("the choices", `text("#hide .actions")`, "Hide me For an hour For today Until I show myself")
+	for _, c := range []struct {
+		choice string
+		until  func(now time.Time) time.Time
+		left   string
+	}{
+		{"hour", func(now time.Time) time.Time { return now.Add(time.Hour) }, `^(1 h|59 min) left$`},
+		{"today", midnight, `^(\d+ h|\d+ h \d+ min|\d+ min) left$`},
+		{"forever", func(time.Time) time.Time { return time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC) }, `^Until you show yourself$`},
+	} {
+		before := c.until(time.Now())
+		m.account.answerWith(map[string]string{"PATCH /me/sharing": with(t, mySharing, `"hiddenUntil":"`+before.UTC().Format("2006-01-02T15:04:05.000Z")+`"`)})
+		m.do(`press(document.querySelector("[data-hide=` + c.choice + `]"))`)
+		m.wait(`text("#hide h1") === "Nobody sees you right now" && announced() === "Nobody sees you right now"`)
+		sent := m.sent()
+		body, ok := strings.CutPrefix(sent[len(sent)-1], "PATCH /me/sharing ")
+		var change map[string]time.Time
+		if err := json.Unmarshal([]byte(body), &change); err != nil || !ok || len(change) != 1 {
+			t.Fatalf("%s: the page has asked for %q, error %v", c.choice, sent, err)
+		}
+		// The time of the server that the page learns is that of a whole second.
+		if until := change["hiddenUntil"]; until.Before(before.Add(-2*time.Second)) || until.After(c.until(time.Now()).Add(2*time.Second)) {
+			t.Errorf("%s: hidden until %s, want %s", c.choice, until, before)
+		}
+		m.require(c.choice+": the time left, whether it is shown, the choices and the focus",
+			`[new RegExp("`+strings.ReplaceAll(c.left, `\`, `\\`)+`").test(text("[data-left]")) || text("[data-left]"), document.querySelector("[data-left]").checkVisibility(), text("#hide .actions"), document.activeElement.textContent].join("|")`,
+			"true|true|Show me again|Show me again")
+
+		m.account.answerWith(map[string]string{"PATCH /me/sharing": mySharing})
+		m.do(`press(document.querySelector("[data-show]"))`)
+		m.wait(`text("#hide h1") === "Everyone sees you" && announced() === "You are visible again, from the next song on."`)
+		m.requireSent(`PATCH /me/sharing {"hiddenUntil":null}`)
+		m.require(c.choice+": the time left is not shown, and the focus", `[document.querySelector("[data-left]").checkVisibility(), document.activeElement.textContent].join("|")`, "false|For an hour")
+	}
+	m.account.answerWith(map[string]string{"PATCH /me/sharing": "503 UNAVAILABLE Please try again later."})
+	m.do(`press(document.querySelector("[data-hide=today]"))`)
+	m.wait(`text("#hide .said") === "Please try again later."`)
+	m.require("after an error: the title, and the focus", `text("#hide h1") + "|" + document.activeElement.textContent`, "Everyone sees you|For today")
+}
+
+func TestMe_CountsTheTimeThatIsLeftDown(t *testing.T) {
+	in := func(d time.Duration) string {
+		return with(t, mySharing, `"hiddenUntil":"`+time.Now().Add(d).UTC().Format("2006-01-02T15:04:05.000Z")+`"`)
+	}
+	m := openMine(t, map[string]string{"GET /me/sharing": in(47*time.Minute + 25*time.Second)})
+	got := evaluate[string](m.pageTest, m.tab, `(async () => {
+		const { left } = await import(document.documentElement.dataset.base + "js/me/hide.js");
+		const now = Date.parse("2026-03-04T05:06:07.000Z"), minute = 60000;
+		return [1, minute, 1.5 * minute, 47 * minute, 59.4 * minute, 59.5 * minute, 60 * minute, 60 * minute + 999, 61 * minute, 119.5 * minute, 24 * 60 * minute, 0, -minute]
+			.map((ms) => left(new Date(now + ms).toISOString(), now)).concat(left("9999-12-31T23:59:59.000Z", now), left(null, now)).join("|");
+	})()`)
+	if want := "1 min left|1 min left|2 min left|47 min left|59 min left|1 h left|1 h left|1 h left|1 h 1 min left|2 h left|24 h left|||Until you show yourself|"; got != want {
+		t.Errorf("the times left are %s, want %s", got, want)
+	}
+	m.require("at first", `text("[data-left]")`, "47 min left")
+	// Without a network the page does not learn the server's time, so the test can change the clock.
+	m.do(`window.offline = true; const now = Date.now; Date.now = () => now() + 17 * 60000`)
+	m.require("17 minutes later", `new Promise((done) => setTimeout(() => done(text("[data-left]")), 1500))`, "30 min left")
+	m.open(map[string]string{"GET /me/sharing": in(2 * time.Second)})
+	m.require("a moment before the end", `text("#hide h1")`, "Nobody sees you right now")
+	m.account.answerWith(map[string]string{"GET /me/sharing": mySharing})
+	m.wait(`text("#hide h1") === "Everyone sees you" && text("[data-left]") === "" && text("#hide .actions").startsWith("Hide me")`)
+	m.requireNothingSent()
+}
