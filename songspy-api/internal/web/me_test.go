@@ -293,3 +293,121 @@ func TestMe_CountsTheTimeThatIsLeftDown(t *testing.T) {
 	m.wait(`text("#hide h1") === "Everyone sees you" && text("[data-left]") === "" && text("#hide .actions").startsWith("Hide me")`)
 	m.requireNothingSent()
 }
+
+func TestMe_CreatesAndRevokesTheShareLink(t *testing.T) {
+	created := with(t, mySharing, `"linkCreatedAt":"2026-03-04T05:06:07.000Z"`)
+	m := openMine(t, map[string]string{"POST /me/sharing/link": `{"link":"a secret/1"}`, "DELETE /me/sharing/link": `null`})
+	const hint, link = `If you share with people who have your link, this is the link to send them.`, `document.querySelector("#sharing .copy input")?.value || ""`
+	m.require("without a link", `[text("#sharing h3 + div"), `+link+`].join("|")`, hint+" Create a link|")
+	m.account.answerWith(map[string]string{"GET /me/sharing": created})
+	m.do(`pressText("#sharing", "Create a link")`)
+	m.wait(`announced() === "The link is created."`)
+	m.requireSent("POST /me/sharing/link")
+	m.require("the link", link, m.url+"/u/00000000001?link=a%20secret%2F1")
+	m.require("a new link", `text("#sharing h3 + div")`, hint+" Copy The link is shown only now, so copy it. An earlier link no longer works. Replace the link Revoke the link")
+
+	// The audience decides whether the link shows something. The link itself stays in view.
+	for _, c := range [][2]string{{"link", "Anyone with the link sees you, also without signing in."}, {"nobody", hint}} {
+		m.account.answerWith(map[string]string{"PATCH /me/sharing": with(t, created, `"now":"`+c[0]+`"`)})
+		m.do(`document.getElementById("announce").textContent = ""; press(document.querySelector("#sharing input[name=now][value=` + c[0] + `]"))`)
+		m.wait(`announced() === "Saved."`)
+		m.require("shared with "+c[0], `text("#sharing h3 + div p") + "|" + `+link, c[1]+"|"+m.url+"/u/00000000001?link=a%20secret%2F1")
+	}
+
+	m.open(nil)
+	m.require("a link of another day", `text("#sharing h3 + div")`, hint+" Link created on Mar 4, 2026, 5:06 AM Replace the link Revoke the link")
+	m.do(`pressText("#sharing", "Revoke the link")`)
+	m.require("the question", `text("#sharing h3 + div .confirm") + "|" + document.activeElement.textContent`, "People with the link will no longer see you. Revoke the link Cancel|Revoke the link")
+	sent := len(m.sent())
+	m.do(`pressText("#sharing h3 + div", "Cancel")`)
+	m.require("after the answer no", `text("#sharing h3 + div .confirm") + "|" + document.activeElement.textContent`, "Revoke the link|Revoke the link")
+	if got := m.sent(); len(got) != sent {
+		t.Errorf("after the answer no the page has asked for %q", got[sent:])
+	}
+	m.account.answerWith(map[string]string{"DELETE /me/sharing/link": "503 UNAVAILABLE Please try again later."})
+	m.do(`pressText("#sharing h3 + div", "Revoke the link"); pressText("#sharing h3 + div", "Revoke the link")`)
+	m.wait(`text("#sharing h3 + div .said") === "Please try again later."`)
+	m.account.answerWith(map[string]string{"DELETE /me/sharing/link": `null`, "GET /me/sharing": mySharing})
+	m.do(`pressText("#sharing h3 + div", "Revoke the link")`)
+	m.wait(`announced() === "The link is revoked."`)
+	m.requireSent("DELETE /me/sharing/link", "DELETE /me/sharing/link")
+	m.require("after the link is revoked", `text("#sharing h3 + div")`, hint+" Create a link")
+}
+
+func TestMe_ListsWhatIsHiddenAndShowsItAgain(t *testing.T) {
+	var items []string
+	kinds := map[string]string{"artist": "artist", "track": "song", "episode": "episode", "chapter": "chapter", "show": "podcast", "audiobook": "audiobook", "album": "album", "local": "file"}
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		items = append(items, `{"uri":"spotify:`+kind+`:1","name":"`+strings.Repeat("A Name", len(items)%2)+`","hiddenAt":"2026-03-04T05:06:07.000Z"}`)
+	}
+	m := openMine(t, map[string]string{"GET /me/hidden": `{"items":[` + strings.Join(items, ",") + `],"nextCursor":null}`})
+	rows := `Array.from(document.querySelectorAll("#sharing .rows li"), (row) => row.innerText.replace(/\s+/g, " ").trim())`
+	m.require("what is hidden", rows+`.join("|")`, "spotify:album:1 album Show again|A Name artist Show again|spotify:audiobook:1 audiobook Show again|A Name chapter Show again|"+
+		"spotify:episode:1 episode Show again|A Name file Show again|spotify:show:1 podcast Show again|A Name song Show again")
+	m.account.answerWith(map[string]string{"DELETE /me/hidden/spotify:artist:1": "503 UNAVAILABLE Please try again later."})
+	m.do(`press(document.querySelectorAll("#sharing .rows button")[1])`)
+	m.wait(rows + `[1] === "A Name artist Show again Please try again later."`)
+	m.account.answerWith(map[string]string{"DELETE /me/hidden/spotify:artist:1": `null`})
+	m.do(`press(document.querySelectorAll("#sharing .rows button")[1])`)
+	m.wait(`announced() === "It is shown again from now on." && ` + rows + `.length === 7`)
+	m.requireSent("DELETE /me/hidden/spotify:artist:1")
+	m.require("the focus is on the next row", `document.activeElement.closest("li")?.textContent`, "spotify:audiobook:1 audiobookShow again")
+	m.do(`document.querySelectorAll("#sharing .rows li").forEach((row, i) => i > 0 && row.remove())`)
+	m.account.answerWith(map[string]string{"DELETE /me/hidden/spotify:album:1": `null`})
+	m.do(`press(document.querySelector("#sharing .rows button"))`)
+	m.wait(rows + `.length === 0`)
+	m.require("after the last one", `text("#sharing .body > div:last-child") + "|" + document.activeElement.textContent`, "Nothing is hidden.|Sharing")
+	m.open(map[string]string{"GET /me/hidden": noItems})
+	m.require("if nothing is hidden", `text("#sharing .body > div:last-child")`, "Nothing is hidden.")
+}
+
+// seenAs returns what somebody who sees the user of myAccount receives.
+func seenAs(track, front string) string {
+	const person = `{"handle":"00000000001","nickName":"Listener A","profileImageUrl":""}`
+	playing, items := `null`, ``
+	if track != "" {
+		playing = `{"track":` + track + `,"startedAt":"2026-03-04T05:06:07.000Z","endsAt":null}`
+	}
+	if front != "" {
+		items = `{"person":` + person + `,"track":` + front + `,"startedAt":"2026-03-04T05:06:07.000Z","endsAt":null}`
+	}
+	return `{"board":{"result":"SUCCESS","data":[],"error":null,"serverTime":"2026-03-04T05:06:07.000Z"},"listening":{"result":"SUCCESS","data":{"items":[` + items + `],"nextCursor":null},"error":null},
+		"profile":{"result":"SUCCESS","data":{"person":` + person + `,"nowPlaying":` + playing + `,"follow":"none"},"error":null}}`
+}
+
+// seenTrack returns a track of the contract.
+func seenTrack(title, cover string) string {
+	return `{"id":1,"handle":"00000000009","uri":"spotify:track:1","title":"` + title + `","artistName":"Somebody, Somebody Else","artists":[{"uri":"spotify:artist:1","name":"Somebody","url":"https://open.spotify.com/artist/1"},
+		{"uri":"spotify:artist:2","name":"Somebody Else","url":"https://open.spotify.com/artist/2"}],"albumName":"An Album","album":{"uri":"spotify:album:1","name":"An Album","url":"https://open.spotify.com/album/1"},
+		"originalUrl":"https://open.spotify.com/track/1","albumImageUrl":"` + cover + `","kind":"track","durationMs":200000}`
+}
+
+func TestMe_ShowsWhatAStrangerAndAFollowerSee(t *testing.T) {
+	const seen, asked = `text("#look .body > div:last-child")`, `performance.getEntriesByType("resource").filter((e) => e.name.endsWith("/me/sharing/preview?as=follower")).length`
+	track := seenTrack("A Song", "")
+	m := openMine(t, map[string]string{"GET /me/sharing/preview?as=stranger": nothingSeen, "GET /me/sharing/preview?as=follower": seenAs(track, "")})
+	const tabs = `Array.from(document.querySelectorAll("#look .tabs button"), (tab) => tab.textContent + " " + tab.getAttribute("aria-pressed")).join()`
+	m.require("at first, a stranger", tabs+` + "|" + `+seen+` + "|" + `+asked, "A stranger true,A follower false|Nothing. To them your page does not exist.|0")
+	m.do(`pressText("#look", "A follower")`)
+	m.wait(seen + ` === "Listener A A Song Somebody, Somebody Else · An Album You are not on their front page."`)
+	m.require("a follower", tabs+` + "|" + (`+asked+` > 0)`, "A stranger false,A follower true|true")
+	m.require("the links", `Array.from(document.querySelectorAll("#look a:not([tabindex])"), (a) => a.getAttribute("href")).join()`,
+		"/u/00000000001,https://open.spotify.com/track/1,https://open.spotify.com/artist/1,https://open.spotify.com/artist/2,https://open.spotify.com/album/1")
+	m.account.answerWith(map[string]string{"GET /me/sharing/preview?as=stranger": seenAs(track, track)})
+	m.do(`pressText("#look", "A stranger")`)
+	m.wait(seen + `.endsWith("You are on their front page too.")`)
+	m.account.answerWith(map[string]string{"GET /me/sharing/preview?as=stranger": seenAs("", "")})
+	m.do(`pressText("#look", "A stranger")`)
+	m.wait(seen + ` === "Listener A They do not see a song right now. You are not on their front page."`)
+
+	// A change of the settings changes what is seen.
+	m.account.answerWith(map[string]string{"GET /me/sharing/preview?as=stranger": nothingSeen, "PATCH /me/sharing": with(t, mySharing, `"now":"nobody"`)})
+	m.do(`press(document.querySelector("#sharing input[name=now][value=nobody]"))`)
+	m.wait(seen + ` === "Nothing. To them your page does not exist."`)
+	m.account.answerWith(map[string]string{"GET /me/sharing/preview?as=follower": "503 UNAVAILABLE Please try again later."})
+	m.do(`pressText("#look", "A follower")`)
+	m.wait(seen + ` === "Please try again later. Try again"`)
+	m.account.answerWith(map[string]string{"GET /me/sharing/preview?as=follower": seenAs(track, "")})
+	m.do(`pressText("#look", "Try again")`)
+	m.wait(seen + `.startsWith("Listener A A Song")`)
+}

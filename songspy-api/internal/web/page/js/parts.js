@@ -128,22 +128,42 @@ export function pages(path, item, { empty, limit = 20, most = Infinity, attribut
     shown += items.length;
     const rows = items.map(item).filter(Boolean);
     list.append(...rows);
-    if (!list.hasChildNodes() && !nextCursor) return h("p", { class: "soft" }, empty);
-    if (!nextCursor || shown >= most) return [list];
+    if (!nextCursor || shown >= most) {
+      const none = h("p", { class: "soft" }, empty);
+      list.addEventListener("emptied", () => outer.replaceChildren(none));
+      return list.hasChildNodes() ? [list] : none;
+    }
     const place = notes();
     const more = button(t("part.more"), () =>
       act(more, place, async () => {
         const page = await read(nextCursor)();
         const before = list.lastElementChild;
         outer.replaceChildren(...[add(page)].flat());
-        const next = before && before.nextElementSibling && before.nextElementSibling.querySelector("a, button, summary");
-        if (next) next.focus();
+        const next = before ? before.nextElementSibling : list.firstElementChild;
+        if (next) focusRow(next);
       })
     );
     return [list, place, more];
   };
   fill(outer, read(undefined), add);
   return outer;
+}
+
+// focusRow moves the focus to the first control of a row, or to the row if it has none.
+function focusRow(row, selector = "a:not([tabindex]), button, summary") {
+  const control = row.querySelector(selector);
+  if (!control) row.tabIndex = -1;
+  (control || row).focus();
+}
+
+// removeRow removes a row. The focus moves to the next one, or to the heading of the part.
+export function removeRow(row, selector) {
+  const next = row.nextElementSibling || row.previousElementSibling;
+  const list = row.parentElement;
+  row.remove();
+  if (next) return focusRow(next, selector);
+  list.closest(".part").querySelector("h2").focus();
+  list.dispatchEvent(new Event("emptied"));
 }
 
 // copyField returns a text that can be copied, with its button.

@@ -1,7 +1,7 @@
 // The last 200 plays, each of which can be deleted.
 import { request } from "../api.js";
 import { h } from "../dom.js";
-import { act, art, button, confirmed, logo, notes, pages, trackText, when } from "../parts.js";
+import { act, art, button, confirmed, logo, notes, pages, removeRow, trackText, when } from "../parts.js";
 import { clock, t } from "../text.js";
 
 const most = 200;
@@ -31,10 +31,8 @@ export function history(state) {
       const canHide = (uri) => /^spotify:(track|artist|episode|chapter):/.test(uri);
       return h("details", {}, h("summary", { "aria-label": t("history.menuOf", { title: track.title }) }, t("history.menu")), h("span", { class: "actions" },
         confirmed(t("history.delete"), t("history.deleteSure"), t("history.delete"), async (control) => {
-          const next = element.nextElementSibling || element.previousElementSibling;
           if (!(await act(control, said, () => request("DELETE", "/me/plays/{id}", { path: { id: play.id } }), t("history.deleted")))) return;
-          element.remove();
-          ((next && next.querySelector("summary")) || document.getElementById("history-title")).focus();
+          removeRow(element, "summary");
         }),
         canHide(track.uri) && hideItem(track.uri, t("history.hideTrack")),
         ...track.artists.filter((a) => canHide(a.uri)).map((a) => hideItem(a.uri, t("history.hideArtist", { name: a.name })))));

@@ -1,7 +1,7 @@
 // The people around me: requests, followers, those that I follow, blocks.
 import { request } from "../api.js";
 import { h } from "../dom.js";
-import { act, button, confirmed, notes, pages, personLink, when } from "../parts.js";
+import { act, button, confirmed, notes, pages, personLink, removeRow, when } from "../parts.js";
 import { t } from "../text.js";
 
 export function people(state) {
@@ -26,10 +26,7 @@ export function people(state) {
   });
 
   function leave(row) {
-    const next = row.nextElementSibling || row.previousElementSibling;
-    row.remove();
-    const target = (next && next.querySelector("a")) || document.getElementById("people-title");
-    target.focus();
+    removeRow(row);
     state.changed();
   }
 

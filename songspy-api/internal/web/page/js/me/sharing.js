@@ -1,7 +1,7 @@
 // The sharing settings: who sees what, what is left out, the share link, hidden items.
 import { request } from "../api.js";
 import { h } from "../dom.js";
-import { act, button, choices, confirmed, copyField, notes, pages, toggle, when } from "../parts.js";
+import { act, button, choices, confirmed, copyField, notes, pages, removeRow, toggle, when } from "../parts.js";
 import { me } from "../session.js";
 import { t } from "../text.js";
 
@@ -22,7 +22,7 @@ export function sharing(state) {
     const place = notes();
     const row = h("li", {}, h("span", { class: "grow", dir: "auto" }, item.name || item.uri, " ", h("span", { class: "soft" }, t("sharing.kind." + item.uri.split(":")[1]))), button(t("sharing.unhide"), async (event) => {
       const unhide = () => request("DELETE", "/me/hidden/{uri}", { path: { uri: item.uri } });
-      if (await act(event.currentTarget, place, unhide, t("sharing.unhidden"))) row.remove();
+      if (await act(event.currentTarget, place, unhide, t("sharing.unhidden"))) removeRow(row);
     }), place);
     return row;
   };
@@ -47,8 +47,12 @@ export function sharing(state) {
 function shareLink(state) {
   const place = h("div");
   const said = notes();
+  const hint = h("p", { class: "soft" });
+  const explain = () => (hint.textContent = t(state.settings.now === "link" ? "sharing.linkOn" : "sharing.linkHint"));
+  state.onChange(explain);
+  explain();
   function show(secret) {
-    const { linkCreatedAt, now } = state.settings;
+    const { linkCreatedAt } = state.settings;
     const create = button(t(linkCreatedAt ? "sharing.newLink" : "sharing.createLink"), async () => {
       let link = "";
       const made = await act(create, said, async () => {
@@ -58,7 +62,7 @@ function shareLink(state) {
       if (made) show(link);
     });
     place.replaceChildren(...[
-      h("p", { class: "soft" }, t(now === "link" ? "sharing.linkOn" : "sharing.linkHint")),
+      hint,
       secret && copyField(t("sharing.link"), location.origin + "/u/" + me().handle + "?link=" + encodeURIComponent(secret)),
       secret && h("p", {}, t("sharing.linkOnce")),
       linkCreatedAt && !secret && h("p", {}, t("sharing.linkExists") + " ", when(linkCreatedAt)),
