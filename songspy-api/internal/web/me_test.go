@@ -1,10 +1,12 @@
 package web_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+	"go.yaml.in/yaml/v3"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
@@ -42,6 +45,34 @@ func with(t *testing.T, object, fields string) string {
 		t.Fatal(err)
 	}
 	return string(changed)
+}
+
+// enumOf returns the values that the contract has for a field of a schema.
+func enumOf(t *testing.T, schema, field string) (values []string) {
+	t.Helper()
+	spec, err := os.ReadFile("../../openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var contract struct {
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]struct {
+					Enum []any `yaml:"enum"`
+				} `yaml:"properties"`
+			} `yaml:"schemas"`
+		} `yaml:"components"`
+	}
+	if err := yaml.Unmarshal(spec, &contract); err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range contract.Components.Schemas[schema].Properties[field].Enum {
+		values = append(values, fmt.Sprint(value))
+	}
+	if len(values) == 0 {
+		t.Fatalf("the contract has no values for %s of %s", field, schema)
+	}
+	return values
 }
 
 // myTab is one's own page in a tab.
@@ -410,4 +441,169 @@ func TestMe_ShowsWhatAStrangerAndAFollowerSee(t *testing.T) {
 	m.account.answerWith(map[string]string{"GET /me/sharing/preview?as=follower": seenAs(track, "")})
 	m.do(`pressText("#look", "Try again")`)
 	m.wait(seen + `.startsWith("Listener A A Song")`)
+}
+
+// The table has all states and tasks of the contract.
+func TestMe_SaysInWordsHowTheLinkIsAndLeadsToTheRemedy(t *testing.T) {
+	const (
+		works     = "Spotify is linked. We are following what you play."
+		tries     = "Spotify did not let us look just now. We are trying again; you need to do nothing."
+		ended     = "Your permission at Spotify has ended or was withdrawn. What you play now is not recorded. Link again; your history stays."
+		refuses   = "Spotify refuses, because the operator has not registered this Spotify account yet."
+		endsSoon  = "Your permission at Spotify ends on Jan 2, 2027, 3:04 AM. Link again now and nothing is lost."
+		lasts     = "Your permission at Spotify lasts until Jan 2, 2027, 3:04 AM."
+		ours      = "It is linked through this service's app."
+		own       = "It is linked through your own app."
+		developer = "For developers: link through my own Spotify app"
+		notInOwn  = "Spotify refuses, because this Spotify account is not registered in your own app. Add it under User Management in the dashboard at developer.spotify.com, then link again."
+		why       = "Spotify lets a small service link only five people with each of its apps. You can link once the people who run this site have added the e-mail address of your Spotify account."
+		form      = "E-mail address of your Spotify account It may differ from your Google address. You find it in the account settings of Spotify. It is stored encrypted and deleted when you link."
+		asked     = "Requested: Mar 4, 2026, 5:06 AM"
+		link      = "/v1/songspy/auth/spotify?return=%2Fme"
+	)
+	seat := func(state string, ahead int) string {
+		return fmt.Sprintf(`{"state":%q,"stateSince":"2026-03-04T05:06:07.000Z","askedAt":"2026-03-04T05:06:07.000Z","ahead":%d}`, state, ahead)
+	}
+	words := func(texts ...string) string { return strings.Join(texts, " ") }
+	states, tasks, seats := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	m := openMine(t, nil)
+	for _, c := range []struct{ state, task, fields, seat, text, leads string }{
+		{"active", "none", ``, ``, words(works, lasts, ours, "Renew the permission Unlink", developer), link},
+		{"active", "none", `"userApp":true`, ``, words(works, lasts, own, "Renew the permission Unlink", developer), link},
+		{"active", "relink_soon", ``, ``, words(works, endsSoon, "Link again", ours, "Unlink", developer), link},
+		{"active", "relink", ``, ``, words(ended, "Link again", ours, "Unlink", developer), link},
+		{"suspect", "none", ``, ``, words(tries, lasts, ours, "Renew the permission Unlink", developer), link},
+		{"suspect", "relink_soon", ``, ``, words(tries, endsSoon, "Link again", ours, "Unlink", developer), link},
+		{"suspect", "relink", ``, ``, words(ended, "Link again", ours, "Unlink", developer), link},
+		{"reauth_required", "relink", ``, ``, words(ended, "Link again", ours, "Unlink", developer), link},
+		{"reauth_required", "relink", `"userApp":true`, ``, words(ended, "Link again", own, "Unlink", developer), link},
+		{"not_registered", "ask_operator", ``, ``, words(refuses, why, form, "Ask for a place", lasts, ours, "Unlink", developer), ""},
+		{"not_registered", "ask_operator", ``, seat("waiting", 3), words(refuses, "You are on the waiting list, with 3 ahead of you. Places are given in order.", asked, "Correct the address Give up my place", lasts, ours, "Unlink", developer), ""},
+		{"not_registered", "ask_operator", ``, seat("waiting", 0), words(refuses, "You are on the waiting list, and you are next.", asked, "Correct the address Give up my place", lasts, ours, "Unlink", developer), ""},
+		{"not_registered", "ask_operator", ``, seat("held", 0), words(refuses, "A place is reserved for you. You can link once the operator has registered you at Spotify. Please come back later.", asked, "Correct the address Give up my place", lasts, ours, "Unlink", developer), ""},
+		{"not_registered", "ask_operator", ``, seat("entered", 0), words("You are registered, but Spotify still refuses. The address may be wrong: please send it again.", asked, "Correct the address", form, "Send the address Give up my place", lasts, ours, "Unlink", developer), ""},
+		{"not_registered", "ask_operator", `"userApp":true`, ``, words(notInOwn, "Link again", lasts, own, "Unlink", developer), link},
+		{"not_registered", "relink", ``, ``, words(ended, "Link again", ours, "Unlink", developer), link},
+		{"", "", ``, ``, words("No Spotify account is linked, so we do not know what you are playing.", "Link Spotify", developer), link},
+		{"", "", ``, seat("entered", 0), words("No Spotify account is linked, so we do not know what you are playing.", "You are registered. You can link now.", "Link Spotify", asked, "Correct the address Give up my place", developer), link},
+		{"", "", ``, seat("held", 0), words("No Spotify account is linked, so we do not know what you are playing.", "A place is reserved for you. You can link once the operator has registered you at Spotify. Please come back later.", asked, "Correct the address Give up my place", developer), ""},
+		{"", "", ``, seat("waiting", 1), words("No Spotify account is linked, so we do not know what you are playing.", "You are on the waiting list, with 1 ahead of you. Places are given in order.", asked, "Correct the address Give up my place", developer), ""},
+	} {
+		answers := map[string]string{"GET /spotify-auth": `null`, "GET /spotify-auth/seat": cmp.Or(c.seat, `null`)}
+		if c.state != "" {
+			fields := fmt.Sprintf(`"state":%q,"task":%q`, c.state, c.task)
+			if c.fields != "" {
+				fields += "," + c.fields
+			}
+			answers["GET /spotify-auth"] = with(t, myLink, fields)
+			states[c.state], tasks[c.task] = true, true
+		}
+		if c.seat != "" {
+			var found struct{ State string }
+			if err := json.Unmarshal([]byte(c.seat), &found); err != nil {
+				t.Fatal(err)
+			}
+			seats[found.State] = true
+		}
+		m.account.answerWith(answers)
+		m.do(`document.querySelector("#link .body").textContent = "Loading."; import(document.documentElement.dataset.base + "js/me/link.js").then(({ link }) => document.querySelector("#link .body").replaceChildren(...link({})))`)
+		m.wait(`!document.querySelector("#link").textContent.includes("Loading.")`)
+		m.require(fmt.Sprintf("the link %s, %s, %s, the seat %s", c.state, c.task, c.fields, c.seat), `text("#link .body > div")`, c.text)
+		m.require(fmt.Sprintf("where the link %s, %s, %s, the seat %s leads", c.state, c.task, c.fields, c.seat), `Array.from(document.querySelectorAll("#link [data-link-spotify]"), (a) => a.getAttribute("href")).join()`, c.leads)
+	}
+	for _, all := range []struct {
+		schema, field string
+		covered       map[string]bool
+	}{{"Link", "state", states}, {"Link", "task", tasks}, {"Seat", "state", seats}} {
+		for _, value := range enumOf(t, all.schema, all.field) {
+			if !all.covered[value] {
+				t.Errorf("the table lacks the value %s of %s.%s", value, all.schema, all.field)
+			}
+		}
+	}
+}
+
+func TestMe_UnlinksOnlyOnceTheAnswerIsYes(t *testing.T) {
+	m := openMine(t, map[string]string{"DELETE /spotify-auth": "503 UNAVAILABLE Please try again later."})
+	const confirm = `text("#link .confirm") + "|" + document.activeElement.textContent`
+	m.do(`pressText("#link", "Unlink")`)
+	m.require("the question", confirm, "Unlinking erases everything that came from Spotify. It cannot be undone. Erase and unlink Cancel|Erase and unlink")
+	m.do(`pressText("#link", "Cancel")`)
+	m.require("after the answer no", confirm, "Unlink|Unlink")
+	m.requireNothingSent()
+	m.do(`pressText("#link", "Unlink"); pressText("#link", "Erase and unlink")`)
+	m.wait(`text("#link .said") === "Please try again later."`)
+	m.account.answerWith(map[string]string{
+		"DELETE /spotify-auth": `{"erased":{"spotify":true,"plays":1234,"tracks":56}}`, "GET /spotify-auth": `null`, "GET /me": with(t, myAccount, `"hasSpotify":false`),
+	})
+	m.do(`pressText("#link", "Erase and unlink")`)
+	m.wait(`announced() === "Unlinked. 1,234 plays were erased." && text("#link .body > div").startsWith("No Spotify account is linked") && document.activeElement.id === "link-title"`)
+	m.requireSent("DELETE /spotify-auth", "DELETE /spotify-auth")
+	m.require("the top of the page", `text("#hide p:not(.large)")`, "No Spotify account is linked, so there is nothing to show yet.")
+}
+
+func TestMe_LinksThroughAnAppOfOnesOwn(t *testing.T) {
+	m := openMine(t, nil)
+	m.do(`window.stay = true; pressText("#link", "For developers: link through my own Spotify app"); window.input = document.querySelector("#link input[name=clientId]")`)
+	m.require("the address to register, and the way back", `[document.querySelector("#link .copy input").value, document.querySelector("#link details > p:last-child a").getAttribute("href")].join()`,
+		m.url+"/v1/songspy/auth/spotify/callback,/v1/songspy/auth/spotify?return=%2Fme&clientId=ours")
+	m.do(`write(input, "0123456789abcdef"); pressText("#link", "Link through my app")`)
+	m.require("a wrong client ID", `[text("#link details .said"), window.left].join("|")`, "A client ID has 32 characters, 0–9 and a–f. Please copy it from the dashboard again.|")
+	m.do(`write(input, " 0123456789ABCDEF0123456789abcdef "); pressText("#link", "Link through my app")`)
+	m.wait(`window.left !== undefined`)
+	m.require("where the form leads", `window.left`, m.url+"/v1/songspy/auth/spotify?return=%2Fme&clientId=0123456789abcdef0123456789abcdef")
+}
+
+// A person without a link asks for a seat, corrects the address, and gives the seat up.
+func TestMe_AsksForASeatAndGivesItUp(t *testing.T) {
+	const waiting = `{"state":"waiting","stateSince":"2026-03-04T05:06:07.000Z","askedAt":"2026-03-04T05:06:07.000Z","ahead":3}`
+	m := openMine(t, map[string]string{"GET /spotify-auth": with(t, myLink, `"state":"not_registered","task":"ask_operator"`), "POST /spotify-auth/seat": "409 SPOTIFY_SEAT_NOT_NEEDED You need no place."})
+	m.do(`write(document.querySelector("#link input[type=email]"), "a@example.org"); pressText("#link", "Ask for a place")`)
+	m.wait(`text("#link form .said") === "You need no place."`)
+	m.account.answerWith(map[string]string{"POST /spotify-auth/seat": waiting, "GET /spotify-auth/seat": waiting})
+	m.do(`pressText("#link", "Ask for a place")`)
+	m.wait(`announced() === "You have asked for a place." && document.activeElement.id === "link-title" && text("#link [data-seat]")?.startsWith("You are on the waiting list, with 3 ahead of you.")`)
+	m.requireSent(`POST /spotify-auth/seat {"email":"a@example.org"}`)
+	m.do(`pressText("#link", "Correct the address"); write(document.querySelector("#link input[type=email]"), "b@example.org"); pressText("#link", "Send the address")`)
+	m.wait(`!document.querySelector("#link [data-seat] details").open`)
+	m.requireSent(`POST /spotify-auth/seat {"email":"b@example.org"}`)
+	m.account.answerWith(map[string]string{"DELETE /spotify-auth/seat": `null`, "GET /spotify-auth/seat": `null`})
+	m.do(`pressText("#link", "Give up my place")`)
+	m.require("the question", `text("#link [data-seat] .confirm")`, "You lose your place, also the one in the list. Give up my place Cancel")
+	m.do(`pressText("#link", "Give up my place")`)
+	m.wait(`announced() === "You have given up your place." && !document.querySelector("#link [data-seat]")`)
+	m.requireSent("DELETE /spotify-auth/seat")
+}
+
+func TestMe_ShowsGapsWithTheirReasons(t *testing.T) {
+	reasons := map[string]string{
+		"link_broken":   "The link to Spotify was broken. Linking again ends it.",
+		"app_blocked":   "Spotify blocked this service for a while. It ends by itself.",
+		"provider_down": "Spotify did not respond. It ends by itself.",
+		"batch_down":    "This service was not running.",
+		"unseen":        "Spotify returned nothing usable for this time.",
+	}
+	var items, want []string
+	for i, reason := range enumOf(t, "MyGap", "reason") {
+		to, ends := `null`, "still going on"
+		if i%2 == 1 {
+			to, ends = `"2026-03-05T17:08:09.000Z"`, "Mar 5, 2026, 5:08 PM"
+		}
+		items = append(items, `{"from":"2026-03-04T05:06:07.000Z","to":`+to+`,"reason":"`+reason+`"}`)
+		want = append(want, reasons[reason]+" Mar 4, 2026, 5:06 AM – "+ends)
+	}
+	m := openMine(t, map[string]string{
+		"GET /me/gaps":                      `{"items":[` + strings.Join(items, ",") + `],"nextCursor":"next"}`,
+		"GET /me/gaps?limit=10&cursor=next": `{"items":[{"from":"2026-02-01T00:00:00.000Z","to":"2026-02-02T00:00:00.000Z","reason":"unseen"}],"nextCursor":null}`,
+	})
+	const rows = `Array.from(document.querySelectorAll("#link .rows li"), (row) => row.innerText.trim().replace(/\s+/g, " ")).join("|")`
+	m.require("the gaps", rows, strings.Join(want, "|"))
+	const last = "Spotify returned nothing usable for this time. Feb 1, 2026, 12:00 AM – Feb 2, 2026, 12:00 AM"
+	m.do(`pressText("#link", "Show more")`)
+	m.wait(rows + `.endsWith("` + last + `")`)
+	m.require("the focus after more gaps", `document.activeElement.innerText.trim().replace(/\s+/g, " ")`, last)
+	m.open(map[string]string{"GET /me/gaps": noItems})
+	m.require("without gaps", `text("#link .body > div:last-child")`, "There are none.")
+	m.open(map[string]string{"GET /me/gaps": "503 UNAVAILABLE Please try again later."})
+	m.require("an error", `text("#link .body > div:last-child")`, "Please try again later. Try again")
 }

@@ -1,6 +1,6 @@
 // The link to Spotify: its state in words, the next step, and the gaps.
 import { request } from "../api.js";
-import { h } from "../dom.js";
+import { get, h } from "../dom.js";
 import { fill, notes, pages, when } from "../parts.js";
 import { linkButton, seatDesk, unlinkButton, userApp } from "../spotify.js";
 import { loadSession } from "../session.js";
@@ -13,19 +13,25 @@ export function link(state) {
     await loadSession().catch(() => null);
     state.changed();
     await show();
+    get("#link-title").focus(); // the button is gone
   }
   const show = () => fill(place, read, ([found, seat]) => {
     const back = "/me";
     if (!found) return h("div", { "data-link": "none" }, h("p", {}, t("link.none")), seat ? seatDesk(seat, { back, changed }) : linkButton(back, t("link.connect")), userApp(back));
     const said = notes();
-    const { task } = found;
-    const parts = [h("p", { class: task === "none" ? "" : "bad" }, t("link.state." + found.state))];
-    const polled = found.state === "active" || found.state === "suspect";
-    if (polled && found.blocked) parts.push(h("p", { class: "bad", "data-blocked": found.blocked.reason }, t("link.blocked." + found.blocked.reason, { time: clockTime(found.blocked.until) })));
+    const { task, userApp: isUserApp } = found;
+    const state = task === "relink" ? "reauth_required" : found.state; // a consent that has ended comes first
+    const isBlocked = found.blocked && (state === "active" || state === "suspect");
+    const isEntered = Boolean(seat) && seat.state === "entered";
+    const parts = [];
+    if (state === "not_registered" && isUserApp) parts.push(h("p", { class: "bad" }, t("link.notInOwnApp")), linkButton(back, t("link.relink")));
+    else if (isBlocked) parts.push(h("p", { class: "bad" }, t("link.blocked." + found.blocked.reason, { time: clockTime(found.blocked.until) })));
+    else if (state !== "not_registered" || !isEntered) parts.push(h("p", { class: task === "none" ? "" : "bad" }, t("link.state." + state)));
+    if (state === "not_registered" && !isUserApp) parts.push(seatDesk(seat, { back, changed, refused: isEntered }));
     if (task === "relink_soon") parts.push(h("p", { class: "bad" }, t("link.endsSoon", { date: dateTime(found.consentEndsAt) })));
     if (task === "relink" || task === "relink_soon") parts.push(linkButton(back, t("link.relink")));
-    if (found.state === "not_registered") parts.push(seatDesk(seat, { back, changed, refused: Boolean(seat) && seat.state === "entered" }));
-    parts.push(h("p", { class: "soft" }, t("link.consent", { date: dateTime(found.consentEndsAt) }), " ", t(found.userApp ? "link.ownApp" : "link.ourApp")));
+    else parts.push(h("p", { class: "soft" }, t("link.consent", { date: dateTime(found.consentEndsAt) })));
+    parts.push(h("p", { class: "soft" }, t(isUserApp ? "link.ownApp" : "link.ourApp")));
     if (task === "none") parts.push(linkButton(back, t("link.again"), {}, "button"));
     parts.push(h("p", {}, unlinkButton(said, changed)), said, userApp(back));
     return h("div", { "data-link": found.state }, ...parts);
