@@ -96,7 +96,9 @@ const watched = `
 	window.pressText = (part, text) => press(Array.from(document.querySelectorAll(part + " :is(button, summary)")).find((e) => e.textContent === text && e.checkVisibility()));
 	window.labelled = (part, text) => Array.from(document.querySelectorAll(part + " label")).find((e) => e.textContent.startsWith(text)).querySelector("input");
 	window.write = (input, text) => { input.focus(); input.value = text; };
-	window.text = (of) => { const element = document.querySelector(of); return element ? element.innerText.trim().replace(/\s+/g, " ") : null; };
+	window.plain = (element) => element.innerText.trim().replace(/\s+/g, " ");
+	window.text = (of) => { const element = document.querySelector(of); return element ? plain(element) : null; };
+	window.texts = (of) => Array.from(document.querySelectorAll(of), plain).join("|");
 	window.announced = () => document.getElementById("announce").textContent;
 	window.isSeen = (element) => { const box = element.getBoundingClientRect(); return box.height > 0 && box.top >= 0 && box.bottom <= innerHeight; };`
 
@@ -372,21 +374,21 @@ func TestMe_ListsWhatIsHiddenAndShowsItAgain(t *testing.T) {
 		items = append(items, `{"uri":"spotify:`+kind+`:1","name":"`+strings.Repeat("A Name", len(items)%2)+`","hiddenAt":"2026-03-04T05:06:07.000Z"}`)
 	}
 	m := openMine(t, map[string]string{"GET /me/hidden": `{"items":[` + strings.Join(items, ",") + `],"nextCursor":null}`})
-	rows := `Array.from(document.querySelectorAll("#sharing .rows li"), (row) => row.innerText.replace(/\s+/g, " ").trim())`
-	m.require("what is hidden", rows+`.join("|")`, "spotify:album:1 album Show again|A Name artist Show again|spotify:audiobook:1 audiobook Show again|A Name chapter Show again|"+
+	const rows = `texts("#sharing .rows li")`
+	m.require("what is hidden", rows, "spotify:album:1 album Show again|A Name artist Show again|spotify:audiobook:1 audiobook Show again|A Name chapter Show again|"+
 		"spotify:episode:1 episode Show again|A Name file Show again|spotify:show:1 podcast Show again|A Name song Show again")
 	m.account.answerWith(map[string]string{"DELETE /me/hidden/spotify:artist:1": "503 UNAVAILABLE Please try again later."})
 	m.do(`press(document.querySelectorAll("#sharing .rows button")[1])`)
-	m.wait(rows + `[1] === "A Name artist Show again Please try again later."`)
+	m.wait(rows + `.split("|")[1] === "A Name artist Show again Please try again later."`)
 	m.account.answerWith(map[string]string{"DELETE /me/hidden/spotify:artist:1": `null`})
 	m.do(`press(document.querySelectorAll("#sharing .rows button")[1])`)
-	m.wait(`announced() === "It is shown again from now on." && ` + rows + `.length === 7`)
+	m.wait(`announced() === "It is shown again from now on." && ` + rows + `.split("|").length === 7`)
 	m.requireSent("DELETE /me/hidden/spotify:artist:1")
 	m.require("the focus is on the next row", `document.activeElement.closest("li")?.textContent`, "spotify:audiobook:1 audiobookShow again")
 	m.do(`document.querySelectorAll("#sharing .rows li").forEach((row, i) => i > 0 && row.remove())`)
 	m.account.answerWith(map[string]string{"DELETE /me/hidden/spotify:album:1": `null`})
 	m.do(`press(document.querySelector("#sharing .rows button"))`)
-	m.wait(rows + `.length === 0`)
+	m.wait(rows + ` === ""`)
 	m.require("after the last one", `text("#sharing .body > div:last-child") + "|" + document.activeElement.textContent`, "Nothing is hidden.|Sharing")
 	m.open(map[string]string{"GET /me/hidden": noItems})
 	m.require("if nothing is hidden", `text("#sharing .body > div:last-child")`, "Nothing is hidden.")
@@ -596,14 +598,123 @@ func TestMe_ShowsGapsWithTheirReasons(t *testing.T) {
 		"GET /me/gaps":                      `{"items":[` + strings.Join(items, ",") + `],"nextCursor":"next"}`,
 		"GET /me/gaps?limit=10&cursor=next": `{"items":[{"from":"2026-02-01T00:00:00.000Z","to":"2026-02-02T00:00:00.000Z","reason":"unseen"}],"nextCursor":null}`,
 	})
-	const rows = `Array.from(document.querySelectorAll("#link .rows li"), (row) => row.innerText.trim().replace(/\s+/g, " ")).join("|")`
+	const rows = `texts("#link .rows li")`
 	m.require("the gaps", rows, strings.Join(want, "|"))
 	const last = "Spotify returned nothing usable for this time. Feb 1, 2026, 12:00 AM – Feb 2, 2026, 12:00 AM"
 	m.do(`pressText("#link", "Show more")`)
 	m.wait(rows + `.endsWith("` + last + `")`)
-	m.require("the focus after more gaps", `document.activeElement.innerText.trim().replace(/\s+/g, " ")`, last)
+	m.require("the focus after more gaps", `plain(document.activeElement)`, last)
 	m.open(map[string]string{"GET /me/gaps": noItems})
 	m.require("without gaps", `text("#link .body > div:last-child")`, "There are none.")
 	m.open(map[string]string{"GET /me/gaps": "503 UNAVAILABLE Please try again later."})
 	m.require("an error", `text("#link .body > div:last-child")`, "Please try again later. Try again")
+}
+
+// newPlay returns a play of the contract.
+func newPlay(id int, fields, track string) string {
+	return fmt.Sprintf(`{"id":%d,"startedAt":"2026-03-04T05:06:07.000Z","endedAt":"2026-03-04T05:09:07.000Z","listenedMs":83000,"source":"live",%s,"track":%s}`, id, cmp.Or(fields, `"provisional":false,"probable":false`), track)
+}
+
+// playsPage returns a page of plays: "Song 1" to "Song 3".
+func playsPage(first, last int, cover, next string) string {
+	var plays []string
+	for id := first; id <= last; id++ {
+		plays = append(plays, newPlay(id, "", seenTrack(fmt.Sprintf("Song %d", id), cover)))
+	}
+	return `{"items":[` + strings.Join(plays, ",") + `],"nextCursor":` + next + `}`
+}
+
+const historyTitles = `Array.from(document.querySelectorAll("#history .rows .title"), (title) => title.textContent).join()`
+
+func TestMe_ShowsTheLastPlaysWithTheirLinksAndWhatIsNotCertain(t *testing.T) {
+	local := `{"id":2,"handle":"00000000008","uri":"spotify:local:1","title":"My File","artistName":"Me","artists":[],"albumName":"","album":null,"originalUrl":"","albumImageUrl":"","kind":"local","durationMs":0}`
+	track := seenTrack("A Song", "")
+	m := openMine(t, map[string]string{"GET /me/plays": `{"items":[` + strings.Join([]string{
+		newPlay(1, "", track), newPlay(2, "", local), newPlay(3, `"provisional":true,"probable":false`, track), newPlay(4, `"provisional":false,"probable":true`, track), newPlay(5, `"provisional":true,"probable":true`, track),
+	}, ",") + `],"nextCursor":null}`})
+	const when = "Mar 4, 2026, 5:06 AM · 1:23 played"
+	m.require("the plays", `texts("#history .rows .grow")`,
+		"A Song Somebody, Somebody Else · An Album "+when+"|My File Me "+when+"|A Song Somebody, Somebody Else · An Album "+when+" · not certain yet|A Song Somebody, Somebody Else · An Album "+when+
+			" · probably played|A Song Somebody, Somebody Else · An Album "+when+" · probably played")
+	m.require("the links", `Array.from(document.querySelectorAll("#history li:nth-child(1) a, #history li:nth-child(2) a"), (a) => a.getAttribute("href")).join()`,
+		"https://open.spotify.com/track/1,https://open.spotify.com/artist/1,https://open.spotify.com/artist/2,https://open.spotify.com/album/1")
+	m.require("the menus", `Array.from(document.querySelectorAll("#history details"), (menu) => (menu.open = true, menu.querySelector("summary").getAttribute("aria-label") + ": " + plain(menu.querySelector(".actions")))).slice(0, 2).join("|")`,
+		"A Song: menu: Delete Hide this song Hide Somebody Hide Somebody Else|My File: menu: Delete")
+
+	// A song and an artist can be hidden from here.
+	m.account.answerWith(map[string]string{
+		"PUT /me/hidden/spotify:track:1": "503 UNAVAILABLE Please try again later.", "GET /me/hidden": `{"items":[{"uri":"spotify:artist:2","name":"Somebody Else","hiddenAt":"2026-03-04T05:06:07.000Z"}],"nextCursor":null}`,
+		"PUT /me/hidden/spotify:artist:2": `{"uri":"spotify:artist:2","name":"Somebody Else","hiddenAt":"2026-03-04T05:06:07.000Z"}`,
+	})
+	m.do(`pressText("#history", "Hide this song")`)
+	m.wait(`text("#history li:first-child .said") === "Please try again later."`)
+	m.do(`pressText("#history", "Hide Somebody Else")`)
+	m.wait(`announced() === "Hidden. Others no longer see it." && text("#history li:first-child .said") === "Hidden. Others no longer see it." && text("#sharing .rows") === "Somebody Else artist Show again"`)
+	m.requireSent("PUT /me/hidden/spotify:track:1", "PUT /me/hidden/spotify:artist:2")
+
+	m.open(map[string]string{"GET /me/plays": noItems})
+	m.require("without plays", `text("#history .body > div:last-child")`, "There is nothing yet. Play a song on Spotify and it appears here.")
+}
+
+func TestMe_ShowsMorePlaysUpToTwoHundred(t *testing.T) {
+	m := openMine(t, nil)
+	cover := m.url + "/cover"
+	m.open(map[string]string{
+		"GET /me/plays?limit=20": playsPage(1, 100, cover, `"a"`), "GET /me/plays?limit=20&cursor=a": "503 UNAVAILABLE Please try again later.", "GET /me/plays?limit=10&cursor=b": playsPage(191, 200, cover, `"c"`),
+	})
+	m.do(`pressText("#history", "Show more")`)
+	m.wait(`text("#history .body > div .said:not(:empty)") === "Please try again later."`)
+	m.account.answerWith(map[string]string{"GET /me/plays?limit=20&cursor=a": playsPage(101, 190, cover, `"b"`)})
+	m.do(`pressText("#history", "Show more")`)
+	m.wait(historyTitles + `.endsWith(",Song 190")`)
+	m.require("the focus after the second page", `document.activeElement.textContent + " " + document.activeElement.matches("[aria-hidden], [tabindex]")`, "Song 101 false")
+	m.do(`pressText("#history", "Show more")`)
+	m.wait(historyTitles + `.endsWith(",Song 200")`)
+	m.require("the focus after the third page, and what is below the list", `document.activeElement.textContent + "|" + (document.querySelector("#history .rows").nextElementSibling === null)`, "Song 191|true")
+}
+
+func TestMe_DeletesAPlay(t *testing.T) {
+	m := openMine(t, map[string]string{"GET /me/plays": playsPage(1, 3, "", `null`), "DELETE /me/plays/2": "503 UNAVAILABLE Please try again later."})
+	open := func(id int) { m.do(fmt.Sprintf(`press(document.querySelector("[data-play='%d'] summary"))`, id)) }
+	open(2)
+	m.do(`pressText("#history", "Delete")`)
+	m.require("the question", `text("[data-play='2'] .confirm") + "|" + document.activeElement.textContent`, "This cannot be undone. Delete Cancel|Delete")
+	m.do(`pressText("#history", "Cancel")`)
+	m.require("after the answer no", `text("[data-play='2'] .confirm")`, "Delete")
+	m.requireNothingSent()
+	m.do(`pressText("#history", "Delete"); pressText("#history", "Delete")`)
+	m.wait(`text("[data-play='2'] .said") === "Please try again later."`)
+	m.require("after an error", historyTitles, "Song 1,Song 2,Song 3")
+
+	const focus = `document.activeElement.getAttribute("aria-label") || document.activeElement.textContent`
+	remaining := "Song 1,Song 2,Song 3"
+	for _, c := range []struct {
+		id          int
+		left, focus string
+	}{{2, "Song 1,Song 3", "Song 3: menu"}, {3, "Song 1", "Song 1: menu"}, {1, "", "History"}} {
+		m.account.answerWith(map[string]string{fmt.Sprintf("DELETE /me/plays/%d", c.id): `null`})
+		if remaining != "Song 1,Song 2,Song 3" {
+			open(c.id)
+			m.do(`pressText("#history", "Delete")`)
+		}
+		m.do(`document.getElementById("announce").textContent = ""; pressText("#history", "Delete")`)
+		m.wait(`announced() === "Deleted."`)
+		remaining = c.left
+		m.requireSent(fmt.Sprintf("DELETE /me/plays/%d", c.id))
+		m.require(fmt.Sprintf("after play %d is deleted", c.id), historyTitles+` + "|" + (`+focus+`)`, c.left+"|"+c.focus)
+	}
+	m.require("after all plays are deleted", `text("#history .body > div:last-child")`, "There is nothing yet. Play a song on Spotify and it appears here.")
+}
+
+func TestMe_FollowsSpotifysRules(t *testing.T) {
+	m := openMine(t, nil)
+	track := seenTrack("A Song", m.url+"/cover")
+	m.open(map[string]string{"GET /me/plays": `{"items":[` + newPlay(1, "", track) + `,` + newPlay(2, "", track) + `],"nextCursor":null}`, "GET /me/sharing/preview": seenAs(track, track)})
+	for _, width := range []int64{320, 1280} {
+		if err := chromedp.Do(m.tab, chromedp.EmulateViewport(width, 800)); err != nil {
+			t.Fatal(err)
+		}
+		m.wait(`document.querySelectorAll("main .art img").length === 3 && document.querySelectorAll("main .logo").length === 2`)
+		m.require(fmt.Sprintf("what Spotify forbids, at %d px", width), artFaults, "")
+	}
 }

@@ -71,7 +71,10 @@ func TestTrack_ShowsWhoHearsIt(t *testing.T) {
 	s := newPageTest(t, a, b)
 	tab := s.openPage("/t/"+songspy.Handle(a.Track.PublicID), 1280, 800, "")
 	const who = `document.getElementById("name").textContent + ": " + Array.from(document.querySelectorAll("[data-listeners] .who"), (a) => a.textContent).sort().join()`
-	s.waitFor(tab, who+` === "one: Listener A,Listener B"`)
+	s.waitFor(tab, who+` === "one: Listener A,Listener B" && Array.from(document.images).every((i) => i.complete)`)
+	if got := evaluate[string](s, tab, artFaults); got != "" {
+		t.Error(got)
+	}
 	s.remove(1)
 	s.waitFor(tab, who+` === "one: Listener B"`)
 	s.remove(2)
