@@ -718,3 +718,292 @@ func TestMe_FollowsSpotifysRules(t *testing.T) {
 		m.require(fmt.Sprintf("what Spotify forbids, at %d px", width), artFaults, "")
 	}
 }
+
+func TestMe_CreatesShowsAndRevokesImagesForOtherSites(t *testing.T) {
+	embed := func(id int, label string) string {
+		return fmt.Sprintf(`{"id":%d,"purpose":"embed","label":%q,"createdAt":"2026-03-04T05:06:07.000Z"}`, id, label)
+	}
+	const rows, copies, when = `texts("#embeds .rows li")`, `Array.from(document.querySelectorAll("#embeds .copy input"), (input) => input.value).join("|")`, " Mar 4, 2026, 5:06 AM Revoke"
+	m := openMine(t, map[string]string{"GET /me/embeds": `[` + embed(1, "") + `]`, "POST /me/embeds": "422 UNPROCESSABLE You have 20 already."})
+	m.require("the list", rows, "Without a name"+when)
+	m.require("who sees the image", `text("#embeds p.soft")`, "Anyone with the address sees what you are playing. If you hide, the image is empty at once.")
+	m.do(`write(document.querySelector("#embeds input[name=label]"), " my blog "); pressText("#embeds", "Create an image")`)
+	m.wait(`text("#embeds form .said") === "You have 20 already."`)
+	m.requireSent(`POST /me/embeds {"purpose":"embed","label":"my blog"}`)
+
+	m.account.answerWith(map[string]string{
+		"POST /me/embeds": `{"embed":` + embed(2, "my blog") + `,"token":"secret","url":"https://songspy.example/embed/secret.svg"}`, "GET /me/embeds": `[` + embed(2, "my blog") + `,` + embed(1, "") + `]`,
+	})
+	m.do(`pressText("#embeds", "Create an image")`)
+	m.wait(`announced() === "The image is created." && ` + rows + ` === "my blog` + when + `|Without a name` + when + `"`)
+	m.require("the preview", `((image) => [image.src, image.alt, document.querySelector("#embeds input[name=label]").value].join("|"))(document.querySelector("#embeds img.embed"))`,
+		m.url+"/embed/secret.svg?lang=en|What I am listening to|")
+	image := "https://songspy.example/embed/secret.svg?lang=en"
+	both := `<a href="` + m.url + `/u/00000000001"><img src="` + image + `" alt="What I am listening to" width="480" height="148"></a>|` + image
+	m.require("the texts to copy", copies, both)
+	m.require("the hint", `text("#embeds [aria-live] p")`, "The address is shown only now, so copy it.")
+	for _, c := range [][2]string{{"", "Copied."}, {`throw new Error("not allowed");`, "This could not be copied. The text is selected: please copy it yourself."}} {
+		m.do(`Object.defineProperty(navigator, "clipboard", { configurable: true, value: { async writeText(text) { window.copied = text; ` + c[0] + ` } } }); press(document.querySelectorAll("#embeds .copy button")[1])`)
+		m.wait(`plain(document.querySelectorAll("#embeds .copy [role=status]")[1]) === "` + c[1] + `" && copied === "` + image + `"`)
+	}
+
+	// The address is shown only once, so it stays while another image is revoked.
+	m.account.answerWith(map[string]string{"DELETE /me/embeds/1": "503 UNAVAILABLE Please try again later."})
+	m.do(`pressText("[data-embed='1']", "Revoke")`)
+	m.require("the question", `text("[data-embed='1'] .confirm")`, "It will show nothing wherever you have put it. Revoke Cancel")
+	m.do(`pressText("[data-embed='1']", "Revoke")`)
+	m.wait(`text("#embeds form .said") === "Please try again later."`)
+	m.require("after an error", rows+`.includes("Without a name") + "|" + `+copies, "true|"+both)
+	m.account.answerWith(map[string]string{"DELETE /me/embeds/1": `null`, "GET /me/embeds": `[` + embed(2, "my blog") + `]`})
+	m.do(`pressText("[data-embed='1']", "Revoke")`)
+	m.wait(`announced() === "Revoked." && ` + rows + ` === "my blog` + when + `" && document.activeElement.id === "embeds-title"`)
+	m.requireSent("DELETE /me/embeds/1", "DELETE /me/embeds/1")
+	m.require("the texts to copy after another image is revoked", copies, both)
+	m.account.answerWith(map[string]string{"DELETE /me/embeds/2": `null`, "GET /me/embeds": `[]`})
+	m.do(`pressText("[data-embed='2']", "Revoke"); pressText("[data-embed='2']", "Revoke")`)
+	m.wait(`text("#embeds .body > div:last-child") === "You have none yet." && ` + copies + ` === "" && !document.querySelector("#embeds img.embed")`)
+
+	m.open(map[string]string{"GET /me/sharing": with(t, mySharing, `"now":"followers"`)})
+	m.require("who sees the image of one who shares with followers", `text("#embeds p.soft")`, "With your present setting the image is empty. It shows something if you share with everyone or with people with your link.")
+}
+
+func TestMe_ListsSessionsAndEndsThem(t *testing.T) {
+	session := func(id int, label string) string {
+		return with(t, mySession, fmt.Sprintf(`"id":%d,"label":%q,"current":false`, id, label))
+	}
+	labels := []struct{ label, words string }{
+		{"Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1", "Safari · iPhone"},
+		{"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0", "Edge · Windows"},
+		{"Mozilla/5.0 (Linux; Android 15; SM-S921N) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/28.0 Chrome/130.0.0.0 Mobile Safari/537.36", "Samsung Internet · Android"},
+		{"Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:144.0) Gecko/20100101 Firefox/144.0", "Firefox · Mac"},
+		{"curl/8.14.1", "curl/8.14.1"},
+		{"", "Unknown device"},
+	}
+	all, want := []string{mySession}, []string{"Chrome · Linux this one Last used Jan 2, 2026, 3:04 AM"}
+	for i, c := range labels {
+		all, want = append(all, session(i+2, c.label)), append(want, c.words+" Last used Jan 2, 2026, 3:04 AM Sign out")
+	}
+	const rows = `texts("#sessions .rows li")`
+	m := openMine(t, map[string]string{"GET /me/sessions": `[` + strings.Join(all, ",") + `]`, "DELETE /me/sessions/3": "503 UNAVAILABLE Please try again later."})
+	m.require("the sessions", rows, strings.Join(want, "|"))
+	end := `press(document.querySelector("#sessions .rows li:nth-child(3) button"))`
+	m.do(end)
+	m.wait(`text("#sessions .said") === "Please try again later."`)
+	m.require("after an error", rows, strings.Join(want, "|"))
+	m.account.answerWith(map[string]string{"DELETE /me/sessions/3": `null`, "GET /me/sessions": `[` + strings.Join(slices.Delete(all, 2, 3), ",") + `]`})
+	m.do(end)
+	m.wait(`announced() === "That session has ended." && text("#sessions .said") === "" && ` + rows + ` === ` + fmt.Sprintf("%q", strings.Join(slices.Delete(want, 2, 3), "|")))
+	m.requireSent("DELETE /me/sessions/3", "DELETE /me/sessions/3")
+	m.wait(`document.activeElement.id === "sessions-title"`)
+
+	// To end all sessions ends this one, so the page leads to the front page.
+	m.do(`window.stay = true; pressText("#sessions", "Sign out everywhere")`)
+	m.require("the question", `text("#sessions .confirm")`, "This ends this session too. Sign out everywhere Cancel")
+	m.do(`pressText("#sessions", "Cancel")`)
+	m.requireSent("DELETE /me/sessions/3")
+	m.account.answerWith(map[string]string{"DELETE /me/sessions": "503 UNAVAILABLE Please try again later."})
+	m.do(`pressText("#sessions", "Sign out everywhere"); pressText("#sessions", "Sign out everywhere")`)
+	m.wait(`text("#sessions .said") === "Please try again later."`)
+	m.require("after an error the page stays", `String(window.left)`, "undefined")
+	m.account.answerWith(map[string]string{"DELETE /me/sessions": `null`})
+	m.do(`pressText("#sessions", "Sign out everywhere")`)
+	m.wait(`window.left !== undefined`)
+	m.require("where the page leads", `window.left`, m.url+"/")
+	m.requireSent("DELETE /me/sessions", "DELETE /me/sessions")
+}
+
+func TestMe_SwitchesNotificationsOnAndOff(t *testing.T) {
+	m := openMine(t, nil)
+	const state = `[document.querySelector("#mail input").checked, text("#mail .said"), text("#mail .body")].join("|")`
+	const body = "Send me e-mails Only when there is something for you to do, such as linking again. "
+	const address = "They go to a…@example.org. It is the address of your Google account, as of your last sign-in."
+	m.require("at first", state, "true||"+body+address)
+	for _, c := range []struct{ answer, request, announced, want string }{
+		{`{"email":false,"address":"a…@example.org"}`, `{"email":false}`, "E-mails are off.", "false||" + body + address},
+		{`{"email":true,"address":"a…@example.org"}`, `{"email":true}`, "E-mails are on.", "true||" + body + address},
+		{"429 RATE_LIMITED Too many changes.", `{"email":false}`, "", "true|Too many changes.|" + body + "Too many changes. " + address},
+		{"401 SESSION_ENDED You were signed out.", `{"email":false}`, "", "true|You are signed out. Nothing has changed. Please sign in again. Sign in again|" + body + "You are signed out. Nothing has changed. Please sign in again. Sign in again " + address},
+	} {
+		m.account.answerWith(map[string]string{"PUT /me/notices": c.answer})
+		m.do(`document.getElementById("announce").textContent = ""; press(document.querySelector("#mail input"))`)
+		m.wait(state + ` === ` + fmt.Sprintf("%q", c.want) + ` && announced() === "` + c.announced + `"`)
+		m.requireSent("PUT /me/notices " + c.request)
+	}
+	m.open(map[string]string{"GET /me/notices": `{"email":false,"address":null}`})
+	m.require("without an address", state, "false||"+body+"There is no address to send them to: the operator has not set up mail, or Google has not given us a verified address.")
+}
+
+func TestMe_ErasesTheAccountOnlyOnceTheWordIsTyped(t *testing.T) {
+	m := openMine(t, map[string]string{"DELETE /me": "503 UNAVAILABLE Please try again later."})
+	erase := func(word string) {
+		m.do(`write(document.querySelector("#erase input"), "` + word + `"); pressText("#erase", "Erase my account")`)
+	}
+	m.require("what is erased", `text("#erase .body")`, "Your account, history, settings, follows and sessions are erased at once. This cannot be undone. Your accounts at Spotify and Google stay as they are. Type “erase” to continue Erase my account")
+	for _, word := range []string{"", "no", "erased"} {
+		erase(word)
+		m.require("after the word "+word, `String(document.querySelector("#erase input").validity.valueMissing) + text("#erase .said")`, map[bool]string{true: "true", false: "falseNothing is erased yet. Please type “erase”."}[word == ""])
+	}
+	m.requireNothingSent()
+	erase(" Erase ")
+	m.wait(`text("#erase .said") === "Please try again later."`)
+	m.account.answerWith(map[string]string{"DELETE /me": `{"erased":{"spotify":true,"plays":1234,"tracks":56}}`, "GET /me": "401 UNAUTHORIZED Please sign in.", "GET /me/sharing": "401 UNAUTHORIZED Please sign in.", "GET /me/sharing/preview": "401 UNAUTHORIZED Please sign in."})
+	erase("erase")
+	m.wait(`text("#main") === "Everything is erased Your account and 1,234 plays are erased. Thank you for having been here. Open the front page" && announced() === "Everything is erased"`)
+	m.requireSent("DELETE /me", "DELETE /me")
+	m.require("the focus, where the link leads, and the header", `[document.activeElement.textContent, document.querySelector("#main a").getAttribute("href"), document.querySelector("header [data-sign-in]").checkVisibility(), document.querySelector("header [data-me]").checkVisibility()].join("|")`,
+		"Everything is erased|/|true|false")
+	// The parts that were shown do not go on: their timers find no account.
+	m.do(`window.settled = false; setTimeout(() => (settled = true), 1500)`)
+	m.wait(`window.settled`)
+}
+
+// person returns a person of the contract: "Listener B" is the second one.
+func person(id int) string {
+	return fmt.Sprintf(`{"handle":%q,"nickName":"Listener %c","profileImageUrl":""}`, songspy.Handle(songspy.PublicID(id)), 'A'+id-1)
+}
+
+func follow(id int, state string) string {
+	approved := `null`
+	if state == "approved" {
+		approved = `"2026-03-05T05:06:07.000Z"`
+	}
+	return `{"person":` + person(id) + `,"state":"` + state + `","askedAt":"2026-03-04T05:06:07.000Z","approvedAt":` + approved + `}`
+}
+
+func items(all ...string) string {
+	return `{"items":[` + strings.Join(all, ",") + `],"nextCursor":null}`
+}
+
+// peopleParts is a script that returns what stands below each heading of the people: requests,
+// followers, those that one follows, and blocks.
+const peopleParts = `Array.from(document.querySelectorAll("#people .body > div"), plain).join("|")`
+
+func TestMe_AnswersFollowRequests(t *testing.T) {
+	const asked, approved = " Mar 4, 2026, 5:06 AM Approve Decline", " Mar 5, 2026, 5:06 AM Remove Block"
+	b, c := songspy.Handle(2), songspy.Handle(3)
+	m := openMine(t, map[string]string{"GET /me/followers": items(follow(2, "requested"), follow(3, "requested"), follow(4, "requested"), follow(5, "approved")), "PUT /me/followers/" + b: "503 UNAVAILABLE Please try again later."})
+	m.require("at first", peopleParts, "Listener B"+asked+" Listener C"+asked+" Listener D"+asked+"|Listener E"+approved+"|You follow nobody yet. Tap a name on the front page.|You have not blocked anyone.")
+	m.require("where a name leads", `document.querySelector("#people a.who").getAttribute("href")`, "/u/"+b)
+	approve := `pressText("[data-person='` + b + `']", "Approve")`
+	m.do(approve)
+	m.wait(`text("[data-person='` + b + `'] .said") === "Please try again later."`)
+	m.account.answerWith(map[string]string{"PUT /me/followers/" + b: follow(2, "approved"), "GET /me/followers": items(follow(3, "requested"), follow(4, "requested"), follow(2, "approved"), follow(5, "approved"))})
+	m.do(approve)
+	m.wait(`announced() === "Approved." && ` + peopleParts + `.startsWith("Listener C` + asked + ` Listener D` + asked + `|Listener B` + approved + ` Listener E` + approved + `|")`)
+	m.requireSent("PUT /me/followers/"+b, "PUT /me/followers/"+b)
+	m.require("the focus after a request is approved", `plain(document.activeElement)`, "Listener C")
+	m.account.answerWith(map[string]string{"DELETE /me/followers/" + c: `null`})
+	m.do(`pressText("[data-person='` + c + `']", "Decline")`)
+	m.wait(`announced() === "Declined. They are not told." && ` + peopleParts + `.startsWith("Listener D` + asked + `|Listener B")`)
+	m.requireSent("DELETE /me/followers/" + c)
+	m.require("the focus after a request is declined", `plain(document.activeElement)`, "Listener D")
+}
+
+func TestMe_RemovesAndBlocksFollowers(t *testing.T) {
+	b, c := songspy.Handle(2), songspy.Handle(3)
+	m := openMine(t, map[string]string{"GET /me/followers": items(follow(2, "approved"), follow(3, "approved")), "DELETE /me/followers/" + b: `null`, "PUT /people/" + c + "/block": "503 UNAVAILABLE Please try again later."})
+	m.do(`pressText("[data-person='` + b + `']", "Remove")`)
+	m.require("the question before one is removed", `text("[data-person='`+b+`'] .confirm")`, "They stop following you. To follow you again they have to ask. Remove Cancel")
+	m.requireNothingSent()
+	m.do(`pressText("[data-person='` + b + `']", "Remove")`)
+	m.wait(`announced() === "Removed." && plain(document.activeElement) === "Listener C"`)
+	m.requireSent("DELETE /me/followers/" + b)
+
+	m.do(`pressText("[data-person='` + c + `']", "Block")`)
+	m.require("the question before one is blocked", `texts("[data-person='`+c+`'] .confirm")`, "Remove|You will not see each other. If you share with everyone, they can still look while signed out: share with followers only to prevent that. Block Cancel")
+	m.do(`pressText("[data-person='` + c + `']", "Block")`)
+	m.wait(`text("[data-person='` + c + `'] > .said") === "Please try again later."`)
+	blocked := `{"person":` + person(3) + `,"blockedAt":"2026-03-06T05:06:07.000Z"}`
+	m.account.answerWith(map[string]string{"PUT /people/" + c + "/block": blocked, "GET /me/blocks": items(blocked)})
+	m.do(`pressText("[data-person='` + c + `']", "Block")`)
+	m.wait(`announced() === "Blocked." && ` + peopleParts + ` === "No new requests.|You have no followers yet.|You follow nobody yet. Tap a name on the front page.|Listener C Mar 6, 2026, 5:06 AM Unblock"`)
+	m.requireSent("PUT /people/"+c+"/block", "PUT /people/"+c+"/block")
+	m.require("the focus after the last follower", `document.activeElement.textContent`, "People")
+
+	m.account.answerWith(map[string]string{"DELETE /people/" + c + "/block": `null`})
+	m.do(`pressText("#people", "Unblock")`)
+	m.wait(`announced() === "Unblocked." && ` + peopleParts + `.endsWith("|You have not blocked anyone.")`)
+	m.requireSent("DELETE /people/" + c + "/block")
+}
+
+func TestMe_StopsFollowing(t *testing.T) {
+	b, c := songspy.Handle(2), songspy.Handle(3)
+	m := openMine(t, map[string]string{"GET /me/following": items(follow(2, "approved"), follow(3, "requested")), "DELETE /people/" + b + "/follow": "503 UNAVAILABLE Please try again later."})
+	const third = peopleParts + `.split("|")[2]`
+	m.require("at first", third, "Listener B Mar 5, 2026, 5:06 AM Unfollow Listener C Mar 4, 2026, 5:06 AM Cancel the request")
+	m.do(`pressText("#people", "Unfollow")`)
+	m.wait(`text("[data-person='` + b + `'] .said") === "Please try again later."`)
+	m.account.answerWith(map[string]string{"DELETE /people/" + b + "/follow": `null`, "DELETE /people/" + c + "/follow": `null`})
+	m.do(`pressText("#people", "Unfollow")`)
+	m.wait(`announced() === "You no longer follow them." && plain(document.activeElement) === "Listener C"`)
+	m.do(`pressText("#people", "Cancel the request")`)
+	m.wait(third + ` === "You follow nobody yet. Tap a name on the front page."`)
+	m.requireSent("DELETE /people/"+b+"/follow", "DELETE /people/"+b+"/follow", "DELETE /people/"+c+"/follow")
+}
+
+func TestMe_ChangesTheNicknameAndThePicture(t *testing.T) {
+	m := openMine(t, map[string]string{"POST /users/1/edit": "400 NICKNAME_INVALID A nickname has 1 to 30 characters."})
+	save := func(name string) {
+		m.do(`document.getElementById("announce").textContent = ""; write(document.querySelector("#profile input[name=nickname]"), "` + name + `"); pressText("#profile", "Save")`)
+	}
+	m.require("at first", `[document.querySelector("#profile input[name=nickname]").value, labelled("#profile", "Show my Google picture").checked, text("#profile .body > p:last-child")].join("|")`,
+		"Listener A|false|Your name at Google is Ada Example. Only you see it.")
+	save("a name that is too long")
+	m.wait(`text("#profile .said") === "A nickname has 1 to 30 characters."`)
+	m.account.answerWith(map[string]string{"POST /users/1/edit": `{"nickName":"Ada","showProfileImage":false}`, "GET /me": with(t, myAccount, `"nickName":"Ada"`)})
+	save(" Ada ")
+	m.wait(`announced() === "Saved." && text("#profile .said") === "" && document.querySelector("#profile input[name=nickname]").value === "Ada"`)
+	m.requireSent(`POST /users/1/edit {"nickName":"a name that is too long"}`, `POST /users/1/edit {"nickName":" Ada "}`)
+	m.account.answerWith(map[string]string{"POST /users/1/edit": `{"nickName":"Ada","showProfileImage":true}`})
+	m.do(`document.getElementById("announce").textContent = ""; press(labelled("#profile", "Show my Google picture"))`)
+	m.wait(`announced() === "Saved."`)
+	m.requireSent(`POST /users/1/edit {"nickName":"Ada","showProfileImage":true}`)
+}
+
+func TestMe_ListsWhatHappenedToTheAccount(t *testing.T) {
+	kinds := map[string]string{
+		"signed_up": "Signed up", "signed_in": "Signed in", "signed_out": "Signed out", "signed_out_all": "Signed out everywhere", "linked": "Linked Spotify", "unlinked": "Unlinked Spotify",
+		"sharing_changed": "Changed sharing", "item_hidden": "Hid an artist or a track", "item_shown": "Showed an artist or a track again", "share_link_created": "Created a share link",
+		"share_link_revoked": "Revoked the share link", "embed_created": "Created an embed", "embed_revoked": "Revoked an embed", "webhook_set": "Set the webhook", "webhook_deleted": "Deleted the webhook",
+		"exported": "Exported data", "erased": "Erased plays", "hidden": "Hidden from others", "shown": "Shown to others again", "renamed": "Renamed",
+	}
+	actors := map[string]string{"self": "", "operator": " · by the operator", "system": " · automatic"}
+	var events, want []string
+	all := enumOf(t, "AuditEvent", "actor")
+	for i, kind := range enumOf(t, "AuditEvent", "kind") {
+		actor := all[i%len(all)]
+		events = append(events, `{"kind":"`+kind+`","actor":"`+actor+`","detail":"","at":"2026-03-04T05:06:07.000Z"}`)
+		want = append(want, kinds[kind]+actors[actor]+" Mar 4, 2026, 5:06 AM")
+	}
+	events = append(events, `{"kind":"signed_in","actor":"self","detail":"Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0","at":"2026-03-04T05:06:07.000Z"}`,
+		`{"kind":"erased","actor":"self","detail":"plays: 3","at":"2026-03-04T05:06:07.000Z"}`, `{"kind":"a_later_kind","actor":"self","detail":"","at":"2026-03-04T05:06:07.000Z"}`)
+	want = append(want, "Signed in Firefox · Linux Mar 4, 2026, 5:06 AM", "Erased plays plays: 3 Mar 4, 2026, 5:06 AM", "a_later_kind Mar 4, 2026, 5:06 AM")
+	m := openMine(t, map[string]string{"GET /me/audit": items(events...)})
+	m.require("the events", `texts("#activity .rows li")`, strings.Join(want, "|"))
+	m.open(map[string]string{"GET /me/audit": noItems})
+	m.require("without events", `text("#activity .body > div")`, "There is nothing yet.")
+}
+
+// The page asks for a poll of one's player, says that a session has ended, and tries again after an error.
+func TestMe_ReadsTheAccountAgainAfterAnError(t *testing.T) {
+	m := openMine(t, nil)
+	if !slices.Contains(m.account.asked(), "POST /me/poll") {
+		t.Error("the page has not asked for a poll of the player")
+	}
+	m.require("the parts", `Array.from(document.querySelectorAll("nav.jump a"), (a) => a.textContent + " " + (document.querySelector(a.getAttribute("href")) ? "" : "leads nowhere")).join()`,
+		"What others see ,Sharing ,People ,Spotify link ,History ,Image for other sites ,Profile ,Notifications ,Where you are signed in ,Activity ,Erase my account ")
+	for _, c := range []struct{ answer, want string }{
+		{"503 UNAVAILABLE Please try again later.", "Please try again later. Try again"},
+		{"502", "The server did not answer as expected. Please try again in a moment. Try again"},
+		{"401 SESSION_ENDED You were signed out.", "You are signed out. Nothing has changed. Please sign in again. Sign in again"},
+	} {
+		m.open(map[string]string{"GET /me/sharing": c.answer})
+		m.require(c.answer, `text("#main")`, c.want)
+	}
+	m.open(map[string]string{"GET /me/sharing": "503 UNAVAILABLE Please try again later."})
+	m.account.answerWith(map[string]string{"GET /me/sharing": mySharing})
+	m.do(`pressText("#main", "Try again")`)
+	m.wait(`text("#hide h1") === "Everyone sees you"`)
+	m.open(map[string]string{"GET /me": "401 SESSION_ENDED You were signed out."})
+	m.require("after the session has ended", `text("#main") + "|" + document.querySelector("#main a").getAttribute("href").includes("google")`, "Sign in to see your page Sign in again|true")
+}

@@ -48,7 +48,9 @@ export function sessions() {
   const show = () => fill(place, () => request("GET", "/me/sessions"), (all) => h("ul", { class: "rows" }, ...all.map((one) =>
     h("li", {}, h("span", { class: "grow" }, device(one.label), one.current && h("span", { class: "who" }, " " + t("sessions.current")), h("br"), h("span", { class: "soft" }, t("sessions.used") + " ", when(one.lastUsedAt))),
       !one.current && button(t("sessions.end"), async (event) => {
-        if (await act(event.currentTarget, said, () => request("DELETE", "/me/sessions/{id}", { path: { id: one.id } }), t("sessions.ended"))) show();
+        if (!(await act(event.currentTarget, said, () => request("DELETE", "/me/sessions/{id}", { path: { id: one.id } }), t("sessions.ended")))) return;
+        await show();
+        get("#sessions-title").focus(); // the button is gone
       })))));
   show();
   const all = confirmed(t("sessions.endAll"), t("sessions.endAllSure"), t("sessions.endAll"), async (control) => {

@@ -12,15 +12,17 @@ export function embeds(state) {
   const said = notes();
   const list = h("div");
   const made = h("div", { "aria-live": "polite" });
+  let shown = 0; // the id of the embed whose address is shown
   const label = h("input", { name: "label", maxlength: 100, autocomplete: "off" });
   const submit = h("button", { class: "button" }, t("embeds.create"));
   const form = h("form", {}, h("label", { class: "field" }, t("embeds.label"), label), said, h("p", { class: "actions" }, submit));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    let created = { url: "" };
+    let created = { url: "", embed: { id: 0 } };
     const create = async () => (created = await request("POST", "/me/embeds", { body: { purpose: "embed", label: label.value.trim() } }));
     if (!(await act(submit, said, create, t("embeds.created")))) return;
     label.value = "";
+    shown = created.embed.id;
     made.replaceChildren(...preview(created));
     show();
   });
@@ -34,7 +36,7 @@ export function embeds(state) {
     return h("ul", { class: "rows" }, ...all.map((one) => h("li", { "data-embed": one.id }, h("span", { class: "grow", dir: "auto" }, one.label || t("embeds.unnamed"), " ", when(one.createdAt)),
       confirmed(t("embeds.revoke"), t("embeds.revokeSure"), t("embeds.revoke"), async (control) => {
         if (!(await act(control, said, () => request("DELETE", "/me/embeds/{id}", { path: { id: one.id } }), t("embeds.revoked")))) return;
-        made.replaceChildren();
+        if (one.id === shown) made.replaceChildren();
         await show();
         get("#embeds-title").focus();
       }))));

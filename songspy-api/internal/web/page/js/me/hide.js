@@ -43,6 +43,7 @@ export function hide(state, signal) {
   }
 
   function show() {
+    if (!me()) return; // signed out, or erased
     const { now, hiddenUntil } = state.settings;
     const words = left(hiddenUntil, serverNow());
     const hidden = words !== "";
@@ -59,7 +60,7 @@ export function hide(state, signal) {
   // The time is over when the server says so.
   async function tick() {
     const { hiddenUntil } = state.settings;
-    if (hiddenUntil && Date.parse(hiddenUntil) <= serverNow()) state.changed(await request("GET", "/me/sharing").catch(() => state.settings));
+    if (me() && hiddenUntil && Date.parse(hiddenUntil) <= serverNow()) state.changed(await request("GET", "/me/sharing").catch(() => state.settings));
     show();
   }
   const timer = setInterval(tick, 1000);

@@ -30,14 +30,17 @@ export function people(state) {
     state.changed();
   }
 
-  function showFollowers() {
-    const isRequest = (follow) => follow.state === "requested";
+  const isRequest = (follow) => follow.state === "requested";
+  function showRequests() {
     requests.replaceChildren(pages("/me/followers", (follow) => isRequest(follow) && row(follow.person, follow.askedAt,
       plain(t("people.approve"), () => request("PUT", "/me/followers/{handle}", options(follow.person)), t("people.approved"), (element) => {
         leave(element);
         showFollowers();
       }),
       plain(t("people.refuse"), () => request("DELETE", "/me/followers/{handle}", options(follow.person)), t("people.refused"), leave)), { empty: t("people.noRequests"), limit: 100 }));
+  }
+
+  function showFollowers() {
     followers.replaceChildren(pages("/me/followers", (follow) => !isRequest(follow) && row(follow.person, follow.approvedAt,
       asked(t("people.remove"), t("people.removeSure"), () => request("DELETE", "/me/followers/{handle}", options(follow.person)), t("people.removed")),
       asked(t("people.block"), t("people.blockSure"), () => request("PUT", "/people/{handle}/block", options(follow.person)).then(showBlocks), t("people.blocked"))), { empty: t("people.noFollowers"), limit: 100 }));
@@ -48,6 +51,7 @@ export function people(state) {
     plain(t("people.unblock"), () => request("DELETE", "/people/{handle}/block", options(person)), t("people.unblocked"), leave)), { empty: t("people.noBlocks") }));
   const following = pages("/me/following", (follow) => row(follow.person, follow.approvedAt || follow.askedAt,
     plain(t(follow.state === "approved" ? "people.unfollow" : "people.withdraw"), () => request("DELETE", "/people/{handle}/follow", options(follow.person)), t("people.unfollowed"), leave)), { empty: t("people.noFollowing") });
+  showRequests();
   showFollowers();
   showBlocks();
   return [h("h3", {}, t("people.requests")), requests, h("h3", {}, t("people.followers")), followers, h("h3", {}, t("people.following")), following, h("h3", {}, t("people.blocks")), h("p", { class: "soft" }, t("people.blocksHint")), blocks];
