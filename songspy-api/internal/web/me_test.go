@@ -433,10 +433,15 @@ func TestMe_ShowsWhatAStrangerAndAFollowerSee(t *testing.T) {
 	m.do(`pressText("#look", "A stranger")`)
 	m.wait(seen + ` === "Listener A They do not see a song right now. You are not on their front page."`)
 
-	// A change of the settings changes what is seen.
+	// A change of the settings changes what is seen at once, not only once the page reads it again.
+	m.do(`Object.defineProperty(document, "hidden", { configurable: true, value: true })`) // a hidden page does not read it again
 	m.account.answerWith(map[string]string{"GET /me/sharing/preview?as=stranger": nothingSeen, "PATCH /me/sharing": with(t, mySharing, `"now":"nobody"`)})
 	m.do(`press(document.querySelector("#sharing input[name=now][value=nobody]"))`)
 	m.wait(seen + ` === "Nothing. To them your page does not exist."`)
+	m.do(`delete document.hidden`)
+	m.account.answerWith(map[string]string{"GET /me/sharing/preview?as=stranger": seenAs(track, "")})
+	m.wait(seen + ` === "Listener A A Song Somebody, Somebody Else · An Album You are not on their front page."`)
+
 	m.account.answerWith(map[string]string{"GET /me/sharing/preview?as=follower": "503 UNAVAILABLE Please try again later."})
 	m.do(`pressText("#look", "A follower")`)
 	m.wait(seen + ` === "Please try again later. Try again"`)
@@ -714,7 +719,7 @@ func TestMe_FollowsSpotifysRules(t *testing.T) {
 		if err := chromedp.Do(m.tab, chromedp.EmulateViewport(width, 800)); err != nil {
 			t.Fatal(err)
 		}
-		m.wait(`document.querySelectorAll("main .art img").length === 3 && document.querySelectorAll("main .logo").length === 2`)
+		m.wait(`document.querySelectorAll("main .art img").length === 3 && Array.from(document.querySelectorAll("main .logo")).every((logo) => logo.complete)`)
 		m.require(fmt.Sprintf("what Spotify forbids, at %d px", width), artFaults, "")
 	}
 }
