@@ -989,12 +989,31 @@ func TestMe_ListsWhatHappenedToTheAccount(t *testing.T) {
 	m.require("without events", `text("#activity .body > div")`, "There is nothing yet.")
 }
 
-// The page asks for a poll of one's player, says that a session has ended, and tries again after an error.
+func TestMe_AsksForAPollOfThePlayerWhenItOpensAndWhenItIsShownAgain(t *testing.T) {
+	m := openMine(t, nil)
+	polls := func() int { return len(m.account.asked()) - len(m.sent()) }
+	before := polls()
+	// The fixture says that the page is shown again, over and over, which this page does not hear.
+	tab := m.openPage("/me", 1280, 800, `document.addEventListener("visibilitychange", (event) => window.deaf && event.stopImmediatePropagation(), true); window.deaf = true;`)
+	m.waitFor(tab, `document.querySelector("#hide h1") !== null`)
+	for opened := time.Now(); polls() == before && time.Since(opened) < 5*time.Second; {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if n := polls() - before; n != 1 {
+		t.Errorf("the page has asked for %d polls when it was opened, want 1", n)
+	}
+	evaluate[any](m.pageTest, tab, `window.deaf = false; document.dispatchEvent(new Event("visibilitychange"))`)
+	for shown := time.Now(); polls() == before+1 && time.Since(shown) < 5*time.Second; {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if n := polls() - before; n != 2 {
+		t.Errorf("once it is shown again the page has asked for %d polls, want 2", n)
+	}
+}
+
+// The page says what is wrong, that a session has ended, and tries again.
 func TestMe_ReadsTheAccountAgainAfterAnError(t *testing.T) {
 	m := openMine(t, nil)
-	if !slices.Contains(m.account.asked(), "POST /me/poll") {
-		t.Error("the page has not asked for a poll of the player")
-	}
 	m.require("the parts", `Array.from(document.querySelectorAll("nav.jump a"), (a) => a.textContent + " " + (document.querySelector(a.getAttribute("href")) ? "" : "leads nowhere")).join()`,
 		"What others see ,Sharing ,People ,Spotify link ,History ,Image for other sites ,Profile ,Notifications ,Where you are signed in ,Activity ,Erase my account ")
 	for _, c := range []struct{ answer, want string }{
