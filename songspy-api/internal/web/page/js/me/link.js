@@ -20,14 +20,14 @@ export function link(state) {
     if (!found) return h("div", { "data-link": "none" }, h("p", {}, t("link.none")), seat ? seatDesk(seat, { back, changed }) : linkButton(back, t("link.connect")), userApp(back));
     const said = notes();
     const { task, userApp: isUserApp } = found;
-    const state = task === "relink" ? "reauth_required" : found.state; // a consent that has ended comes first
-    const isBlocked = found.blocked && (state === "active" || state === "suspect");
+    const linkState = task === "relink" ? "reauth_required" : found.state; // a consent that has ended comes first
+    const isBlocked = found.blocked && (linkState === "active" || linkState === "suspect");
     const isEntered = Boolean(seat) && seat.state === "entered";
     const parts = [];
-    if (state === "not_registered" && isUserApp) parts.push(h("p", { class: "bad" }, t("link.notInOwnApp")), linkButton(back, t("link.relink")));
+    if (linkState === "not_registered" && isUserApp) parts.push(h("p", { class: "bad" }, t("link.notInOwnApp")), linkButton(back, t("link.relink")));
     else if (isBlocked) parts.push(h("p", { class: "bad" }, t("link.blocked." + found.blocked.reason, { time: clockTime(found.blocked.until) })));
-    else if (state !== "not_registered" || !isEntered) parts.push(h("p", { class: task === "none" ? "" : "bad" }, t("link.state." + state)));
-    if (state === "not_registered" && !isUserApp) parts.push(seatDesk(seat, { back, changed, refused: isEntered }));
+    else if (linkState !== "not_registered" || !isEntered) parts.push(h("p", { class: task === "none" ? "" : "bad" }, t("link.state." + linkState)));
+    if (linkState === "not_registered" && !isUserApp) parts.push(seatDesk(seat, { back, changed, refused: isEntered }));
     if (task === "relink_soon") parts.push(h("p", { class: "bad" }, t("link.endsSoon", { date: dateTime(found.consentEndsAt) })));
     if (task === "relink" || task === "relink_soon") parts.push(linkButton(back, t("link.relink")));
     else parts.push(h("p", { class: "soft" }, t("link.consent", { date: dateTime(found.consentEndsAt) })));
