@@ -24,7 +24,7 @@ type account struct {
 
 // answerWith answers the requests of routes such as "GET /me/gaps", or only those with a query:
 // "GET /me/gaps?limit=10". An answer is the data of the contract, or an error:
-// "409 SPOTIFY_NO_SEAT and its message".
+// "409 SPOTIFY_NO_SEAT and its message", or "502" of a proxy.
 func (a *account) answerWith(answers map[string]string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -70,7 +70,11 @@ func (a *account) answer(w http.ResponseWriter, r *http.Request) bool {
 	if n, err := strconv.Atoi(status); err == nil && n >= http.StatusBadRequest {
 		code, message, _ := strings.Cut(failure, " ")
 		w.WriteHeader(n)
-		_, _ = fmt.Fprintf(w, `{"result":"FAIL","data":null,"error":{"code":%q,"message":%q}}`, code, message)
+		if code == "" {
+			_, _ = io.WriteString(w, "<html>An error</html>")
+			return true
+		}
+		_, _ = fmt.Fprintf(w, `{"result":"ERROR","data":null,"error":{"code":%q,"message":%q,"field":null}}`, code, message)
 		return true
 	}
 	_, _ = fmt.Fprintf(w, `{"result":"SUCCESS","data":%s,"error":null}`, data)

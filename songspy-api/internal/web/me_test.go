@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
-	"go.yaml.in/yaml/v3"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
@@ -47,34 +45,6 @@ func with(t *testing.T, object, fields string) string {
 	return string(changed)
 }
 
-// enumOf returns the values that the contract has for a field of a schema.
-func enumOf(t *testing.T, schema, field string) (values []string) {
-	t.Helper()
-	spec, err := os.ReadFile("../../openapi.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var contract struct {
-		Components struct {
-			Schemas map[string]struct {
-				Properties map[string]struct {
-					Enum []any `yaml:"enum"`
-				} `yaml:"properties"`
-			} `yaml:"schemas"`
-		} `yaml:"components"`
-	}
-	if err := yaml.Unmarshal(spec, &contract); err != nil {
-		t.Fatal(err)
-	}
-	for _, value := range contract.Components.Schemas[schema].Properties[field].Enum {
-		values = append(values, fmt.Sprint(value))
-	}
-	if len(values) == 0 {
-		t.Fatalf("the contract has no values for %s of %s", field, schema)
-	}
-	return values
-}
-
 // myTab is one's own page in a tab.
 type myTab struct {
 	*pageTest
@@ -90,7 +60,12 @@ const watched = `
 	addEventListener("error", (event) => faults.push(event.message));
 	addEventListener("unhandledrejection", (event) => faults.push(String(event.reason)));
 	const ask = window.fetch;
-	window.fetch = (...all) => (window.offline ? Promise.reject(new TypeError("no network")) : ask(...all));
+	window.pending = 0; // requests without an answer
+	window.fetch = (...all) => {
+		if (window.offline) return Promise.reject(new TypeError("no network"));
+		pending++;
+		return ask(...all).finally(() => setTimeout(() => pending--));
+	};
 	navigation.addEventListener("navigate", (event) => { if (!window.stay) return; window.left = event.destination.url; event.preventDefault(); });
 	window.press = (element) => { element.focus(); element.click(); };
 	window.pressText = (part, text) => press(Array.from(document.querySelectorAll(part + " :is(button, summary)")).find((e) => e.textContent === text && e.checkVisibility()));
@@ -318,8 +293,10 @@ func TestMe_CountsTheTimeThatIsLeftDown(t *testing.T) {
 	}
 	m.require("at first", `text("[data-left]")`, "47 min left")
 	// Without a network the page does not learn the server's time, so the test can change the clock.
-	m.do(`window.offline = true; const now = Date.now; Date.now = () => now() + 17 * 60000`)
-	m.require("17 minutes later", `new Promise((done) => setTimeout(() => done(text("[data-left]")), 1500))`, "30 min left")
+	m.do(`window.offline = true`)
+	m.wait(`pending === 0`)
+	m.do(`const now = Date.now; Date.now = () => now() + 17 * 60000`)
+	m.wait(`text("[data-left]") === "30 min left"`)
 	m.open(map[string]string{"GET /me/sharing": in(2 * time.Second)})
 	m.require("a moment before the end", `text("#hide h1")`, "Nobody sees you right now")
 	m.account.answerWith(map[string]string{"GET /me/sharing": mySharing})
@@ -454,7 +431,7 @@ func TestMe_ShowsWhatAStrangerAndAFollowerSee(t *testing.T) {
 func TestMe_SaysInWordsHowTheLinkIsAndLeadsToTheRemedy(t *testing.T) {
 	const (
 		works     = "Spotify is linked. We are following what you play."
-		tries     = "Spotify did not let us look just now. We are trying again; you need to do nothing."
+		tries     = "Spotify did not let us look just now. We keep trying."
 		ended     = "Your permission at Spotify has ended or was withdrawn. What you play now" + " is not recorded. Link again; your history stays."
 		refuses   = "Spotify refuses, because the operator has not registered this Spotify account yet."
 		endsSoon  = "Your permission at Spotify ends on Jan 2, 2027, 3:04 AM. Link again now and nothing is lost."
@@ -471,6 +448,11 @@ func TestMe_SaysInWordsHowTheLinkIsAndLeadsToTheRemedy(t *testing.T) {
 	seat := func(state string, ahead int) string {
 		return fmt.Sprintf(`{"state":%q,"stateSince":"2026-03-04T05:06:07.000Z","askedAt":"2026-03-04T05:06:07.000Z","ahead":%d}`, state, ahead)
 	}
+	blocks := map[string]bool{}
+	block := func(reason string) string {
+		blocks[reason] = true
+		return fmt.Sprintf(`"blocked":{"reason":%q,"until":%q}`, reason, "2027-01-02T03:04:05.000Z")
+	}
 	words := func(texts ...string) string { return strings.Join(texts, " ") }
 	states, tasks, seats := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	m := openMine(t, nil)
@@ -479,6 +461,10 @@ func TestMe_SaysInWordsHowTheLinkIsAndLeadsToTheRemedy(t *testing.T) {
 		{"active", "none", `"userApp":true`, ``, words(works, lasts, own, "Renew the permission Unlink", developer), link},
 		{"active", "relink_soon", ``, ``, words(works, endsSoon, "Link again", ours, "Unlink", developer), link},
 		{"active", "relink", ``, ``, words(ended, "Link again", ours, "Unlink", developer), link},
+		{"active", "none", block("quota_exceeded"), ``, words("The calls that Spotify allows in a day are used up until Jan 2, 2027, 3:04 AM. Until then we cannot see what you play. You need to do nothing.", lasts, ours, "Renew the permission Unlink", developer), link},
+		{"suspect", "none", block("rate_limited"), ``, words("Too many calls were made to Spotify. Until Jan 2, 2027, 3:04 AM we cannot see what you play. You need to do nothing.", lasts, ours, "Renew the permission Unlink", developer), link},
+		{"active", "none", block("app_refused"), ``, words("Spotify refuses the app that you are linked through, so we cannot see what you play. We try again at Jan 2, 2027, 3:04 AM. The owner of the app can repair it.", lasts, ours, "Renew the permission Unlink", developer), link},
+		{"reauth_required", "relink", block("rate_limited"), ``, words(ended, "Link again", ours, "Unlink", developer), link},
 		{"suspect", "none", ``, ``, words(tries, lasts, ours, "Renew the permission Unlink", developer), link},
 		{"suspect", "relink_soon", ``, ``, words(tries, endsSoon, "Link again", ours, "Unlink", developer), link},
 		{"suspect", "relink", ``, ``, words(ended, "Link again", ours, "Unlink", developer), link},
@@ -521,7 +507,7 @@ func TestMe_SaysInWordsHowTheLinkIsAndLeadsToTheRemedy(t *testing.T) {
 	for _, all := range []struct {
 		schema, field string
 		covered       map[string]bool
-	}{{"Link", "state", states}, {"Link", "task", tasks}, {"Seat", "state", seats}} {
+	}{{"Link", "state", states}, {"Link", "task", tasks}, {"Seat", "state", seats}, {"LinkBlock", "reason", blocks}} {
 		for _, value := range enumOf(t, all.schema, all.field) {
 			if !all.covered[value] {
 				t.Errorf("the table lacks the value %s of %s.%s", value, all.schema, all.field)

@@ -1,7 +1,7 @@
 // For operators: the state of the service, seats and reports.
 import { request } from "./api.js";
 import { get, h } from "./dom.js";
-import { act, button, confirmed, fill, notes, pages, personLink, section, signInLink, when } from "./parts.js";
+import { act, button, confirmed, fill, notes, pages, personLink, removeRow, section, signInLink, when } from "./parts.js";
 import { loadSession, me } from "./session.js";
 import { has, loadTexts, t } from "./text.js";
 
@@ -134,21 +134,11 @@ function hidden({ person, since, detail: reason }) {
   const detail = h("input", { name: "detail", maxlength: 500 });
   const show = confirmed(t("status.show"), t("status.showSure"), t("status.show"), async (control) => {
     const call = () => request("POST", "/operator/people/{handle}", { path: { handle: person.handle }, body: { action: "show", detail: detail.value.trim() } });
-    if (await act(control, said, call, t("status.shown"))) remove(element, "hidden", t("status.noHidden"));
+    if (await act(control, said, call, t("status.shown"))) removeRow(element, "a");
   });
   const element = h("li", { "data-hidden": person.handle }, h("div", { class: "grow" }, h("p", {}, personLink(person), reason ? ": " + reason : ""),
     since && h("p", { class: "soft" }, when(since)), h("label", { class: "field" }, t("status.detail"), detail)), h("span", { class: "actions" }, show), said);
   return element;
-}
-
-// remove removes a row, and moves the focus to the next one, or to the title of the section. The
-// text empty stands for an empty list.
-function remove(row, name, empty) {
-  const list = row.parentElement;
-  const next = row.nextElementSibling || row.previousElementSibling;
-  row.remove();
-  if (!next && !list.nextElementSibling) list.replaceWith(h("p", { class: "soft" }, empty)); // else there is a button for more
-  ((next && next.querySelector("a")) || document.getElementById(name + "-title")).focus();
 }
 
 // report shows an open report with what the operator can do about it. hide is called once its
@@ -163,7 +153,7 @@ function report({ id, person, hidden, reason, text, at }, hide) {
   const close = (action, text, question, body) => confirmed(text, question, text, async (control) => {
     const handle = () => request("POST", "/operator/reports/{id}", { path: { id }, body: Object.assign({ action, detail: detail.value.trim() }, body && body()) });
     if (!(await act(control, said, handle, t("status.closed")))) return;
-    remove(element, "reports", t("status.noReports"));
+    removeRow(element, "a");
     if (action === "hide") hide();
   });
   element.append(h("span", { class: "actions" },
