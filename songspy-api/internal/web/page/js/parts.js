@@ -56,13 +56,13 @@ export async function act(control, place, change, done) {
   }
 }
 
-// fill reads something and shows it in a place: children(data) are the new children. An
-// error is shown with a button that tries again.
+// fill reads something and shows it in a place: children(data) are the new children; without
+// children, read shows them itself. An error is shown with a button that tries again.
 export async function fill(place, read, children) {
   if (!place.hasChildNodes()) place.append(h("p", { class: "soft" }, t("part.loading")));
   try {
     const data = await read();
-    place.replaceChildren(...[children(data)].flat().filter(Boolean));
+    if (children) place.replaceChildren(...[children(data)].flat().filter(Boolean));
   } catch (error) {
     if (error.code === "NETWORK" && document.hidden) return;
     if (!error.code) console.error(error);

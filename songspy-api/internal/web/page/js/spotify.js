@@ -45,8 +45,8 @@ function seatForm(text, changed) {
   return form;
 }
 
-// userApp returns how to link through an app of one's own.
-export function userApp(back) {
+// userApp returns how to link through an app of one's own. open says that it is unfolded.
+export function userApp(back, open = false) {
   const said = notes();
   const input = h("input", { name: "clientId", required: true, autocomplete: "off", spellcheck: "false", maxlength: 64 });
   const form = h("form", {}, h("label", { class: "field" }, t("own.clientId"), input), said, h("p", { class: "actions" }, h("button", { class: "button" }, t("own.link"))));
@@ -56,7 +56,7 @@ export function userApp(back) {
     if (!clientID.test(id)) return said.replaceChildren(t("own.badId"));
     location.assign(linkAddress(back, { clientId: id }));
   });
-  return h("details", {}, h("summary", {}, t("own.title")), h("p", {}, t("own.why")), h("p", {}, t("own.how")),
+  return h("details", { open }, h("summary", {}, t("own.title")), h("p", {}, t("own.why")), h("p", {}, t("own.how")),
     copyField(t("own.redirect"), location.origin + "/v1/songspy/auth/spotify/callback"), form,
     h("p", { class: "soft" }, t("own.ours") + " ", h("a", { href: linkAddress(back, { clientId: "ours" }) }, t("own.useOurs"))));
 }

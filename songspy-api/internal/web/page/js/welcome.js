@@ -8,6 +8,7 @@ import { isSignedIn, loadSession, me } from "./session.js";
 import { has, loadTexts, t } from "./text.js";
 
 const names = ["signIn", "name", "audience", "spotify"];
+const inviteKey = "songspy-invite";
 
 export async function render(root, { first }) {
   await loadTexts("account.");
@@ -16,47 +17,53 @@ export async function render(root, { first }) {
   const code = address.get("error") || "";
   const notice = root.querySelector(".notice");
   const why = has("welcome.why." + code) ? t("welcome.why." + code) : notice ? notice.textContent : "";
+  let reason = why; // the first step shows it; then the viewer has acted on it
   if (notice) notice.remove();
   const place = h("div", { class: "lead" });
   root.append(place);
+  const invite = takeInvite();
+  const to = target(address.get("to")); // the page that the viewer came from
+  const back = "/welcome" + (to && "?to=" + encodeURIComponent(to));
 
   // show shows one step, and moves the focus to its question.
   function show(step, title, ...children) {
     const index = names.indexOf(step);
     const steps = index < 0 ? null : h("p", { class: "steps" }, ...names.map((name, i) => h("span", { "aria-current": i === index && "step" }, i + 1 + ". " + t("welcome.step." + name))));
     const heading = h("h1", { tabindex: "-1" }, title);
-    place.replaceChildren(...[steps, heading, ...children].filter(Boolean));
+    const cause = reason && h("p", { class: "said", role: "alert" }, reason);
+    reason = "";
+    place.replaceChildren(...[steps, heading, cause, ...children].filter(Boolean));
     heading.focus({ preventScroll: true });
     place.dataset.step = step;
   }
 
-  function reason() {
-    return why && h("p", { class: "said", role: "alert" }, why);
-  }
-
   async function signInStep() {
-    if (root.dataset.inApp !== undefined) return show("signIn", t("welcome.inApp"), h("p", {}, t("welcome.inAppHow")), ...openInBrowser(address));
+    if (root.dataset.inApp !== undefined) return show("signIn", t("welcome.inApp"), h("p", {}, t("welcome.inAppHow")), ...openInBrowser(location.origin + back));
     const { policy, redirect, seats } = await request("GET", "/sign-up");
     const title = t("welcome.signIn");
-    if (!redirect) return show("signIn", title, h("p", { class: "said" }, t("welcome.redirectOff")));
-    const back = location.pathname + (address.get("to") ? "?to=" + encodeURIComponent(address.get("to") || "") : "");
+    if (!redirect) {
+      reason = t("welcome.why.SIGN_IN_BY_REDIRECT_OFF");
+      return show("signIn", title);
+    }
     const google = h("a", { class: "button main", "data-plain": true, href: "/v1/songspy/auth/google?return=" + encodeURIComponent(back) }, googleMark(), t(policy === "open" ? "page.signIn" : "welcome.knownSignIn"));
     const reads = h("p", {}, t("welcome.readsOnly"));
     const facts = [seats && h("p", { class: "soft" }, t("welcome.seats")), h("p", { class: "soft" }, t("welcome.google"), " ", h("a", { href: "/privacy" }, t("page.privacy")))];
-    if (policy === "open") return show("signIn", title, reason(), reads, h("p", { class: "actions" }, google), ...facts);
-    if (policy === "allowlist") return show("signIn", title, reason(), reads, h("p", {}, t("welcome.allowlist")), h("p", { class: "actions" }, google), ...facts);
+    if (policy === "open") return show("signIn", title, reads, h("p", { class: "actions" }, google), ...facts);
+    if (policy === "allowlist") return show("signIn", title, reads, h("p", {}, t("welcome.allowlist")), h("p", { class: "actions" }, google), ...facts);
     const said = notes();
-    const input = h("input", { name: "invite", required: true, maxlength: 64, autocomplete: "off", autocapitalize: "characters", spellcheck: "false" });
+    const input = h("input", { name: "invite", required: true, maxlength: 64, autocomplete: "off", autocapitalize: "characters", spellcheck: "false", value: invite });
     const submit = h("button", { class: "button main" }, t("welcome.withInvite"));
     const form = h("form", {}, h("label", { class: "field" }, t("welcome.invite"), input), said, h("p", { class: "actions" }, submit));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       act(submit, said, async () => {
-        const { url } = await request("POST", "/auth/google", { body: { return: back, invite: input.value.trim() } });
+        const typed = input.value.trim();
+        const { url } = await request("POST", "/auth/google", { body: { return: back, invite: typed } });
+        sessionStorage.setItem(inviteKey, typed);
         location.assign(url);
       });
     });
-    show("signIn", title, reason(), reads, h("p", {}, t("welcome.inviteOnly")), form, h("p", {}, t("welcome.known")), h("p", { class: "actions" }, google), ...facts);
+    show("signIn", title, reads, h("p", {}, t("welcome.inviteOnly")), form, h("p", {}, t("welcome.known")), h("p", { class: "actions" }, google), ...facts);
   }
 
   function nameStep() {
@@ -87,24 +94,26 @@ export async function render(root, { first }) {
     const submit = button(t("welcome.next"), async () => {
       const now = chosen;
       if (!now) return said.replaceChildren(t("welcome.chooseOne"));
-      if (await act(submit, said, () => request("PATCH", "/me/sharing", { body: { now } }), t("sharing.stored"))) spotifyStep();
+      if (await act(submit, said, () => request("PATCH", "/me/sharing", { body: { now } }), t("sharing.stored"))) fill(place, spotifyStep);
     }, { class: "button main" });
     show("audience", t("welcome.audience"), h("p", {}, t("welcome.consent")), set, said, h("p", { class: "actions" }, submit), h("p", { class: "soft" }, t("welcome.audienceLater")));
   }
 
   async function spotifyStep() {
     const [link, seat] = await Promise.all([request("GET", "/spotify-auth"), request("GET", "/spotify-auth/seat")]);
-    if (link && link.state !== "not_registered" && !code.startsWith("SPOTIFY_") && link.task !== "relink") return doneStep();
+    const ended = link && link.task === "relink";
+    const linked = link && link.state !== "not_registered";
+    if (linked && !ended && !code.startsWith("SPOTIFY_")) return doneStep();
     // Without a seat or a link, ask whether Spotify would accept the user.
     const known = link || seat ? null : await request("GET", "/spotify-auth/url").catch((error) => error);
-    const refused = ["SPOTIFY_NOT_REGISTERED", "SPOTIFY_NO_SEAT"].includes(code) || (known && known.code === "SPOTIFY_NO_SEAT") || (known && known.registered === false);
+    const refused = ["SPOTIFY_NOT_REGISTERED", "SPOTIFY_NO_SEAT"].includes(code) || (link && !linked && !seat) || (known && known.code === "SPOTIFY_NO_SEAT") || (known && known.registered === false);
     const body = h("div", { class: "body" });
-    const back = "/welcome";
+    if (ended) body.append(h("p", {}, t("link.state.reauth_required")));
     if (code === "SPOTIFY_LINKED_ELSEWHERE") body.append(linkButton(back, t("welcome.move"), { move: true }));
-    else if (seat || refused) body.append(seatDesk(seat, { back, refused: Boolean(refused && seat && seat.state === "entered"), changed: spotifyStep }));
+    else if (refused || (seat && !linked)) body.append(seatDesk(seat, { back, refused: Boolean(refused && seat && seat.state === "entered"), changed: () => fill(place, spotifyStep) }));
     else body.append(linkButton(back, t(link ? "link.relink" : "link.connect")));
-    body.append(h("p", { class: "soft" }, t("welcome.spotifyFacts"), " ", h("a", { href: "/terms" }, t("page.terms"))), userApp(back));
-    show("spotify", t("welcome.spotify"), reason(), body, h("p", { class: "actions" }, h("a", { href: "/" }, t("welcome.later"))));
+    body.append(h("p", { class: "soft" }, t("welcome.spotifyFacts"), " ", h("a", { href: "/terms" }, t("page.terms"))), userApp(back, code === "SPOTIFY_USER_APP_REFUSED"));
+    show("spotify", t("welcome.spotify"), body, h("p", { class: "actions" }, h("a", { href: to || "/" }, t("welcome.later"))));
   }
 
   async function doneStep() {
@@ -116,7 +125,6 @@ export async function render(root, { first }) {
   async function next() {
     if (!isSignedIn()) return signInStep();
     const account = me();
-    const to = target(address.get("to"));
     if (account.nickName === null) return nameStep();
     if (account.hasSpotify && to && !code) return location.replace(to);
     if (account.audience === "nobody" && !account.hasSpotify && !code) return audienceStep();
@@ -125,24 +133,33 @@ export async function render(root, { first }) {
 
   await fill(place, async () => {
     if (first.signedIn) await loadSession();
-    const empty = h("div");
-    place.replaceChildren(empty);
     await next();
-  }, () => Array.from(place.children));
+  });
   if (why) announce(why);
+}
+
+// takeInvite returns the code that the viewer typed before going to Google, or "". Only Google's
+// answer tells whether the code is needed and valid, so the viewer may have to correct it.
+function takeInvite() {
+  const typed = sessionStorage.getItem(inviteKey) || "";
+  sessionStorage.removeItem(inviteKey);
+  return typed;
 }
 
 // target returns a path of this origin, or "".
 function target(text) {
   if (!text) return "";
-  const to = new URL(text, location.origin);
-  return to.origin === location.origin ? to.pathname + to.search : "";
+  try {
+    const to = new URL(text, location.origin);
+    return to.origin === location.origin ? to.pathname + to.search : "";
+  } catch {
+    return "";
+  }
 }
 
 // openInBrowser returns what helps in the browser of another app: a button if the app can
 // open a browser, and the address to copy.
-function openInBrowser(address) {
-  const here = location.origin + "/welcome" + (address.get("to") ? "?to=" + encodeURIComponent(address.get("to") || "") : "");
+function openInBrowser(here) {
   const agent = navigator.userAgent;
   /** @type {[RegExp, string][]} */
   const ways = [
