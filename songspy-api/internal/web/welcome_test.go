@@ -555,3 +555,16 @@ func TestWelcome_LeadsFromTheBrowsersOfAppsToABrowser(t *testing.T) {
 		}
 	}
 }
+
+func TestWelcome_IsWhereAFailedSignOutIsExplained(t *testing.T) {
+	s := newWelcome(t, map[string]string{"GET /me": newMe("Listener A", "everyone", true)})
+	tab := s.openPage("/privacy", 800, 900, notesLeaving)
+	for answer, want := range map[string]string{
+		"502": "/welcome?error=UNAVAILABLE", "503 UNAVAILABLE Not now.": "/welcome?error=UNAVAILABLE", "500 COMMON_ERROR A fault.": "/welcome?error=COMMON_ERROR",
+		"401 SESSION_ENDED It has ended.": "/", "true": "/",
+	} {
+		s.account.answerWith(map[string]string{"POST /logout": answer})
+		evaluate[any](s, tab, `left.length = 0; document.querySelector("[data-sign-out]").click()`)
+		s.waitFor(tab, `left.join() === "`+want+`"`)
+	}
+}

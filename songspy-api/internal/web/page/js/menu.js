@@ -20,7 +20,7 @@ export async function signOut() {
   try {
     await request("POST", "/logout");
   } catch (error) {
-    if (error.status !== 401) return location.assign("/welcome?error=" + (error.status ? error.code : "UNAVAILABLE"));
+    if (error.status !== 401) return location.assign("/welcome?error=" + (["NETWORK", "PROXY"].includes(error.code) ? "UNAVAILABLE" : error.code));
   }
   location.assign("/");
 }

@@ -20,6 +20,7 @@ export async function render(root, { handle }, signal) {
   let profile = null;
   let playing = null;
   let actsFor = ""; // what the buttons were made for
+  let blocked = false; // the viewer has just blocked the person; the page keeps saying so
   watchImages(hero);
 
   function show(entry) {
@@ -40,6 +41,7 @@ export async function render(root, { handle }, signal) {
   }
 
   async function load() {
+    if (blocked) return undefined;
     try {
       profile = await request("GET", "/people/{handle}", { path, query: { link }, signal });
     } catch (error) {
@@ -84,6 +86,7 @@ export async function render(root, { handle }, signal) {
       : button(t(profile.follow === "approved" ? "person.unfollow" : "person.withdraw"), (event) => change(event.currentTarget, () => request("DELETE", "/people/{handle}/follow", { path, signal }), t("person.unfollowed"), () => setFollow("none")));
     const block = confirmed(t("person.block"), t("person.blockAsk"), t("person.block"), (control) =>
       change(control, () => request("PUT", "/people/{handle}/block", { path, signal }), t("person.blocked"), () => {
+        blocked = true;
         gone(t("person.blocked"));
         title.focus();
       }));
