@@ -798,7 +798,9 @@ func TestPage_IsEmptyOnceTheBrowserLeavesIt(t *testing.T) {
 func TestPage_SaysWhatKeepsTheViewerFromBeingSeen(t *testing.T) {
 	for name, c := range map[string]struct{ account, link, seat, text, leads string }{
 		"not linked":     {`"hasSpotify":false,"audience":"everyone","sharingPausedUntil":null`, `null`, `null`, "You have not linked Spotify yet. Link Spotify", "/v1/songspy/auth/spotify?return=%2F"},
-		"a waiting list": {`"hasSpotify":false,"audience":"everyone","sharingPausedUntil":null`, `null`, `{"state":"waiting"}`, "You are on the waiting list to link Spotify. We will tell you when it is your turn. See my page", "/me"},
+		"a waiting list": {`"hasSpotify":false,"audience":"everyone","sharingPausedUntil":null`, `null`, newSeat("waiting", 2), "You are on the waiting list to link Spotify. We will tell you when it is your turn. See my page", "/me"},
+		"one's turn":     {`"hasSpotify":false,"audience":"everyone","sharingPausedUntil":null`, `null`, newSeat("held", 0), "It is your turn. You can link Spotify once the people who run this site have registered you there. See my page", "/me"},
+		"registered":     {`"hasSpotify":false,"audience":"everyone","sharingPausedUntil":null`, `null`, newSeat("entered", 0), "You are registered at Spotify. You can link now. Link Spotify", "/v1/songspy/auth/spotify?return=%2F"},
 		"not registered": {`"hasSpotify":true,"audience":"everyone","sharingPausedUntil":null`, `{"state":"not_registered","task":"ask_operator"}`, `null`, "You cannot link yet: the people who run this site have to add your Spotify account first. See my page", "/me"},
 		"a broken link":  {`"hasSpotify":true,"audience":"everyone","sharingPausedUntil":null`, `{"state":"reauth_required","task":"relink"}`, `null`, "Songspy can no longer see what you play. Link Spotify again: your history stays. Link again", "/v1/songspy/auth/spotify?return=%2F"},
 		"hidden":         {`"hasSpotify":true,"audience":"everyone","sharingPausedUntil":"2126-11-28T00:00:00Z"`, `{"state":"active","task":"none"}`, `null`, "Nobody sees you right now. See my page", "/me"},

@@ -304,8 +304,8 @@ export function render(root, { first }, signal) {
       const until = account.sharingPausedUntil && Date.parse(account.sharingPausedUntil);
       const [link, gap] = account.hasSpotify ? await Promise.all([request("GET", "/spotify-auth", { signal }).catch(() => null), openGap()]) : [null, ""];
       const seat = account.hasSpotify ? null : await request("GET", "/spotify-auth/seat", { signal }).catch(() => null);
-      if (!account.hasSpotify && seat && seat.state !== "entered") [text, action] = [t("now.seat"), ["/me", t("now.toMe")]];
-      else if (!account.hasSpotify) [text, action] = [t("now.notLinked"), ["/v1/songspy/auth/spotify?return=%2F", t("now.link")]];
+      if (!account.hasSpotify && seat && seat.state !== "entered") [text, action] = [t("now.seat." + seat.state), ["/me", t("now.toMe")]];
+      else if (!account.hasSpotify) [text, action] = [t(seat ? "now.seat.entered" : "now.notLinked"), ["/v1/songspy/auth/spotify?return=%2F", t("now.link")]];
       else if (link && link.task === "relink") [text, action] = [t("now.linkBroken"), ["/v1/songspy/auth/spotify?return=%2F", t("now.relink")]];
       else if (link && link.task === "ask_operator") [text, action] = [t("now.notRegistered"), ["/me", t("now.toMe")]];
       else if (link && link.blocked) [text, action] = [t("now.blocked." + link.blocked.reason, { time: clockTime(link.blocked.until) }), ["/me#link", t("now.toMe")]];
