@@ -285,7 +285,7 @@ type emptyEntry struct {
 func (s *Site) Policy() string { return s.policy }
 
 func policy(pictures []string) string {
-	images := "img-src 'self' data: https://*.scdn.co https://*.spotifycdn.com"
+	images := "img-src 'self' https://*.scdn.co https://*.spotifycdn.com"
 	for _, p := range pictures {
 		if u, err := url.Parse(p); err == nil && u.Host != "" {
 			images += " " + u.Scheme + "://" + u.Host

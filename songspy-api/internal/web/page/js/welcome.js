@@ -106,7 +106,7 @@ export async function render(root, { first }) {
     if (linked && !ended && !code.startsWith("SPOTIFY_")) return doneStep();
     // Without a seat or a link, ask whether Spotify would accept the user.
     const known = link || seat ? null : await request("GET", "/spotify-auth/url").catch((error) => error);
-    const refused = ["SPOTIFY_NOT_REGISTERED", "SPOTIFY_NO_SEAT"].includes(code) || (link && !linked && !seat) || (known && known.code === "SPOTIFY_NO_SEAT") || (known && known.registered === false);
+    const refused = ["SPOTIFY_NOT_REGISTERED", "SPOTIFY_NO_SEAT"].includes(code) || (link && !linked && !link.userApp && !seat) || (known && known.code === "SPOTIFY_NO_SEAT") || (known && known.registered === false);
     const body = h("div", { class: "body" });
     if (ended) body.append(h("p", {}, t("link.state.reauth_required")));
     if (code === "SPOTIFY_LINKED_ELSEWHERE") body.append(linkButton(back, t("welcome.move"), { move: true }));

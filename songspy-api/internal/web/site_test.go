@@ -1,0 +1,131 @@
+package web_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"image"
+	"image/png"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	songspy "github.com/songspy/songspy/songspy-domain"
+
+	"github.com/songspy/songspy/songspy-api/internal/httpapi"
+)
+
+// get reads an address of the page, and reports an error if its media type is another.
+func (s *pageTest) get(path, contentType string) []byte {
+	s.t.Helper()
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url+path, http.NoBody)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	if got := answer.Header.Get("Content-Type"); err != nil || answer.StatusCode != http.StatusOK || got != contentType {
+		s.t.Errorf("%s: %d %q, want %q, error %v", path, answer.StatusCode, got, contentType, err)
+	}
+	return body
+}
+
+// getIcon reads a PNG of the page, and reports an error if it is not a filled square of that size:
+// a system cuts it to a shape of its own, and shows black where it is transparent.
+func (s *pageTest) getIcon(path string, size int) {
+	s.t.Helper()
+	icon, err := png.Decode(bytes.NewReader(s.get(path, "image/png")))
+	if err != nil {
+		s.t.Errorf("%s: %v", path, err)
+		return
+	}
+	filled, ok := icon.(interface{ Opaque() bool })
+	if icon.Bounds() != image.Rect(0, 0, size, size) || !ok || !filled.Opaque() {
+		s.t.Errorf("%s is %v, want %d px, and is filled: %t", path, icon.Bounds(), size, ok && filled.Opaque())
+	}
+}
+
+func TestManifest_NamesTheAppAndItsIcons(t *testing.T) {
+	s := newPageTest(t)
+	page := string(s.get("/welcome", "text/html; charset=utf-8"))
+	if !strings.Contains(page, `<link rel="manifest" href="/manifest.webmanifest">`) {
+		t.Error("the page links no manifest")
+	}
+	var manifest struct {
+		Name, ShortName, Display, Scope string
+		StartURL                        string `json:"start_url"`
+		Icons                           []struct{ Src, Sizes, Type, Purpose string }
+	}
+	if err := json.Unmarshal(s.get("/manifest.webmanifest", "application/manifest+json"), &manifest); err != nil {
+		t.Fatal(err)
+	}
+	if manifest.Name != "Songspy" || manifest.StartURL != "/" || manifest.Scope != "/" || manifest.Display != "standalone" {
+		t.Errorf("the manifest is %+v", manifest)
+	}
+	var found []string
+	for _, icon := range manifest.Icons {
+		side, _, _ := strings.Cut(icon.Sizes, "x")
+		size, err := strconv.Atoi(side)
+		if err != nil || icon.Sizes != side+"x"+side || icon.Type != "image/png" {
+			t.Errorf("the icon %+v has no size, or is no PNG", icon)
+		}
+		s.getIcon(icon.Src, size)
+		for purpose := range strings.FieldsSeq(icon.Purpose) {
+			found = append(found, side+" "+purpose)
+		}
+	}
+	slices.Sort(found)
+	if want := []string{"192 any", "192 maskable", "512 any", "512 maskable"}; !slices.Equal(found, want) {
+		t.Errorf("the icons are %v, want %v", found, want)
+	}
+	for rel, read := range map[string]func(string){
+		"apple-touch-icon": func(path string) { s.getIcon(path, 192) },
+		"icon":             func(path string) { s.get(path, "image/svg+xml") },
+	} {
+		link := regexp.MustCompile(`<link rel="` + rel + `" href="([^"]+)"`).FindStringSubmatch(page)
+		if link == nil {
+			t.Errorf("the page has no %s", rel)
+			continue
+		}
+		read(link[1])
+	}
+}
+
+// notesViolations is a script that notes in "violations" what the Content-Security-Policy has refused.
+const notesViolations = `window.violations = []; document.addEventListener("securitypolicyviolation", (event) => violations.push(event.effectiveDirective + " " + event.blockedURI));`
+
+func TestPolicy_RefusesImagesInAddressesAndNothingOfThePages(t *testing.T) {
+	playing, at := newEntry(1, "one", 10), httpapi.Time(testStart)
+	status := httpapi.OperatorStatus{
+		At: at, BoardReadAt: at, Ready: true, Checks: []httpapi.Check{}, Notes: []string{}, Batch: httpapi.OperatorBatch{State: httpapi.Idle, Replicas: []httpapi.BatchReplica{}}, Links: []httpapi.Count{},
+		ConsentEnds: []httpapi.ConsentEnds{}, Plays: []httpapi.Count{}, Gaps: []httpapi.Count{}, Apps: []httpapi.OperatorApp{},
+	}
+	s := newWelcome(t, map[string]string{
+		"GET /me": strings.Replace(newMe("Listener A", "everyone", true), `"operator":false`, `"operator":true`, 1), "POST /me/poll": "true", "GET /spotify-auth": newLink("active", "none"),
+		"GET /me/notices": `{"email":true,"address":null}`, "GET /me/sessions": "[]", "GET /me/embeds": "[]", "GET /operator/status": contractJSON(status), "GET /operator/seats": contractJSON(httpapi.OperatorSeats{Apps: []httpapi.AppUse{}, Entered: []httpapi.OperatorSeat{}, Rejected: []httpapi.OperatorSeat{}, ToRegister: []httpapi.OperatorSeat{}, Waiting: []httpapi.OperatorSeat{}}),
+		"GET /me/sharing/preview": `{"board":{"result":"SUCCESS","data":[],"error":null,"serverTime":"2026-01-02T03:04:05.000Z"},"listening":{"result":"SUCCESS","data":{"items":[],"nextCursor":null},"error":null},
+			"profile":{"result":"ERROR","data":null,"error":{"code":"NOT_FOUND","message":"Not found.","field":null}}}`,
+	})
+	for _, list := range []string{"/me/gaps", "/me/plays", "/me/followers", "/me/following", "/me/blocks", "/me/hidden", "/me/audit", "/operator/reports", "/operator/people"} {
+		s.account.answerWith(map[string]string{"GET " + list: noItems})
+	}
+	tab := s.openPage("/privacy", 1280, 800, notesViolations)
+	for _, viewer := range []songspy.UserID{1, 0} {
+		s.feed.viewer = viewer
+		for _, path := range []string{"/", "/u/" + songspy.Handle(1), "/t/" + songspy.Handle(playing.Track.PublicID), "/me", "/welcome", "/status", "/privacy", "/terms"} {
+			s.navigate(tab, path)
+			s.waitFor(tab, `!document.querySelector("main").innerText.includes("Loading.") && Array.from(document.images).every((one) => one.hidden || one.loading === "lazy" || one.complete)`)
+			s.expectTexts(tab, path, nil, []string{"Try again", "Something is wrong with this page."})
+			s.expect(tab, path+": violations of the policy", `violations.join()`, "")
+		}
+	}
+	evaluate[any](s, tab, `document.querySelector("main").append(Object.assign(new Image(), { src: "data:image/gif;base64,R0lGODlhAQABAAAAACw=" }))`)
+	s.waitFor(tab, `violations.join() === "img-src data"`)
+}
