@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"net/http"
 	"net/url"
 	"os"
 	"regexp"
@@ -143,6 +144,7 @@ func TestWelcome_SaysWhoMaySignUpAndLeadsToGoogle(t *testing.T) {
 		s.expectStep(tab, name, stepSignIn, askSignIn)
 		s.expectTexts(tab, name, c.shown, c.missing)
 		s.expect(tab, name+": links", hrefs, c.leads)
+		s.expect(tab, name+": the ring of the focused heading, which is no control", `getComputedStyle(document.activeElement).outlineStyle`, "none")
 	}
 	// A viewer who came from another page returns there.
 	s.account.answerWith(map[string]string{"GET /sign-up": contractJSON(httpapi.SignUp{Policy: "open", Redirect: true})})
@@ -213,6 +215,15 @@ var endElsewhere = []string{
 	"REFRESH_TOKEN_INVALID", "REFRESH_TOKEN_REUSED", "OPEN_IN_BROWSER", "SPOTIFY_SEAT_NOT_ASKED", "SPOTIFY_SEAT_NOT_NEEDED", "SPOTIFY_NOT_LINKED", "WEBHOOK_URL_INVALID", "NICKNAME_INVALID",
 }
 
+// renderAgain is a script: a function that shows the page /welcome for another address. It is
+// faster than opening the page.
+const renderAgain = `(async (address) => {
+	history.replaceState(null, "", address);
+	const main = document.getElementById("main"), { render } = await import(document.documentElement.dataset.base + "js/welcome.js");
+	main.replaceChildren();
+	await render(main, { first: JSON.parse(document.getElementById("first").textContent) });
+})`
+
 func TestWelcome_SaysWhatFailedAtTheStepThatRepairsIt(t *testing.T) {
 	body, err := os.ReadFile("page/text/account.en.json")
 	texts := map[string]string{}
@@ -236,13 +247,14 @@ func TestWelcome_SaysWhatFailedAtTheStepThatRepairsIt(t *testing.T) {
 	for viewer, repairs := range failures {
 		t.Run(viewer, func(t *testing.T) {
 			s := newWelcome(t, viewers[viewer].answers)
-			tab := s.openPage("/privacy", 800, 900, "")
+			tab := s.openPage("/?error=UNAVAILABLE", 800, 900, "")
+			s.expect(tab, "address", `location.pathname + location.search`, "/welcome?error=UNAVAILABLE")
 			for code, repair := range repairs {
-				s.navigate(tab, "/?error="+code) // leads to /welcome
+				evaluate[any](s, tab, renderAgain+`("/welcome?error=`+code+`")`)
 				if texts["welcome.why."+code] == "" {
 					t.Errorf("no text says what %s means", code)
 				}
-				s.expect(tab, code, `location.pathname + location.search + " " + Array.from(document.querySelectorAll("main [role=alert]"), (e) => e.textContent).filter(Boolean).join("|")`, "/welcome?error="+code+" "+texts["welcome.why."+code])
+				s.expect(tab, code, `Array.from(document.querySelectorAll("main [role=alert]"), (e) => e.textContent).filter(Boolean).join("|")`, texts["welcome.why."+code])
 				s.expectTexts(tab, code, []string{repair}, nil)
 				s.expect(tab, code+": focus", `document.activeElement.nodeName`, "H1")
 			}
@@ -250,7 +262,24 @@ func TestWelcome_SaysWhatFailedAtTheStepThatRepairsIt(t *testing.T) {
 	}
 }
 
-func TestWelcome_KnowsEachErrorOfTheContract(t *testing.T) {
+func TestWelcome_GetsTheErrorsOfRedirectsAndKnowsEachOfTheContract(t *testing.T) {
+	s := newPageTest(t)
+	for _, repairs := range failures {
+		for code := range repairs {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/?error="+code, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := http.DefaultTransport.RoundTrip(request) // follows no redirect
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := answer.Header.Get("Location"); got != "/welcome?error="+code {
+				t.Errorf("the error %s leads to %q", code, got)
+			}
+			_ = answer.Body.Close()
+		}
+	}
 	contract, err := os.ReadFile("../../openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -344,7 +373,7 @@ func TestWelcome_LeadsToSpotifyOrToAPlaceInTheWaitingList(t *testing.T) {
 	const link, own, rest = "/v1/songspy/auth/spotify?return=%2Fwelcome", "/terms,/v1/songspy/auth/spotify?return=%2Fwelcome&clientId=ours", ",/"
 	const asks = "Spotify lets a small service link only five people with each of its apps."
 	s := newWelcome(t, nil)
-	tab := s.openPage("/privacy", 800, 900, "")
+	tab := s.openPage("/welcome", 800, 900, "")
 	for name, c := range map[string]struct {
 		code, link, seat, url string
 		shown, missing        []string
@@ -364,7 +393,7 @@ func TestWelcome_LeadsToSpotifyOrToAPlaceInTheWaitingList(t *testing.T) {
 		"end of consent":       {"", newLink("reauth_required", "relink"), newSeat("entered", 0), "", []string{"Your permission at Spotify has ended or was withdrawn.", "Link again; your history stays.", "Link again"}, []string{"registered"}, link + "," + own + rest},
 	} {
 		s.account.answerWith(map[string]string{"GET /spotify-auth": c.link, "GET /spotify-auth/seat": c.seat, "GET /spotify-auth/url": c.url, "GET /me": newMe("Listener A", "everyone", c.link != "null")})
-		s.navigate(tab, "/welcome?error="+c.code)
+		evaluate[any](s, tab, renderAgain+`("/welcome?error=`+c.code+`")`)
 		s.expectStep(tab, name, stepSpotify, askSpotify)
 		s.expectTexts(tab, name, c.shown, c.missing)
 		s.expect(tab, name+": links", hrefs, c.leads)
@@ -458,19 +487,19 @@ func TestWelcome_LinksThroughAnAppOfTheUser(t *testing.T) {
 
 func TestWelcome_SaysWhoWillSeeTheFirstSong(t *testing.T) {
 	s := newWelcome(t, map[string]string{"GET /me": newMe("Listener A", "everyone", true), "GET /spotify-auth": newLink("active", "none")})
-	tab := s.openPage("/privacy", 800, 900, "")
+	tab := s.openPage("/welcome", 800, 900, "")
 	for audience, want := range map[httpapi.SharingNow]string{
 		"everyone": "Play a song on Spotify. It will soon appear on the front page.", "followers": "Play a song on Spotify. Only followers that you have approved will see it.",
 		"link": "Play a song on Spotify. Only people who have your link will see it.", "nobody": "Play a song on Spotify. Only you will see it, in your history.",
 	} {
 		s.account.answerWith(map[string]string{"GET /me/sharing": newSharing(audience)})
-		s.navigate(tab, "/welcome")
+		evaluate[any](s, tab, renderAgain+`("/welcome")`)
 		s.expectStep(tab, string(audience), "", "You are ready")
 		s.expectTexts(tab, string(audience), []string{want, "Open the front page", "My page"}, []string{"Link"})
 		s.expect(tab, string(audience)+": links", hrefs, "/,/me")
 	}
 	s.account.answerWith(map[string]string{"GET /me/sharing": "503 UNAVAILABLE The service is not available right now."})
-	s.navigate(tab, "/welcome")
+	evaluate[any](s, tab, renderAgain+`("/welcome")`)
 	s.expectTexts(tab, "a fault", []string{"The service is not available right now. Try again"}, nil)
 }
 
