@@ -48,7 +48,7 @@ test-programs: bin/throwaway ## run the tests that run the built programs
 
 # The packages run one after another, so that what measures the page's speed has the machine for itself.
 test-page: bin/throwaway chromium firefox fonts ## run all tests of the page in Chromium and Firefox, with every journey, state, theme and width; pictures go to artefacts/
-	@SONGSPY_TEST_PAGE=all SONGSPY_ARTEFACTS=$(CURDIR)/artefacts exec bin/throwaway -- go test -count=1 -vet=off -p=1 -timeout=30m $(TESTFLAGS) -run '^Test(Page|Hero|Pause|Track|Live|Closest|Details|Me|Welcome|Person|Status|Shots)_' ./songspy-api/internal/web ./songspy-api/journey
+	@SONGSPY_TEST_PAGE=all SONGSPY_ARTEFACTS=$(CURDIR)/artefacts exec bin/throwaway -- go test -count=1 -vet=off -p=1 -timeout=30m $(TESTFLAGS) -run '^Test(Page|Hero|Pause|Track|Live|Closest|Details|Me|Welcome|Person|Status|Policy|Shots)_' ./songspy-api/internal/web ./songspy-api/journey
 
 pictures: chromium fonts ## write the pictures of the README
 	@SONGSPY_PICTURES=$(CURDIR)/docs exec go test -count=1 -vet=off -run '^TestPictures_' ./songspy-api/internal/web

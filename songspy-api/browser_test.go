@@ -582,6 +582,9 @@ func TestSignIn_SendsInAppBrowsersToARealOne(t *testing.T) {
 		inApp     bool
 	}{
 		"KakaoTalk":       {"Mozilla/5.0 (Linux; Android 15; SM-S928N; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/131.0 Mobile Safari/537.36 KAKAOTALK/11.2.0 (INAPP)", true},
+		"TikTok, iOS":     {"Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 musical_ly_38.6.0 JsSdk/2.0 NetType/WIFI BytedanceWebview/d8a21c6", true},
+		"Threads, iOS":    {"Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/22B83 Barcelona 358.0.0.30.108 (iPhone15,2; iOS 18_1; ko_KR; ko; scale=3.00; 1179x2556)", true},
+		"X, iOS":          {"Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1 Twitter for iPhone/10.70", true},
 		"KakaoTalk, iOS":  {"Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/22B83 KAKAOTALK/11.2.0 (INAPP)", true},
 		"Instagram":       {"Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/22B83 Instagram 360.0.0.30.109 (iPhone14,5; iOS 18_1)", true},
 		"Facebook":        {"Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/22B83 [FBAN/FBIOS;FBAV/490.0.0.41.103]", true},

@@ -207,7 +207,10 @@ func (l loggedOut) VisitLogoutResponse(w http.ResponseWriter) error {
 
 // inAppBrowsers are parts of the User-Agent, in lower case, of browsers inside other
 // apps. Google answers them with 403 disallowed_useragent.
-var inAppBrowsers = []string{"kakaotalk", "instagram", "fban/", "fbav/", "fb_iab/", " line/", "naver(inapp", "; wv)"}
+var inAppBrowsers = []string{
+	"; wv)", "kakaotalk", "naver(inapp", "daumapps/", " line/", "instagram", "barcelona ", "fban/", "fbav/", "fb_iab/", "bytedancewebview", "musical_ly",
+	"twitter for iphone", "linkedinapp", "snapchat/", "micromessenger/",
+}
 
 func isInAppBrowser(userAgent string) bool {
 	userAgent = strings.ToLower(userAgent)

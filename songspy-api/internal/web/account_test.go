@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -88,6 +89,15 @@ func signedIn(t *testing.T, entries []songspy.BoardEntry, answers map[string]str
 	s.feed.viewer = entries[0].User.ID
 	s.account.answerWith(answers)
 	return s
+}
+
+// contractJSON returns data of the contract as JSON.
+func contractJSON(value any) string {
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
 }
 
 // noItems is an empty list of the contract.

@@ -281,7 +281,8 @@ func TestMe_CountsTheTimeThatIsLeftDown(t *testing.T) {
 	in := func(d time.Duration) string {
 		return with(t, mySharing, `"hiddenUntil":"`+time.Now().Add(d).UTC().Format("2006-01-02T15:04:05.000Z")+`"`)
 	}
-	m := openMine(t, map[string]string{"GET /me/sharing": in(47*time.Minute + 25*time.Second)})
+	m := openMine(t, nil) // it waits until tests run in parallel
+	m.open(map[string]string{"GET /me/sharing": in(47*time.Minute + 25*time.Second)})
 	got := evaluate[string](m.pageTest, m.tab, `(async () => {
 		const { left } = await import(document.documentElement.dataset.base + "js/me/hide.js");
 		const now = Date.parse("2026-03-04T05:06:07.000Z"), minute = 60000;

@@ -14,8 +14,6 @@ import (
 	"testing"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
-
-	"github.com/songspy/songspy/songspy-api/internal/httpapi"
 )
 
 // get reads an address of the page, and reports an error if its media type is another.
@@ -102,14 +100,10 @@ func TestManifest_NamesTheAppAndItsIcons(t *testing.T) {
 const notesViolations = `window.violations = []; document.addEventListener("securitypolicyviolation", (event) => violations.push(event.effectiveDirective + " " + event.blockedURI));`
 
 func TestPolicy_RefusesImagesInAddressesAndNothingOfThePages(t *testing.T) {
-	playing, at := newEntry(1, "one", 10), httpapi.Time(testStart)
-	status := httpapi.OperatorStatus{
-		At: at, BoardReadAt: at, Ready: true, Checks: []httpapi.Check{}, Notes: []string{}, Batch: httpapi.OperatorBatch{State: httpapi.Idle, Replicas: []httpapi.BatchReplica{}}, Links: []httpapi.Count{},
-		ConsentEnds: []httpapi.ConsentEnds{}, Plays: []httpapi.Count{}, Gaps: []httpapi.Count{}, Apps: []httpapi.OperatorApp{},
-	}
+	playing := newEntry(1, "one", 10)
 	s := newWelcome(t, map[string]string{
-		"GET /me": strings.Replace(newMe("Listener A", "everyone", true), `"operator":false`, `"operator":true`, 1), "POST /me/poll": "true", "GET /spotify-auth": newLink("active", "none"),
-		"GET /me/notices": `{"email":true,"address":null}`, "GET /me/sessions": "[]", "GET /me/embeds": "[]", "GET /operator/status": contractJSON(status), "GET /operator/seats": contractJSON(httpapi.OperatorSeats{Apps: []httpapi.AppUse{}, Entered: []httpapi.OperatorSeat{}, Rejected: []httpapi.OperatorSeat{}, ToRegister: []httpapi.OperatorSeat{}, Waiting: []httpapi.OperatorSeat{}}),
+		"GET /me": operatorAccount(true), "POST /me/poll": "true", "GET /spotify-auth": newLink("active", "none"),
+		"GET /me/notices": `{"email":true,"address":null}`, "GET /me/sessions": "[]", "GET /me/embeds": "[]", "GET /operator/status": contractJSON(newStatus()), "GET /operator/seats": contractJSON(noSeats()),
 		"GET /me/sharing/preview": `{"board":{"result":"SUCCESS","data":[],"error":null,"serverTime":"2026-01-02T03:04:05.000Z"},"listening":{"result":"SUCCESS","data":{"items":[],"nextCursor":null},"error":null},
 			"profile":{"result":"ERROR","data":null,"error":{"code":"NOT_FOUND","message":"Not found.","field":null}}}`,
 	})

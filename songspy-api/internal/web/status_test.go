@@ -59,21 +59,10 @@ const statusTools = `
 // minute returns a time of the answers of these tests.
 func minute(m int) httpapi.Time { return httpapi.Time(time.Date(2026, 11, 28, 6, m, 0, 0, time.UTC)) }
 
-// data returns a value as the API writes it.
-func data(t *testing.T, value any) string {
-	t.Helper()
-	text, err := json.Marshal(value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
 // operatorAccount returns the answer of GET /me.
-func operatorAccount(t *testing.T, isOperator bool) string {
-	t.Helper()
+func operatorAccount(isOperator bool) string {
 	name := "Listener A"
-	return data(t, httpapi.Me{Handle: songspy.Handle(1), NickName: &name, Operator: isOperator, Audience: httpapi.MeAudienceEveryone, HasSpotify: true, CreatedAt: minute(0)})
+	return contractJSON(httpapi.Me{Handle: songspy.Handle(1), NickName: &name, Operator: isOperator, Audience: httpapi.MeAudienceEveryone, HasSpotify: true, CreatedAt: minute(0)})
 }
 
 // newStatus returns the state of a service that works and has no users.
@@ -94,7 +83,7 @@ func noSeats() httpapi.OperatorSeats {
 func openStatus(t *testing.T, answers map[string]string) (*pageTest, context.Context) {
 	t.Helper()
 	all := map[string]string{
-		"GET /me": operatorAccount(t, true), "GET /operator/status": data(t, newStatus()), "GET /operator/seats": data(t, noSeats()),
+		"GET /me": operatorAccount(true), "GET /operator/status": contractJSON(newStatus()), "GET /operator/seats": contractJSON(noSeats()),
 		"GET /operator/reports": noItems, "GET /operator/people": noItems,
 	}
 	maps.Copy(all, answers)
@@ -107,7 +96,7 @@ func openStatus(t *testing.T, answers map[string]string) (*pageTest, context.Con
 // showStatus makes the page read another state, as its timer does.
 func (s *pageTest) showStatus(tab context.Context, status httpapi.OperatorStatus) {
 	s.t.Helper()
-	s.account.answerWith(map[string]string{"GET /operator/status": data(s.t, status)})
+	s.account.answerWith(map[string]string{"GET /operator/status": contractJSON(status)})
 	evaluate[any](s, tab, `document.querySelector(".lead").replaceChildren(); timers[0]()`)
 	s.waitFor(tab, `document.querySelector(".lead h1")`)
 }
@@ -137,7 +126,7 @@ func TestStatus_IsForOperatorsOnly(t *testing.T) {
 		account string
 		lines   []string
 	}{
-		"no operator":      {operatorAccount(t, false), []string{"Only operators see this page", "Operators are users whose verified Google address is in SONGSPY_OPERATORS. If you have just added yours, sign in again."}},
+		"no operator":      {operatorAccount(false), []string{"Only operators see this page", "Operators are users whose verified Google address is in SONGSPY_OPERATORS. If you have just added yours, sign in again."}},
 		"session ended":    {"401 UNAUTHORIZED Sign in first.", []string{"Please sign in as an operator", "Sign in again"}},
 		"account unread":   {"503 UNAVAILABLE The service is busy.", []string{"The service is busy. Try again"}},
 		"answer of proxys": {"502", []string{"The server did not answer as expected. Please try again in a moment. Try again"}},
@@ -155,13 +144,13 @@ func TestStatus_IsForOperatorsOnly(t *testing.T) {
 		}
 	}
 	s.account.answerWith(map[string]string{
-		"GET /me": "502", "GET /operator/status": data(t, newStatus()), "GET /operator/seats": data(t, noSeats()), "GET /operator/reports": noItems, "GET /operator/people": noItems,
+		"GET /me": "502", "GET /operator/status": contractJSON(newStatus()), "GET /operator/seats": contractJSON(noSeats()), "GET /operator/reports": noItems, "GET /operator/people": noItems,
 	})
 	if err := chromedp.Do(tab, chromedp.Navigate(s.url+"/status")); err != nil {
 		t.Fatal(err)
 	}
 	s.waitFor(tab, `seen("main").endsWith("Try again")`)
-	s.account.answerWith(map[string]string{"GET /me": operatorAccount(t, true)})
+	s.account.answerWith(map[string]string{"GET /me": operatorAccount(true)})
 	evaluate[any](s, tab, `press("main", "Try again")`)
 	s.waitFor(tab, `seen("main").startsWith("Everything works") && document.querySelector("[data-operator]").hidden === false`)
 }
@@ -181,7 +170,7 @@ func TestStatus_SaysWhetherTheServiceIsReady(t *testing.T) {
 	s.account.answerWith(map[string]string{"GET /operator/status": "503 UNAVAILABLE The database does not answer."})
 	evaluate[any](s, tab, `timers[0]()`)
 	s.waitFor(tab, `seen(".lead") === "The database does not answer. Try again" && seen("#service").includes("Batch")`)
-	s.account.answerWith(map[string]string{"GET /operator/status": data(t, newStatus())})
+	s.account.answerWith(map[string]string{"GET /operator/status": contractJSON(newStatus())})
 	evaluate[any](s, tab, `press(".lead", "Try again")`)
 	s.waitFor(tab, `seen(".lead").startsWith("Everything works")`)
 
@@ -272,7 +261,7 @@ func TestStatus_HasAWordForEachValueOfTheContract(t *testing.T) {
 	for i, reason := range reasons {
 		reports.Items = append(reports.Items, httpapi.Report{Id: int64(i + 1), Person: listener(i + 2), Reason: httpapi.ReportReason(reason), At: minute(0)})
 	}
-	s, tab := openStatus(t, map[string]string{"GET /operator/status": data(t, status), "GET /operator/reports": data(t, reports)})
+	s, tab := openStatus(t, map[string]string{"GET /operator/status": contractJSON(status), "GET /operator/reports": contractJSON(reports)})
 	for _, lang := range []string{"en", "ko"} {
 		texts := readTexts(t, lang)
 		// All tabs share the browser's cookies, so the language is not in one.
@@ -357,7 +346,7 @@ func TestStatus_ShowsLinksByStateAndWhenConsentEnds(t *testing.T) {
 	status := newStatus()
 	status.Links = []httpapi.Count{{Name: "active", Count: 1500}, {Name: "suspect", Count: 1}}
 	status.ConsentEnds = []httpapi.ConsentEnds{{Days: 7, Links: 2}, {Days: 30, Links: 1100}}
-	s, tab := openStatus(t, map[string]string{"GET /operator/status": data(t, status)})
+	s, tab := openStatus(t, map[string]string{"GET /operator/status": contractJSON(status)})
 	s.checkSeen(tab, "#links", "Links", "active", "1,500", "being tried again", "1", "Consent ends", "within 7 days", "2", "within 30 days", "1,100")
 }
 
@@ -370,7 +359,7 @@ func TestStatus_ReadsTheStateAgainWhileItIsVisible(t *testing.T) {
 	}
 	status := newStatus()
 	status.At = minute(31)
-	s.account.answerWith(map[string]string{"GET /operator/status": data(t, status)})
+	s.account.answerWith(map[string]string{"GET /operator/status": contractJSON(status)})
 	evaluate[any](s, tab, `timers[0]()`)
 	s.waitFor(tab, `seen(".lead") === "Everything works|As of [11-28T06:31]"`)
 	if got := evaluate[[]int](s, tab, `(() => { away = true; timers[0](); const hidden = `+reads+`; away = false; timers[0](); return [hidden, `+reads+`]; })()`); !slices.Equal(got, []int{2, 3}) {
@@ -402,7 +391,7 @@ func TestStatus_ListsSeatsWithTheAddressesToRegister(t *testing.T) {
 	}
 	seats.ToRegister, seats.Rejected = []httpapi.OperatorSeat{seat(2, "app-1", "b@example.org")}, []httpapi.OperatorSeat{seat(3, "app-2", "")}
 	seats.Entered, seats.Waiting = []httpapi.OperatorSeat{seat(4, "app-1", "d@example.org")}, []httpapi.OperatorSeat{seat(5, "", "e@example.org")}
-	s, tab := openStatus(t, map[string]string{"GET /operator/seats": data(t, seats)})
+	s, tab := openStatus(t, map[string]string{"GET /operator/seats": contractJSON(seats)})
 	s.checkSeen(tab, "#seats", "Seats", "app-1", "1 linked, 2 reserved, 2 free of 5", "app-2", "1,200 linked, without a limit", "app-3", "3 linked; this app is no longer configured",
 		"To register in the dashboard", "Listener B", "b@example.org", "app-1 [11-28T06:02]", "Entered, try again", "Remove",
 		"Rejected by Spotify", "Listener C", "no address", "app-2 [11-28T06:03]", "Entered, try again", "Remove",
@@ -416,7 +405,7 @@ func TestStatus_ListsSeatsWithTheAddressesToRegister(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.waitFor(tab, `seen("#seats") === "Seats|The database does not answer. Try again"`)
-	s.account.answerWith(map[string]string{"GET /operator/seats": data(t, noSeats())})
+	s.account.answerWith(map[string]string{"GET /operator/seats": contractJSON(noSeats())})
 	evaluate[any](s, tab, `press("#seats", "Try again")`)
 	s.waitFor(tab, `seen("#seats") === "Seats"`)
 }
@@ -426,7 +415,7 @@ func TestStatus_TriesUsersAgainThatTheOperatorHasRegistered(t *testing.T) {
 	seats.ToRegister, seats.Rejected = []httpapi.OperatorSeat{seat(2, "app-1", "b@example.org"), seat(4, "app-1", "d@example.org")}, []httpapi.OperatorSeat{seat(3, "app-1", "")}
 	entered := func(n int) string { return "POST /operator/seats/" + songspy.Handle(songspy.PublicID(n)) + "/entered" }
 	s, tab := openStatus(t, map[string]string{
-		"GET /operator/seats": data(t, seats), entered(2): `{"retried":false}`, entered(3): `{"retried":true}`, entered(4): "409 CONFLICT The user still waits for a free seat.",
+		"GET /operator/seats": contractJSON(seats), entered(2): `{"retried":false}`, entered(3): `{"retried":true}`, entered(4): "409 CONFLICT The user still waits for a free seat.",
 	})
 	enter := func(n int) {
 		evaluate[any](s, tab, fmt.Sprintf(`press("#seats li:has([data-entered='%s'])", "Entered, try again")`, songspy.Handle(songspy.PublicID(n))))
@@ -437,14 +426,14 @@ func TestStatus_TriesUsersAgainThatTheOperatorHasRegistered(t *testing.T) {
 		t.Errorf("after an error the focus, the number of rows and how often the list was read are %q", got)
 	}
 	seats.Entered, seats.ToRegister = seats.ToRegister[:1], seats.ToRegister[1:]
-	s.account.answerWith(map[string]string{"GET /operator/seats": data(t, seats)})
+	s.account.answerWith(map[string]string{"GET /operator/seats": contractJSON(seats)})
 	enter(2)
 	s.waitFor(tab, `said() === "The user can link now." && seen("#seats").includes("Registered, expected to link|Listener B") && focused() === "seats-title"`)
 	if got := evaluate[string](s, tab, `seen("#seats .said")`); got != "" {
 		t.Errorf("after a change the section still says %q", got)
 	}
 	seats.Rejected = []httpapi.OperatorSeat{}
-	s.account.answerWith(map[string]string{"GET /operator/seats": data(t, seats)})
+	s.account.answerWith(map[string]string{"GET /operator/seats": contractJSON(seats)})
 	enter(3)
 	s.waitFor(tab, `said() === "The link is tried again." && !seen("#seats").includes("Rejected by Spotify") && focused() === "seats-title"`)
 	if got, want := s.account.asked(), []string{entered(4), entered(2), entered(3)}; !slices.Equal(got, want) {
@@ -456,7 +445,7 @@ func TestStatus_RemovesUsersFromSeatsAfterAQuestion(t *testing.T) {
 	seats := noSeats()
 	seats.ToRegister, seats.Waiting = []httpapi.OperatorSeat{seat(2, "app-1", "b@example.org")}, []httpapi.OperatorSeat{seat(3, "", "")}
 	drop := "DELETE /operator/seats/" + songspy.Handle(3)
-	s, tab := openStatus(t, map[string]string{"GET /operator/seats": data(t, seats), drop: "404 NOT_FOUND There is no such seat."})
+	s, tab := openStatus(t, map[string]string{"GET /operator/seats": contractJSON(seats), drop: "404 NOT_FOUND There is no such seat."})
 	const row = `#seats ul:last-of-type li`
 	evaluate[any](s, tab, `press("`+row+`", "Remove")`)
 	s.checkSeen(tab, row, "Listener C", "no address", "[11-28T06:03]", "The user loses the seat or the place.", "Remove", "Cancel")
@@ -475,7 +464,7 @@ func TestStatus_RemovesUsersFromSeatsAfterAQuestion(t *testing.T) {
 		t.Errorf("after an error the row has %q", got)
 	}
 	seats.Waiting = []httpapi.OperatorSeat{}
-	s.account.answerWith(map[string]string{drop: "true", "GET /operator/seats": data(t, seats)})
+	s.account.answerWith(map[string]string{drop: "true", "GET /operator/seats": contractJSON(seats)})
 	evaluate[any](s, tab, `press("`+row+`", "Remove")`)
 	s.waitFor(tab, `said() === "Removed." && !seen("#seats").includes("Waiting list") && focused() === "seats-title"`)
 	if got, want := s.account.asked(), []string{drop, drop}; !slices.Equal(got, want) {
@@ -499,13 +488,13 @@ func TestStatus_ListsReportsPageByPage(t *testing.T) {
 	reports := newReports("the next", 2, 3)
 	reports.Items[0].Hidden, reports.Items[1].Reason, reports.Items[1].Text = true, httpapi.ReportReasonOther, "The name is that of my <b>shop</b>."
 	reports.Items[1].Person.NickName = ""
-	s, tab := openStatus(t, map[string]string{"GET /operator/reports": data(t, reports)})
+	s, tab := openStatus(t, map[string]string{"GET /operator/reports": contractJSON(reports)})
 	row := func(name, reason, at string) []string {
 		return []string{name, reason, at, "What the user reads in the activity", "New nickname (none if empty)", "Hide", "Rename", "Dismiss"}
 	}
 	lines := slices.Concat([]string{"Reports"}, row("Listener B hidden already", "offensive name or picture", "[11-28T06:02]"), row("A listener", "another reason: The name is that of my <b>shop</b>.", "[11-28T06:03]"))
 	s.checkSeen(tab, "#reports", append(lines, "Show more")...)
-	s.account.answerWith(map[string]string{"GET /operator/reports": data(t, newReports("", 4))})
+	s.account.answerWith(map[string]string{"GET /operator/reports": contractJSON(newReports("", 4))})
 	evaluate[any](s, tab, `press("#reports", "Show more")`)
 	s.waitFor(tab, `document.querySelectorAll("#reports [data-report]").length === 3`)
 	s.checkSeen(tab, "#reports", append(lines, row("Listener D", "offensive name or picture", "[11-28T06:04]")...)...)
@@ -524,7 +513,7 @@ func TestStatus_ClosesReports(t *testing.T) {
 		"dismiss":           {"Dismiss", "This only closes the report.", "not used", "", `{"action":"dismiss","detail":""}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, tab := openStatus(t, map[string]string{"GET /operator/reports": data(t, newReports("", 2, 3)), "POST /operator/reports/2": "true", "POST /operator/reports/3": "409 CONFLICT The name is taken."})
+			s, tab := openStatus(t, map[string]string{"GET /operator/reports": contractJSON(newReports("", 2, 3)), "POST /operator/reports/2": "true", "POST /operator/reports/3": "409 CONFLICT The name is taken."})
 			fill := func(id int) {
 				evaluate[any](s, tab, fmt.Sprintf(`(() => { const row = document.querySelector("[data-report='%d']"); row.querySelector("[name=nickname]").value = %q; row.querySelector("[name=detail]").value = %q; })()`, id, c.nickName, c.detail))
 			}
@@ -562,10 +551,10 @@ func TestStatus_ClosesReports(t *testing.T) {
 }
 
 func TestStatus_ListsUsersAgainOnceOneIsHidden(t *testing.T) {
-	s, tab := openStatus(t, map[string]string{"GET /operator/reports": data(t, newReports("", 2)), "POST /operator/reports/2": "true"})
+	s, tab := openStatus(t, map[string]string{"GET /operator/reports": contractJSON(newReports("", 2)), "POST /operator/reports/2": "true"})
 	s.checkSeen(tab, "#hidden", "Hidden users", "You hide nobody.")
 	at := minute(31)
-	s.account.answerWith(map[string]string{"GET /operator/people": data(t, httpapi.HiddenPeoplePage{Items: []httpapi.HiddenPerson{{Person: listener(2), Since: &at, Detail: "rude"}}})})
+	s.account.answerWith(map[string]string{"GET /operator/people": contractJSON(httpapi.HiddenPeoplePage{Items: []httpapi.HiddenPerson{{Person: listener(2), Since: &at, Detail: "rude"}}})})
 	evaluate[any](s, tab, `press("#reports", "Hide"); press("#reports", "Hide")`)
 	s.waitFor(tab, `seen("#hidden").startsWith("Hidden users|Listener B: rude") && focused() === "reports-title"`)
 }
@@ -574,7 +563,7 @@ func TestStatus_ShowsHiddenUsersAgain(t *testing.T) {
 	at := minute(5)
 	people := httpapi.HiddenPeoplePage{Items: []httpapi.HiddenPerson{{Person: listener(2), Since: &at, Detail: "A rude name"}, {Person: listener(3)}}}
 	route := func(n int) string { return "POST /operator/people/" + songspy.Handle(songspy.PublicID(n)) }
-	s, tab := openStatus(t, map[string]string{"GET /operator/people": data(t, people), route(2): "503 UNAVAILABLE The database does not answer.", route(3): "true"})
+	s, tab := openStatus(t, map[string]string{"GET /operator/people": contractJSON(people), route(2): "503 UNAVAILABLE The database does not answer.", route(3): "true"})
 	s.checkSeen(tab, "#hidden", "Hidden users", "Listener B: A rude name", "[11-28T06:05]", "What the user reads in the activity", "Show again", "Listener C", "What the user reads in the activity", "Show again")
 	row := fmt.Sprintf(`[data-hidden=%q]`, songspy.Handle(2))
 	press := func(text string) { evaluate[any](s, tab, fmt.Sprintf(`press(%q, %q)`, row, text)) }

@@ -75,15 +75,6 @@ const (
 	stepSpotify, askSpotify   = "4. Spotify", "Link your Spotify account"
 )
 
-// contractJSON returns data of the contract as JSON.
-func contractJSON(value any) string {
-	text, err := json.Marshal(value)
-	if err != nil {
-		panic(err)
-	}
-	return string(text)
-}
-
 // newMe returns the answer of GET /me for the user 1; without a nickname, they have just signed up.
 func newMe(nickName string, audience httpapi.MeAudience, hasSpotify bool) string {
 	me := httpapi.Me{Id: 1, Handle: songspy.Handle(1), Name: "A Name", Audience: audience, HasSpotify: hasSpotify, CreatedAt: httpapi.Time(testStart)}
