@@ -20,7 +20,8 @@ const (
 // Change is one row of the change feed. It says that a user's data has changed,
 // so that every process that caches the user reads the user from the database
 // again. If the user is not there any more, it drops the user from the cache.
-// Numbers become visible to readers in ascending order.
+// Numbers become visible in ascending order, so a reader that continues after the
+// last number that it has read misses no change.
 type Change struct {
 	Number int64 `gorm:"primaryKey"`
 	UserID UserID
@@ -31,9 +32,9 @@ type Change struct {
 // TableName returns the name of the table of changes.
 func (Change) TableName() string { return "changes" }
 
-// BoardEntry is what the board needs to know about one user: the user, the
-// player state and the track. The board decides for each reader whether to show
-// it.
+// BoardEntry is what the board (the live list of listening users) needs to know
+// about one user: the user, the player state and the track. The board decides for
+// each viewer whether to show the user.
 type BoardEntry struct {
 	User    User
 	Playing NowPlaying

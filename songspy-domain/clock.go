@@ -21,10 +21,11 @@ func CapAtNow(t, now time.Time) time.Time {
 	return t
 }
 
-// CorrectClock returns the player's state without times in the future, which a
-// process with a fast clock has stored. If ObservedAt is in the future, it
-// becomes a moment before now, and all other times move back by the same
-// amount. Times that must lie in the past are capped at that moment too.
+// CorrectClock returns the player's state with correct times if a process with a
+// fast clock has stored it. If ObservedAt is ahead of the clock (IsAheadOfClock), it
+// becomes a microsecond before now, and all other times move back by the same
+// amount. Any other time that is then still ahead of the clock also becomes a
+// microsecond before now, except EndsAt, which may lie in the future.
 func (n NowPlaying) CorrectClock(now time.Time) NowPlaying {
 	if !n.HasFutureTime(now) {
 		return n
@@ -32,8 +33,8 @@ func (n NowPlaying) CorrectClock(now time.Time) NowPlaying {
 	return n.movedBack(now)
 }
 
-// HasFutureTime reports whether one of the times that must lie in the past is
-// ahead of the local clock.
+// HasFutureTime reports whether one of the state's times, except EndsAt, lies more
+// than ClockSkewMax after now. EndsAt is a prediction and may lie in the future.
 func (n *NowPlaying) HasFutureTime(now time.Time) bool {
 	return IsAheadOfClock(n.ObservedAt, now) || IsAheadOfClock(n.SeenAt, now) || IsAheadOfClock(n.StartedAt, now) || IsAheadOfClock(n.OtherSeenAt, now) || IsAheadOfClock(n.OpenedAt, now) ||
 		n.PausedSince != nil && IsAheadOfClock(*n.PausedSince, now) || n.IdleSince != nil && IsAheadOfClock(*n.IdleSince, now) ||

@@ -14,14 +14,14 @@ const (
 // EmbedTokensMax is how many embed tokens a user can have.
 const EmbedTokensMax = 20
 
-// EmbedToken lets anyone who has its secret see what a user is listening to, as the
-// holder of a share link does, and for one purpose only.
+// EmbedToken lets anyone who has its secret see what a user is listening to: the same
+// as with a share link, but only in an embed or only in an overlay.
 type EmbedToken struct {
 	UserID UserID `gorm:"primaryKey"`
-	// ID is random, so that it does not count the tokens of all users.
+	// ID is random: a running number would reveal how many tokens all users have.
 	ID      PublicID `gorm:"primaryKey"`
 	Purpose EmbedPurpose
-	// Label is the user's name for it; empty if it has none.
+	// Label is the name that the user gave the token; empty if there is none.
 	Label string
 	// Hash is the SHA-256 of the secret.
 	Hash      []byte
@@ -43,18 +43,18 @@ type Webhook struct {
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
 	// Sequence is the number of the last message; 0: none was sent.
 	Sequence int64
-	// Fingerprint is a keyed hash of the content of that message. Delivered says that the
-	// receiver accepted it.
+	// Fingerprint is a keyed hash of the content of the last message. Delivered says that
+	// the receiver accepted the last message.
 	Fingerprint []byte
 	Delivered   bool
-	// Attempts counts the attempts that failed in a row. No attempt is made before
-	// NextAttemptAt.
+	// Attempts counts the attempts to deliver that failed in a row. The next attempt is
+	// made at NextAttemptAt or later.
 	Attempts      int
 	NextAttemptAt time.Time
 	// DeliveredAt is when the receiver last accepted a message; nil: never.
 	DeliveredAt *time.Time
 	// FailingSince is when the first of the Attempts failed; nil if the last attempt
-	// succeeded. Failure says why the last one failed.
+	// succeeded. Failure says why the last attempt failed.
 	FailingSince *time.Time
 	Failure      WebhookFailure
 	// OffAt is when the webhook was switched off because it failed for too long; nil if
@@ -75,5 +75,5 @@ const (
 	WebhookForbidden   WebhookFailure = "forbidden"   // the address is not on the public internet
 	WebhookUnreachable WebhookFailure = "unreachable" // no connection, or a broken one
 	WebhookRejected    WebhookFailure = "rejected"    // an answer other than 2xx
-	WebhookGone        WebhookFailure = "gone"        // the answer 410: the receiver wants no more
+	WebhookGone        WebhookFailure = "gone"        // the answer 410: the receiver wants no more messages
 )

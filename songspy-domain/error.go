@@ -14,10 +14,10 @@ const (
 	CodeInvalid       Code = "invalid"       // the request is wrong
 	CodeUnauthorized  Code = "unauthorized"  // the caller is not known, or not any more
 	CodeForbidden     Code = "forbidden"     // the caller is known and lacks the permission
-	CodeNotFound      Code = "not_found"     // it does not exist
-	CodeConflict      Code = "conflict"      // it conflicts with existing data
-	CodeGone          Code = "gone"          // it existed and will not come back
-	CodeUnprocessable Code = "unprocessable" // well formed, but not usable
+	CodeNotFound      Code = "not_found"     // what the request names does not exist
+	CodeConflict      Code = "conflict"      // the request conflicts with existing data
+	CodeGone          Code = "gone"          // what the request names existed and will not come back
+	CodeUnprocessable Code = "unprocessable" // the request is well formed, but cannot be carried out
 	CodeTooMany       Code = "too_many"      // too many requests; see RetryAfter
 	CodeUnavailable   Code = "unavailable"   // a dependency does not respond; see RetryAfter
 	CodeInternal      Code = "internal"      // a server error
@@ -38,7 +38,7 @@ type Error struct {
 	// RetryAfter is how long the caller should wait before it tries again; zero
 	// if that is unknown.
 	RetryAfter time.Duration
-	// Disposition says what an automatic caller should do.
+	// Disposition says what an automatic caller, such as the batch, should do.
 	Disposition Disposition
 	Err         error
 }

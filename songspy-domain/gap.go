@@ -23,9 +23,9 @@ const (
 	GapUnseen GapReason = "unseen"
 )
 
-// Gap is a time in which a user was not polled, so that plays may be missing.
-// Plays that Spotify's history reports later are added to the plays. History
-// never reports episodes, chapters and local files.
+// Gap is a time in which a user's plays could not be recorded, so that some may be
+// missing. Plays of that time that Spotify's history reports later are added.
+// History never reports episodes, chapters and local files.
 type Gap struct {
 	UserID  UserID `gorm:"primaryKey"`
 	BeganAt time.Time

@@ -18,13 +18,13 @@ const (
 	HistoryDelayMax = 130 * time.Second
 )
 
-// HistoryItem is one item of Spotify's recently played tracks. Spotify does not
-// say whether PlayedAt is the start or the end of the play, and it differs
-// between users (spotify/web-api 613, 1083).
+// HistoryItem is one item of Spotify's recently played tracks. PlayedAt is the start
+// of the play for some users and its end for others; Spotify does not say which
+// (spotify/web-api 613, 1083).
 //
-// PlayedAt is also the key of the item in the table history_items. Two items
-// may have the same time, so the microseconds, which Spotify does not send,
-// stand for the track: see HistoryItemKey.
+// PlayedAt is also the key of the item in the table history_items. Spotify sends
+// whole milliseconds, so two items of a user may have the same time. So HistoryItemKey
+// adds microseconds that it computes from the track.
 type HistoryItem struct {
 	Track    Track
 	PlayedAt time.Time
@@ -63,10 +63,10 @@ const (
 	partialPlaysMax = 60
 )
 
-// ListsPartialPlays reports whether history lists partial plays. known is false
-// until enough partial plays are counted. The answer is yes only if at least three
-// times as many are listed as not: the listed ones may be whole plays in which the
-// user sought forward.
+// ListsPartialPlays reports whether history lists partial plays. partial is true only
+// if Listed is at least three times Unlisted, because a counted play may have been a
+// whole play in which the user sought forward. known is false while fewer than
+// partialPlaysMin plays are counted.
 func (h PartialPlayCounts) ListsPartialPlays() (partial, known bool) {
 	return h.Listed > 0 && h.Listed >= 3*h.Unlisted, h.Listed+h.Unlisted >= partialPlaysMin
 }
@@ -126,7 +126,8 @@ type Reconciliation struct {
 	// Unmatched are items that match no play. They are stored, so that they are
 	// not tried again.
 	Unmatched []HistoryItem
-	// Gaps are times that history no longer covers.
+	// Gaps are times whose plays Spotify may have dropped from the history before
+	// they were fetched.
 	Gaps []Gap
 	// PartialPlays are the counts that this response adds.
 	PartialPlays PartialPlayCounts

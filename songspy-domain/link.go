@@ -98,8 +98,8 @@ type SpotifyAccount struct {
 // the store encrypts them before it writes them to the database.
 type Link struct {
 	UserID UserID `gorm:"primaryKey"`
-	// App names the Spotify app to which Spotify issued the tokens. See
-	// UserApp.
+	// App names the Spotify app to which Spotify issued the tokens: the client ID of
+	// an app of the operator, or UserApp(client ID) for a user-supplied app.
 	App          string
 	AccountID    *string // unique if known
 	LegacyID     *string // unique if known
@@ -199,9 +199,9 @@ func (l Link) Task(now time.Time) LinkTask {
 // because the database stores each link with its shard.
 const ShardCount = 64
 
-// ShardOf returns the shard of a user. It uses other bits of the hash than
-// PhaseOf, so that the polls of one shard's users are spread over the poll
-// interval.
+// ShardOf returns the shard of a user, from 0 to ShardCount-1. It uses other bits of
+// the ID's hash than PhaseOf, so that the polls of one shard's users are spread over
+// the poll interval.
 func ShardOf(id UserID) int16 { return int16(splitMix64(uint64(id)) >> 58) }
 
 // PhaseOf returns a user's offset within a repeating interval: when in each
@@ -259,7 +259,8 @@ type NewLink struct {
 	Seats   int
 	Grant   Grant
 	Account SpotifyAccount
-	// Move unlinks the account from the user that has it now.
+	// Move says that another user who is linked to Account is unlinked. Without Move,
+	// the new link is then rejected.
 	Move bool
 	// ConsentedAt is when the user consented; zero means now.
 	ConsentedAt time.Time
@@ -272,19 +273,21 @@ type NewLink struct {
 // the parameters of the authorization.
 type AuthorizationCode struct {
 	Code Secret
-	// RedirectURI must be the one of the authorization. Empty means the configured one.
+	// RedirectURI must be the redirect URI with which the authorization began. Empty
+	// means the configured redirect URI.
 	RedirectURI string
 	// Verifier is the PKCE verifier; empty if the authorization had no challenge.
 	Verifier Secret
-	// State is the state that came back with the code; empty if the client did not send
-	// it.
+	// State is the state parameter that came back with the code; empty if the client did
+	// not send it.
 	State Secret
-	// Auth is how the app authenticates. Empty means with the secret if there is one,
-	// otherwise by PKCE alone.
+	// Auth is how the app authenticates. Empty means AuthBasic if the app's secret is
+	// configured, otherwise AuthPKCE.
 	Auth AuthMethod
 }
 
-// Erasure says what an erasure deleted.
+// Erasure says what was deleted when a user unlinked Spotify or was erased: whether
+// there was a link, and how many plays and tracks.
 type Erasure struct {
 	Link          bool
 	Plays, Tracks int64 // Tracks counts rows of user_tracks

@@ -41,9 +41,9 @@ var notificationKinds = []struct {
 	// grouped kinds are about users but go to the operator: one message covers
 	// all users.
 	grouped bool
-	// wantedBy reports whether a user's link to Spotify, with what the user has
-	// to do about it, causes the notification. It is nil for kinds that no link
-	// causes.
+	// wantedBy reports whether a user's link to Spotify causes the notification.
+	// Its arguments are the link and what the user has to do about it (Link.Task).
+	// It is nil for kinds that no link causes.
 	wantedBy func(Link, LinkTask) bool
 }{
 	{NotificationRelinkSoon, RecipientUser, false, func(_ Link, t LinkTask) bool { return t == TaskRelinkSoon }},
@@ -118,8 +118,8 @@ type Notification struct {
 	// message covers all apps that users supplied.
 	App  string
 	Kind NotificationKind
-	// Occurrence names one occurrence of the state, so that the next one is
-	// notified again. For a link it is the generation.
+	// Occurrence identifies one occurrence of the cause, so that a later occurrence
+	// is notified again. For a link it is the Generation, for a seat StateSince.
 	Occurrence string
 	Channel    NotificationChannel
 	// DueAt is the earliest time at which it may be sent; zero means now.
@@ -132,9 +132,10 @@ type Notification struct {
 // NotificationsForLink returns the notifications that a user's link to Spotify
 // causes now. Their Channel is not set.
 //
-// Their Occurrence is not StateSince: Songspy tries the link of an unregistered
-// user every day, and each rejection would repeat the notification. The
-// generation increases only when the user links again.
+// Their Occurrence is the link's Generation, which increases only when the user
+// links again. StateSince would not do: Songspy tries the link of an unregistered
+// user every day, each rejection changes StateSince, and so each rejection would
+// repeat the notification.
 func NotificationsForLink(l Link, now time.Time) (notifications []Notification) {
 	task := l.Task(now)
 	for _, row := range notificationKinds {

@@ -7,7 +7,7 @@ type PlayerState string
 
 // The states of a player.
 const (
-	PlayerIdle    PlayerState = "idle" // nothing plays, or nothing that the board shows
+	PlayerIdle    PlayerState = "idle" // nothing plays, or only what the board never shows, such as an advertisement
 	PlayerPlaying PlayerState = "playing"
 	PlayerPaused  PlayerState = "paused"
 )
@@ -47,7 +47,7 @@ type NowPlaying struct {
 	// because Spotify's answer may be wrong.
 	IdleSince *time.Time
 	// OtherSeenAt is when a poll last showed something other than the open
-	// play's track. So the open play cannot have begun earlier.
+	// play's track. So the open play cannot have begun before OtherSeenAt.
 	OtherSeenAt time.Time
 	// EndsAt is when the open play ends if the user does not pause, seek or
 	// skip. For a paused play it is the start of the pause. It is nil if
@@ -62,13 +62,14 @@ type NowPlaying struct {
 	Skips int16
 	// OpenedAt is when a poll first showed the open play, or the advertisement
 	// break. Polls counts the polls since then, including that one; it limits
-	// how many polls one play may cost. Both are kept for at least an hour.
+	// how many polls one play may cost. While the user is idle afterwards, both
+	// are kept until an hour after OpenedAt.
 	OpenedAt time.Time
 	Polls    int16
 	// Speed is how fast the progress of the open play advances, in thousandths
-	// of real time; 0 means real time. It is set when two intervals between
-	// polls in a row have shown the same speed. LastSpeed is the speed in the
-	// last interval; 0 if unknown.
+	// of real time; 0 means real time. It is set when two measurements in a row,
+	// each between two polls, have shown the same speed. LastSpeed is the last
+	// measurement; 0 if there is none.
 	Speed     int32
 	LastSpeed int32
 	// DoubtedAt is when a poll first showed another track with a progress that
@@ -108,7 +109,7 @@ const (
 	// PausedShownFor is how long a paused play stays on the board.
 	PausedShownFor = 10 * time.Minute
 	// UnknownEndShownFor is how long the board shows a play with an unknown end
-	// after its last observation: twice the longest poll interval of 3 minutes.
+	// after its last observation: twice the default poll interval of 3 minutes.
 	UnknownEndShownFor = 6 * time.Minute
 )
 
@@ -133,10 +134,10 @@ func (n NowPlaying) ShownUntil() time.Time {
 	}
 }
 
-// ClosePlay ends the open play at the earliest of three times: the given time,
-// its predicted end, and when the player became idle. The play is provisional,
-// because its end was not observed, unless the player was paused. ClosePlay
-// returns false if no play is open or if the play is too short to count.
+// ClosePlay ends the open play at the earliest of four times: the given time, EndsAt,
+// IdleSince and DoubtedAt. But a play that was playing does not end before SeenAt,
+// when it was last observed; it becomes provisional, because its end was not observed.
+// ClosePlay returns false if no play is open or if the play is too short to count.
 func (n NowPlaying) ClosePlay(at time.Time) (Play, bool) {
 	if !n.IsOpen() {
 		return Play{}, false
@@ -153,7 +154,8 @@ func (n NowPlaying) ClosePlay(at time.Time) (Play, bool) {
 	return n.FinishedPlay(at, isPlaying)
 }
 
-// FinishedPlay returns the open play as a play that ended at the given time.
+// FinishedPlay returns the open play as a play that ended at the given time. It is
+// provisional if the argument says so or if its start is an estimate.
 // Its listened time is at most the time between start and end. It is also at
 // most the length of the track, because polls that show no progress may cover
 // several repetitions. FinishedPlay returns false if the play was too short to

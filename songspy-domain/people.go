@@ -41,7 +41,7 @@ type Block struct {
 // TableName returns the name of the table of blocks.
 func (Block) TableName() string { return "blocks" }
 
-// Person is a user with all that is stored for decisions about what others see.
+// Person is a user with the stored rows that decide what others see of the user.
 type Person struct {
 	User User
 	Rule SharingRule
@@ -56,8 +56,8 @@ type HiddenPerson struct {
 	Detail string
 }
 
-// FollowingPerson is a follow, and the user that a list of follows shows for
-// it: the follower or the followed user.
+// FollowingPerson is one entry of a list of follows. Person is the follower in a list
+// of a user's followers, and the followed user in a list of those a user follows.
 type FollowingPerson struct {
 	Follow Follow
 	Person Person
@@ -126,16 +126,16 @@ const (
 	AuditSignedIn         AuditKind = "signed_in"          // Detail is the label of the session
 	AuditSignedOut        AuditKind = "signed_out"         // a session was ended; Detail is its label
 	AuditSignedOutAll     AuditKind = "signed_out_all"     // all sessions were ended
-	AuditLinked           AuditKind = "linked"             // Spotify
-	AuditUnlinked         AuditKind = "unlinked"           // Detail is how many plays were erased
+	AuditLinked           AuditKind = "linked"             // Spotify was linked
+	AuditUnlinked         AuditKind = "unlinked"           // Spotify was unlinked; Detail is how many plays were erased
 	AuditSharingChanged   AuditKind = "sharing_changed"    // Detail names the settings
 	AuditItemHidden       AuditKind = "item_hidden"        // an artist or a track; Detail is its name, or the URI; empty for a local file
-	AuditItemShown        AuditKind = "item_shown"         // again; Detail is that of AuditItemHidden
+	AuditItemShown        AuditKind = "item_shown"         // an artist or a track is no longer hidden; Detail as for AuditItemHidden
 	AuditShareLinkCreated AuditKind = "share_link_created" // a share link that revokes the previous one
 	AuditShareLinkRevoked AuditKind = "share_link_revoked"
-	AuditEmbedCreated     AuditKind = "embed_created" // Detail is its label
-	AuditEmbedRevoked     AuditKind = "embed_revoked" // Detail is its label
-	AuditWebhookSet       AuditKind = "webhook_set"   // it replaces the one before
+	AuditEmbedCreated     AuditKind = "embed_created" // Detail is the label of the embed token
+	AuditEmbedRevoked     AuditKind = "embed_revoked" // Detail is the label of the embed token
+	AuditWebhookSet       AuditKind = "webhook_set"   // a webhook that replaces the previous one
 	AuditWebhookDeleted   AuditKind = "webhook_deleted"
 	AuditExported         AuditKind = "exported"
 	AuditErased           AuditKind = "erased" // data of the user, but not the user; Detail says which

@@ -7,9 +7,9 @@ import (
 )
 
 // PublicID identifies a user or a track outside the service. It is random, so
-// that it shows neither how many there are nor in which order they came. It is
-// at least 1 and below PublicIDEnd. Internal ids (UserID, TrackID) are never
-// sent to anyone.
+// that it shows neither how many users or tracks there are nor in which order they
+// were created. It is at least 1 and below PublicIDEnd. Internal ids (UserID,
+// TrackID) are never sent to anyone.
 type PublicID int64
 
 // PublicIDEnd is the first number that is too large for a public id: numbers

@@ -65,11 +65,12 @@ func (Seat) TableName() string { return "spotify_seats" }
 // changed. linked counts, by app, the users who have linked Spotify and have no
 // entry in waitingList.
 //
-// A user keeps an assigned seat as long as the app is configured and has room.
-// Users who link without a request occupy seats too. If that leaves too few
-// seats in an app, the user who got a seat last goes back to SeatWaiting. An
-// app without a limit requires no registration, so its seats become SeatEntered
-// directly.
+// A user keeps a seat in state SeatEntered as long as the app is configured. A user
+// keeps a seat in state SeatHeld only if the app also has room for it, because users
+// who link without a request occupy seats too. If an app has too few seats, the users
+// who requested last lose theirs: they get a free seat in another app, or go back to
+// SeatWaiting. An app without a limit requires no registration, so its seats become
+// SeatEntered directly.
 func AssignSeats(apps []AppSeats, linked map[string]int, waitingList []Seat, now time.Time) (changed []Seat) {
 	capacity := make(map[string]int, len(apps))
 	for _, a := range apps {
@@ -150,8 +151,8 @@ type WaitingList struct {
 	// LinkedUsers are the users that are linked through an app with a limited number of
 	// seats, by app. The app's dashboard should list at least these.
 	LinkedUsers map[string][]UserID
-	// OtherLinks counts, by app, the users that are linked through every other
-	// app.
+	// OtherLinks counts, by app, the users that are linked through an app without a
+	// limit or through an app that the operator has not configured.
 	OtherLinks map[string]int64
 	// Seats are the requested seats in the order of their requests. An address that
 	// cannot be decrypted is empty.
@@ -177,11 +178,11 @@ type AppUse struct {
 	// linked through it.
 	IsConfigured bool
 	// LinkedUsers are the users that are linked through the app; nil for an app without a
-	// limit of seats. Linked is their number for any app.
+	// limit of seats. Linked is how many users are linked, for any app.
 	LinkedUsers []UserID
 	Linked      int64
-	// Reserved counts the seats of users without a link, and Free the other seats that
-	// are left. An app without a limit has no seats to count.
+	// Reserved counts the seats of users who are not linked through the app yet. Free
+	// counts the seats that are neither linked nor reserved; 0 for an app without a limit.
 	Reserved, Free int64
 }
 

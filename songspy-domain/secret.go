@@ -32,8 +32,8 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // UnmarshalText reads a secret from configuration.
 func (s *Secret) UnmarshalText(b []byte) error { *s = Secret(b); return nil }
 
-// ResealResult counts the rows, at most one for each user, whose secrets were to
-// be encrypted with the first key.
+// ResealResult is the result of one run that encrypts stored secrets again with the
+// first key. It counts rows of one table, which has at most one row for each user.
 type ResealResult struct {
 	// LastUserID is the last processed user, Processed the number of processed users.
 	LastUserID UserID

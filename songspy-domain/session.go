@@ -12,9 +12,10 @@ const (
 )
 
 // Session is one part of a sign-in: the lifetime of one refresh token. A sign-in
-// starts a family of sessions, and each refresh adds one to it. If a token is used
-// a second time, too late, the whole family is revoked. A browser has no refresh
-// token, and one session for the whole sign-in.
+// starts a family of sessions, and each refresh adds one session to it. If a refresh
+// token is used again more than some seconds after its first use, it counts as stolen
+// and the whole family is revoked. A browser has no refresh token, and one session for
+// the whole sign-in.
 type Session struct {
 	ID     int64 `gorm:"primaryKey"`
 	UserID UserID
@@ -73,7 +74,7 @@ type AuthorizationAttempt struct {
 	// empty. The store encrypts both.
 	Verifier Secret `gorm:"-"`
 	Invite   Secret `gorm:"-"`
-	// Move moves the Spotify account from the other user that it is linked to.
+	// Move says that another user who is linked to the same Spotify account is unlinked.
 	Move bool
 	// Nonce must return in Google's ID token; empty for Spotify.
 	Nonce string

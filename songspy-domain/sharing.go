@@ -54,14 +54,14 @@ func NewSharing(user UserID, audience Audience, at time.Time) Sharing {
 // and stays: plays from that time remain hidden.
 type HiddenItem struct {
 	UserID UserID `gorm:"primaryKey"`
-	// URI is that of an artist ("spotify:artist:…") or of a track
+	// URI is the URI of an artist ("spotify:artist:…") or of a track
 	// ("spotify:track:…" and the other kinds of Track.URI).
 	URI     string    `gorm:"primaryKey"`
 	BeganAt time.Time `gorm:"primaryKey"`
 	// EndedAt is when the user showed it again; nil while it is hidden.
 	EndedAt *time.Time
-	// Name is the name of the artist or the title of the track in the catalogue. It
-	// is compared with tracks whose artists are known by name only.
+	// Name is the name of the artist or the title of the track in the catalogue. An
+	// artist's name is compared with tracks whose artists are known by name only.
 	Name string
 }
 
@@ -69,8 +69,8 @@ type HiddenItem struct {
 func (HiddenItem) TableName() string { return "hidden_items" }
 
 // SharingRule holds the stored rows that decide what others see of one user: the
-// rows that are in force now, and those that were in force while a play that is
-// to be shown was played. It may lack other rows.
+// rows that are in force now, and those that were in force while the plays to be
+// shown were played. It may lack rows that were in force at other times.
 type SharingRule struct {
 	Owner UserID
 	// Periods are sorted by BeganAt, and no two begin at the same time. The last
@@ -92,7 +92,8 @@ func (r SharingRule) Present() Sharing {
 }
 
 // ShareLink lets any person who has its secret see a user with AudienceLink. A
-// user has at most one. A new one, or its deletion, revokes it.
+// user has at most one share link. It ends when the user deletes it or creates a new
+// one.
 type ShareLink struct {
 	UserID UserID `gorm:"primaryKey"`
 	// Hash is the SHA-256 of the secret in the link.

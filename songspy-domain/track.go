@@ -39,10 +39,10 @@ type Track struct {
 	// PublicID identifies the track outside the service, by Handle.
 	PublicID PublicID
 	// ArtistRefs are the artists in Spotify's order. They are empty if their
-	// identity is not known: for local files, episodes and chapters, and for
-	// tracks that were stored before Songspy kept it. AlbumRef is the album, the
-	// show of an episode or the book of a chapter; its URI is empty if it is not
-	// known. Artists and Album hold the names in any case.
+	// identity is not known: for local files, episodes and chapters, and for tracks
+	// that were stored before Songspy stored the URIs of artists. AlbumRef is the
+	// album, the show of an episode or the book of a chapter; its URI is empty if it
+	// is not known. Artists and Album hold the names in any case.
 	ArtistRefs []Artist `gorm:"-"`
 	AlbumRef   Album    `gorm:"-"`
 }

@@ -53,7 +53,8 @@ type User struct {
 func (User) TableName() string { return "users" }
 
 // PublicPicture returns Google's URL of the picture that others may see, or ""
-// if there is none. The URL identifies the Google account and is not for others.
+// if there is none. Only the picture is for others: the URL identifies the Google
+// account and must not be sent to them.
 func (u User) PublicPicture() string {
 	if u.ShowPicture {
 		return u.PictureURL

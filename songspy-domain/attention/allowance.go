@@ -9,11 +9,12 @@ import (
 const (
 	// day is the time over which an allowance is divided.
 	day = 24 * time.Hour
-	// anonymousShare is the part of the allowance that all viewers together may use who
-	// are not signed in.
+	// anonymousShare is the part of the allowance that may be used by all viewers together
+	// who are not signed in.
 	anonymousShare = 0.25
-	// viewersMax is how many viewers an Allowance distinguishes. Further ones share an
-	// account of their own: a client can have very many addresses.
+	// viewersMax is how many viewers an Allowance distinguishes, because one client can
+	// have very many addresses. All further viewers who are signed in share one account,
+	// and all further viewers who are not signed in share another.
 	viewersMax = 1 << 16
 )
 
@@ -24,7 +25,7 @@ type ViewerKey struct {
 }
 
 // Allowance counts the calls that may be made for viewers, in addition to the planned
-// ones. It holds the calls of 24 hours and is full at the start. Each viewer of the last
+// polls. It holds the calls of 24 hours and is full at the start. Each viewer of the last
 // 24 hours has an equal share.
 //
 // The zero Allowance allows nothing until SetDaily is called. It is not safe for
@@ -58,8 +59,9 @@ func (b *bucket) fill(now time.Time, capacity float64) {
 	b.at, b.left = now, min(b.left, capacity)
 }
 
-// SetDaily sets how many calls may be made in 24 hours. The first call fills the
-// allowance; after that it stays filled to the same part.
+// SetDaily sets how many calls may be made in 24 hours. The first SetDaily fills the
+// allowance. A later one keeps the part that is left: if half of the old number was left,
+// half of the new number is left.
 func (a *Allowance) SetDaily(now time.Time, calls float64) {
 	if a.daily == 0 {
 		a.all, a.anonymous = bucket{calls, now}, bucket{anonymousShare * calls, now}
@@ -84,7 +86,7 @@ func (a *Allowance) Left(now time.Time) float64 {
 }
 
 // Weight returns how much the viewers count together: a viewer with an unused share
-// counts 1, and a viewer whose share is used up counts 0.
+// counts 1, and a viewer whose share is used up counts 0. It returns 0 if no call is left.
 func (a *Allowance) Weight(now time.Time, viewers []ViewerKey) (weight float64) {
 	a.fill(now)
 	if a.all.left < 1 {
@@ -104,8 +106,9 @@ type payment struct {
 	part   float64 // of the call
 }
 
-// Pay counts one call for the viewers, each in proportion to what is left of their share.
-// It counts nothing if the viewers have no weight.
+// Pay counts one call for the viewers. Each viewer pays a part of it, in proportion to
+// what is left of the viewer's share. If the viewers have no weight, Pay counts nothing
+// and returns nil.
 func (a *Allowance) Pay(now time.Time, viewers []ViewerKey) Payment {
 	weight := a.Weight(now, viewers)
 	if weight <= 0 {
@@ -119,8 +122,9 @@ func (a *Allowance) Pay(now time.Time, viewers []ViewerKey) Payment {
 	return paid
 }
 
-// Correct counts calls in addition to the one that the viewers paid for, in the same
-// proportions. A negative number takes back a part of that call.
+// Correct changes afterwards what a poll costs its viewers, in the proportions in which
+// they paid: it adds calls to the one call that Pay counted. If calls is negative, it takes
+// back a part of that call.
 func (a *Allowance) Correct(now time.Time, paid Payment, calls float64) {
 	a.fill(now)
 	for _, p := range paid {
@@ -151,7 +155,8 @@ func (a *Allowance) share(signedIn bool) float64 {
 	return min(equal, anonymousShare*a.daily/max(1, anonymous))
 }
 
-// account returns the viewer's account.
+// account returns the viewer's account, brought up to date. It creates the account of a
+// viewer that is new, or returns the shared account if there are viewersMax already.
 func (a *Allowance) account(now time.Time, v ViewerKey) *account {
 	known := a.viewers[v]
 	if known == nil {
@@ -182,7 +187,8 @@ func kind(v ViewerKey) int {
 	return 0
 }
 
-// prune forgets the viewers who were not seen for 24 hours. Their shares are free again.
+// prune forgets the viewers who were not seen for 24 hours, so that the other viewers have
+// larger shares. It does so at most once an hour.
 func (a *Allowance) prune(now time.Time) {
 	if now.Sub(a.prunedAt) < day/24 && !now.Before(a.prunedAt) {
 		return

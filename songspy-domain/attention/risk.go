@@ -9,13 +9,13 @@ import (
 
 // How players behave, as far as it decides which polls are worth their calls.
 const (
-	// skipShare is the part of the plays that users leave early. It doubles after each
-	// skip, up to skipShareMax.
+	// skipShare is the part of the plays that users leave early (skip). It doubles with each
+	// track that was skipped in a row, up to skipShareMax.
 	skipShare    = 0.12
 	skipShareMax = 0.6
 	// skipUntil is the part of a track after which users no longer skip it. Before that,
-	// the probability of a skip falls with the age of the play: the share of plays that
-	// are left before an age grows with its square root.
+	// a skip becomes less likely the longer the track has played: the share of the plays
+	// that users have skipped by a certain age grows with the square root of the age.
 	skipUntil = 0.7
 	// unknownLength is the assumed time until a track ends whose progress or length is
 	// not known.
@@ -23,7 +23,8 @@ const (
 	// advertisementLength is the mean time until music follows an advertisement.
 	advertisementLength = 20 * time.Second
 	// resumeShare is the part of the pauses after which the user plays on. The longer a
-	// pause has lasted, the longer the rest of it is: resumeAfter is added to its age.
+	// pause has lasted, the longer it will still last: half of these users resume within
+	// the time that the pause has lasted, plus resumeAfter.
 	resumeShare = 0.7
 	resumeAfter = 60 * time.Second
 	// startAfter is the mean time until a user who plays nothing starts, at an average
@@ -39,16 +40,19 @@ const (
 // Risk is the probability that the picture of a user (the track that viewers see) is
 // wrong, by the time since the last poll.
 type Risk struct {
-	// A skip: share of the plays end before age skipUntil × length.
+	// share is the probability that the change comes at all. All times are in seconds.
+	// If mean is 0, the change is a skip: age is the age of the play at the last poll, and
+	// until is the age after which nobody skips any more.
 	share, age, until float64
-	// Otherwise a change comes after mean on average. If slowing is set, it becomes less
-	// likely the longer it does not come.
+	// mean is the average time until the change. But if slowing is set, the change becomes
+	// less likely the longer it does not come, and mean is the time by which half of the
+	// changes have come.
 	mean    float64
 	slowing bool
 }
 
-// RiskOf returns the risk of a user's state after the last poll. startWeight says how
-// likely the user starts to listen at this hour, relative to the average.
+// RiskOf returns the risk of a user whose last poll has led to the state n. startWeight
+// says how likely the user starts to listen at this hour; 1 is the average.
 func RiskOf(n songspy.NowPlaying, startWeight float64) Risk {
 	switch {
 	case n.Advertisement:
@@ -78,7 +82,7 @@ func (r Risk) Wrong(after time.Duration) float64 {
 	return (r.leftBefore(r.age+t) - before) / (1 - before)
 }
 
-// leftBefore returns which share of the plays is left before the age.
+// leftBefore returns which share of the plays users have skipped by the given age.
 func (r Risk) leftBefore(age float64) float64 { return r.share * math.Sqrt(min(1, age/r.until)) }
 
 // Saved returns how many seconds with a wrong picture a poll saves if it comes when the
@@ -90,7 +94,8 @@ func (r Risk) Saved(after time.Duration) float64 {
 	return max(0, r.Wrong(after)*after.Seconds()-r.area(max(0, after.Seconds())))
 }
 
-// area returns the area under the probability until the given time, in seconds.
+// area returns the integral of Wrong from 0 to t seconds: how many seconds with a wrong
+// picture are expected in that time.
 func (r Risk) area(t float64) float64 {
 	switch {
 	case r.slowing:
@@ -98,7 +103,7 @@ func (r Risk) area(t float64) float64 {
 	case r.mean > 0:
 		return r.share * (t + r.mean*math.Expm1(-t/r.mean))
 	}
-	left := func(age float64) float64 { // the area under leftBefore
+	left := func(age float64) float64 { // the integral of leftBefore from 0 to age
 		early := min(age, r.until)
 		return r.share * (2*early*math.Sqrt(early/r.until)/3 + age - early)
 	}
@@ -106,9 +111,10 @@ func (r Risk) area(t float64) float64 {
 	return (left(r.age+t) - left(r.age) - before*t) / (1 - before)
 }
 
-// NextPoll returns when, after the last poll, the next one is worth a call for viewers
-// of the given weight together (see Allowance.Weight): from MinGap on and before the
-// time of the planned poll. worth is false if it is not worth a call before that.
+// NextPoll returns how long after the last poll another poll for viewers is worth a call.
+// weight is how much the viewers count together (Allowance.Weight), and planned is how
+// long after the last poll the next one comes without viewers. wait is at least MinGap and
+// less than planned. worth is false if no poll before the planned one is worth a call.
 func (r Risk) NextPoll(weight float64, planned time.Duration) (wait time.Duration, worth bool) {
 	isWorth := func(d time.Duration) bool { return weight*r.Saved(d) >= price }
 	low, high := MinGap, planned

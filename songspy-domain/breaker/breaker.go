@@ -9,9 +9,11 @@
 //
 // A breaker is in one of three states:
 //
-// - closed: calls pass (Cause is empty).
-// - open: calls are blocked until OpenUntil.
-// - half open: OpenUntil has passed. The first call is the probe, and no other call passes until it has returned. If the probe succeeds, the breaker closes and the call rate ramps up. If it is refused, the breaker opens again.
+//   - closed: calls pass (Cause is empty).
+//   - open: calls are blocked until OpenUntil.
+//   - half open: OpenUntil has passed. The first call is the probe, and no other call
+//     passes until it has returned. If the probe succeeds, the breaker closes and the
+//     call rate ramps up. If the probe is refused, the breaker opens again.
 package breaker
 
 import (
@@ -75,8 +77,8 @@ type Breaker struct {
 	OpenedAt  time.Time
 	OpenUntil time.Time
 	// BackoffStep counts how often in a row the breaker has opened for an
-	// estimated time, because Spotify sent no Retry-After. Each time doubles
-	// the estimate.
+	// estimated time: Spotify sent no Retry-After, or the quota is exceeded and
+	// the Retry-After may be too short. Each step doubles the next estimate.
 	BackoffStep int
 	// ProbeUntil is how long the result of the current probe (test call) is
 	// awaited; zero if no probe is under way.
@@ -126,8 +128,8 @@ const (
 	Urgent
 )
 
-// Decide reports whether one call may be made now. The returned Breakers
-// replaces s. A caller that will not make the call must discard it.
+// Decide reports whether one call may be made now. The returned Breakers, which
+// counts the call, replaces s. A caller that will not make the call must keep s.
 func Decide(s Breakers, now time.Time, circuit Circuit, u Urgency) (Breakers, Decision) {
 	b := s.For(circuit)
 	b.correctClock(now)
@@ -166,8 +168,8 @@ const (
 	// the user of the call, unless the breaker is already open because of such
 	// answers.
 	Forbidden
-	// AppForbidden means that such answers to several users have shown that
-	// they concern the app.
+	// AppForbidden means a 403 with an unknown body that concerns the whole
+	// app, because several users got such answers.
 	AppForbidden
 	// Failed means that no answer came, or a 5xx. That shows nothing about
 	// whether Spotify blocks the app.
@@ -231,9 +233,9 @@ func (s *Breakers) ChangesNothing(circuit Circuit, p Permit, o Outcome) bool {
 	return o.Result == Answered && !p.Probe && s.For(circuit).Limiter.Rate == 0
 }
 
-// TripForbidden opens the circuit breaker of the Web API. Call it when Spotify
-// answers the calls of several users with a 403 of unknown meaning: the
-// refusals then concern the whole app.
+// TripForbidden opens the circuit breaker of the Web API, unless it is open
+// already. Call it when Spotify answers the calls of several users with a 403 of
+// unknown meaning: the refusals then concern the whole app.
 func TripForbidden(s Breakers, now time.Time) Breakers {
 	if s.API.Cause != "" {
 		return s
@@ -350,9 +352,9 @@ func (r Result) cause() Cause {
 	}
 }
 
-// wait returns for how long the circuit breaker opens, and whether that time is
-// guessed because Spotify sent no usable Retry-After. step is how often in a
-// row it was guessed before.
+// wait returns for how long the circuit breaker opens. guessed is true if Spotify
+// sent no Retry-After, or if the quota is exceeded and the Retry-After may be too
+// short. step is how often in a row the time was guessed before.
 func (o Outcome) wait(step int) (wait time.Duration, guessed bool) {
 	requested := min(o.RetryAfter, waitMax)
 	switch {
@@ -373,8 +375,7 @@ func (o Outcome) wait(step int) (wait time.Duration, guessed bool) {
 	}
 }
 
-// backoff returns the wait first, doubled step times, but at most the wait
-// most.
+// backoff returns first, doubled step times, but at most most.
 func backoff(first, most time.Duration, step int) time.Duration {
 	for ; step > 0 && first < most; step-- {
 		first *= 2

@@ -96,7 +96,8 @@ func (l *RateLimiter) stop() {
 	l.Rate, l.Tokens, l.TokensAt = 0, 0, time.Time{}
 }
 
-// increase raises the rate after an answered call.
+// increase raises the limit after an answered call. It removes the limit when that
+// has grown so far that it is not needed any more.
 func (l *RateLimiter) increase(share float64) {
 	learned := l.Learned * share
 	switch {

@@ -37,7 +37,7 @@ const (
 
 // Feed is the change feed of the database.
 type Feed interface {
-	// FeedBounds returns the number of the oldest stored change, 0 without changes, and
+	// FeedBounds returns the number of the oldest stored change (0 if none is stored) and
 	// the last number that was assigned.
 	FeedBounds(ctx context.Context) (oldest, last int64, err error)
 	// Changes returns up to limit changes with numbers above after, in order.
@@ -59,9 +59,9 @@ type Follower struct {
 	// Apply applies changes, in order. After an error Follower calls it again with the
 	// same changes.
 	Apply func(ctx context.Context, changes []songspy.Change) error
-	// CaughtUp is called when every change that was committed before the given time is
-	// applied. number is that of the last applied change. While the feed can be read,
-	// CaughtUp is called about once a second or more often.
+	// CaughtUp is called when every change that was committed before the time at is
+	// applied. number is the number of the last applied change. While the feed can be
+	// read, CaughtUp is called about once a second or more often.
 	CaughtUp func(number int64, at time.Time)
 	// Timeout limits one wait for changes together with reading and applying them. Zero:
 	// no limit.
@@ -70,8 +70,8 @@ type Follower struct {
 	Log     *slog.Logger
 }
 
-// Run follows the feed after the change with the number after until ctx ends. With
-// Unloaded it loads everything first. After a failure it tries again.
+// Run applies the changes whose numbers are greater than after, until ctx ends. If after
+// is Unloaded, Run loads everything first. After a failure it tries again.
 func (f *Follower) Run(ctx context.Context, after int64) {
 	wait := shortestRetryWait
 	for ctx.Err() == nil {
@@ -89,8 +89,9 @@ func (f *Follower) Run(ctx context.Context, after int64) {
 	}
 }
 
-// next loads everything, or waits for changes after the given one and applies them.
-// It returns the new position, also with an error.
+// next loads everything if after is Unloaded. Otherwise it waits for changes whose numbers
+// are greater than after and applies them. It returns the new position, the number of the
+// last applied change, also with an error. If changes were lost, it returns Unloaded.
 func (f *Follower) next(ctx context.Context, after int64) (int64, error) {
 	startedAt := f.Now()
 	if after == Unloaded {
@@ -143,9 +144,9 @@ func (f *Follower) caughtUp(number int64, at time.Time) {
 	}
 }
 
-// lost reports whether the feed lacks changes that follow the change after, so
-// that a reader that has applied that one would miss them. oldest and last are
-// the bounds of the feed.
+// lost reports whether a reader that has applied the changes up to the number after would
+// miss some: the changes that follow were pruned, or the database was restored to an
+// earlier state. oldest and last are the results of FeedBounds.
 func lost(after, oldest, last int64) bool {
 	return last < after || last > after && (oldest == 0 || oldest > after+1)
 }

@@ -33,8 +33,9 @@ type Program struct {
 }
 
 // Main calls run with the arguments, the environment and the output of this process,
-// and a context that ends at SIGINT and SIGTERM. It prints the warnings about the
-// environment first, and returns the exit code.
+// and a context that ends at SIGINT and SIGTERM. Before that it prints the warnings
+// about the environment (config.Warnings). It returns the exit code of run, or exitUsage
+// if the environment cannot be read.
 func (p Program) Main(run func(ctx context.Context, args []string, environ map[string]string, stdout, stderr io.Writer) int) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -83,7 +84,8 @@ func (p Program) Run(ctx context.Context, commands, shared any, args []string, s
 	return exitFailed
 }
 
-// parsedCommand returns the command whose help explains a parse error.
+// parsedCommand returns the full name of the command whose help explains a parse
+// error, such as "songspy-api invite revoke".
 func (p Program) parsedCommand(err error) string {
 	if e, ok := errors.AsType[*kong.ParseError](err); ok {
 		for _, step := range slices.Backward(e.Context.Path) {
@@ -100,7 +102,7 @@ func (p Program) parsedCommand(err error) string {
 	return p.Name
 }
 
-// ConfigError is an error of the configuration.
+// ConfigError is an error of the configuration. Program.Run returns exit code 2 for it.
 type ConfigError struct{ Err error }
 
 // Error returns the message of the error.

@@ -29,8 +29,9 @@ func Environ() (map[string]string, error) {
 	return trimVariables(environ), nil
 }
 
-// readDotenv reads lines of NAME=value. The parser's own error quotes the
-// faulty line, which may be a secret, and is not returned.
+// readDotenv reads a file with lines of NAME=value. A missing file counts as empty.
+// The parser's own error is not returned, because it quotes the faulty line, which may
+// contain a secret.
 func readDotenv(path string) (map[string]string, error) {
 	content, err := os.ReadFile(path)
 	switch {

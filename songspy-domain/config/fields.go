@@ -61,8 +61,8 @@ func fieldsOf(into any) []field {
 	return fields
 }
 
-// nestedStructs returns pointers to the struct that into points to and to the
-// exported structs in it, inner ones first.
+// nestedStructs returns a pointer to each exported struct field within the struct that
+// into points to, at any depth, and into itself as the last.
 func nestedStructs(into any) []any {
 	var found []any
 	v := reflect.ValueOf(into).Elem()

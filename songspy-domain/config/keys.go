@@ -44,9 +44,10 @@ func (k Key) isWeak() bool {
 
 var keyIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
-// ParseKeys reads `id:base64 of 32 bytes, …`. The first key encrypts or signs.
-// The others only decrypt or verify. An error names the variable and the entry,
-// and never quotes a key.
+// ParseKeys reads a list of keys, separated by commas. Each is an ID, a colon and the
+// base64 of 32 bytes, such as k2:BugkMTgeSrzDdWTdwU8ZW4JhyqPUy3Y7UGJmivTQiR8=. The first
+// key encrypts or signs; the others only decrypt or verify. An error names the variable
+// (name) and the position of the entry, and never quotes a key.
 func ParseKeys(name string, list songspy.Secret) ([]Key, error) {
 	var keys []Key
 	seen := map[string]bool{}
@@ -68,15 +69,17 @@ func ParseKeys(name string, list songspy.Secret) ([]Key, error) {
 	return keys, nil
 }
 
-// Keys holds the two lists of secret keys that an installation of Songspy
-// needs, in the form that ParseKeys reads.
+// Keys holds the two lists of secret keys that an installation of Songspy needs: Seal
+// encrypts secrets in the database, JWT signs the tokens of bearer sessions. Each list is
+// text such as k2:BugkMTgeSrzDdWTdwU8ZW4JhyqPUy3Y7UGJmivTQiR8= (ID and base64 of the key),
+// with commas between the keys.
 type Keys struct {
-	Seal songspy.Secret // SONGSPY_SEAL_KEYS
-	JWT  songspy.Secret // SONGSPY_JWT_KEYS
+	Seal songspy.Secret // the value of SONGSPY_SEAL_KEYS
+	JWT  songspy.Secret // the value of SONGSPY_JWT_KEYS
 }
 
-// GenerateKeys returns a new key of each kind. Their IDs are the prefix, a dash
-// and random digits.
+// GenerateKeys returns a new seal key and a new JWT key. Their IDs are the prefix, a dash
+// and random hexadecimal digits.
 func GenerateKeys(prefix string) Keys {
 	fresh := func() songspy.Secret {
 		var id [4]byte
@@ -88,18 +91,20 @@ func GenerateKeys(prefix string) Keys {
 	return Keys{Seal: fresh(), JWT: fresh()}
 }
 
-// EnvFile returns the keys as lines of an environment file, unencrypted.
+// EnvFile returns the keys as the text of an environment file: two lines of NAME="value".
+// The keys are not encrypted.
 func (k Keys) EnvFile() string {
 	return fmt.Sprintf("SONGSPY_SEAL_KEYS=%q\nSONGSPY_JWT_KEYS=%q\n", k.Seal.Reveal(), k.JWT.Reveal())
 }
 
-// keysFile is the name of the file with the generated keys of an instance in
-// development, in its state directory.
+// keysFile is the name of the file in Service.StateDir that holds the generated keys of an
+// instance in development.
 const keysFile = "keys.env"
 
-// DevelopmentKeys returns the keys in dir, and generates them the first time.
-// Two processes that start at the same time get the same keys, because the file
-// is created only once, and with its whole content. Only its owner can read it.
+// DevelopmentKeys returns the keys that are stored in the directory dir, and generates
+// them the first time. Two processes that start at the same time get the same keys,
+// because the file is created only once, and with its whole content. Only the owner of the
+// file can read it.
 func DevelopmentKeys(dir string) (Keys, error) {
 	path := filepath.Join(dir, keysFile)
 	keys, err := readKeys(path)
@@ -129,8 +134,9 @@ func readKeys(path string) (Keys, error) {
 	return keys, nil
 }
 
-// writeOnce creates the file with its whole content, unless it exists. A hard
-// link is the only operation that is both exclusive and atomic.
+// writeOnce creates the file with its whole content, unless it exists. It writes a
+// temporary file and links it to path: a hard link fails if path exists, and no other
+// process ever sees a part of the content.
 func writeOnce(path, content string) error {
 	temp, err := os.CreateTemp(filepath.Dir(path), ".keys-*") // mode 0600
 	if err != nil {

@@ -97,7 +97,8 @@ func parseFaults(fields []field, err error) Faults {
 	return faults
 }
 
-// flattenFaults flattens joined errors.
+// flattenFaults returns every error that errors.Join has combined in err, one fault for
+// each.
 func flattenFaults(err error) Faults {
 	switch err := err.(type) { //nolint:errorlint // a tree is walked, not searched
 	case nil:

@@ -18,14 +18,16 @@ type Notifications struct {
 	// WebhookURL receives the operator's notifications by HTTP. It is a secret,
 	// because anyone who knows the URL of a chat's webhook can write to it.
 	WebhookURL songspy.Secret `env:"SONGSPY_NOTIFICATION_WEBHOOK_URL"`
-	// WebhookSecret signs the requests to WebhookURL: see WebhookKey.
+	// WebhookSecret is the key that signs the requests to WebhookURL: whsec_ followed
+	// by base64. WebhookKey decodes it.
 	WebhookSecret songspy.Secret `env:"SONGSPY_NOTIFICATION_WEBHOOK_SECRET"`
-	// SMTPURL is the server that sends the mail: see MailServer.
+	// SMTPURL is the server that sends the mail, such as
+	// smtps://user:password@host:465.
 	SMTPURL songspy.Secret `env:"SONGSPY_SMTP_URL"`
 	// OperatorEmail receives the operator's notifications by mail.
 	OperatorEmail songspy.Secret `env:"SONGSPY_OPERATOR_EMAIL"`
-	// RelinkURL is the page on which users link Spotify; empty means the public
-	// URL.
+	// RelinkURL is the page on which users link Spotify; empty means the URL of
+	// SONGSPY_PUBLIC_URL.
 	RelinkURL string `env:"SONGSPY_RELINK_URL"`
 	Mail      Mail
 }
@@ -94,8 +96,9 @@ func isSafeURL(raw string) bool {
 // later.
 func isLoopback(u *url.URL) bool { return net.ParseIP(u.Hostname()).IsLoopback() }
 
-// WebhookKey returns the signing key: 24 to 64 bytes, which Standard Webhooks
-// write as whsec_ followed by base64. It returns nil without a secret.
+// WebhookKey returns the key of WebhookSecret, which must have 24 to 64 bytes. The
+// Standard Webhooks specification writes it as whsec_ followed by base64. WebhookKey
+// returns nil if WebhookSecret is empty.
 func (n Notifications) WebhookKey() ([]byte, error) {
 	if n.WebhookSecret == "" {
 		return nil, nil
@@ -118,7 +121,7 @@ type MailServer struct {
 }
 
 // MailServer parses SMTPURL: smtps://user:password@host:465, or
-// smtp://user:password@host:587. It returns the zero value without one.
+// smtp://user:password@host:587. It returns the zero value if SMTPURL is empty.
 func (n Notifications) MailServer() (s MailServer, err error) {
 	if n.SMTPURL == "" {
 		return s, nil

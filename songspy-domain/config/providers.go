@@ -11,11 +11,12 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// The modes of the providers.
+// The modes of the providers Spotify and Google: whether Songspy calls them or the
+// simulator.
 const (
-	Real      = "real"      // every URL is the provider's own
-	Simulated = "simulated" // no URL is
-	mixedMode = "mixed"     // some are: a fault
+	Real      = "real"      // every configured URL is the provider's own
+	Simulated = "simulated" // no configured URL is the provider's own
+	mixedMode = "mixed"     // only some URLs are the provider's own, which Load rejects
 )
 
 // Spotify holds the credentials of the operator's Spotify apps, and the addresses of Spotify.
@@ -23,17 +24,17 @@ type Spotify struct {
 	ClientID string `env:"SONGSPY_SPOTIFY_CLIENT_ID"`
 	// ClientSecret is empty for an app that authenticates by PKCE alone.
 	ClientSecret songspy.Secret `env:"SONGSPY_SPOTIFY_CLIENT_SECRET"`
-	// Seats is how many users that app admits; 0 means no limit. MoreApps lists
-	// further apps: see Apps.
+	// Seats is how many users the app of ClientID admits; 0 means no limit. MoreApps
+	// lists further apps as id:secret:seats:account; Apps parses it.
 	Seats    int            `env:"SONGSPY_SPOTIFY_SEATS" envDefault:"0"`
 	MoreApps songspy.Secret `env:"SONGSPY_SPOTIFY_APPS"`
-	// UserApps lets users link through user-supplied apps by entering the
-	// client ID.
+	// UserApps lets users link through Spotify apps of their own, whose client IDs
+	// they enter.
 	UserApps bool `env:"SONGSPY_SPOTIFY_USER_APPS" envDefault:"true"`
 	// RedirectURL is where Spotify redirects the browser, as registered with
 	// Spotify.
 	RedirectURL string `env:"SONGSPY_SPOTIFY_REDIRECT_URL"`
-	// AuthorizeURL is the page that browsers open.
+	// AuthorizeURL is the page on which users consent; browsers open it.
 	AuthorizeURL string `env:"SONGSPY_SPOTIFY_AUTHORIZE_URL" envDefault:"https://accounts.spotify.com/authorize"`
 	// AccountsURL and APIURL are the hosts that the services call.
 	AccountsURL string `env:"SONGSPY_SPOTIFY_ACCOUNTS_URL" envDefault:"https://accounts.spotify.com"`
@@ -43,10 +44,11 @@ type Spotify struct {
 	DailyCalls int64 `env:"SONGSPY_SPOTIFY_DAILY_CALLS" envDefault:"0"`
 }
 
-// Google is the app at Google, and the addresses of Google.
+// Google holds the client IDs that the operator has registered with Google, the secret of
+// the first one, and the addresses of Google.
 type Google struct {
-	// ClientIDs are the audiences whose tokens are accepted. Users sign in by
-	// redirect with the first one and ClientSecret; without a secret they cannot.
+	// ClientIDs are the audiences whose tokens are accepted. Sign-in by redirect uses
+	// the first client ID and ClientSecret; without a secret it is not possible.
 	ClientIDs    List           `env:"SONGSPY_GOOGLE_CLIENT_ID"`
 	ClientSecret songspy.Secret `env:"SONGSPY_GOOGLE_CLIENT_SECRET"`
 	UserinfoURL  string         `env:"SONGSPY_GOOGLE_USERINFO_URL" envDefault:"https://www.googleapis.com/oauth2/v1/userinfo"`
@@ -54,10 +56,10 @@ type Google struct {
 	IssuerURL    string         `env:"SONGSPY_GOOGLE_ISSUER_URL" envDefault:"https://accounts.google.com"`
 }
 
-// Mode returns Real or Simulated.
+// Mode returns Real or Simulated: Load accepts no other settings.
 func (s Spotify) Mode() string { return modeOf(s.endpoints()) }
 
-// Mode returns Real or Simulated.
+// Mode returns Real or Simulated: Load accepts no other settings.
 func (g Google) Mode() string { return modeOf(g.endpoints()) }
 
 // Validate returns every fault of the settings.
@@ -157,9 +159,9 @@ func checkSpotifyRedirect(name, raw string) error {
 	}
 }
 
-// providerFaults checks the rules that concern several structs: the
-// requirements of production, and that either all providers are simulated or
-// none.
+// providerFaults checks the rules that concern several of the settings structs: the
+// client IDs are set, production uses the providers' own URLs, and either all providers
+// are simulated or none.
 func providerFaults(structs []any) Faults {
 	var (
 		production, spotify, google bool

@@ -25,20 +25,21 @@ type Service struct {
 	// DatabaseMaxConns is the largest number of connections that this process
 	// opens to the database.
 	DatabaseMaxConns int `env:"SONGSPY_DATABASE_MAX_CONNS" envDefault:"16"`
-	// DatabaseSimpleProtocol disables prepared statements. Postgres needs that
-	// behind a connection pooler that shares connections between transactions,
-	// such as pgbouncer.
+	// DatabaseSimpleProtocol disables prepared statements. That is needed for
+	// Postgres behind a connection pooler that shares connections between
+	// transactions, such as pgbouncer.
 	DatabaseSimpleProtocol bool `env:"SONGSPY_DATABASE_SIMPLE_PROTOCOL" envDefault:"false"`
-	// AdminHosts are host names, in addition to addresses and localhost, under
-	// which the metrics and health pages may be requested.
+	// AdminHosts are host names under which the metrics and health pages may be
+	// requested, in addition to IP addresses and names without a dot, such as localhost.
 	AdminHosts List `env:"SONGSPY_ADMIN_HOSTS"`
-	// SealKeys encrypt the stored tokens; see ParseKeys.
+	// SealKeys are the keys that encrypt secrets in the database. ParseKeys describes
+	// their form.
 	SealKeys songspy.Secret `env:"SONGSPY_SEAL_KEYS"`
 	// StateDir is the directory in which Songspy keeps its generated keys in
 	// development; see DevelopmentKeys.
 	StateDir string `env:"SONGSPY_STATE_DIR" envDefault:".songspy"`
 	// Attention limits the calls to Spotify that are made for viewers in addition to the
-	// planned ones, in percent of these; 0: none.
+	// planned calls, in percent of the planned calls; 0: none.
 	Attention int `env:"SONGSPY_ATTENTION" envDefault:"15"`
 	// LogLevel is debug, info, warn or error.
 	LogLevel string `env:"SONGSPY_LOG_LEVEL" envDefault:"info"`
@@ -71,8 +72,8 @@ func (s Service) checkAttention() error {
 	return nil
 }
 
-// CheckKeys returns an error if the list of keys is malformed. In production it
-// also returns one if the list is empty or a key is weak.
+// CheckKeys returns an error if the list of keys is malformed. In production it also
+// returns an error if the list is empty or a key is weak. name is the name of the variable.
 func (s Service) CheckKeys(name string, keys songspy.Secret) error {
 	if keys == "" {
 		if s.IsDevelopment() {
@@ -92,9 +93,9 @@ func (s Service) CheckKeys(name string, keys songspy.Secret) error {
 	return nil
 }
 
-// CheckNotSealKey returns an error, in production, if one of the keys is also a
-// seal key, which encrypts stored secrets. Anyone who obtains the key for one
-// purpose must not have the other.
+// CheckNotSealKey returns an error, in production, if one of the keys is also a seal key,
+// which encrypts stored secrets: anyone who obtains a key for one purpose must not be able
+// to use it for the other. name is the name of the variable with the keys.
 func (s Service) CheckNotSealKey(name string, keys songspy.Secret) error {
 	if s.IsDevelopment() || keys == "" || s.SealKeys == "" {
 		return nil

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// knownVariables are the variables that some part of Songspy reads, and whether
-// each is a secret, which may also be given as a file. A test compares the list
-// with the structs. All parts share one .env, so each accepts the variables of
-// the others.
+// knownVariables are the variables that the API or the batch reads. The value says whether
+// the variable is a secret, which may also be given as a file (NAME_FILE). A test compares
+// the list with the settings structs. Both programs share one .env, so each accepts the
+// variables of the other.
 var knownVariables = map[string]bool{
 	"SONGSPY_ADMIN_HOSTS":                 false,
 	"SONGSPY_ALLOWED_ORIGINS":             false,
@@ -78,18 +78,18 @@ var renamedVariables = map[string]string{
 	"SONGSPY_SPOTIFY_OWN_APPS":      "SONGSPY_SPOTIFY_USER_APPS",
 }
 
-// foreignVariables matches variables with the same prefix that Load does not
-// read: those of the simulator, of tests and of Compose, and those that
-// Kubernetes sets for a service whose name begins with songspy.
+// foreignVariables matches variables that begin with SONGSPY_ and that Load neither reads
+// nor rejects: those of the simulator, of tests and of Compose, and those that Kubernetes
+// sets for a service whose name begins with songspy.
 var foreignVariables = regexp.MustCompile(`^SONGSPY_(SIM_.*|TEST_.*|SECRETS_DIR|(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_.*)?))$`)
 
 // typoDistanceMax is how many letters of a name may be wrong for it to count as
 // a typing error.
 const typoDistanceMax = 3
 
-// unknownVariables finds variables that nothing reads. A former name, or one
-// close to a known name, is a fault: its value would be missing. Any other name
-// causes a warning only, since another release may read it.
+// unknownVariables finds variables that nothing reads. A former name, or a name close to a
+// known one, is a fault, because the operator expects its value to take effect. Any other
+// name causes a warning only, because another release may read it.
 func unknownVariables(fields []field, environ map[string]string) (faults Faults, warnings []string) {
 	secrets := maps.Clone(knownVariables)
 	for _, f := range fields {
@@ -125,9 +125,8 @@ func Warnings(environ map[string]string) []string {
 	return warnings
 }
 
-// nearestVariable returns the known name with the smallest edit distance. For
-// secrets it also considers the name with _FILE. A missing or doubled _ counts
-// like any other letter.
+// nearestVariable returns the known name with the smallest edit distance to name, and that
+// distance. For secrets it also considers the known name with _FILE.
 func nearestVariable(name string, secrets map[string]bool) (meant string, distance int) {
 	distance = len(name) + 1
 	for _, candidate := range slices.Sorted(maps.Keys(secrets)) {

@@ -1,4 +1,4 @@
-// Package changefeedtest is a change feed in memory, for tests and benches.
+// Package changefeedtest is a change feed in memory, for tests and benchmarks.
 package changefeedtest
 
 import (
@@ -40,15 +40,15 @@ func (f *Feed) Prune(number int64) {
 	f.changes = f.changes[f.index(number):]
 }
 
-// Restore deletes the changes after the number and continues from there, as a
-// database that was restored from a backup does.
+// Restore deletes the changes with numbers above the given one. The next change gets
+// the number after it, as in a database that was restored from a backup.
 func (f *Feed) Restore(number int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.changes, f.last = f.changes[:f.index(number)], number
 }
 
-// Fail makes every call return err, until it is called with nil.
+// Fail makes the methods of changefeed.Feed return err, until Fail is called with nil.
 func (f *Feed) Fail(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
