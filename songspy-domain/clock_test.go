@@ -78,7 +78,7 @@ func TestCorrectClock_KeepsDistancesBetweenTimes(t *testing.T) {
 	})
 }
 
-// It fails if a new field of NowPlaying is missing in CorrectClock.
+// The test fails if NowPlaying gets a new time field that CorrectClock does not correct.
 func TestCorrectClock_CoversEveryTimeField(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	var n songspy.NowPlaying

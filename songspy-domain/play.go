@@ -41,10 +41,10 @@ type Play struct {
 	// or Spotify's history may move it.
 	Provisional bool
 	// Probable plays ended before their track did, and polls saw too little of
-	// them to prove that they were long enough to count. But the next track's
-	// own progress shows that it began late enough, directly afterwards. Only
-	// the user sees a probable play, and it does not count until Spotify's
-	// history confirms it.
+	// them to prove that they were long enough to count. But the progress of the
+	// next track shows that it followed directly, at least 45 s after the play
+	// began. Only the user sees a probable play, and it does not count until
+	// Spotify's history confirms it.
 	Probable bool
 	// DeletedAt is when the user deleted the play; nil if they did not. A
 	// deleted play keeps its times and keyed hashes of its track, and its

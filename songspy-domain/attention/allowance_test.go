@@ -13,8 +13,8 @@ import (
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// spendAll makes calls for the viewers whenever they count, every second, and returns
-// their number.
+// spendAll pays for a call of the viewers every ten seconds for the time d, whenever
+// their weight is not 0. It returns the number of calls.
 func spendAll(a *Allowance, from time.Time, d time.Duration, viewers []ViewerKey) (calls float64) {
 	for now := from; now.Before(from.Add(d)); now = now.Add(10 * time.Second) {
 		if a.Weight(now, viewers) > 0 {
@@ -78,7 +78,7 @@ func TestAllowance_HostileViewersLeaveOthersTheirShare(t *testing.T) {
 	a := &Allowance{}
 	a.SetDaily(noon, 1000)
 	hostile, followers := anonymous(1000), signedIn(10)
-	a.Weight(noon, followers) // they are known
+	a.Weight(noon, followers) // makes them known viewers
 	spendAll(a, noon, 24*time.Hour, hostile)
 	later := noon.Add(24 * time.Hour)
 	if left := a.Left(later); left < 700 {
@@ -97,7 +97,7 @@ func TestAllowance_ViewersHaveEqualShares(t *testing.T) {
 	both := signedIn(2)
 	a.Weight(noon, both)
 	greedy := spendAll(a, noon, 24*time.Hour, both[:1])
-	if greedy < 900 || greedy > 1010 { // a share at once, and one in a day
+	if greedy < 900 || greedy > 1010 { // a share (500 calls) at once, and another one during the day
 		t.Errorf("one of two viewers made %.0f calls in the first day, want about 1000", greedy)
 	}
 	if w := a.Weight(noon.Add(24*time.Hour), both[1:]); w < 0.99 {
@@ -114,7 +114,7 @@ func TestAllowance_TakesBackWhatWasPaid(t *testing.T) {
 			a.Pay(noon, viewers)
 		}
 		left, weight := a.Left(noon), a.Weight(noon, viewers)
-		a.Correct(noon, a.Pay(noon, viewers), -1) // also if the call was the last one
+		a.Correct(noon, a.Pay(noon, viewers), -1) // also if Pay counted the last call
 		if now := a.Left(noon); math.Abs(now-left) > 1e-9 {
 			t.Errorf("%v calls are left, want %v", now, left)
 		}

@@ -9,8 +9,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// aSong is the state of a user who has listened to a song of three and a half minutes
-// for this long, and skipped so many before it.
+// aSong returns the state of a user who has listened to a song of three and a half
+// minutes for the time age, after skipping the given number of songs.
 func aSong(age time.Duration, skips int16) songspy.NowPlaying {
 	ends := noon.Add(210*time.Second - age)
 	return songspy.NowPlaying{
@@ -66,7 +66,7 @@ func TestNextPoll_IsBetweenTheGapAndThePlannedPoll(t *testing.T) {
 }
 
 func TestNextPoll_ComesSoonerWhereASkipIsLikelier(t *testing.T) {
-	const planned, weight = 170 * time.Second, 0.4 // of a viewer alone, some of these polls would come after MinGap
+	const planned, weight = 170 * time.Second, 0.4 // with a weight of 1, some of these waits would all be MinGap
 	wait := func(n songspy.NowPlaying) time.Duration {
 		if d, worth := RiskOf(n, 1).NextPoll(weight, planned); worth {
 			return d

@@ -23,7 +23,7 @@ func mustPass(t *testing.T, s *breaker.Breakers, at time.Time) breaker.Permit {
 	return v.Permit
 }
 
-// mustBlock asserts that no call permits, and returns the decision.
+// mustBlock fails the test if an urgent call may be made. It returns the decision.
 func mustBlock(t *testing.T, s breaker.Breakers, at time.Time) breaker.Decision {
 	t.Helper()
 	_, v := breaker.Decide(s, at, breaker.CircuitAPI, breaker.Urgent)
@@ -218,8 +218,8 @@ func TestQuota_RefusedProbesBackOff(t *testing.T) {
 	}
 }
 
-// It opens a breaker while the clock is fast, and decides with the right clock.
-// A state from the database behaves the same.
+// The test opens a breaker while the clock is fast, and decides with the right clock.
+// In some cases a new process reads the state from the database in between.
 func TestClockSetBack_BreakerStaysOpenForItsTime(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		ahead := time.Duration(rapid.Int64Range(int64(6*time.Minute), int64(400*24*time.Hour)).Draw(rt, "ahead")).Truncate(time.Microsecond)

@@ -8,7 +8,7 @@ import (
 )
 
 // Spotify answers 429 with Retry-After: 60. No call passes for a minute; then one
-// probe does.
+// call passes as the probe.
 func ExampleDecide() {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	state, decision := breaker.Decide(breaker.Breakers{}, now, breaker.CircuitAPI, breaker.Routine)

@@ -9,20 +9,19 @@ import (
 	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
-// sentCall is a call that is under way, with the model's state when it
-// was made.
+// sentCall is a call that is under way.
 type sentCall struct {
 	permit breaker.Permit
-	epoch  int // the model's count of openings and probes at that time
+	epoch  int // the epoch of breakerModel when the call was made
 	leftAt time.Time
 }
 
 // breakerModel is a model of a breaker that does not read the state of the
 // breaker under test.
 type breakerModel struct {
-	open      bool      // refused, and no probe has succeeded since
+	open      bool      // a call was refused, and no probe has succeeded since
 	notBefore time.Time // no call may be made earlier
-	epoch     int
+	epoch     int       // counts the openings and the probes
 	pending   []sentCall
 	probe     *sentCall // the probe that other calls wait for
 }
@@ -113,8 +112,8 @@ func TestBreaker_Invariants(t *testing.T) {
 			},
 			"": func(t *rapid.T) {
 				for _, name := range breaker.Circuits() {
-					// In every state, a caller that waits as told passes in the
-					// end.
+					// In every state, a caller that waits for each RetryAfter
+					// may call in the end.
 					at, trial := now, s
 					for range 10 {
 						next, v := breaker.Decide(trial, at, name, breaker.Routine)

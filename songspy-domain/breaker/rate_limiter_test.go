@@ -7,8 +7,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
-// passedInSecond makes a call every millisecond for a second. Each is answered
-// immediately. It returns how many passed.
+// passedInSecond tries a call every millisecond for a second. Each call that passes
+// is answered immediately. passedInSecond returns how many calls passed.
 func passedInSecond(s *breaker.Breakers, from time.Time, u breaker.Urgency) (passed int) {
 	for i := range 1000 {
 		at := from.Add(time.Duration(i) * time.Millisecond)

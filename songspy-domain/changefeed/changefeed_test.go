@@ -19,7 +19,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/changefeed/changefeedtest"
 )
 
-// database holds a value for each user.
+// database is a database in memory: a value for each user, the change feed of these
+// values, and the state of the follower that copies them.
 type database struct {
 	changefeedtest.Feed
 	mu       sync.Mutex
@@ -28,7 +29,8 @@ type database struct {
 	follower followerState
 }
 
-// followerState is the copy that a follower keeps of the database, and its progress.
+// followerState is the copy of the values that a follower keeps, with the number of calls
+// of Load and Apply, and the arguments of the last call of CaughtUp.
 type followerState struct {
 	copied         map[songspy.UserID]int
 	loads, applied int
@@ -243,7 +245,7 @@ func TestCaughtUpIsCalledWithoutChangesToo(t *testing.T) {
 	})
 }
 
-// hangingFeed hangs until the context of the call ends.
+// hangingFeed is a feed whose WaitForChange hangs until the context of the call ends.
 type hangingFeed struct{ *database }
 
 func (hangingFeed) WaitForChange(ctx context.Context, _ int64) error {
@@ -267,7 +269,7 @@ func TestAReadThatHangsCountsAsFailedAfterTheTimeout(t *testing.T) {
 	})
 }
 
-// logFunc is called for every log line.
+// logFunc is a slog.Handler that calls itself for every log line.
 type logFunc func()
 
 func (logFunc) Enabled(context.Context, slog.Level) bool    { return true }

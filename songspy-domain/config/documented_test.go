@@ -10,11 +10,11 @@ import (
 	"github.com/songspy/songspy/songspy-domain/config"
 )
 
-// tag matches a variable of a configuration struct, with its default if it has
-// one.
+// tag matches the tag of a field of a settings struct: the variable's name, and its
+// default if it has one.
 var tag = regexp.MustCompile(`env:"(SONGSPY_[A-Z_]+)"(?: +envDefault:"([^"]*)")?`)
 
-// secretTag matches the tag of a secret.
+// secretTag matches the type and the tag of a field that holds a secret.
 var secretTag = regexp.MustCompile("songspy\\.Secret +`env:\"(SONGSPY_[A-Z_]+)\"")
 
 func TestDocumentation_ListsEveryVariableWithItsDefault(t *testing.T) {

@@ -1,5 +1,5 @@
 package config
 
-// KnownVariables is the list of variables, for the test that compares it with
-// the structs.
+// KnownVariables makes knownVariables visible to the test that compares it with the
+// settings structs.
 var KnownVariables = knownVariables

@@ -15,7 +15,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/config"
 )
 
-// service is a configuration struct like those of the mains.
+// service is a settings struct like those of the programs' main packages.
 type service struct {
 	config.Service
 	Spotify config.Spotify

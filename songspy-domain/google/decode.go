@@ -52,7 +52,7 @@ func (t looseBool) isTrueWith(other looseBool) bool {
 // tokenInfo is what tokeninfo says about a token.
 type tokenInfo struct {
 	// audiences are all client IDs that the token is for. authorizedParties are
-	// those that requested it.
+	// the client IDs that requested the token.
 	audiences, authorizedParties []string
 	subject                      string         // empty if it is missing
 	expiresAt                    stringOrNumber // seconds since 1970
@@ -123,7 +123,7 @@ func readUserinfo(body []byte) (songspy.GoogleProfile, error) {
 		Name    stringOrNumber `json:"name"`
 		Picture stringOrNumber `json:"picture"`
 		Email   stringOrNumber `json:"email"`
-		// v1 and v2 send the first, v3 and OpenID Connect the second.
+		// v1 and v2 send verified_email, v3 and OpenID Connect email_verified.
 		VerifiedEmail looseBool `json:"verified_email"`
 		EmailVerified looseBool `json:"email_verified"`
 	}

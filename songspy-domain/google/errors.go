@@ -17,7 +17,7 @@ const (
 	ReasonUnavailable  = "GOOGLE_UNAVAILABLE"
 )
 
-// retryAfter is the wait after Google failed.
+// retryAfter is how long callers should wait after Google failed.
 const retryAfter = 5 * time.Second
 
 func invalidToken(detail string) *songspy.Error {

@@ -50,7 +50,7 @@ type Config struct {
 	// UserinfoURL and TokeninfoURL are the endpoints; empty means Google's own.
 	// Every version of both is supported.
 	UserinfoURL, TokeninfoURL string
-	// Audiences are the client IDs whose tokens are accepted. Without one,
+	// Audiences are the client IDs whose tokens are accepted. If there are none,
 	// every token is rejected.
 	Audiences []string
 	// Transport makes the HTTP calls; nil means a plain one.
@@ -61,7 +61,8 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Client calls Google. It is safe for concurrent use.
+// Client asks Google which account an access token belongs to. It is safe for concurrent
+// use.
 type Client struct {
 	config Config
 	http   *http.Client
@@ -80,8 +81,8 @@ func New(c Config) *Client {
 	return &Client{config: c, http: newHTTPClient(c.Transport)}
 }
 
-// newHTTPClient returns a client that follows no redirect, which would forward a
-// token. A nil transport means a plain one.
+// newHTTPClient returns a client that follows no redirects, because a redirect could
+// forward a token to another host. A nil transport means a new http.Transport.
 func newHTTPClient(transport http.RoundTripper) *http.Client {
 	if transport == nil {
 		transport = &http.Transport{
@@ -100,8 +101,8 @@ func newHTTPClient(transport http.RoundTripper) *http.Client {
 	}
 }
 
-// Profile returns the profile that the access token belongs to, if the token
-// was issued to one of the configured audiences.
+// Profile returns the profile of the Google account that the access token belongs
+// to, if the token was issued to one of the configured audiences.
 //
 // Errors: CodeUnauthorized with GOOGLE_TOKEN_INVALID for a token that Google
 // does not accept, or not any more. CodeUnauthorized with GOOGLE_TOKEN_FOREIGN

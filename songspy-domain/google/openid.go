@@ -72,10 +72,11 @@ func NewOpenID(c OpenIDConfig) *OpenID {
 }
 
 // AuthorizeURL returns the address at Google that the browser opens. Google repeats
-// the state in its redirect and the nonce in the ID token.
+// the state in its redirect and the nonce in the ID token. verifier is the PKCE
+// verifier, which Redeem needs later.
 //
-// It returns CodeUnavailable with GOOGLE_UNAVAILABLE if Google does not say where
-// that address is.
+// It returns CodeUnavailable with GOOGLE_UNAVAILABLE if Google's discovery document,
+// which names that address, cannot be read.
 func (o *OpenID) AuthorizeURL(ctx context.Context, state, nonce string, verifier songspy.Secret) (string, error) {
 	ctx, cancel := context.WithTimeout(oidc.ClientContext(ctx, o.http), o.config.Timeout)
 	defer cancel()
@@ -128,8 +129,9 @@ func (o *OpenID) Redeem(ctx context.Context, code, verifier songspy.Secret, nonc
 	return readUserinfo(profile)
 }
 
-// verify verifies the signature, the algorithm, the issuer and the times of an ID
-// token. Redeem verifies the audience, for which it has a reason of its own.
+// verify verifies the signature, the algorithm, the issuer and the times of the ID
+// token raw. It does not verify the audience: Redeem does, and returns
+// GOOGLE_TOKEN_FOREIGN for a wrong one.
 func (o *OpenID) verify(ctx context.Context, p *provider, raw string) (*oidc.IDToken, error) {
 	keys := &recordingKeySet{KeySet: p.keys}
 	token, err := oidc.NewVerifier(p.issuer, keys, &oidc.Config{

@@ -46,10 +46,10 @@ func newKey() *rsa.PrivateKey {
 type provider struct {
 	url     string
 	claims  map[string]any
-	sign    func(header, payload string) string // returns the ID token
-	token   http.HandlerFunc                    // replaces the token endpoint
+	sign    func(header, payload string) string // returns the ID token; nil: signed with RS256
+	token   http.HandlerFunc                    // replaces the token endpoint unless nil
 	failing map[string]bool                     // paths that answer 500
-	form    url.Values                          // of the last exchange
+	form    url.Values                          // the form of the last request to the token endpoint
 }
 
 func newProvider(t *testing.T) (*provider, *google.OpenID) {
@@ -77,7 +77,7 @@ func newProvider(t *testing.T) (*provider, *google.OpenID) {
 	answer("/.well-known/openid-configuration", func() any {
 		return map[string]any{
 			"issuer": p.url, "authorization_endpoint": p.url + "/authorize", "token_endpoint": p.url + "/token", "jwks_uri": p.url + "/keys",
-			// A provider must not be able to allow another algorithm.
+			// The client must not accept other algorithms although the provider lists them.
 			"id_token_signing_alg_values_supported": []string{"RS256", "HS256", "PS256", "none"},
 		}
 	})
@@ -129,8 +129,8 @@ func signRS256(key *rsa.PrivateKey) func(alg, payload string) string {
 	}
 }
 
-// signHS256 signs with the public key as the secret: verifiers that take the algorithm
-// from the token accept that.
+// signHS256 signs with HMAC and uses the provider's public key as the secret. A verifier
+// that takes the algorithm from the token would accept that.
 func signHS256(_, payload string) string {
 	text := unsigned("HS256", payload)
 	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
@@ -266,7 +266,7 @@ func TestOpenID_RejectsTokens(t *testing.T) {
 					t.Errorf("the error shows %q: %v", secret, err)
 				}
 			}
-			// A failure is not remembered.
+			// The client does not remember a failure: the next sign-in succeeds.
 			p.claims, p.sign, p.token, p.failing = good, nil, nil, map[string]bool{}
 			if _, err := o.Redeem(t.Context(), "code-2", pkceVerifier, "n-1"); err != nil {
 				t.Errorf("afterwards a good sign-in fails: %v", err)
@@ -278,14 +278,15 @@ func TestOpenID_RejectsTokens(t *testing.T) {
 func TestOpenID_RejectsAnIssuerWithAnotherName(t *testing.T) {
 	p, _ := newProvider(t)
 	honest := p.url
-	p.url += "/other" // what the provider calls itself
+	p.url += "/other" // the issuer that the provider names
 	o := google.NewOpenID(google.OpenIDConfig{IssuerURL: honest, ClientID: clientID})
 	if _, err := o.AuthorizeURL(t.Context(), "s", "n", pkceVerifier); songspy.ReasonOf(err) != google.ReasonUnavailable || !strings.Contains(err.Error(), "SONGSPY_GOOGLE_ISSUER_URL") {
 		t.Errorf("error %v", err)
 	}
 }
 
-// The addresses are Google's own, and the simulator answers in this process.
+// The client calls Google's own addresses, and the transport of the simulator answers
+// within this process.
 func TestSimulator_SignsInByRedirect(t *testing.T) {
 	s, err := sim.New(sim.Options{})
 	if err != nil {

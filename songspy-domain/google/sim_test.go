@@ -9,8 +9,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// The simulated Google was written independently from the same facts and shares
-// no code with the client. Its transport replaces Google's hosts.
+// The simulated Google was written independently of the client and shares no code
+// with it. Its transport answers for Google's hosts.
 
 func TestSimulator_ReturnsProfiles(t *testing.T) {
 	for name, c := range map[string]struct {

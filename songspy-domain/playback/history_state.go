@@ -15,7 +15,7 @@ type HistoryReason string
 const (
 	HistoryUncovered    HistoryReason = "uncovered"     // polls left time between two tracks uncovered
 	HistorySessionEnd   HistoryReason = "session_end"   // a listening session ended between two polls
-	HistorySessionStart HistoryReason = "session_start" // a listening session begins; its plays will replace those of an offline phone
+	HistorySessionStart HistoryReason = "session_start" // a listening session begins: its plays push older plays, such as those of an offline phone, out of the history
 	HistoryResumed      HistoryReason = "resumed"       // polls resume after a break
 	HistoryOverflow     HistoryReason = "overflow"      // history holds its last 50 items only
 	HistoryRoutine      HistoryReason = "routine"       // offline phones report their plays later
@@ -57,9 +57,9 @@ type HistoryState struct {
 	PlaysSince int
 }
 
-// AfterPoll returns the state after one poll. before is the player's state
-// before the poll, out the result of the poll, last the time of the previous
-// poll (zero if there was none).
+// AfterPoll returns the state after one poll. before is the player's state before the
+// poll, out the result of Step, last the time of the previous poll (zero if there was
+// none), and interval the longest time between two planned polls.
 func (u HistoryState) AfterPoll(before songspy.NowPlaying, out StepResult, last time.Time, interval time.Duration) HistoryState {
 	u.PlaysSince += len(out.Plays)
 	n := out.State
@@ -113,9 +113,9 @@ func isSamePlay(before, after songspy.NowPlaying) bool {
 	return before.IsOpen() && after.IsOpen() && before.TrackURI == after.TrackURI && !after.StartedAt.After(before.SeenAt)
 }
 
-// isFullyCovered reports whether no play that history lists can lie between two
-// plays: the first is known to have ended just before began, the start of the
-// second.
+// isFullyCovered reports whether no play that history would list can lie between the
+// play that was open before the poll and the next one, which began at began. That is so
+// if the first play is known to have ended shortly before began.
 func isFullyCovered(before songspy.NowPlaying, out StepResult, began time.Time) bool {
 	if before.State == songspy.PlayerPlaying && before.EndsAt != nil && began.Sub(*before.EndsAt).Abs() <= gaplessMax {
 		return true
@@ -127,7 +127,8 @@ func isFullyCovered(before songspy.NowPlaying, out StepResult, began time.Time) 
 	return !last.Provisional && began.Sub(last.EndedAt) < songspy.HistoryPlayMin
 }
 
-// AfterFetch returns the state after Spotify has answered a history fetch.
+// AfterFetch returns the state after Spotify has answered a history fetch at the given
+// time. An uncovered time that ended too recently for history to be complete stays.
 func (u HistoryState) AfterFetch(at time.Time) HistoryState {
 	u.FetchedAt, u.PlaysSince = at, 0
 	if !u.UncoveredUntil.Add(songspy.HistoryDelayMax).After(at) {

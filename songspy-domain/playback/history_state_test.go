@@ -26,7 +26,7 @@ func TestNextFetch_OnlyForUncoveredTime(t *testing.T) {
 	for name, tt := range map[string]struct {
 		polls     []songspy.Observation
 		reason    HistoryReason
-		uncovered float64 // its end, in seconds
+		uncovered float64 // the end of the uncovered time in seconds; 0: none
 	}{
 		"idle":                {[]songspy.Observation{idleAt(0), idleAt(180), idleAt(360)}, HistoryRoutine, 0},
 		"played to the end":   {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 2, 212), playing(songB, 90, 300)}, HistoryRoutine, 0},

@@ -158,8 +158,8 @@ func TestStep_Invariants(t *testing.T) {
 	})
 }
 
-// pollAsPlanned polls a timeline as NextPoll plans, from just before it begins. It
-// returns the plays and the times of the polls.
+// pollAsPlanned polls a timeline as NextPoll plans, from a minute before it begins. It
+// returns the finished plays and the times of the polls.
 func pollAsPlanned(t *rapid.T, tr timeline, phase, interval time.Duration) (plays []songspy.Play, polls []time.Time) {
 	var n songspy.NowPlaying
 	end := tr[len(tr)-1].End.Add(10 * time.Minute)
@@ -178,7 +178,8 @@ func pollAsPlanned(t *rapid.T, tr timeline, phase, interval time.Duration) (play
 	return plays, polls
 }
 
-// lastSeenTrack is the track that a poll showed last before a time.
+// lastSeenTrack returns the URI of the track that polls before the given time showed
+// last; empty if they showed none.
 func lastSeenTrack(tr timeline, polls []time.Time, when time.Time) (uri string) {
 	for _, l := range polls {
 		if o := tr.Poll(l); l.Before(when) && o.Track.URI != "" {
@@ -206,8 +207,8 @@ func TestStep_TrackPlayedToEndIsOnePlay(t *testing.T) {
 			for _, l := range polls {
 				seenNext = seenNext || l.After(next.Start) && l.Before(next.End) && l.Before(s.End.Add(2*nextTrackDelay))
 			}
-			// The start is known only after another track: the same one may have been
-			// paused.
+			// The start is known only if polls showed another track before. The same
+			// track may have been paused.
 			if !seen || !seenNext || next.Track.URI == "" || lastSeenTrack(tr, polls, s.Start) == s.Track.URI {
 				continue
 			}
@@ -258,7 +259,7 @@ func genURI(t *rapid.T) string {
 	return rapid.SampledFrom([]string{"spotify:track:a", "spotify:track:a", "spotify:track:b", "spotify:episode:e", "spotify:chapter:c", ""}).Draw(t, "uri")
 }
 
-// genState draws any row that a database may hold.
+// genState draws any row that the table now_playing may hold, also invalid ones.
 func genState(t *rapid.T) songspy.NowPlaying {
 	if rapid.Bool().Draw(t, "new") {
 		return songspy.NowPlaying{}
@@ -275,7 +276,8 @@ func genState(t *rapid.T) songspy.NowPlaying {
 	}
 }
 
-// genObservation draws any answer at any time after the previous one.
+// genObservation draws any observation, at most times after the given time, sometimes
+// before it.
 func genObservation(t *rapid.T, before time.Time) songspy.Observation {
 	wait := rapid.OneOf(rapid.Int64Range(-5e9, 2e11), rapid.Int64Range(1, 5e9), rapid.Int64Range(0, 1e14)).Draw(t, "wait")
 	return songspy.Observation{
@@ -405,7 +407,8 @@ func TestStep_FalseIdleAnswersSplitNoPlay(t *testing.T) {
 			}
 			now = next
 		}
-		// The last poll may have fallen into the false answers: the play is open then.
+		// If the last poll got a false answer, the play is still open. Two more idle
+		// answers end it.
 		for i := range 2 {
 			o := songspy.Observation{Kind: songspy.ObservedIdle, At: tr[1].End.Add(time.Duration(i+1) * idleConfirmAfter)}
 			out := Step(n, o)

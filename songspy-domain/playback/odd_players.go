@@ -19,8 +19,8 @@ const (
 	// distinctProgressMin is the smallest progress that distinguishes two tracks.
 	// Any track may have a smaller one, because every track begins at 0.
 	distinctProgressMin = 10 * time.Second
-	// zeroProgressMin: two observations that are at least this far apart and
-	// both have a progress of exactly 0 show that the device reports no
+	// zeroProgressMin: if two tracks are both shown with a progress of exactly 0, at
+	// least this long after the first track was first shown, the device reports no
 	// progress.
 	zeroProgressMin = 10 * time.Second
 	// insertedAdsMax is how much longer an episode may become by advertisements
@@ -315,9 +315,10 @@ func measureSpeed(moved, passed time.Duration) int32 {
 	return speed
 }
 
-// confirmSpeed returns the speed that counts as known after another
-// measurement. A speed becomes known when two measurements in a row agree,
-// because a single pause or jump looks like another speed. Two pauses may agree
+// confirmSpeed returns the speed that counts as known after another measurement; 0 is
+// the normal speed. known is the speed that was known before. last and now are the last
+// two measurements; 0 means none. A speed becomes known when two measurements in a row
+// agree, because a single pause or jump looks like another speed. Two pauses may agree
 // by chance, so a slow speed must also be one that players offer.
 func confirmSpeed(known, last, now int32) int32 {
 	if now == 0 || last == 0 || !speedsAgree(last, now) {
@@ -342,7 +343,9 @@ func isOfferedSpeed(a, b int32) bool {
 	return max(a-nearest, nearest-a) <= slowSpeedTolerance && max(b-nearest, nearest-b) <= slowSpeedTolerance
 }
 
-// updateSpeed updates the open play's speed.
+// updateSpeed measures the speed of the open play, if it is an episode or a chapter, and
+// updates Speed and LastSpeed. When a fast speed first becomes known, the start of the
+// play may move to a later time.
 func (s *step) updateSpeed(obs songspy.Observation) {
 	n := &s.State
 	if !songspy.IsSpeech(n.TrackURI) {

@@ -161,8 +161,9 @@ func TestStep_PredictsEndByConfirmedSpeed(t *testing.T) {
 // player returns what a player shows at a time.
 type player func(at time.Time) songspy.Observation
 
-// pollPlayer makes the polls of five hours that the planner plans. It returns their times,
-// the state after each, and their reasons.
+// pollPlayer polls the player for five hours as the planner (a key of planners) plans. It
+// returns the times of the polls, the state after each, and how many polls each reason
+// caused.
 func pollPlayer(p player, planner string) (times []time.Time, states []songspy.NowPlaying, reasons map[PollReason]int) {
 	var n songspy.NowPlaying
 	reasons = map[PollReason]int{}
@@ -179,8 +180,9 @@ func pollPlayer(p player, planner string) (times []time.Time, states []songspy.N
 	return times, states, reasons
 }
 
-// worstHour returns by how many polls the worst hour exceeds what the plays that
-// began in it allow.
+// worstHour returns by how many polls any hour exceeds its limit at most: 24 polls, and 3
+// for each play or advertisement that began in it. times are the times of the polls, begun
+// those of the starts. The result is at most 0 if no hour exceeds its limit.
 func worstHour(times, begun []time.Time) int {
 	most := -1000
 	for i, from := range times {
@@ -338,7 +340,7 @@ func genOddTimeline(t *rapid.T) (tr timeline) {
 	return tr
 }
 
-// startsOf are the times at which plays and advertisements begin.
+// startsOf returns the times at which plays and advertisements begin.
 func startsOf(tr timeline) (begun []time.Time) {
 	for _, s := range tr {
 		if s.Track.URI != "" || s.Ad {
@@ -358,8 +360,8 @@ func TestStep_OddPlayerInvariants(t *testing.T) {
 		var times []time.Time
 		seen := map[int][]time.Time{}
 		met := map[int]bool{}
-		// If no poll showed the previous track, its progress looks like the new
-		// track's own.
+		// blind is progress that an answer took from the previous track, although no poll
+		// had shown that track. Step cannot tell it from the new track's own progress.
 		blind := map[string]time.Duration{}
 		var script strings.Builder
 		for _, s := range tr {
@@ -425,7 +427,7 @@ func TestStep_OddPlayerInvariants(t *testing.T) {
 	t.Logf("of %d plays that polls followed for %v, %d are stored", followed, songspy.HistoryPlayMin, stored)
 }
 
-// TestStep_InvalidStateKeepsTimesInOrder steps invalid states.
+// TestStep_InvalidStateKeepsTimesInOrder applies observations to invalid stored states.
 func TestStep_InvalidStateKeepsTimesInOrder(t *testing.T) {
 	doubtedAt, nothingSince := at(409.9), at(410)
 	tests := map[string]struct {

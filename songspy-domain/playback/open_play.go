@@ -8,9 +8,9 @@ import (
 )
 
 // endForNext ends the open (unfinished) play because a poll shows another track
-// or an advertisement. It returns the earliest time at which that can have
-// begun: when the play ended, or when a poll last showed something else,
-// whichever is later.
+// or an advertisement. It returns the earliest time at which the other track or the
+// advertisement can have begun: when the play ended, or when a poll last showed
+// something else, whichever is later.
 func (s *step) endForNext(obs songspy.Observation) (bound time.Time) {
 	n := s.State
 	seen := s.nextStartMin(obs)
@@ -68,8 +68,8 @@ func (s *step) endProbable(began time.Time) bool {
 	return true
 }
 
-// nextStartMin returns the earliest possible start of the next track: the last
-// time that a poll showed something else.
+// nextStartMin returns the earliest possible start of the next track, which obs shows:
+// the last time that a poll showed something else.
 func (s *step) nextStartMin(obs songspy.Observation) time.Time {
 	n := s.State
 	seen := n.SeenAt
@@ -117,7 +117,7 @@ func (s *step) openPlay(obs songspy.Observation, otherSeenAt time.Time) {
 		}
 	}
 	former := s.State
-	if obs.Progress >= distinctProgressMin && doubtsOtherTrack(former, obs.Track.URI) { // it may be the progress of that one
+	if obs.Progress >= distinctProgressMin && doubtsOtherTrack(former, obs.Track.URI) { // the progress may be that of the doubted track
 		listened, guess = 0, true
 	}
 	s.State = songspy.NowPlaying{
@@ -163,10 +163,10 @@ func (s *step) becomeIdle(at time.Time) {
 func (s *step) endPlay(at time.Time, playedToEnd bool) time.Time {
 	n := s.State
 	if n.State == songspy.PlayerPlaying && at.Before(n.SeenAt) {
-		at = n.SeenAt // it was observed then
+		at = n.SeenAt // the play was still observed then
 	}
 	if most := n.StartedAt.Add(instant.Milliseconds(n.DurationMS + n.PausedMS)); n.ProgressMS < 0 && n.DurationMS > 0 && !songspy.IsSpeech(n.TrackURI) {
-		at = instant.Earlier(at, most) // without progress it may have been shown for hours
+		at = instant.Earlier(at, most) // a track without progress may be shown for hours
 	}
 	var inferred time.Duration
 	if playedToEnd {
@@ -213,7 +213,7 @@ func normalize(n songspy.NowPlaying, now time.Time) songspy.NowPlaying {
 	if n.IdleSince != nil {
 		before := now
 		if loopCheckPending(n) {
-			before = *n.DoubtedAt // its track was observed then
+			before = *n.DoubtedAt // the play's track was observed then
 		}
 		since := instant.Clamp(*n.IdleSince, n.SeenAt, before)
 		n.IdleSince = &since

@@ -16,10 +16,10 @@ const (
 	PollInterval      PollReason = "interval"      // at least once per interval
 	PollTrackEnd      PollReason = "track_end"     // the track should be over
 	PollMidTrack      PollReason = "mid_track"     // a long track may be skipped
-	PollSkipping      PollReason = "skipping"      // skips come in runs
+	PollSkipping      PollReason = "skipping"      // the user skipped the track before, so another skip is likely
 	PollIdleCheck     PollReason = "idle_check"    // a single idle answer may be false
 	PollQuota         PollReason = "quota"         // the quota does not allow a poll in each interval
-	PollProof         PollReason = "proof"         // history will not list the track
+	PollProof         PollReason = "proof"         // proves that the play is long enough to count, because history may not list it
 	PollAdvertisement PollReason = "advertisement" // music follows soon
 	PollDoubtful      PollReason = "doubtful"      // the answer showed an impossible progress
 )
@@ -27,8 +27,8 @@ const (
 // These times decide when a user is polled earlier than the regular interval
 // requires.
 const (
-	// nextTrackDelay is how long after the predicted end of a track a poll
-	// surely shows the next one.
+	// nextTrackDelay is how long after the predicted end of a track the next track
+	// surely has begun, so that a poll shows it.
 	nextTrackDelay = 1500 * time.Millisecond
 	// recheckAfter is how long after an advertisement, or an answer that
 	// nothing plays, the user is polled again.
@@ -98,8 +98,8 @@ func affordableAt(n songspy.NowPlaying, interval time.Duration) time.Time {
 	return n.OpenedAt.Add(time.Duration(n.Polls)*interval - interval*extraPollTenths/10)
 }
 
-// preferredPoll is NextPoll without its limit on how many polls one play may
-// cost.
+// preferredPoll returns the poll that NextPoll would plan if the number of polls of
+// one play were not limited.
 func preferredPoll(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, phase, interval time.Duration) Poll {
 	early := min(recheckAfter, interval/6)
 	switch {
@@ -157,7 +157,7 @@ func pollWhilePlaying(n songspy.NowPlaying, now time.Time, interval time.Duratio
 }
 
 // These values decide when a user is polled whose history at Spotify lists only
-// plays that reached the end of their track.
+// plays that reached the end of their track (NextPollWithProof).
 const (
 	// skippingPollGap is the time between polls of a track that began after a
 	// skip. The user is likely to skip again, and history does not list skipped
@@ -169,8 +169,8 @@ const (
 	// midTrackAfter: the poll in the middle of a long track is made after this
 	// part of its remaining time.
 	midTrackAfter = 0.45
-	// midTrackProofMax: the poll that proves a play may be made up to this much
-	// later, if then no other poll is needed before the end of the track.
+	// midTrackProofMax is by how much the poll that proves a play may be delayed, if
+	// after the delay no other poll is needed before the end of the track.
 	midTrackProofMax = 20 * time.Second
 )
 
@@ -212,7 +212,7 @@ func (p Poll) withProof(n songspy.NowPlaying, last songspy.ObservationKind, now 
 	return Poll{now.Add(wait), reason}
 }
 
-// part returns a part of a duration.
+// part returns the given part of d: of times d.
 func part(of float64, d time.Duration) time.Duration { return time.Duration(of * float64(d)) }
 
 // FirstPoll returns when to poll a user first after the process has started.
@@ -260,7 +260,7 @@ func nextPhaseAt(now time.Time, phase, interval time.Duration) time.Time {
 const IdleWaitMax = 30 * time.Minute
 
 // trackEndShare is the approximate fraction of a listening user's polls that come
-// at track ends. The rest are mid-track.
+// at track ends. The other polls are mid-track polls.
 const trackEndShare = 0.5
 
 // HourlyListening counts how often a user was observed listening in each hour
@@ -341,12 +341,12 @@ func SpreadPoll(at time.Time, within time.Duration, others []time.Time) time.Tim
 	return best
 }
 
-// ThinOut delays the poll of a user who is listening if the quota of calls
-// allows only a part of such polls: keep, from 0 to 1. Polls in the middle of a
-// track are left out first; chance, a random number from 0 to 1, decides which
-// are still made. Then polls at track ends are left out: two polls are mean ÷
-// keep apart, where mean is the usual time between two polls of listening
-// users. Spotify's history adds the plays that are missed.
+// ThinOut delays the poll of a user who is listening if the quota of calls allows
+// only a part of such polls. keep is that part, above 0; 1 means that all polls are
+// made. Polls in the middle of a track are left out first; chance, a random number
+// from 0 to 1, decides which of them are still made. If that is not enough, the next
+// poll comes mean ÷ keep from now at the earliest, where mean is the usual time between
+// two polls of listening users. Spotify's history adds the plays that are missed.
 //
 // Polls are always made if they prove a play that history never lists, or check
 // an idle or a doubtful answer. A poll that proves a play that history can list

@@ -134,7 +134,8 @@ func TestSlowDownIdle_LeavesListeningUsersAlone(t *testing.T) {
 	}
 }
 
-// playingFor is a user who began a track of that many seconds at 0.
+// playingFor returns the state of a user who began a track of the given length, in
+// seconds, at the time base.
 func playingFor(length float64) songspy.NowPlaying {
 	end := at(length)
 	return songspy.NowPlaying{

@@ -85,7 +85,7 @@ func TestPollsProveWhatHistoryWillNotList(t *testing.T) {
 	song := func(length float64) songspy.Track {
 		return songspy.Track{URI: "spotify:track:song", DurationMS: int64(length * 1000)}
 	}
-	skipped := []songspy.Observation{playing(songB, 40, 40), playing(song(200), 2, 60)} // it began at 58
+	skipped := []songspy.Observation{playing(songB, 40, 40), playing(song(200), 2, 60)} // the second song began at 58
 	for name, tt := range map[string]struct {
 		n      songspy.NowPlaying
 		now    float64

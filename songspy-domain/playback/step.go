@@ -48,11 +48,10 @@ type StepResult struct {
 	MustSave bool
 }
 
-// Step applies one observation to a user's state. It ignores an observation
-// that is not later than the state, because a process that polled this user
-// earlier made it. If the state is minutes ahead of the observation, it was
-// stored before the clock was set back, and Step corrects it by
-// NowPlaying.CorrectClock.
+// Step applies one observation to a user's state. It ignores an observation that is
+// not later than the state's ObservedAt: the state contains a newer one already. But
+// if the state is minutes ahead of the observation, it was stored before the clock
+// was set back, and Step corrects it by NowPlaying.CorrectClock.
 //
 // The caller sets the state's UserID, TrackID and Generation; Step clears
 // TrackID when a play of another track begins. Times are in microseconds, as
@@ -104,7 +103,7 @@ func countPoll(n songspy.NowPlaying) songspy.NowPlaying {
 	return n
 }
 
-// step is one call of Step.
+// step holds what one call of Step works on.
 type step struct {
 	StepResult
 	before songspy.NowPlaying // the state before the observation
@@ -174,10 +173,11 @@ func (s *step) stillPlaying(obs songspy.Observation) {
 	}
 }
 
-// playedAgain handles the track of the open (unfinished) play when it was
-// started again at its end or later. It does not assume that the track was
-// repeated more than once between two polls, because a long pause looks the
-// same. Spotify's history adds such plays.
+// playedAgain handles an observation that shows that the track of the open
+// (unfinished) play was started again at its end or later. implied is the start that
+// the observation's progress implies, and length the time that the whole track takes.
+// playedAgain does not assume that the track was repeated more than once between two
+// polls, because a long pause looks the same. Spotify's history adds such plays.
 func (s *step) playedAgain(obs songspy.Observation, implied time.Time, length time.Duration) {
 	end := *s.State.EndsAt
 	late := implied.Sub(end).Abs()
@@ -196,8 +196,8 @@ func (s *step) mayHavePaused(obs songspy.Observation) bool {
 	return songspy.IsNeverListed(obs.Track.URI) && s.progressDelta(obs) >= -jitter
 }
 
-// continuePlay records an observation that shows the open play still playing,
-// and adds listened, the time that this proves.
+// continuePlay records an observation that shows the open play still playing. It adds
+// listened, the time that this observation proves, to the play's listening time.
 func (s *step) continuePlay(obs songspy.Observation, listened time.Duration) {
 	n := &s.State
 	n.State = songspy.PlayerPlaying
@@ -209,8 +209,9 @@ func (s *step) continuePlay(obs songspy.Observation, listened time.Duration) {
 	s.markChanges()
 }
 
-// markChanges handles a play that goes on. It sets Visible if viewers see a
-// difference, and MustSave if the change must survive a crash.
+// markChanges compares the state of a play that goes on with the state before the
+// observation. It sets Visible if viewers see a difference, and MustSave if the change
+// must survive a crash.
 func (s *step) markChanges() {
 	n, before := s.State, s.before
 	moved := (n.EndsAt == nil) != (before.EndsAt == nil) ||
@@ -251,7 +252,7 @@ func (s *step) observeIdle() {
 	}
 	mayPlayOn := n.State == songspy.PlayerPlaying && (n.EndsAt == nil || s.at.Before(*n.EndsAt))
 	if mayPlayOn && s.at.Sub(*n.IdleSince) < idleConfirmAfter {
-		return // two false answers occur as well; ending the play here would count it twice
+		return // two false answers in a row occur; ending the play here would count it twice
 	}
 	s.endPlay(s.endNoLaterThan(s.at), false)
 	s.becomeIdle(s.at)
@@ -379,8 +380,8 @@ func (s *step) pausePlay(obs songspy.Observation) bool {
 	return true
 }
 
-// openPaused opens a play that is first observed paused. It was played at some
-// time since otherSeenAt, when a poll last showed something else.
+// openPaused opens a play whose first observation shows it paused. The track was
+// played at some time since otherSeenAt, when a poll last showed something else.
 func (s *step) openPaused(obs songspy.Observation, otherSeenAt time.Time) {
 	s.openPlay(obs, otherSeenAt)
 	n := &s.State
@@ -410,7 +411,8 @@ func (s *step) continueHidden(obs songspy.Observation) {
 			s.restartPlay(obs, *n.EndsAt)
 			return
 		}
-		// It may be a second play since its progress is hidden. It counts once.
+		// The progress is hidden since before the track's end, so the track may have been
+		// repeated. Both plays count as one.
 		n.ProgressMS, n.HidesProgress, n.OtherSeenAt = -1, false, n.StartedAt
 	}
 	if most := instant.Milliseconds(n.DurationMS + n.PausedMS); n.ProgressMS < 0 && n.DurationMS > 0 && !songspy.IsSpeech(n.TrackURI) && obs.At.Sub(n.StartedAt) > most+jitter {
@@ -438,8 +440,8 @@ func (s *step) continueHidden(obs songspy.Observation) {
 }
 
 // pausePastLength handles a track whose progress is unknown and that plays for
-// longer than its length: it is repeated, or nobody listens. It counts as one
-// whole play. From then on it is treated as paused.
+// longer than its length: it is repeated, or nobody listens. It counts as one whole
+// play. From over on, when the length was reached, the player is treated as paused.
 func (s *step) pausePastLength(obs songspy.Observation, over time.Time) {
 	n := &s.State
 	if n.State == songspy.PlayerPlaying {

@@ -7,7 +7,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// expectedPlay is a play in seconds after base.
+// expectedPlay is a play with its times in seconds after base.
 type expectedPlay struct {
 	uri         string
 	from, to    float64
@@ -310,8 +310,9 @@ func TestStep_ClaimsOnlyProvenTime(t *testing.T) {
 	}
 }
 
-// TestStep_RestartedTrackStartsAfterLastObservation: the guessed end of an earlier
-// play of the track does not limit the history items of the open one.
+// TestStep_RestartedTrackStartsAfterLastObservation: OtherSeenAt is when a poll last
+// showed the earlier play of the track, not the guessed end of that play. The open play
+// may have begun in between.
 func TestStep_RestartedTrackStartsAfterLastObservation(t *testing.T) {
 	for name, polls := range map[string][]songspy.Observation{
 		"after its end":           {idleAt(-1), playing(songA, 50, 50), playing(songA, 10, 300)},

@@ -22,12 +22,13 @@ const (
 	// of the calls at the refusal. So polls of a user who starts listening need not
 	// wait. On average no more calls are made than planned.
 	overrun = 0.025
-	// rampDown is how long after a refusal the ceiling takes to sink to the planned
-	// calls. It starts just below the calls that led to the refusal. If it sank at
-	// once, no call would be allowed for an hour.
+	// rampDown is how long after a refusal the ceiling takes to sink to its final
+	// distance above the planned calls (overrun). The ceiling starts just below the
+	// calls that led to the refusal. If it sank at once, no call would be allowed for
+	// an hour.
 	rampDown = 6 * time.Hour
-	// marginBelow is how much lower the ceiling is directly after a refusal than
-	// the calls that led to it, as a part of them.
+	// marginBelow is how far the ceiling lies below the calls that led to a refusal,
+	// directly after that refusal, as a part of these calls.
 	marginBelow = 0.0025
 	// spacingMax is the longest time between two routine calls while the calls
 	// of 24 hours exceed the plan.
@@ -38,7 +39,7 @@ const (
 	plannedMin = int64(Window / BucketLength)
 )
 
-// Refusal is one answer that the quota is exceeded.
+// Refusal is one answer of Spotify that says that the quota is exceeded.
 type Refusal struct {
 	At time.Time `json:"at"`
 	// Endpoint is the endpoint that refused.
@@ -61,8 +62,9 @@ type Account struct {
 	// DailyMax is how many calls the operator allows in 24 hours; 0 means no
 	// limit except Spotify's.
 	DailyMax int64
-	// Calls counts the calls of all processes. The calls of this process are
-	// complete; those of the others are some seconds old.
+	// Calls counts the calls of all processes. It always contains all calls of
+	// this process. The calls of other processes come from the database and may
+	// be missing for some seconds.
 	Calls Calls
 	// CountedSince is since when calls are counted; zero means since the oldest
 	// call in Calls.
@@ -72,13 +74,13 @@ type Account struct {
 	LastRefusal Refusal
 
 	lastCallAt time.Time     // when this process made its last call
-	spacingAt  time.Time     // the bucket for which spacing was computed
+	spacingAt  time.Time     // the start of the bucket in which spacing was computed
 	spacing    time.Duration // the time between two calls that exceed the plan
 }
 
 // NewRefusal returns a Refusal for a call that Spotify has just refused because
-// the quota is exceeded. Nothing is learned from a refused probe (test call):
-// it only shows that Spotify still refuses.
+// the quota is exceeded. If the call was a probe (test call), the Refusal has no
+// Quota: a refused probe only shows that Spotify still refuses.
 func (a *Account) NewRefusal(now time.Time, e Endpoint, retryAfter time.Duration, probe bool) Refusal {
 	r := Refusal{At: now, Endpoint: e, Calls: a.Calls.ByEndpoint(now), RetryAfterMS: retryAfter.Milliseconds()}
 	if probe {
@@ -126,7 +128,7 @@ func (a *Account) Limit(now time.Time) (calls int64, bounded bool) {
 }
 
 // plannedShare returns which part of the calls that led to a refusal is planned
-// when the given time has passed since.
+// when the given time has passed since the refusal. It can be more than 1.
 func plannedShare(since time.Duration) float64 {
 	since = max(0, since)
 	weeks := float64(since / week)
@@ -172,8 +174,9 @@ func (a *Account) Wait(now time.Time, share float64) time.Duration {
 	return max(0, a.lastCallAt.Add(a.callSpacing(now, most-sum, share)).Sub(now))
 }
 
-// callSpacing returns the time between two calls if only left calls may be made
-// until older calls are more than 24 hours ago.
+// callSpacing returns the time between two calls of this process if all processes
+// together may make only left calls until older calls are more than 24 hours ago.
+// share is the part of the calls that this process may make.
 func (a *Account) callSpacing(now time.Time, left int64, share float64) time.Duration {
 	if at := BucketOf(now); !a.spacingAt.Equal(at) {
 		rate, free := math.Inf(1), float64(left)
@@ -208,9 +211,9 @@ type Headroom struct {
 	// Limit is how many calls are planned for 24 hours. Ceiling is how many are
 	// allowed at most.
 	Limit, Ceiling int64
-	// Calls counts the calls of the last 24 hours. Leaving says how many of
-	// them will be more than 24 hours old after each of the next 24 hours, so
-	// that others may be made.
+	// Calls counts the calls of the last 24 hours. Leaving[i] says how many of
+	// them become more than 24 hours old within the hour that begins i hours
+	// from now. As many new calls may be made then.
 	Calls   int64
 	Leaving [24]int64
 }
@@ -268,8 +271,8 @@ type Demand struct {
 	// Listening is how many polls listening users need in each of the next 24
 	// hours.
 	Listening [24]float64
-	// Fixed is how many calls an hour are made independently of the plan, such as
-	// history fetches.
+	// Fixed is how many calls an hour are made in any case, such as history
+	// fetches.
 	Fixed float64
 	// Idle is how many users are idle.
 	Idle int
@@ -285,16 +288,17 @@ type Plan struct {
 	KeepRatio float64
 }
 
-// UnboundedPlan returns the plan without a limit.
+// UnboundedPlan returns the plan for an account without a limit: all polls of
+// listening users are made, and idle users are polled once per interval.
 func UnboundedPlan(interval time.Duration) Plan { return Plan{IdleWait: interval, KeepRatio: 1} }
 
 // Plan divides the calls that are left. Listening users come first. Idle users
-// share the rest evenly: the time between two polls of each is at least
-// interval and at most longest. If even that needs too many calls, some polls
-// of listening users are left out.
+// share the remaining calls evenly: the time between two polls of an idle user is at
+// least interval and at most longest. If the calls do not suffice even for longest,
+// some polls of listening users are left out.
 //
-// This must be possible in each of the next 24 hours. So calls that become free
-// only later are not used up now, and every hour has some.
+// The plan must be affordable up to the end of each of the next 24 hours. So it does
+// not use calls now that become free only later.
 func (r Headroom) Plan(d Demand, interval, longest time.Duration) Plan {
 	longest = max(longest, interval)
 	if !r.Bounded || interval <= 0 {

@@ -39,7 +39,8 @@ type Bucket struct {
 
 // Batch identifies one write of call counts (buckets) by one process. If a
 // process does not know whether a write succeeded, it writes the same batch
-// again, and the store adds it only once. The zero Batch is added each time.
+// again, and the store adds it only once. Counts with the zero Batch are added at
+// every write.
 type Batch struct {
 	// Process identifies the process, and Number rises with each of its batches.
 	Process string
@@ -63,10 +64,11 @@ func (c Counts) Sum() (sum int64) {
 // Calls counts a developer account's calls of the last 24 hours. The zero Calls
 // is empty. It is not safe for concurrent use.
 type Calls struct {
-	// buckets are the buckets of the window. A bucket's index is its number
-	// modulo their count.
+	// buckets are the buckets of the window. The index of a bucket is its number
+	// modulo windowBuckets.
 	buckets []bucketCalls
-	// sum is the sum of all buckets in the window that ends with currentBucket.
+	// sum is the number of calls in the window that ends with currentBucket, which
+	// is the number of a bucket.
 	sum           int64
 	currentBucket int64
 	// unsaved are the calls of this process that are not in the database yet. It is
@@ -119,7 +121,7 @@ func (c *Calls) Add(now time.Time, e Endpoint) {
 	}
 }
 
-// Remove removes a call that Add counted at a time. If the database already
+// Remove removes a call that Add counted at the time added. If the database already
 // contains the call, the next batch removes it there.
 func (c *Calls) Remove(added time.Time, e Endpoint) {
 	at, endpoint := bucketNumber(added), e.index()
@@ -178,8 +180,9 @@ func (c *Calls) ByEndpoint(now time.Time) Counts {
 	return counts
 }
 
-// Leaving returns how many of the calls of the last 24 hours will be more than
-// 24 hours ago after each of the next 24 hours.
+// Leaving returns when the calls of the last 24 hours become more than 24 hours old:
+// leaving[i] counts those for which that happens within the hour that begins i hours
+// from now.
 func (c *Calls) Leaving(now time.Time) (leaving [24]int64) {
 	c.advance(now)
 	for _, s := range c.buckets {
@@ -193,8 +196,8 @@ func (c *Calls) Leaving(now time.Time) (leaving [24]int64) {
 // bucketLeavesAt returns when the last call of a bucket leaves the window.
 func bucketLeavesAt(bucket int64) time.Time { return bucketStart(bucket + 1).Add(Window) }
 
-// belowAt returns when the last 24 hours will contain fewer calls than the
-// given number, if no more are made.
+// belowAt returns when the last 24 hours will contain fewer than most calls, if no
+// more calls are made.
 func (c *Calls) belowAt(now time.Time, most int64) time.Time {
 	c.advance(now)
 	sum := c.sum
@@ -231,9 +234,10 @@ func (c *Calls) Unsaved() []Bucket {
 	return buckets
 }
 
-// Sync replaces the counts with those of the database. saved are the calls of
-// this process that the database contains now; all are the database's buckets
-// of all processes since the given time.
+// Sync replaces the counts since the given time by those of the database. saved are
+// the unsaved calls of this process that have now been written to the database, so
+// that they no longer count as unsaved. all are the database's buckets of all
+// processes since the given time.
 func (c *Calls) Sync(now, since time.Time, saved, all []Bucket) {
 	c.advance(now)
 	for _, b := range saved {
@@ -289,9 +293,9 @@ func (c *Calls) findBucket(at int64) *bucketCalls {
 	return nil
 }
 
-// inWindow reports whether the bucket is in the window. Calls count as in the
-// window, too, if the clock was set back after they were counted, so that their
-// time is in the future.
+// inWindow reports whether the bucket is in use and not older than the window. A
+// bucket in the future is in the window, too: its calls were counted before the clock
+// was set back.
 func (c *Calls) inWindow(s bucketCalls) bool {
 	return s.bucket > c.currentBucket-int64(windowBuckets) && s.bucket > 0
 }

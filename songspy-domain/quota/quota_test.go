@@ -14,7 +14,7 @@ const (
 	longest  = 30 * time.Minute
 )
 
-// countWithin returns how many of the calls are at most Window and more ago.
+// countWithin returns how many of the calls were made less than Window+more before now.
 func countWithin(calls []time.Time, now time.Time, more time.Duration) (n int64) {
 	for _, at := range calls {
 		if now.Sub(at) < Window+more {
@@ -112,8 +112,8 @@ func TestCalls_SurviveClockSetBack(t *testing.T) {
 	}
 }
 
-// usedAccount returns an account that has made so many calls, evenly over the
-// last 24 hours.
+// usedAccount returns an account that has made the given number of calls, evenly over
+// the last 24 hours.
 func usedAccount(calls int) *Account {
 	a := &Account{CountedSince: noon.Add(-48 * time.Hour)}
 	for i := range calls {
@@ -305,9 +305,9 @@ func TestPlan_MoreHeadroomNeverMeansFewerPolls(t *testing.T) {
 	})
 }
 
-// It simulates days of an account with an unknown quota. Plans are made once in
-// an interval, as the poller does it. The demand of listening users depends on
-// the hour of the day.
+// The test simulates days of an account whose quota must be learned. A plan is made
+// once per interval, as the poller does. The polls that listening users need depend
+// on the hour of the day.
 func TestQuota_LearnedThenNeitherExceededNorWasted(t *testing.T) {
 	for name, c := range map[string]struct {
 		quota, idle int

@@ -40,8 +40,8 @@ func CheckPostgres(raw string) error {
 			return ErrFormat
 		}
 	}
-	// In a URL, the first /, ? or # ends the part with user, password and host. If
-	// the password contains one, the @ before the host comes after it.
+	// In a URL, the first /, ? or # ends the part with user, password and host. So if
+	// the password contains such a character, the @ before the host comes after it.
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 && strings.Contains(rest[i:], "@") || strings.Contains(rest, "#") {
 		return ErrEncoding
 	}

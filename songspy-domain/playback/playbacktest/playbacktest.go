@@ -1,5 +1,5 @@
-// Package playbacktest draws what simulated players do and builds the answers of
-// Spotify that show it, for the tests of playback and reconcile.
+// Package playbacktest describes what simulated players do and builds the answers of
+// Spotify to polls of such players, for the tests of playback and reconcile.
 package playbacktest
 
 import (
@@ -82,14 +82,14 @@ type Span struct {
 	PauseAt       time.Time // zero: none
 	Pause         time.Duration
 	PausedAfter   time.Duration // how long the player shows the paused track afterwards
-	LeftEarly     bool          // before the track's end
+	LeftEarly     bool          // the user left the track before its end
 	Offline       bool          // on a phone without a network: polls show nothing
 	Unlisted      bool          // in a session that history never lists, such as a Jam
 	HidesProgress bool          // on a device that reports no progress
 	Speed         float64       // how fast its progress runs; zero: as fast as the clock
 	Stalled       bool          // the player claims to play during the pause and PausedAfter
 	RunsOn        bool          // the player claims to play during PausedAfter, and its progress grows
-	MixedFor      time.Duration // how long answers have the previous track's progress
+	MixedFor      time.Duration // how long after Start answers show the previous track's progress
 }
 
 // ProgressAt returns the progress in the span's track at a time, in whole
@@ -105,7 +105,8 @@ func (s Span) ProgressAt(at time.Time) time.Duration {
 	return p.Truncate(time.Millisecond)
 }
 
-// ReportedProgress is the progress that Spotify reports.
+// ReportedProgress returns the progress that Spotify reports at a time within the span:
+// UnknownProgress if HidesProgress is set, otherwise ProgressAt.
 func (s Span) ReportedProgress(at time.Time) time.Duration {
 	if s.HidesProgress {
 		return songspy.UnknownProgress
@@ -118,8 +119,8 @@ func (s Span) IsPausedAt(at time.Time) bool {
 	return s.Pause > 0 && !at.Before(s.PauseAt) && at.Before(s.PauseAt.Add(s.Pause))
 }
 
-// IsMixedAt reports whether an answer at a time would combine span i with the
-// previous track's progress.
+// IsMixedAt reports whether an answer at a time would combine the track of span i with
+// the progress of the track of span i-1.
 func (tr Timeline) IsMixedAt(i int, at time.Time) bool {
 	s := tr[i]
 	return at.Before(s.Start.Add(s.MixedFor)) && tr[i-1].Track.URI != "" && tr[i-1].Track.URI != s.Track.URI
@@ -177,8 +178,8 @@ func Describe(tr Timeline, seen []songspy.Observation, plays []songspy.Play) str
 	return b.String()
 }
 
-// StoreRoundTrip returns a state as the store would after writing and reading
-// it: with times in UTC and microseconds.
+// StoreRoundTrip returns the state that the store would return after writing n and
+// reading it again: with times in UTC and whole microseconds.
 func StoreRoundTrip(n songspy.NowPlaying) songspy.NowPlaying {
 	for _, at := range []*time.Time{&n.StartedAt, &n.ObservedAt, &n.SeenAt, &n.OtherSeenAt, &n.OpenedAt} {
 		*at = at.UTC().Truncate(time.Microsecond)
@@ -192,10 +193,10 @@ func StoreRoundTrip(n songspy.NowPlaying) songspy.NowPlaying {
 	return n
 }
 
-// SetChecks makes rapid draw 20,000 worlds instead of 100, because rare cases
-// matter and a world takes microseconds. The seed is fixed, so that a failure
-// comes from a change. Explore with -rapid.seed=0 -rapid.checks=1000000. Call it
-// from TestMain.
+// SetChecks makes each rapid test draw 20,000 cases instead of 100, because rare cases
+// matter and one case takes microseconds. The seed is fixed, so that only a change of
+// the code can make a test fail. To test other cases, run the tests with
+// -rapid.seed=0 -rapid.checks=1000000. Call SetChecks from TestMain.
 func SetChecks() {
 	flag.Parse()
 	chosen := map[string]bool{}
