@@ -15,8 +15,8 @@ const (
 )
 
 // Follow says that one user follows another, or has asked to. The row is
-// deleted when the request is refused or the follower removed, so that the user
-// can ask again.
+// deleted when the followed user refuses the request or removes the follower, so
+// that the follower can ask again.
 type Follow struct {
 	// UserID is the user who is followed.
 	UserID     UserID `gorm:"primaryKey"`

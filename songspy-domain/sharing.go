@@ -2,10 +2,10 @@ package songspy
 
 import "time"
 
-// Sharing is one row of a user's sharing settings. It holds from BeganAt until
-// the next row of the user begins; the newest row holds now. Rows are never
-// changed, so a play is judged by the settings that held when it played. Only
-// package visibility decides by them.
+// Sharing is one row of a user's sharing settings. It is in force from BeganAt until
+// the next row of the user begins; the newest row is in force now. Rows are never
+// changed, so who sees a play depends on the settings that were in force when it
+// played. Only package visibility makes such decisions.
 //
 // BeganAt is the time of the change. If a process with a fast clock wrote the
 // newest row, BeganAt is a microsecond after that row, so that rows stay in the

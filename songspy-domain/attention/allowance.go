@@ -9,8 +9,8 @@ import (
 const (
 	// day is the time over which an allowance is divided.
 	day = 24 * time.Hour
-	// anonymousShare is the part of the allowance that may be used by all viewers together
-	// who are not signed in.
+	// anonymousShare is the part of the allowance that the viewers who are not signed in
+	// may use, all of them together.
 	anonymousShare = 0.25
 	// viewersMax is how many viewers an Allowance distinguishes, because one client can
 	// have very many addresses. All further viewers who are signed in share one account,

@@ -86,10 +86,10 @@ func (r Risk) Wrong(after time.Duration) float64 {
 func (r Risk) leftBefore(age float64) float64 { return r.share * math.Sqrt(min(1, age/r.until)) }
 
 // Saved returns how many seconds with a wrong picture a poll saves if it comes when the
-// given time has passed since the last one: the time until then times the probability that
-// the picture is wrong at its end, less the time with a wrong picture that has passed
-// already. If each user is polled when this reaches the same price, no other choice of as
-// many polls leaves less time with a wrong picture.
+// time after has passed since the last poll: the product of after and Wrong(after), less
+// the seconds with a wrong picture that are expected until then. If each user is polled
+// when Saved reaches the same price, no other choice of as many polls leaves less time
+// with a wrong picture.
 func (r Risk) Saved(after time.Duration) float64 {
 	return max(0, r.Wrong(after)*after.Seconds()-r.area(max(0, after.Seconds())))
 }
@@ -112,9 +112,9 @@ func (r Risk) area(t float64) float64 {
 }
 
 // NextPoll returns how long after the last poll another poll for viewers is worth a call.
-// weight is how much the viewers count together (Allowance.Weight), and planned is how
-// long after the last poll the next one comes without viewers. wait is at least MinGap and
-// less than planned. worth is false if no poll before the planned one is worth a call.
+// weight is how much the viewers count together (Allowance.Weight). planned is how long
+// after the last poll a poll comes in any case, without viewers. wait is at least MinGap
+// and less than planned. worth is false if no poll before the planned poll is worth a call.
 func (r Risk) NextPoll(weight float64, planned time.Duration) (wait time.Duration, worth bool) {
 	isWorth := func(d time.Duration) bool { return weight*r.Saved(d) >= price }
 	low, high := MinGap, planned

@@ -66,7 +66,7 @@ func TestNextPoll_IsBetweenTheGapAndThePlannedPoll(t *testing.T) {
 }
 
 func TestNextPoll_ComesSoonerWhereASkipIsLikelier(t *testing.T) {
-	const planned, weight = 170 * time.Second, 0.4 // with a weight of 1, some of these waits would all be MinGap
+	const planned, weight = 170 * time.Second, 0.4 // with a weight of 1, several of these waits would be MinGap
 	wait := func(n songspy.NowPlaying) time.Duration {
 		if d, worth := RiskOf(n, 1).NextPoll(weight, planned); worth {
 			return d

@@ -128,8 +128,8 @@ const (
 	Urgent
 )
 
-// Decide reports whether one call may be made now. The returned Breakers, which
-// counts the call, replaces s. A caller that will not make the call must keep s.
+// Decide reports whether one call may be made now. The returned Breakers replaces
+// s. It counts an allowed call, so a caller that will not make the call must keep s.
 func Decide(s Breakers, now time.Time, circuit Circuit, u Urgency) (Breakers, Decision) {
 	b := s.For(circuit)
 	b.correctClock(now)
@@ -375,7 +375,8 @@ func (o Outcome) wait(step int) (wait time.Duration, guessed bool) {
 	}
 }
 
-// backoff returns first, doubled step times, but at most most.
+// backoff returns a wait that begins with first and doubles with each step, up to the
+// limit most.
 func backoff(first, most time.Duration, step int) time.Duration {
 	for ; step > 0 && first < most; step-- {
 		first *= 2

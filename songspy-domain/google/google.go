@@ -53,7 +53,7 @@ type Config struct {
 	// Audiences are the client IDs whose tokens are accepted. If there are none,
 	// every token is rejected.
 	Audiences []string
-	// Transport makes the HTTP calls; nil means a plain one.
+	// Transport makes the HTTP calls; nil means an http.Transport with short timeouts.
 	Transport http.RoundTripper
 	// Timeout limits the two calls together; 0 means 5 s.
 	Timeout time.Duration
@@ -82,7 +82,8 @@ func New(c Config) *Client {
 }
 
 // newHTTPClient returns a client that follows no redirects, because a redirect could
-// forward a token to another host. A nil transport means a new http.Transport.
+// forward a token to another host. A nil transport means an http.Transport with short
+// timeouts.
 func newHTTPClient(transport http.RoundTripper) *http.Client {
 	if transport == nil {
 		transport = &http.Transport{

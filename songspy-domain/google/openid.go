@@ -32,7 +32,7 @@ type OpenIDConfig struct {
 	ClientSecret songspy.Secret
 	// RedirectURL is where Google sends the browser back, as registered with Google.
 	RedirectURL string
-	// Transport makes the HTTP calls; nil means a plain one.
+	// Transport makes the HTTP calls; nil means an http.Transport with short timeouts.
 	Transport http.RoundTripper
 	// Timeout limits the calls of one sign-in together; 0 means 5 s.
 	Timeout time.Duration

@@ -15,7 +15,7 @@ type HistoryReason string
 const (
 	HistoryUncovered    HistoryReason = "uncovered"     // polls left time between two tracks uncovered
 	HistorySessionEnd   HistoryReason = "session_end"   // a listening session ended between two polls
-	HistorySessionStart HistoryReason = "session_start" // a listening session begins: its plays push older plays, such as those of an offline phone, out of the history
+	HistorySessionStart HistoryReason = "session_start" // a listening session begins: its plays push those of an offline phone out of the history
 	HistoryResumed      HistoryReason = "resumed"       // polls resume after a break
 	HistoryOverflow     HistoryReason = "overflow"      // history holds its last 50 items only
 	HistoryRoutine      HistoryReason = "routine"       // offline phones report their plays later

@@ -131,8 +131,10 @@ func loopCheckPending(n songspy.NowPlaying) bool {
 	return n.IsOpen() && n.State == songspy.PlayerPlaying && n.DoubtedAt != nil && n.Stalled
 }
 
-// resolveLoopCheck decides a pending loop check: the track was repeated, unless
-// this observation again shows the same progress.
+// resolveLoopCheck decides, after startLoopCheck, whether the track was repeated or the
+// player is stalled. The player is stalled if this observation shows the same progress
+// once more. Otherwise the track was repeated, and the observation at DoubtedAt is applied
+// now.
 func (s *step) resolveLoopCheck(obs songspy.Observation) {
 	n := &s.State
 	if !loopCheckPending(*n) {

@@ -42,15 +42,16 @@ func mayEndAt(n songspy.NowPlaying, began time.Time) bool {
 	return after >= -early && after <= gaplessMax
 }
 
-// probablePlayMin is the shortest probable play. About half of the shorter ones
-// really ended earlier than assumed.
+// probablePlayMin is the shortest probable play. About half of the plays that seem
+// shorter really ended earlier than assumed.
 const probablePlayMin = 45 * time.Second
 
-// endProbable ends the open (unfinished) play as a probable one and returns
-// true if three things hold: polls prove too little of it to count, the next
-// track began before its predicted end, and it would count if it was played
-// until then. Otherwise it changes nothing and returns false. It also returns
-// false if a doubtful answer showed a third track in between.
+// endProbable ends the open (unfinished) play as a probable play and returns true if
+// polls prove too little of it to count, but it was long enough (probablePlayMin) if it
+// was played until the next track began. began is that time, which must not be after the
+// play's predicted end. Otherwise endProbable changes nothing and returns false. It also
+// returns false if an idle or doubtful answer came in between, or if no poll was made for
+// longer than unpolledMax.
 func (s *step) endProbable(began time.Time) bool {
 	n := s.State
 	unseen := began.Sub(n.SeenAt)

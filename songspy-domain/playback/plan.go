@@ -115,9 +115,9 @@ func preferredPoll(n songspy.NowPlaying, last songspy.ObservationKind, now time.
 	return pollWhilePlaying(n, now, interval)
 }
 
-// doubtCheckAt returns when to poll again after a doubtful answer (an
-// impossible progress): once shortly afterwards, and once more when the doubt
-// is old enough that the answer would be believed.
+// doubtCheckAt returns when to poll again after a doubtful answer (an impossible
+// progress) that first came at since: once shortly afterwards, and once more when the
+// doubt is old enough that the answer would be believed.
 func doubtCheckAt(since, now time.Time, interval time.Duration) time.Time {
 	soon := min(pollGapMin, interval)
 	at := since.Add(soon)

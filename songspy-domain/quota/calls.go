@@ -196,8 +196,8 @@ func (c *Calls) Leaving(now time.Time) (leaving [24]int64) {
 // bucketLeavesAt returns when the last call of a bucket leaves the window.
 func bucketLeavesAt(bucket int64) time.Time { return bucketStart(bucket + 1).Add(Window) }
 
-// belowAt returns when the last 24 hours will contain fewer than most calls, if no
-// more calls are made.
+// belowAt returns when the last 24 hours will contain fewer calls than the number
+// most, if no more calls are made.
 func (c *Calls) belowAt(now time.Time, most int64) time.Time {
 	c.advance(now)
 	sum := c.sum
