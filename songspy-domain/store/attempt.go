@@ -16,14 +16,14 @@ type attemptRow struct {
 	VerifierSealed, InviteSealed []byte
 }
 
-// attemptAAD returns the additional authenticated data with which a text is
-// encrypted. It binds the text to its column and row.
+// attemptAAD returns the additional authenticated data with which a value of the column
+// is encrypted. It binds the value to its column and row.
 func attemptAAD(column string, stateHash []byte) []byte {
 	return rowAAD(songspy.AuthorizationAttempt{}.TableName(), column, hex.EncodeToString(stateHash))
 }
 
-// CreateAuthorizationAttempt stores an attempt. It returns CodeConflict if the state is
-// in use.
+// CreateAuthorizationAttempt stores an attempt. It returns CodeConflict if an attempt with
+// the same state hash is stored.
 func (s *Store) CreateAuthorizationAttempt(ctx context.Context, a songspy.AuthorizationAttempt) (err error) {
 	row := attemptRow{AuthorizationAttempt: a}
 	row.ReturnPath, row.ExpiresAt = cleanText(a.ReturnPath), dbTime(a.ExpiresAt)
@@ -36,10 +36,11 @@ func (s *Store) CreateAuthorizationAttempt(ctx context.Context, a songspy.Author
 	return s.inTx(ctx, func(tx *gorm.DB) error { return tx.Create(&row).Error })
 }
 
-// TakeAuthorizationAttempt deletes the attempt with the SHA-256 hash of the state, and
-// returns it: an attempt can be used once.
+// TakeAuthorizationAttempt deletes and returns the attempt whose state has the SHA-256
+// hash stateHash. So an attempt can be used only once.
 //
-// It returns CodeNotFound if there is none, or if it expired before the time.
+// It returns CodeNotFound if there is no such attempt, or if it has expired at the given
+// time.
 func (s *Store) TakeAuthorizationAttempt(ctx context.Context, stateHash []byte, at time.Time) (songspy.AuthorizationAttempt, error) {
 	var row attemptRow
 	err := s.inErasureTx(ctx, func(tx *gorm.DB) error {

@@ -9,13 +9,14 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// auditEventsPerKind is how many events of one kind a user's audit log keeps. Acts that
-// are repeated often push out no acts of another kind.
+// auditEventsPerKind is how many events of one kind a user's audit log keeps. The limit is
+// per kind, so that acts that are repeated often do not push out acts of another kind.
 const auditEventsPerKind = 200
 
-// addAuditEvent adds the event to the user's audit log, with the next id and the present
-// time, in the transaction of the act that it records. Of its kind only the newest
-// auditEventsPerKind stay. The user must be locked.
+// addAuditEvent adds the event to the user's audit log. It sets the event's id to the next
+// number of this user, and its time to now. It then deletes the oldest events of the same
+// kind, so that auditEventsPerKind are left. tx is the transaction of the act that the
+// event records. The user must be locked.
 func (s *Store) addAuditEvent(tx *gorm.DB, e songspy.AuditEvent) error {
 	err := tx.Model(&songspy.AuditEvent{}).Where("user_id = ?", e.UserID).Select("COALESCE(MAX(id), 0) + 1").Scan(&e.ID).Error
 	if err != nil {
@@ -31,7 +32,7 @@ func (s *Store) addAuditEvent(tx *gorm.DB, e songspy.AuditEvent) error {
 }
 
 // auditAndPublish adds the event to the user's audit log and publishes a change of the
-// user. Call it last: see publishChanges.
+// user. Call it last in the transaction, as publishChanges requires.
 func (s *Store) auditAndPublish(tx *gorm.DB, e songspy.AuditEvent) error {
 	if err := s.addAuditEvent(tx, e); err != nil {
 		return err
@@ -39,9 +40,9 @@ func (s *Store) auditAndPublish(tx *gorm.DB, e songspy.AuditEvent) error {
 	return s.publishChanges(tx, songspy.ChangeUser, e.UserID)
 }
 
-// AuditEvents returns up to limit of the user's audit events, newest first, that come
-// before the one with the given id; 0 starts with the newest. Fewer than limit means
-// that there are no more.
+// AuditEvents returns up to limit of the user's audit events, newest first. It returns only
+// events older than the event with the id before; 0 means no such bound. Fewer than limit
+// means that there are no more.
 func (s *Store) AuditEvents(ctx context.Context, id songspy.UserID, before int64, limit int) (events []songspy.AuditEvent, err error) {
 	q := s.query(ctx).Where("user_id = ?", id)
 	if before != 0 {
@@ -52,7 +53,7 @@ func (s *Store) AuditEvents(ctx context.Context, id songspy.UserID, before int64
 }
 
 // PruneAuditEvents deletes the audit events from before the time and returns how many.
-// The newest event of each user stays, so that no id is given twice.
+// The newest event of each user stays, because the id of the next event follows its id.
 func (s *Store) PruneAuditEvents(ctx context.Context, before time.Time) (pruned int64, err error) {
 	return deleteRows[songspy.AuditEvent](ctx, s.inErasureTx,
 		"at < ? AND id < (SELECT MAX(e.id) FROM audit_events e WHERE e.user_id = audit_events.user_id)", before)

@@ -8,10 +8,10 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// snapshotTolerance is how long after its end a play is still read for the
-// board (the live list of listening users). It is longer than the board shows
-// any play after its end. If a user whose play is left out plays again, the
-// change feed reports it.
+// snapshotTolerance bounds the plays that BoardSnapshot reads for the board (the
+// live list of listening users): a play is left out if its predicted end, its
+// pause and its last observation are all longer ago. The board never shows such
+// a play. If its user plays again, the change feed reports it.
 const snapshotTolerance = time.Hour
 
 const userColumns = `u.id, u.public_id, u.google_sub, u.nick_name, u.google_name, u.picture_url, u.show_picture, u.hidden_by_operator,
@@ -44,11 +44,12 @@ func scanBoardEntry(rows *sql.Rows) (b songspy.BoardEntry, err error) {
 	return b, err
 }
 
-// BoardSnapshot calls fn, in no order, for every user with an open play that
-// the board may show now, or later without another change. It returns the
-// number of a change: the snapshot contains this and all earlier changes, so
-// the caller must read the change feed from the next one on. If fn returns an
-// error, BoardSnapshot stops and returns it.
+// BoardSnapshot calls fn, in no particular order, for every user with an open
+// play that the board may have to show. That includes plays that are hidden
+// now, because time alone can end the hiding, without a change in the feed.
+// BoardSnapshot returns the number of a change: the snapshot contains this and
+// all earlier changes, so the caller must read the change feed from the next
+// one on. If fn returns an error, BoardSnapshot stops and returns it.
 func (s *Store) BoardSnapshot(ctx context.Context, fn func(songspy.BoardEntry) error) (number int64, err error) {
 	if _, number, err = s.FeedBounds(ctx); err != nil {
 		return 0, err

@@ -27,9 +27,9 @@ func (s *Store) Breakers(ctx context.Context, app string) (stored breaker.Stored
 	return stored, translate(err)
 }
 
-// SwapBreakers replaces the stored circuit breakers of an app if they still have that
-// version; version 0 means that none are stored. It reports false if another process
-// was faster.
+// SwapBreakers replaces the stored circuit breakers of an app with to, if their stored
+// version is still version. Version 0 stores the first circuit breakers of an app.
+// replaced is false if another process has changed them in the meantime.
 func (s *Store) SwapBreakers(ctx context.Context, app string, version int64, to breaker.SharedBreakers) (replaced bool, err error) {
 	state, err := json.Marshal(to)
 	if err != nil {
@@ -49,8 +49,8 @@ func (s *Store) SwapBreakers(ctx context.Context, app string, version int64, to 
 // PruneBreakers deletes the circuit breakers of user-supplied apps that no user
 // is linked through, if they last changed before the time. Without this they
 // would accumulate, because anybody who tries to link Spotify can name any app.
-// It also deletes the older call counts and quota refusals of such apps. It
-// returns how many circuit breakers it deleted.
+// It also deletes the call counts and quota refusals of such apps from before
+// the time. It returns how many apps' circuit breakers it deleted.
 func (s *Store) PruneBreakers(ctx context.Context, before time.Time) (pruned int64, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		if err := affectedRows(tx.Exec(`DELETE FROM breakers WHERE app LIKE ? AND updated_at < ?

@@ -100,8 +100,8 @@ func (s *Store) WaitForChange(ctx context.Context, after int64) error {
 }
 
 // PruneChanges deletes the changes made before the time and returns how many.
-// It never deletes the last change, so that a reader can see by its number that
-// it has missed some.
+// It never deletes the last change: by its number, a reader that comes later
+// notices that it has missed changes.
 func (s *Store) PruneChanges(ctx context.Context, before time.Time) (pruned int64, err error) {
 	return deleteRows[songspy.Change](ctx, s.inTx, "at < ? AND number < (SELECT last FROM feed WHERE id = 1)", before)
 }

@@ -38,11 +38,12 @@ func lockUser(tx *gorm.DB, id songspy.UserID) (own lockedUser, ok bool, err erro
 	return rows[0], true, err
 }
 
-// DeletePlay deletes a play of the user. Its times in milliseconds, and hashes
-// of its track with a secret key, stay until the user is erased, so that
-// neither Spotify's history nor an import adds it again. Nothing else of it
-// stays: not its track, not its count in the user's tracks, and not the title
-// of a local file that no other user has.
+// DeletePlay deletes a play of the user; at is stored as the time of the
+// deletion. The times of the play, cut to milliseconds, and keyed hashes of its
+// track stay stored until the user is erased, so that neither Spotify's history
+// nor an import adds the play again. Nothing else of the play stays: not its
+// track, not its count in the user's tracks, and not the title of a local file
+// that no other user has.
 //
 // It returns CodeNotFound if the user has no such play or has already deleted
 // it.
@@ -93,13 +94,14 @@ func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.
 }
 
 // truncatePlayTimes truncates the times of a play and of its history item to
-// milliseconds, because the microseconds may be a hash of its track, see
-// songspy.HistoryItemKey. Afterwards the history item matches every item of the
-// same millisecond. If another play ends or begins at the same time, that time
-// is truncated too, so that the plays stay adjacent.
+// milliseconds, because songspy.HistoryItemKey puts a hash of the track into
+// the microseconds of a history item, and a play may have that time. If
+// another play of the user ends or begins at exactly the same time, its time is
+// truncated too, so that the plays stay adjacent.
 //
-// names replaces names of tables and columns in the statements: the migration
-// to version 15 of the schema runs them before tables and columns were renamed.
+// names replaces names of tables and columns in the statements. The migration
+// to version 15 of the schema needs it, because it runs the statements before
+// tables and columns were renamed.
 func truncatePlayTimes(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.PlayID, names *strings.Replacer) error {
 	times, err := queryColumn[time.Time](ctx, conn, `SELECT started_at FROM plays WHERE user_id = $1 AND id = $2
 		UNION ALL SELECT ended_at FROM plays WHERE user_id = $1 AND id = $2`, int64(id), int64(play))
@@ -138,10 +140,10 @@ func truncatePlayTimes(ctx context.Context, conn gorm.ConnPool, id songspy.UserI
 	return nil
 }
 
-// decrementPlayCount takes a deleted play from the number of plays in the
-// user's track; a probable play was never counted. If that leaves no play of
-// the track, the track is deleted from the user's tracks, unless it is playing
-// now.
+// decrementPlayCount corrects the user's tracks after a play was deleted. It
+// subtracts one from the number of plays of the track, unless the play was only
+// probable and so never counted. If no play of the track is left, it deletes
+// the track from the user's tracks, unless the track is playing now.
 func (s *Store) decrementPlayCount(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.Play) error {
 	track := play.TrackID
 	if !play.Probable {
@@ -199,10 +201,11 @@ func (s *Store) updateTrackDates(ctx context.Context, conn gorm.ConnPool, id son
 // recognized, without storing the track.
 type trackHashes struct{ uri, isrc []byte }
 
-// identifyDeleted gives deleted plays a track, so that they can be matched with
-// history like any other play: the track of a history item or of another play
-// that has the same hash. If there is none, the hash becomes the URI, which
-// matches no track.
+// identifyDeleted sets the tracks of the deleted plays among plays, so that they
+// can be matched with history like any other play. deleted has the hashes of
+// these plays. If a history item or a play that is not deleted has a track with
+// the same hash, the deleted play gets that track. Otherwise it gets a URI made
+// from the hash, which no track has.
 func identifyDeleted(key deletionKey, plays []songspy.StoredPlay, deleted map[songspy.PlayID]trackHashes, items []songspy.HistoryItem) {
 	byHash := map[string]songspy.Track{} // by both kinds of hashes, which never collide
 	remember := func(t songspy.Track) {

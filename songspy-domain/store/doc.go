@@ -9,11 +9,11 @@
 // Every transaction takes its locks in one order, so that no two transactions deadlock:
 // users by id, invites, spotify_links, tracks by URI, now_playing by user, plays,
 // history_items, user_tracks, gaps, local tracks that are deleted (by URI), breakers,
-// notifications, watches by viewer, and last the row of feed that numbers changes. Only
-// spotify_seats comes after it; the row of feed serializes all decisions about seats. A
-// deletion may lock tracks this late because it locks no user afterwards, and every other
-// transaction locks all its users before its tracks.
+// notifications, watches by viewer, and last the only row of the table feed, which numbers
+// the changes. Only spotify_seats is locked after that row, so all decisions about seats
+// are made one after the other. A deletion may lock tracks this late because it locks no
+// user afterwards, and every other transaction locks all its users before its tracks.
 //
-// Deleted data leaves no trace in the database files: see docs/erasure.md. A
-// transaction that deletes personal data runs by inErasureTx.
+// Deleted data leaves no trace in the database files: see docs/erasure.md. Run every
+// transaction that deletes personal data with inErasureTx.
 package store

@@ -8,7 +8,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// CreateEmbedToken stores a token and sets its id and its time.
+// CreateEmbedToken stores a token. It sets the token's id and time of creation.
 //
 // It returns CodeNotFound if there is no such user, and CodeUnprocessable if the user
 // has EmbedTokensMax tokens already.
@@ -36,16 +36,16 @@ func (s *Store) EmbedTokens(ctx context.Context, id songspy.UserID) (tokens []so
 	return tokens, translate(err)
 }
 
-// EmbedTokenOwner returns the user whose token of the purpose has the SHA-256 hash;
-// CodeNotFound if there is none.
+// EmbedTokenOwner returns the user who has an embed token with this purpose and this
+// SHA-256 hash; CodeNotFound if there is none.
 func (s *Store) EmbedTokenOwner(ctx context.Context, purpose songspy.EmbedPurpose, hash []byte) (songspy.UserID, error) {
 	var t songspy.EmbedToken
 	err := s.query(ctx).Where("hash = ? AND purpose = ?", hash, purpose).Take(&t).Error
 	return t.UserID, translate(err)
 }
 
-// DeleteEmbedToken revokes a token of the user and publishes a change, so that open
-// overlays end. It returns CodeNotFound if there is none.
+// DeleteEmbedToken revokes a token of the user. It publishes a change, so that open
+// overlays end. It returns CodeNotFound if the user has no such token.
 func (s *Store) DeleteEmbedToken(ctx context.Context, id songspy.UserID, token songspy.PublicID) error {
 	return withLockedUser(ctx, s.inErasureTx, id, func(tx *gorm.DB) error {
 		var t songspy.EmbedToken

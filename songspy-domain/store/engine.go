@@ -10,7 +10,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// engine is what differs between SQLite and Postgres.
+// engine has the operations that differ between SQLite and Postgres.
 type engine interface {
 	sql() *sql.DB
 	dialector(gorm.ConnPool) gorm.Dialector
@@ -19,33 +19,39 @@ type engine interface {
 	// versionTableQuery returns a query that yields a row if goose's version table
 	// exists.
 	versionTableQuery() string
-	// lockMigrations waits until no other process migrates, at most as long as given.
-	// It logs which process it waits for.
+	// lockMigrations takes the lock that lets one process migrate at a time. It waits for
+	// the lock for at most wait, and logs which process holds it.
 	lockMigrations(ctx context.Context, wait time.Duration, log *slog.Logger) (unlock func() error, err error)
 	// writable returns an error if the database accepts no writes, for example
 	// because it is a standby.
 	writable(context.Context) error
 	// beginWrite waits until this process may begin another write transaction.
-	// The caller calls end after it.
+	// Call end when the transaction has ended.
 	beginWrite(context.Context) (end func(), err error)
-	// forKeyShare returns the clause that keeps the rows of a query from being deleted,
-	// and a user's link from being changed, until the transaction ends.
+	// forKeyShare returns a locking clause for the end of a query, or "" on SQLite. It
+	// keeps the selected rows from being deleted until the transaction ends. Locked users
+	// also cannot link or unlink Spotify until then.
 	forKeyShare() string
 	// clockQuery returns a query for the database's time, which all processes
-	// share. It is empty if all processes run on one machine.
+	// share. On SQLite it returns "": all processes run on one machine and share
+	// the machine's clock.
 	clockQuery() string
-	// dayExpression returns the day (UTC) of a column's time, counted from the Unix
-	// epoch.
+	// dayExpression returns an SQL expression for the day (UTC) of a column's time, as a
+	// number of days since the Unix epoch.
 	dayExpression(column string) string
-	// microseconds returns a column's time as microseconds since the Unix epoch.
+	// microseconds returns an SQL expression for a column's time, in microseconds since
+	// the Unix epoch.
 	microseconds(column string) string
-	// jsonRows returns a subquery whose result is one JSON text: an array that
-	// contains, for each row in the given order, an array of its columns.
+	// jsonRows returns a subquery whose result is one JSON text: an array with
+	// one element for each row, which is an array of the row's columns. The
+	// parameters are the SQL texts after SELECT, FROM and ORDER BY.
 	jsonRows(columns, from, order string) string
-	// rowsetCTE returns rows as a common table expression named v.
+	// rowsetCTE returns a WITH clause that defines the rows of the rowset as the
+	// table v, and the arguments of that clause.
 	rowsetCTE(*rowset) (clause string, args []any, err error)
-	// forUpdate returns the clause that locks the rows of a query so that they can be
-	// deleted.
+	// forUpdate returns a locking clause for the end of a query, or "" on SQLite.
+	// Other transactions can neither lock nor change the selected rows until the
+	// transaction ends.
 	forUpdate() string
 	// afterErasure is called after a transaction that deleted personal data. It
 	// starts the removal of copies of that data that the database files still hold

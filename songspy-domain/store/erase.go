@@ -17,11 +17,11 @@ import (
 var seatNotificationKinds = []songspy.NotificationKind{songspy.NotificationSeatRequested, songspy.NotificationSeatEntered}
 
 // erasePlaybackData deletes everything of the user that came from Spotify, and
-// the user's notifications. It also deletes local files that no other user has
-// played, and what is stored about the user's own Spotify app if no other user
-// links through it. Only the user's deleted plays stay until the account is
-// erased; they name no track. The user must be locked, so that no playback
-// update is written meanwhile.
+// the user's notifications except those about a seat. It also deletes local
+// files that no other user has among their tracks, and what is stored about the
+// user's own Spotify app if no other user links through it. The plays that the
+// user deleted stay until the user is erased; they name no track. The user must
+// be locked, so that no playback update is written meanwhile.
 func (s *Store) erasePlaybackData(tx *gorm.DB, id songspy.UserID) (e songspy.Erasure, err error) {
 	ctx, conn := tx.Statement.Context, tx.Statement.ConnPool
 	local, err := userLocalTracks(tx, id)
@@ -65,9 +65,9 @@ func (s *Store) erasePlaybackData(tx *gorm.DB, id songspy.UserID) (e songspy.Era
 	return e, tx.Where("user_id = ? AND kind NOT IN ?", id, seatNotificationKinds).Delete(&notificationRow{}).Error
 }
 
-// erasePeople deletes the user's sessions, settings, embeds, webhook and relations, and what other users
-// have stored about the user. A report by the user stays, without its text and its
-// author.
+// erasePeople deletes the user's sessions, sharing settings, embed tokens, webhook, follows,
+// blocks and audit log, the reports about the user, and the watches of the user. Reports
+// that the user has made about others stay, without their text and author.
 func erasePeople(tx *gorm.DB, id songspy.UserID) error {
 	for _, rows := range []struct {
 		model any
@@ -102,9 +102,9 @@ var rowsOfApp = []string{
 	`notifications WHERE user_id = 0 AND app = ?`,
 }
 
-// deleteUnusedUserApps deletes what is stored about users' own Spotify apps
-// through which no user is linked any more, because such an app identifies its
-// user.
+// deleteUnusedUserApps deletes what is stored about those of the apps that are
+// user-supplied and through which no user is linked any more. The name of a
+// user-supplied app identifies its user.
 func deleteUnusedUserApps(tx *gorm.DB, apps []string) error {
 	for _, app := range apps {
 		if _, own := songspy.UserAppClientID(app); !own {
@@ -128,9 +128,9 @@ func userLocalTracks(tx *gorm.DB, id songspy.UserID) (local []songspy.TrackID, e
 }
 
 // deleteUnusedLocalTracks deletes the given local files from the table of
-// tracks, unless a user still has them among their tracks. A transaction that
-// adds one to a user's tracks locks its row (see lockLocalTracks), so this
-// check is only safe while the rows are locked.
+// tracks, except those that a user still has among their tracks. It locks the
+// rows before it checks that: a transaction that adds a local file to a user's
+// tracks holds a lock on its row (see lockLocalTracks), and must end first.
 func (s *Store) deleteUnusedLocalTracks(ctx context.Context, conn gorm.ConnPool, tracks []songspy.TrackID) error {
 	if len(tracks) == 0 {
 		return nil
@@ -165,14 +165,17 @@ func (s *Store) PruneLocalTracks(ctx context.Context) (pruned int64, err error) 
 	return int64(len(tracks)), nil
 }
 
-// historyItemRow names the table of history items for deletions.
+// historyItemRow tells GORM the name of the table of history items. It is only
+// used to delete rows.
 type historyItemRow struct{}
 
 func (historyItemRow) TableName() string { return "history_items" }
 
-// closeOpenPlay ends the user's open (unfinished) play, because the user now
-// links another Spotify account. It stores the new generation of the link, and
-// the given time as the earliest start of later plays. The user must be locked.
+// closeOpenPlay ends the user's open (unfinished) play at the given time,
+// because the user now links another Spotify account. The player's state
+// becomes idle, with the new generation of the link, and later plays cannot
+// begin before that time. The ended play is stored if it is long enough to
+// count. The user must be locked.
 func (s *Store) closeOpenPlay(tx *gorm.DB, id songspy.UserID, generation int64, at time.Time) error {
 	if err := tx.Where("user_id = ?", id).Delete(&historyHabitRow{}).Error; err != nil { // the habit is the other account's
 		return err

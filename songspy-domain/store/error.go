@@ -23,8 +23,8 @@ import (
 // database does not respond.
 const retryAfter = 2 * time.Second
 
-// translate turns a database error into a songspy.Error. Only this file knows the
-// databases' error codes.
+// translate turns a database error into a songspy.Error. It returns nil and a
+// songspy.Error unchanged. Only this file knows the databases' error codes.
 func translate(err error) error {
 	if err == nil {
 		return nil
@@ -57,7 +57,8 @@ func unavailableError(err error) *songspy.Error {
 	}
 }
 
-// The SQLSTATEs with their own messages.
+// Postgres error codes (SQLSTATE) that get a name, because they are used more than once
+// or a number would not explain itself.
 const (
 	pgReadOnly           = "25006"
 	pgUnknownStatement   = "26000" // the server does not know the prepared statement
@@ -155,14 +156,15 @@ func codeOf(err error) songspy.Code {
 	return songspy.CodeInternal
 }
 
-// codeOfPostgres maps an SQLSTATE, or its class where that suffices.
+// codeOfPostgres returns the code for an SQLSTATE. For most, its class decides: the first
+// two characters.
 func codeOfPostgres(state string) songspy.Code {
 	switch state {
 	case "23505": // unique_violation
 		return songspy.CodeConflict
 	case "23503": // foreign_key_violation: the user is gone
 		return songspy.CodeNotFound
-	case pgReadOnly, pgUnknownStatement, pgDuplicateStatement, "28000", "28P01", "3D000", "55P03": // the last: lock_not_available
+	case pgReadOnly, pgUnknownStatement, pgDuplicateStatement, "28000", "28P01", "3D000", "55P03": // 55P03: lock_not_available
 		return songspy.CodeUnavailable
 	}
 	switch state[:2] {
@@ -174,8 +176,8 @@ func codeOfPostgres(state string) songspy.Code {
 	return songspy.CodeInternal
 }
 
-// codeOfSQLite maps an extended result code, or the primary code in its low byte where
-// that suffices.
+// codeOfSQLite returns the code for an extended result code of SQLite. For most, the
+// primary result code in its low byte decides.
 func codeOfSQLite(code int) songspy.Code {
 	switch code {
 	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
@@ -226,13 +228,15 @@ func affectedRows(done *gorm.DB, n *int64) error {
 	return done.Error
 }
 
-// affectedOne sets one to whether the statement changed one row, and returns its error.
+// affectedOne sets one to true if the statement changed exactly one row, and to false
+// otherwise. It returns the statement's error.
 func affectedOne(done *gorm.DB, one *bool) error {
 	*one = done.RowsAffected == 1
 	return done.Error
 }
 
-// requireOneRow returns an error unless the statement changed one row.
+// requireOneRow returns the statement's error, or gorm.ErrRecordNotFound unless the
+// statement changed exactly one row. translate turns that into CodeNotFound.
 func requireOneRow(tx *gorm.DB) error {
 	if tx.Error == nil && tx.RowsAffected != 1 {
 		return gorm.ErrRecordNotFound

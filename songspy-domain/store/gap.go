@@ -22,7 +22,8 @@ func (s *Store) Gaps(ctx context.Context, id songspy.UserID, after songspy.Gap, 
 	return gaps, translate(err)
 }
 
-// insertGaps adds the gaps. A stored gap stays unchanged.
+// insertGaps adds the gaps. If a gap with the same user, beginning and reason is stored
+// already, the stored gap stays unchanged.
 func (s *Store) insertGaps(ctx context.Context, conn gorm.ConnPool, gaps []songspy.Gap) error {
 	if len(gaps) == 0 {
 		return nil
@@ -42,10 +43,10 @@ func (s *Store) insertGaps(ctx context.Context, conn gorm.ConnPool, gaps []songs
 	})
 }
 
-// updateLinkGap records the time in which a user's link to Spotify does not
-// work as a gap (a time without recorded plays). It begins the gap when only
-// the user or the operator can repair the link, and ends it when the link works
-// again. The link must be locked.
+// updateLinkGap begins or ends a gap (a time without recorded plays) when a
+// user's link to Spotify changes from before to after. A gap begins when the
+// link breaks, so that only the user or the operator can repair it. The user's
+// open gaps end when a broken link works again. The link must be locked.
 func (s *Store) updateLinkGap(tx *gorm.DB, before, after songspy.Link) error {
 	switch was, is := isBroken(before), isBroken(after); {
 	case is && !was:

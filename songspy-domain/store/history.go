@@ -15,10 +15,10 @@ import (
 const historyItemTolerance = time.Hour
 
 // ReconcileHistory calls fn with the user's stored plays around the fetched
-// history items and writes the result: added and removed plays, corrected ends,
-// gaps, and which items are processed. Until it returns, no other transaction
-// writes data of the user, so fn must be quick. No change is published, because
-// nothing changes for the live board.
+// history items. It writes and returns what fn returns: added and removed plays,
+// corrected ends, gaps, and which items are processed. The user stays locked
+// while fn runs, so that no other transaction writes data of the user. So fn must
+// be quick. No change is published, because nothing changes for the live board.
 //
 // It returns CodeGone if the user's link is gone or no longer has the
 // generation with which the items were fetched.
@@ -83,9 +83,10 @@ func historyWindow(items []songspy.HistoryItem) (from, to time.Time) {
 // PlayedAt.
 const earlierPlaysMax = 30
 
-// readStoredPlays reads what is stored around the items, and some earlier
-// plays. A play that the user deleted gets its track only if a history item or
-// another play has the same track: see identifyDeleted.
+// readStoredPlays reads the user's plays around the items and up to
+// earlierPlaysMax plays before them, the history items of that time, and the
+// user's history habit. A play that the user deleted gets its track only if a
+// history item or another play has the same track: see identifyDeleted.
 func (h *reconcileTx) readStoredPlays(own lockedUser, items []songspy.HistoryItem) (k songspy.StoredPlays, err error) {
 	from, to := historyWindow(items)
 	deleted := map[songspy.PlayID]trackHashes{}
@@ -144,7 +145,7 @@ func (h *reconcileTx) write(stored songspy.StoredPlays, r songspy.Reconciliation
 	if err != nil {
 		return err
 	}
-	if err := h.removePlays(r.Removed); err != nil { // first: an added play may begin when a removed one did
+	if err := h.removePlays(r.Removed); err != nil { // before the insert: an added play may begin at the same time as a removed one
 		return err
 	}
 	if err := h.updateConfirmed(stored, r.Confirmed); err != nil {
@@ -240,9 +241,9 @@ func (h *reconcileTx) removePlays(removed []songspy.StoredPlay) error {
 	return nil
 }
 
-// writeHistoryItems stores which items are processed, each with the id of its
-// play, or 0 if it has none. An item that belonged to another play before now
-// belongs to the play of this result.
+// writeHistoryItems stores the history items that are now processed, each with
+// the id of its play, or 0 if it belongs to none. If an item is stored with
+// another play, the play of this result replaces that play.
 func (h *reconcileTx) writeHistoryItems(r songspy.Reconciliation) error {
 	type historyItem struct {
 		playedAt  time.Time
@@ -276,8 +277,9 @@ func (h *reconcileTx) writeHistoryItems(r songspy.Reconciliation) error {
 		ON CONFLICT (user_id, played_at) DO UPDATE SET play_id = excluded.play_id WHERE excluded.play_id <> 0`)
 }
 
-// historyHabitRow names the table that stores, for each user, whether Spotify's
-// history lists plays that ended before their track did.
+// historyHabitRow tells GORM the name of the table of history habits. It stores,
+// for each user, how often Spotify's history listed or omitted plays that ended
+// before their track did.
 type historyHabitRow struct{}
 
 func (historyHabitRow) TableName() string { return "history_habits" }
@@ -291,8 +293,8 @@ func (h *reconcileTx) readHabit() (habit songspy.PartialPlayCounts, err error) {
 	return habit, err
 }
 
-// writeHabit adds what one history fetch showed to the counts that readHabit
-// reads.
+// writeHabit stores the sum of before, the counts that readHabit has read, and
+// learned, the counts from this history fetch.
 func (h *reconcileTx) writeHabit(before, learned songspy.PartialPlayCounts) error {
 	if learned == (songspy.PartialPlayCounts{}) {
 		return nil

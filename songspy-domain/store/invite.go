@@ -12,8 +12,9 @@ import (
 // CreateInvite stores a new invite with all its uses left. It sets the id and
 // the time of creation.
 //
-// It returns CodeInvalid for an invite with which nobody could sign up, and
-// CodeConflict if another invite has the same hash.
+// It returns CodeInvalid for an invite with which nobody could sign up: without
+// a code, without uses, or expired. It returns CodeConflict if another invite
+// has the same hash.
 func (s *Store) CreateInvite(ctx context.Context, i songspy.Invite) (songspy.Invite, error) {
 	i.ID, i.UsesLeft, i.RevokedAt = 0, i.Uses, nil
 	i.CreatedAt, i.ExpiresAt, i.Note = s.now(), dbTime(i.ExpiresAt), cleanText(i.Note)
@@ -50,9 +51,11 @@ func (s *Store) PruneInvites(ctx context.Context, before time.Time) (pruned int6
 	return deleteRows[songspy.Invite](ctx, s.inTx, "expires_at < ?", before)
 }
 
-// useInvite takes one use of the invite, or returns an error if all are used up.
-// The row stays locked until the transaction ends. Another sign-up with the
-// invite waits, and then checks again whether a use is left.
+// useInvite takes one use of the invite whose code has the hash. It returns
+// ErrInviteInvalid if the invite does not exist, is revoked, has expired at the
+// given time, or has no use left. The row stays locked until the transaction
+// ends. Another sign-up with the same invite waits until then, and then checks
+// whether a use is left.
 func useInvite(tx *gorm.DB, hash []byte, at time.Time) error {
 	used := tx.Model(&songspy.Invite{}).
 		Where("code_hash = ? AND uses_left > 0 AND expires_at > ? AND revoked_at IS NULL", hash, at).

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// jsonRows is a scan destination for the JSON text of engine.jsonRows. It
-// appends one value for each row to a slice.
+// jsonRows is a scan destination for the JSON text that engine.jsonRows
+// selects. It replaces the slice that to points to: the function read makes one
+// value from each row.
 type jsonRows[T any] struct {
 	to   *[]T
 	read func(jsonRow) T
@@ -41,7 +42,8 @@ func (j jsonRows[T]) Scan(from any) error {
 	return nil
 }
 
-// jsonRow is one row. The databases guarantee the types of its columns.
+// jsonRow holds the columns of one row. Its methods return column i and do not
+// check its type, which the databases guarantee.
 type jsonRow []any
 
 func (r jsonRow) text(i int) string {
@@ -59,7 +61,8 @@ func (r jsonRow) integer(i int) int64 {
 // 1.
 func (r jsonRow) boolean(i int) bool { return r[i] == true || r[i] == json.Number("1") }
 
-// time reads a time of engine.microseconds.
+// time returns the time in column i, which must be selected with
+// engine.microseconds.
 func (r jsonRow) time(i int) time.Time { return time.UnixMicro(r.integer(i)).UTC() }
 
 func (r jsonRow) timeOrNil(i int) *time.Time {

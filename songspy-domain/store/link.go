@@ -157,8 +157,9 @@ func (s *Store) PruneTokens(ctx context.Context, before time.Time) (deleted int6
 	return deleted, err
 }
 
-// restoreIdentity sets the fields of l that only SaveLink may change back to
-// their values in before.
+// restoreIdentity undoes changes to fields of l that the callback of UpdateLink
+// must not change: ids, generation, version, shard and times. It copies them
+// from before.
 func restoreIdentity(l *songspy.Link, before songspy.Link) {
 	l.UserID, l.AccountID, l.LegacyID = before.UserID, before.AccountID, before.LegacyID
 	l.Generation, l.Version, l.Shard = before.Generation, before.Version, before.Shard
@@ -225,15 +226,17 @@ type linkingUser struct {
 
 // SaveLink links the user to the Spotify account, or links the user again. It
 // replaces the tokens, sets the state to active and increments the generation
-// of the link. If the account is the same (a match on either id), the open
-// (unfinished) play goes on. If it is another account, that play is ended. With
-// Move, the user that had the account is unlinked, as Unlink does.
+// of the link. If the user links the same account again (one of its two ids is
+// equal), the open (unfinished) play continues. If it is another account, that
+// play ends. With n.Move, another user that has linked the account is unlinked,
+// as Unlink does.
 //
-// It returns CodeNotFound if the user is gone. It returns CodeConflict and the
-// reason SPOTIFY_LINKED_ELSEWHERE if another user has the account and Move is
-// not set. It returns CodeGone if IfVersion is set and the link is gone or was
-// changed, and CodeInvalid for a grant or an account that lacks what a link
-// needs.
+// It returns CodeNotFound if the user does not exist. It returns CodeConflict
+// with the reason SPOTIFY_LINKED_ELSEWHERE if another user has linked the account
+// and n.Move is false, or with the reason SPOTIFY_NO_SEAT if the app has no free
+// seat. It returns CodeGone if n.IfVersion is set and the stored link does not
+// have that version, and CodeInvalid for a grant or an account that lacks what
+// a link needs.
 func (s *Store) SaveLink(ctx context.Context, n songspy.NewLink) (l songspy.Link, err error) {
 	if n.Grant.AccessToken == "" || n.Grant.RefreshToken == "" || (n.Account.AccountID == "" && n.Account.ID == "") {
 		return l, &songspy.Error{
@@ -301,9 +304,8 @@ func (s *Store) SavePendingGrant(ctx context.Context, n songspy.NewLink) (l song
 	return l, err
 }
 
-// checkLinkVersion returns an error if the caller requires a version of the
-// link (IfVersion) and the stored link has another one. The user must be
-// locked.
+// checkLinkVersion returns CodeGone if n.IfVersion is set and the user's stored
+// link is gone or has another version. The user must be locked.
 func checkLinkVersion(tx *gorm.DB, n songspy.NewLink) error {
 	if n.IfVersion == 0 {
 		return nil
@@ -326,8 +328,9 @@ func linkedElsewhereError(cause error) error {
 }
 
 func (s *Store) saveLink(tx *gorm.DB, n songspy.NewLink) (l songspy.Link, err error) {
-	// The holders are read twice: before the lock, to know which users to lock, and
-	// after it. A user who links the account in between violates the unique index.
+	// The other users that have linked the account are read twice: first to know which
+	// users to lock, then again when they are locked. If a third user links the account in
+	// between, the unique index rejects the new link.
 	others, err := accountHolders(tx, n)
 	if err != nil {
 		return l, err
@@ -383,8 +386,8 @@ func accountHolders(tx *gorm.DB, n songspy.NewLink) (ids []songspy.UserID, err e
 	return ids, err
 }
 
-// replaceLink writes the user's link, and replaces the old one if there is one. sameApp
-// reports whether the old one was through the same app.
+// replaceLink writes the user's link, and replaces the old link if there is one. sameApp
+// reports whether the old link was through the same app and its account was known.
 func (s *Store) replaceLink(tx *gorm.DB, n songspy.NewLink, user linkingUser) (row linkRow, sameApp bool, err error) {
 	old, err := findLink(tx.Clauses(clause.Locking{Strength: "UPDATE"}), n.UserID)
 	fresh := songspy.CodeOf(err) == songspy.CodeNotFound
@@ -439,7 +442,8 @@ func sameAccount(l songspy.Link, a songspy.SpotifyAccount) bool {
 	return (l.AccountID != nil && *l.AccountID == a.AccountID) || (l.LegacyID != nil && *l.LegacyID == a.ID)
 }
 
-// nilIfEmpty returns nil for an id that Spotify did not send.
+// nilIfEmpty returns a pointer to the id, or nil if it is empty because Spotify did
+// not send it.
 func nilIfEmpty(id string) *string {
 	if id == "" {
 		return nil
@@ -467,8 +471,9 @@ func (s *Store) Unlink(ctx context.Context, id songspy.UserID) (e songspy.Erasur
 	return e, err
 }
 
-// unlink is Unlink within a transaction. The user must be locked. The audit log records
-// the actor: the user, or the service if the Spotify account moves to another user.
+// unlink does the work of Unlink in the transaction tx, but does not publish a change.
+// The user must be locked. The audit log records by as the actor: the user, or the
+// service if the Spotify account moves to another user.
 func (s *Store) unlink(tx *gorm.DB, id songspy.UserID, by songspy.AuditActor) (songspy.Erasure, error) {
 	link, err := findLink(tx.Clauses(clause.Locking{Strength: "UPDATE"}), id)
 	if err != nil {

@@ -118,8 +118,8 @@ func (s *Store) schemaVersions(ctx context.Context) (p *goose.Provider, have, wa
 	return p, have, sources[len(sources)-1].Version, translate(err)
 }
 
-// schemaVersion returns the newest applied migration; 0 for an empty database. goose
-// itself would create its table to find out.
+// schemaVersion returns the number of the newest applied migration; 0 for an empty
+// database. It does not ask goose, which would create its version table.
 func (s *Store) schemaVersion(ctx context.Context) (int64, error) {
 	var found []int
 	if err := s.query(ctx).Raw(s.engine.versionTableQuery()).Scan(&found).Error; err != nil || len(found) == 0 {

@@ -13,8 +13,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/migrations"
 )
 
-// deletedPlaysVersion is the schema version from which on plays that users
-// deleted store hashes instead of their track.
+// deletedPlaysVersion is the schema version since which deleted plays are
+// stored with hashes of their track instead of the track.
 const deletedPlaysVersion = 15
 
 // deletedPlaysMigration returns the migration to deletedPlaysVersion. It is written in
@@ -83,6 +83,6 @@ func (s *Store) hashDeletedPlaysOfUser(ctx context.Context, conn *pool, id songs
 	return nil
 }
 
-// namesBefore19 replaces the names of tables and columns in a statement with
-// the ones that they had before version 19.
+// namesBefore19 replaces the present names of tables and columns in a statement
+// with their names before version 19 of the schema.
 var namesBefore19 = strings.NewReplacer("history_items", "play_ledger", "played_at", "heard_at")

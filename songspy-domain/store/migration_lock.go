@@ -24,10 +24,11 @@ const (
 // operator can do if that process hangs.
 type migrationHolder struct{ process, remedy string }
 
-// awaitMigrationLock calls try until it takes the migration lock. It logs which
-// process holds the lock at once, then every migrationReportInterval, and when
-// another process gets it. If it does not get the lock within the given wait,
-// it returns CodeUnavailable; the message names the process and what to do.
+// awaitMigrationLock calls try until try has taken the migration lock. While it
+// waits, it logs the process that holds the lock, which holder returns: at once,
+// then every migrationReportInterval, and whenever that process changes. If the
+// wait is over or ctx ends, it returns CodeUnavailable. The message names the
+// process. An error of try or holder ends the wait.
 func awaitMigrationLock(
 	ctx context.Context, wait time.Duration, log *slog.Logger,
 	try func(context.Context) (taken bool, err error), holder func(context.Context) (migrationHolder, error),
@@ -72,7 +73,7 @@ func awaitMigrationLock(
 	}
 }
 
-// joinNonEmpty joins the parts that are not empty.
+// joinNonEmpty joins the parts that are not empty, with commas.
 func joinNonEmpty(parts ...string) string {
 	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), ", ")
 }

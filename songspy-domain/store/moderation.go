@@ -11,7 +11,8 @@ import (
 
 // CreateReport stores a report about a user and sets its id and its time.
 //
-// It returns CodeNotFound if one of the two users does not exist.
+// It returns CodeNotFound if one of the two users does not exist, and CodeInvalid if
+// they are the same user, or if the reporter or a valid reason is missing.
 func (s *Store) CreateReport(ctx context.Context, r songspy.Report) (songspy.Report, error) {
 	if r.ReporterID == nil || !r.Reason.IsValid() {
 		return r, &songspy.Error{Code: songspy.CodeInvalid, Message: "A report needs a reporter and a valid reason."}
@@ -34,15 +35,16 @@ func (s *Store) OpenReports(ctx context.Context, after int64, limit int) (report
 	return reports, translate(err)
 }
 
-// CloseReport closes a report. It returns CodeNotFound if there is no open one.
+// CloseReport closes a report. It returns CodeNotFound if there is no open report with
+// this id.
 func (s *Store) CloseReport(ctx context.Context, id int64) error {
 	return s.inTx(ctx, func(tx *gorm.DB) error {
 		return requireOneRow(tx.Model(&songspy.Report{}).Where("id = ? AND closed_at IS NULL", id).Update("closed_at", s.now()))
 	})
 }
 
-// SetHiddenByOperator hides the user from all others, or ends that, and records it in
-// the user's audit log. It publishes a change unless nothing changes.
+// SetHiddenByOperator hides the user from all others, or ends that. It records this with
+// the detail in the user's audit log and publishes a change, unless nothing changes.
 //
 // It returns CodeNotFound if there is no such user.
 func (s *Store) SetHiddenByOperator(ctx context.Context, id songspy.UserID, hidden bool, detail string) error {
@@ -55,8 +57,9 @@ func (s *Store) SetHiddenByOperator(ctx context.Context, id songspy.UserID, hidd
 	})
 }
 
-// HiddenByOperator returns up to limit of the users that the operator hides, by public id,
-// after the given one. Fewer than limit means that there are no more.
+// HiddenByOperator returns up to limit of the users that the operator hides, in the order
+// of their public ids, starting after the given id. Fewer than limit means that there are
+// no more.
 func (s *Store) HiddenByOperator(ctx context.Context, after songspy.PublicID, limit int) (hidden []songspy.HiddenPerson, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) (err error) {
 		var h songspy.HiddenPerson
@@ -69,8 +72,8 @@ func (s *Store) HiddenByOperator(ctx context.Context, after songspy.PublicID, li
 	return hidden, translate(err)
 }
 
-// RenameByOperator sets or removes the user's nickname, and records it in the user's
-// audit log. It publishes a change unless nothing changes.
+// RenameByOperator sets the user's nickname; nil removes it. It records this with the
+// detail in the user's audit log and publishes a change, unless nothing changes.
 //
 // It returns CodeNotFound if there is no such user.
 func (s *Store) RenameByOperator(ctx context.Context, id songspy.UserID, nick *string, detail string) error {
@@ -86,8 +89,9 @@ func (s *Store) RenameByOperator(ctx context.Context, id songspy.UserID, nick *s
 	})
 }
 
-// moderate runs fn with the locked user. If fn changes the user, the audit event is
-// added and a change is published.
+// moderate runs fn in a transaction with the user locked. fn reports whether it has
+// changed the user. If so, moderate adds an audit event of the kind, with the detail, and
+// publishes a change.
 func (s *Store) moderate(ctx context.Context, id songspy.UserID, kind songspy.AuditKind, detail string, fn func(*gorm.DB, *songspy.User) (bool, error)) error {
 	return s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		var u songspy.User

@@ -14,7 +14,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// notificationRow names the table of notifications for deletions.
+// notificationRow tells GORM the name of the table of notifications. It is only used to
+// delete rows.
 type notificationRow struct{}
 
 func (notificationRow) TableName() string { return "notifications" }
@@ -29,10 +30,10 @@ func notificationDest(n *songspy.Notification) []any {
 	}
 }
 
-// NotificationLinks returns up to limit links that may need a notification, in
-// ascending order of their users, starting after the given user: links that do not
-// work, and links authorized before the time, whose consent will end. They have no
-// tokens. Fewer than limit means that there are no more.
+// NotificationLinks returns up to limit links that may need a notification: links that
+// do not work, and links authorized at authorizedBefore or earlier, whose consent will
+// end soon. They are in ascending order of their users, starting after the given user,
+// and lack their tokens. Fewer than limit means that there are no more.
 func (s *Store) NotificationLinks(ctx context.Context, authorizedBefore time.Time, after songspy.UserID, limit int) (links []songspy.NotifiableLink, err error) {
 	err = queryRows(ctx, s.pool, scanNotificationLinks(&links), selectNotificationLinks+`
 		WHERE l.user_id > $1 AND (l.state IN ('reauth_required', 'not_registered') OR l.authorized_at <= $2) ORDER BY l.user_id LIMIT $3`,
@@ -68,8 +69,9 @@ func scanNotificationLinks(links *[]songspy.NotifiableLink) func(*sql.Rows) erro
 }
 
 // NotificationSeats returns the seats (users' places in Spotify apps) that may
-// need a notification, in the order of their requests: the operator must
-// register the user, or the user can link now.
+// need a notification, in the order in which they were requested. For a held
+// seat, the operator must register the user; with an entered seat, the user can
+// link now. Users who still wait for a seat are left out.
 func (s *Store) NotificationSeats(ctx context.Context) (seats []songspy.NotifiableSeat, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		var n songspy.NotifiableSeat
@@ -81,10 +83,10 @@ func (s *Store) NotificationSeats(ctx context.Context) (seats []songspy.Notifiab
 	return seats, translate(err)
 }
 
-// QueueNotifications stores the notifications that have to be sent now. A
+// QueueNotifications stores the notifications, so that they are sent. A
 // notification that is stored already, sent or not, is not sent again: only its
-// SeenAt becomes now, if that is older than again. Notifications about users
-// that no longer exist are skipped.
+// SeenAt becomes now, and only if it was last seen longer ago than again, to
+// save writes. Notifications about users that no longer exist are skipped.
 func (s *Store) QueueNotifications(ctx context.Context, notifications []songspy.Notification, again time.Duration) (err error) {
 	now := s.now()
 	since := now.Add(-again)
@@ -127,8 +129,8 @@ func (s *Store) unseenNotifications(ctx context.Context, notifications []songspy
 	return unseen, err
 }
 
-// ofExistingUsers returns the notifications without those about users that no
-// longer exist. It locks the other users, so that they cannot be erased before
+// ofExistingUsers returns the notifications that concern no user (UserID 0) or
+// a user that exists. It locks these users, so that they cannot be erased before
 // the transaction ends.
 func (s *Store) ofExistingUsers(ctx context.Context, conn gorm.ConnPool, notifications []songspy.Notification) (present []songspy.Notification, err error) {
 	ids := make([]songspy.UserID, 0, len(notifications))
@@ -155,7 +157,8 @@ func (s *Store) ofExistingUsers(ctx context.Context, conn gorm.ConnPool, notific
 	return present, err
 }
 
-// notificationNameRowset returns a rowset of the columns that name notifications.
+// notificationNameRowset returns a rowset of the columns that together identify a
+// notification: user, app, kind, occurrence and channel.
 func notificationNameRowset(notifications []songspy.Notification) *rowset {
 	type row = songspy.Notification
 	v := &rowset{}
@@ -234,7 +237,8 @@ func (s *Store) PruneNotifications(ctx context.Context, seenBefore time.Time) (p
 
 const (
 	// groupInterval is the shortest time between two messages of a grouped kind
-	// about the same app. Notifications of the meantime become one message.
+	// (NotificationKind.IsGrouped) about the same app. Notifications that become due
+	// in between are sent together in the next message.
 	groupInterval = time.Hour
 	// groupMax limits the notifications in one message.
 	groupMax = 10_000
@@ -242,9 +246,10 @@ const (
 
 // ClaimNotification returns one message that is due on one of the channels, and
 // keeps other processes from claiming it for the duration lease. ok is false if
-// no message is due. A message of a grouped kind contains every notification of
-// that kind that is due; the next one follows an hour later at the earliest. A
-// message keeps its ID and its notifications, however often it is tried.
+// no message is due. A message of a grouped kind contains every due notification
+// of that kind about the same app; the next such message follows an hour later
+// at the earliest. A message keeps its ID and its notifications, however often
+// it is tried.
 func (s *Store) ClaimNotification(ctx context.Context, channels []songspy.NotificationChannel, lease time.Duration) (m songspy.NotificationMessage, ok bool, err error) {
 	c := claimTx{s: s, ctx: ctx, now: s.now()}
 	c.condition, c.args = dueCondition(channels, c.now, lease)
@@ -269,10 +274,11 @@ func (s *Store) ClaimNotification(ctx context.Context, channels []songspy.Notifi
 	return m, c.found && err == nil, err
 }
 
-// dueCondition returns the condition of notifications that may be sent now.
+// dueCondition returns the SQL condition for rows of notifications AS n that may
+// be sent now on one of the channels, and its arguments.
 //
-// A lease that ends further ahead than its length was given before the clock
-// was set back, and does not count.
+// A stored lease that ends later than a lease that is given now was given before
+// the clock was set back. It does not count.
 func dueCondition(channels []songspy.NotificationChannel, now time.Time, lease time.Duration) (due string, args []any) {
 	args = []any{now, now.Add(-groupInterval), now.Add(lease + songspy.ClockSkewMax)}
 	list := func(text string) string {
@@ -293,7 +299,8 @@ func dueCondition(channels []songspy.NotificationChannel, now time.Time, lease t
 		AND f.message <> '' AND (f.done_at IS NULL OR f.done_at > $2)))`, args
 }
 
-// claimTx is the transaction of one claim.
+// claimTx is one call of ClaimNotification. condition and args are the results
+// of dueCondition; found says that a notification is due.
 type claimTx struct {
 	s         *Store
 	ctx       context.Context
@@ -301,12 +308,13 @@ type claimTx struct {
 	condition string
 	args      []any
 	found     bool
-	head      songspy.Notification // the first that is due
+	head      songspy.Notification // the notification that has been due for the longest time
 	messageID string               // the message that head belongs to; empty before the first attempt
 }
 
-// findDue finds the notification that has been due for the longest time, as the
-// first of the message.
+// findDue sets head to the notification that has been due for the longest time,
+// and found to whether there is one. The message to send is the one that contains
+// head.
 func (c *claimTx) findDue(conn gorm.ConnPool) error {
 	c.found = false
 	return queryRows(c.ctx, conn, func(rows *sql.Rows) error {
@@ -315,8 +323,9 @@ func (c *claimTx) findDue(conn gorm.ConnPool) error {
 	}, `SELECT `+notificationColumns+`, message FROM notifications n WHERE `+c.condition+` ORDER BY n.due_at, n.id LIMIT 1`, c.args...)
 }
 
-// lease gives the message of head an ID, if it has none, and leases all its
-// notifications.
+// lease leases all notifications of the message that contains head, and returns
+// the message. If head belongs to no message yet, lease makes one from head and,
+// if its kind is grouped, from the other due notifications of that kind and app.
 func (c *claimTx) lease(conn gorm.ConnPool, lease time.Duration) (m songspy.NotificationMessage, err error) {
 	if c.messageID == "" {
 		c.messageID = messageID(c.head)
@@ -354,8 +363,8 @@ func messageID(n songspy.Notification) string {
 	return "notification_" + hex.EncodeToString(sum[:16])
 }
 
-// CompleteNotifications stores that the notifications were sent, or will not be tried
-// again.
+// CompleteNotifications stores that the notifications were sent if reported is true, and
+// otherwise that they were given up. They are not tried again.
 func (s *Store) CompleteNotifications(ctx context.Context, ids []int64, reported bool) error {
 	outcome := "given_up"
 	if reported {

@@ -18,7 +18,7 @@ type nowPlayingColumn struct {
 	dest func(*songspy.NowPlaying) any
 	// nullable returns a scan destination for an outer join: NULL leaves the zero value.
 	nullable func(*songspy.NowPlaying) any
-	// add adds the column of the rows to a rowset.
+	// add adds the column to a rowset, with its value in each row.
 	add func(*rowset, []songspy.NowPlaying)
 }
 
@@ -99,8 +99,8 @@ func (z *zeroIfNull[T]) Scan(from any) error {
 // nowPlayingColumns lists the columns of now_playing AS n for a SELECT.
 var nowPlayingColumns = joinNowPlaying(", ", func(column string) string { return "n." + column })
 
-// joinNowPlaying calls of for each column of now_playing and joins the results
-// with the separator.
+// joinNowPlaying calls the function of with the name of each column of
+// now_playing, and joins the results with the separator.
 func joinNowPlaying(separator string, of func(column string) string) string {
 	parts := make([]string, len(nowPlayingTable))
 	for i, c := range nowPlayingTable {
@@ -137,7 +137,8 @@ func nowPlayingRowset(rows []songspy.NowPlaying) *rowset {
 	return r
 }
 
-// upsertNowPlayingStatement writes the rows of v that are newer than the stored ones.
+// upsertNowPlayingStatement writes those rows of the rowset v that were observed later than
+// the stored row of the user, or belong to a newer generation of the link.
 var upsertNowPlayingStatement = `INSERT INTO now_playing (` + joinNowPlaying(", ", func(c string) string { return c }) + `)
 	SELECT ` + joinNowPlaying(", ", func(c string) string { return c }) + ` FROM v WHERE true
 	ON CONFLICT (user_id) DO UPDATE SET ` + joinNowPlaying(", ", func(c string) string { return c + " = excluded." + c }) + `
@@ -161,8 +162,8 @@ func (s *Store) upsertNowPlaying(ctx context.Context, conn gorm.ConnPool, rows [
 	return written, err
 }
 
-// setObservedAt sets the stored time of the last poll (ObservedAt) of the users
-// of the rows.
+// setObservedAt changes the stored ObservedAt (the time of the last poll) of
+// each user in rows to ObservedAt of the row. Nothing else changes.
 func (s *Store) setObservedAt(ctx context.Context, conn gorm.ConnPool, rows []songspy.NowPlaying) error {
 	r := &rowset{}
 	addColumn(r, rows, "user_id", "bigint", func(n *songspy.NowPlaying) int64 { return int64(n.UserID) })
@@ -170,8 +171,8 @@ func (s *Store) setObservedAt(ctx context.Context, conn gorm.ConnPool, rows []so
 	return s.execRowset(ctx, conn, r, `UPDATE now_playing SET observed_at = v.observed_at FROM v WHERE now_playing.user_id = v.user_id`)
 }
 
-// readObservedAt returns the stored time of the last poll (ObservedAt) of the
-// users.
+// readObservedAt returns the stored ObservedAt (the time of the last poll) of
+// the users. Users without a stored state are missing.
 func (s *Store) readObservedAt(ctx context.Context, conn gorm.ConnPool, ids []songspy.UserID) (map[songspy.UserID]time.Time, error) {
 	seen := make(map[songspy.UserID]time.Time, len(ids))
 	err := s.queryRowset(ctx, conn, userIDRowset(ids), `SELECT user_id, observed_at FROM now_playing WHERE user_id IN (SELECT user_id FROM v)`,

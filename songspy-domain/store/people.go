@@ -23,8 +23,8 @@ func scanPerson(rows *sql.Rows, extra ...any) (p songspy.Person, err error) {
 	return p, err
 }
 
-// queryPeople runs selectPeople with the rest of the query, and returns the
-// people.
+// queryPeople returns the people that a query selects. from is the SQL text that
+// follows FROM users u: joins, conditions and order.
 func (s *Store) queryPeople(ctx context.Context, from string, args ...any) (people []songspy.Person, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		p, err := scanPerson(rows)
@@ -34,7 +34,8 @@ func (s *Store) queryPeople(ctx context.Context, from string, args ...any) (peop
 	return people, translate(err)
 }
 
-// queryPerson is queryPeople for one person; CodeNotFound if there is none.
+// queryPerson returns the first person that queryPeople returns; CodeNotFound if
+// there is none.
 func (s *Store) queryPerson(ctx context.Context, from string, args ...any) (songspy.Person, error) {
 	people, err := s.queryPeople(ctx, from, args...)
 	if err == nil && len(people) == 0 {
@@ -81,8 +82,8 @@ func (s *Store) PersonByShareLink(ctx context.Context, hash []byte) (songspy.Per
 const afterAnyNick = "\U0010FFFF"
 
 // SearchPeople returns up to limit users that search may find and whose nickname begins
-// with the prefix, by NickKey and public id, starting after the given user; the zero User
-// starts with the first. Fewer than limit means that there are no more.
+// with the prefix, sorted by NickKey and public id. It starts after the given user; the
+// zero User starts with the first. Fewer than limit means that there are no more.
 func (s *Store) SearchPeople(ctx context.Context, prefix string, after songspy.User, limit int) ([]songspy.Person, error) {
 	prefix = NickKey(prefix)
 	where, args := `WHERE u.nick_key <> '' AND u.nick_key >= $1 AND u.nick_key < $2 `, []any{prefix, prefix + afterAnyNick, limit}
@@ -128,8 +129,8 @@ func lockPair(tx *gorm.DB, a, b songspy.UserID) error {
 	return err
 }
 
-// changeRelation runs fn while the two users are locked, and publishes a change for both
-// if fn changes rows.
+// changeRelation runs fn in a transaction with the two users locked. It publishes a change
+// of both users if fn returns true.
 func (s *Store) changeRelation(ctx context.Context, a, b songspy.UserID, fn func(tx *gorm.DB) (changed bool, err error)) error {
 	return s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		if err := lockPair(tx, a, b); err != nil {

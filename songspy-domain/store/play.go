@@ -12,7 +12,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// insertPlays inserts the plays. They have track ids and are not deleted.
+// insertPlays inserts the plays. Each must have a track id, and none may be deleted.
 func (s *Store) insertPlays(ctx context.Context, conn gorm.ConnPool, plays []songspy.Play) error {
 	if len(plays) == 0 {
 		return nil
@@ -45,8 +45,8 @@ const (
 	selectStoredPlays = `SELECT ` + playColumns + `, ` + trackColumns + `, p.uri_hash, p.isrc_hash FROM plays p LEFT JOIN tracks t ON t.id = p.track_id `
 )
 
-// selectPlays selects plays with their tracks. It skips deleted plays, which have no
-// track.
+// selectPlays returns the beginning of a query for plays AS p with their tracks. The query
+// skips deleted plays, which have no track.
 func selectPlays(e engine) string {
 	return `SELECT ` + playColumns + `, ` + trackColumns + `, ` + identityColumns(e) + ` FROM plays p JOIN tracks t ON t.id = p.track_id` + joinAlbum
 }

@@ -25,8 +25,8 @@ const updatesPerTx = 500
 // the stored state is newer. An update that is already stored counts as written and
 // changes nothing, so a batch whose outcome is unknown can be written again. If the
 // database rejects one update, its result has the error, and the others are written.
-// The returned error concerns all: the database did not respond, and the batch has to
-// be written again.
+// The returned error concerns all updates: the database did not respond, or rejected
+// every update of a transaction. Then write all of them again.
 func (s *Store) WritePlaybackUpdates(ctx context.Context, updates []songspy.PlaybackUpdate) ([]songspy.PlaybackUpdateResult, error) {
 	written := make([]songspy.PlaybackUpdateResult, len(updates))
 	for batch := range splitBatches(updates) {
@@ -56,7 +56,8 @@ type indexedUpdate struct {
 	index int
 }
 
-// splitBatches splits the updates into batches in which each user occurs once.
+// splitBatches splits the updates into batches of at most updatesPerTx, in which each user
+// occurs at most once.
 func splitBatches(updates []songspy.PlaybackUpdate) func(yield func([]indexedUpdate) bool) {
 	return func(yield func([]indexedUpdate) bool) {
 		var batch []indexedUpdate
@@ -197,10 +198,10 @@ func (w *writeTx) lockCurrentUsers(batch []indexedUpdate) ([]indexedUpdate, erro
 	}), nil
 }
 
-// storedAhead finds stored states that are in the future, because the clock was
-// set back after they were written, and later than their update. For each it
-// returns a row with a new time, a microsecond before the update, so that the
-// update counts as newer.
+// storedAhead finds updates that look older than the stored state of their user
+// only because that state is in the future: the clock was set back after it was
+// written. For each it returns a row with the time that the stored state must
+// get, a microsecond before the update, so that the update counts as newer.
 func (w *writeTx) storedAhead(batch []indexedUpdate, stored map[songspy.UserID]time.Time) (rows []songspy.NowPlaying) {
 	now := w.s.now()
 	for _, u := range batch {
@@ -212,8 +213,9 @@ func (w *writeTx) storedAhead(batch []indexedUpdate, stored map[songspy.UserID]t
 	return rows
 }
 
-// writeNowPlaying writes the players' states and returns the updates that were newer
-// than the stored ones.
+// writeNowPlaying writes the players' states and returns the updates that were newer than
+// the stored states. It marks the results of older updates as dropped. An update with the
+// time of the stored state is stored already, so it is neither returned nor dropped.
 func (w *writeTx) writeNowPlaying(batch []indexedUpdate) ([]indexedUpdate, error) {
 	rows := make([]songspy.NowPlaying, len(batch))
 	for i, u := range batch {
@@ -251,10 +253,11 @@ func (w *writeTx) writeNowPlaying(batch []indexedUpdate) ([]indexedUpdate, error
 	}), nil
 }
 
-// resolveTracks sets the track ids of the updates by URI. An update that names
-// a track that is not stored is rejected. The id of a local file is always read
-// again by its URI, because the track may have been deleted and its id may be
-// outdated.
+// resolveTracks sets the track ids of the updates by URI, and inserts new tracks.
+// It returns the updates without those that name a track by a URI that is
+// neither in their Tracks nor stored; the results of these get an error. The id
+// of a local file is always read again by its URI, because the track may have
+// been deleted and its id may be outdated.
 func (w *writeTx) resolveTracks(batch []indexedUpdate) (_ []indexedUpdate, err error) {
 	tracks := map[string]songspy.Track{}
 	for i := range batch {
@@ -263,7 +266,7 @@ func (w *writeTx) resolveTracks(batch []indexedUpdate) (_ []indexedUpdate, err e
 			tracks[t.URI] = t
 		}
 	}
-	named := map[string]bool{} // named without a track
+	named := map[string]bool{} // URIs that an update names, without a track in Tracks
 	for _, u := range batch {
 		for _, r := range trackReferences(&u.PlaybackUpdate) {
 			if _, given := tracks[r.uri]; !given && (*r.id == 0 || songspy.IsLocal(r.uri)) {
@@ -306,8 +309,9 @@ func trackReferences(u *songspy.PlaybackUpdate) []trackReference {
 	return refs
 }
 
-// fillTrackIDs sets the track ids from the stored tracks. If no stored track
-// has the URI, the id in the update stays, except for a local file.
+// fillTrackIDs sets the track ids from the stored tracks, which are by URI. If
+// stored lacks a URI, the id that the update has stays, except for a local file.
+// It returns CodeInvalid if a track has no id in the end.
 func fillTrackIDs(u *songspy.PlaybackUpdate, stored map[string]storedTrack) error {
 	if !u.Playing.IsOpen() {
 		u.Playing.TrackID = 0
@@ -327,8 +331,8 @@ func fillTrackIDs(u *songspy.PlaybackUpdate, stored map[string]storedTrack) erro
 }
 
 // cleanURIs returns a copy of the update in which every play has the user's id,
-// and every URI the form in which the database stores it. Tracks are found by
-// that form.
+// and every URI has the form in which the database stores it. Tracks are looked
+// up by URIs of that form.
 func cleanURIs(u songspy.PlaybackUpdate) songspy.PlaybackUpdate {
 	u.Playing.TrackURI = cleanText(u.Playing.TrackURI)
 	u.Tracks, u.Plays = slices.Clone(u.Tracks), slices.Clone(u.Plays)

@@ -15,8 +15,9 @@ import (
 // pollCountsRetention is how long the counts of polls are stored: Status shows a day.
 const pollCountsRetention = 24 * time.Hour
 
-// CountPolls adds polls, by reason, to the counts of the current five minutes. It deletes
-// counts that are too old, and those that a clock wrote which was ahead.
+// CountPolls adds polls, which are numbers by reason, to the counts of the current five
+// minutes. It deletes counts that are older than pollCountsRetention, and counts of the
+// future, which a process with a fast clock has written.
 func (s *Store) CountPolls(ctx context.Context, polls map[string]int64) error {
 	now := s.now()
 	return s.inTx(ctx, func(tx *gorm.DB) error {

@@ -47,8 +47,9 @@ type txPool struct {
 	changes  []songspy.Change
 }
 
-// Commit implements gorm.TxCommitter. It reports what the transaction recorded. It reports
-// published changes even after an error, because the database may have committed them.
+// Commit implements gorm.TxCommitter. After a successful commit it calls the function of
+// OnRecorded. It calls the function of OnChanges even after an error, because the database
+// may have committed the changes.
 func (p *txPool) Commit() error {
 	err := p.tx.Commit()
 	if callback := p.parent.onChanges.Load(); callback != nil && len(p.changes) > 0 {
@@ -148,14 +149,16 @@ func cleanText(s string) string {
 func (s *Store) OnRecorded(fn func(songspy.RecordedCounts)) { s.pool.onRecorded.Store(&fn) }
 
 // OnChanges sets a function that is called after each commit with the changes that the
-// transaction published, before the function that made them returns. So this process need
-// not wait for the change feed. fn must be quick and safe for concurrent use.
+// transaction published, before the method of Store that published them returns. So this
+// process need not wait for the change feed. If the commit returns an error, fn is called
+// too, because the changes may be stored. fn must be quick and safe for concurrent use.
 func (s *Store) OnChanges(fn func([]songspy.Change)) { s.pool.onChanges.Store(&fn) }
 
-// txRecorded counts what one transaction records.
+// txRecorded counts the plays and gaps that one transaction adds.
 type txRecorded songspy.RecordedCounts
 
-// recordedBy returns what the transaction has recorded so far.
+// recordedBy returns the counts of the transaction of conn, so that the caller can add to
+// them.
 func recordedBy(conn gorm.ConnPool) *txRecorded {
 	if tx, ok := conn.(*txPool); ok {
 		return &tx.recorded

@@ -26,7 +26,7 @@ import (
 )
 
 const (
-	// changesChannel is the notification channel of changes.
+	// changesChannel is the channel (of LISTEN and NOTIFY) that announces changes.
 	changesChannel = "songspy_changes"
 	// migrationLock is the key of the advisory lock of migrations: "songspy" in
 	// hexadecimal.
@@ -136,8 +136,8 @@ func (e *postgresEngine) lockMigrations(ctx context.Context, wait time.Duration,
 	return func() error { return errors.Join(tx.Commit(context.WithoutCancel(ctx)), closeConn()) }, nil
 }
 
-// readMigrationHolder describes the server process that holds the migration lock; zero
-// if none holds it anymore.
+// readMigrationHolder describes the server process that holds the migration lock. It
+// returns the zero migrationHolder if no process holds it any more.
 func readMigrationHolder(ctx context.Context, conn *pgx.Conn) (migrationHolder, error) {
 	var pid, seconds int64
 	var application, client, state string
@@ -184,9 +184,9 @@ func (e *postgresEngine) writable(ctx context.Context) error {
 
 func (e *postgresEngine) beginWrite(context.Context) (func(), error) { return func() {}, nil }
 
-// forKeyShare returns the weakest lock of a user that still makes linking
-// again, unlinking and erasing wait, because they lock the user FOR UPDATE.
-// Renaming a user need not wait for it.
+// forKeyShare returns the weakest lock of a user that still makes transactions
+// wait that link, unlink or erase the user, because they lock the user FOR
+// UPDATE. Renaming the user does not have to wait for this lock.
 func (e *postgresEngine) forKeyShare() string { return " FOR KEY SHARE" }
 
 func (e *postgresEngine) forUpdate() string { return " FOR UPDATE" }
@@ -257,7 +257,8 @@ func isPooled(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	return pid != conn.PgConn().PID(), err
 }
 
-// listen returns nil when a notification has arrived. The caller holds listenMutex.
+// listen returns nil when a notification has arrived. It opens listenConn if that is not
+// open, and returns errPooled if a pooler is in between. The caller holds listenMutex.
 func (e *postgresEngine) listen(ctx context.Context) error {
 	if e.listenConn == nil || e.listenConn.IsClosed() {
 		conn, err := pgx.ConnectConfig(ctx, e.config.Copy())

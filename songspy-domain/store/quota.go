@@ -18,17 +18,18 @@ const (
 	// callsRetention is how long the counts of calls to Spotify are stored.
 	callsRetention = 31 * 24 * time.Hour
 	// refusalsRetention is how long quota refusals are stored: answers that the
-	// quota of calls is exceeded. An older one limits nothing any more, because the
-	// number of planned calls has grown to a multiple of the quota that was learned
-	// from it.
+	// quota of calls is exceeded. An older refusal limits nothing any more. By then
+	// the number of planned calls has grown to a multiple of the quota that was
+	// learned from that refusal.
 	refusalsRetention = 180 * 24 * time.Hour
 )
 
-// CountCalls adds calls to the stored counts of a developer account, and
-// returns the account's counts, in buckets of five minutes, since the given
-// time. If reading fails, nothing is added. A batch that was counted before
-// adds nothing. The first call of a bucket deletes the buckets that are too
-// old.
+// CountCalls adds calls to the stored counts of a developer account; a bucket
+// with a negative number subtracts calls. It returns all the account's counts
+// since the given time, in buckets of five minutes. If batch was counted before,
+// it adds nothing. If reading fails, it adds nothing either. The first write to
+// a bucket also deletes the account's buckets that are older than
+// callsRetention.
 func (s *Store) CountCalls(ctx context.Context, account string, batch quota.Batch, calls []quota.Bucket, since time.Time) (all []quota.Bucket, err error) {
 	read := func(conn gorm.ConnPool) error {
 		all = nil
@@ -77,8 +78,8 @@ func (s *Store) CountCalls(ctx context.Context, account string, batch quota.Batc
 	return all, err
 }
 
-// freshBatch stores that a batch of call counts was added, and returns false if
-// it had been added before.
+// freshBatch stores that the batch of call counts b is added now. It returns
+// false if b was added before. The zero Batch is always added.
 func freshBatch(tx *gorm.DB, account string, b quota.Batch, now time.Time) (bool, error) {
 	if b == (quota.Batch{}) {
 		return true, nil
@@ -98,7 +99,8 @@ func (s *Store) CountedSince(ctx context.Context, account string) (since time.Ti
 }
 
 // SaveRefusal stores an answer of Spotify that a developer account has exceeded
-// its quota of calls. A second one of the same time is ignored.
+// its quota of calls. If a refusal with the same time is stored already, nothing
+// is added. It also deletes refusals that are older than refusalsRetention.
 func (s *Store) SaveRefusal(ctx context.Context, account string, r quota.Refusal) error {
 	calls, err := json.Marshal(r.Calls)
 	if err != nil {
@@ -117,8 +119,8 @@ func (s *Store) SaveRefusal(ctx context.Context, account string, r quota.Refusal
 
 // LastRefusal returns the last answer of Spotify from which the quota of a
 // developer account was learned; the zero Refusal if there is none. A clock
-// that was ahead may have stored refusals in the future. They count as now, and
-// LastRefusal stores that time, so that they age and later ones are found.
+// that was ahead may have stored refusals in the future. LastRefusal changes
+// their stored times to now, so that they grow old and later refusals are found.
 func (s *Store) LastRefusal(ctx context.Context, account string) (quota.Refusal, error) {
 	now := s.now()
 	r, err := s.lastRefusal(ctx, account)
@@ -131,7 +133,7 @@ func (s *Store) LastRefusal(ctx context.Context, account string) (quota.Refusal,
 			account, now.Add(songspy.ClockSkewMax)).Scan(&ahead).Error; err != nil {
 			return err
 		}
-		for i, at := range ahead { // in the same order, a millisecond apart
+		for i, at := range ahead { // newest first; they keep their order, a millisecond apart
 			corrected := dbTime(now.Add(-time.Duration(i) * time.Millisecond))
 			if err := tx.Exec(`DELETE FROM quota_refusals WHERE account = ? AND refused_at = ?`, account, corrected).Error; err != nil {
 				return err
@@ -154,8 +156,8 @@ func (s *Store) lastRefusal(ctx context.Context, account string) (r quota.Refusa
 	return r, translate(err)
 }
 
-// scanRefusal returns a function that scans a row of quota_refusals into r. Columns
-// before those of the refusal go to the other destinations.
+// scanRefusal returns a function that scans a row of quota_refusals into r. before are the
+// destinations of columns that the query selects before those of the refusal.
 func scanRefusal(r *quota.Refusal, before ...any) func(*sql.Rows) error {
 	return func(rows *sql.Rows) error {
 		var calls []byte
@@ -176,7 +178,8 @@ type QuotaStatus struct {
 	// Calls are those of the last 24 hours, by endpoint.
 	Calls quota.Counts `json:"calls"`
 	// Refusals counts how often Spotify reported an exceeded quota in the last seven
-	// days, without probes. LastRefusal is the last one ever; nil if there was none.
+	// days. Refused probes are not counted. LastRefusal is the newest stored refusal of
+	// a call that was not a probe; nil if there is none.
 	Refusals    int64          `json:"refusals"`
 	LastRefusal *quota.Refusal `json:"last"`
 }
@@ -187,7 +190,7 @@ func (s *Store) quotaStatus(ctx context.Context, now time.Time) (map[string]Quot
 	all := map[string]QuotaStatus{}
 	enter := func(account string, change func(*QuotaStatus)) {
 		if _, isUserApp := songspy.UserAppClientID(account); isUserApp {
-			return // such an app identifies its user
+			return // a user-supplied app identifies its user
 		}
 		its, known := all[account]
 		if !known {

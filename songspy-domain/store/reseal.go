@@ -11,8 +11,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// recordResealed adds the result of resealing one row to r. It returns the
-// error only if it concerns more than this row.
+// recordResealed adds the result of resealing one row to r. If err says that the
+// row cannot be decrypted, it adds the user to r.Undecryptable and returns nil.
+// It returns any other error, because that error concerns more than this row.
 func recordResealed(r *songspy.ResealResult, id songspy.UserID, replaced bool, err error) error {
 	switch {
 	case songspy.CodeOf(err) == songspy.CodeInternal:
@@ -99,7 +100,9 @@ func sealKeyOf(sealed []byte) string {
 // and the column of that table with the user's id.
 type SealedColumn struct{ table, userColumn, column string }
 
-// The sealed columns apart from those with the tokens of links.
+// The sealed columns that ResealColumn can reseal. ResealLinks reseals the tokens
+// of links. Authorization attempts also have sealed columns, but they expire
+// after ten minutes and are not resealed.
 var (
 	MailAddresses = SealedColumn{songspy.User{}.TableName(), "id", "email_sealed"}
 	SeatAddresses = SealedColumn{songspy.Seat{}.TableName(), "user_id", "email_sealed"} // e-mail addresses of seats in Spotify apps
@@ -113,7 +116,8 @@ func (s *Store) CountSealed(ctx context.Context, of SealedColumn) (n int64, err 
 	return n, translate(s.query(ctx).Table(of.table).Where("length(" + of.column + ") > 0").Count(&n).Error)
 }
 
-// ResealColumn is ResealLinks for the values of a column.
+// ResealColumn does for the values of a column what ResealLinks does for the
+// tokens of links.
 func (s *Store) ResealColumn(ctx context.Context, of SealedColumn, after songspy.UserID, limit int) (r songspy.ResealResult, err error) {
 	r = songspy.ResealResult{LastUserID: after, ByKey: map[string]int{}}
 	var rows []struct {

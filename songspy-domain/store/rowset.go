@@ -16,9 +16,9 @@ import (
 // does not depend on the number of rows, so it is planned once, and the limits
 // on the number of arguments do not apply.
 //
-// Writing the results of polls gains from it: on Postgres a rowset allocates
-// half as much as GORM's CreateInBatches, and takes as long (BenchmarkInsert).
-// A query can join it.
+// On Postgres an insert with a rowset allocates half as much memory as GORM's
+// CreateInBatches, and takes as long (BenchmarkInsert). That matters for the
+// many results of polls. A query can also join a rowset.
 type rowset struct {
 	columns []rowsetColumn
 	size    int
@@ -30,7 +30,8 @@ type rowsetColumn struct {
 	valueAt      func(row int) any
 }
 
-// addColumn adds a column of the given Postgres type. of returns its value for a row.
+// addColumn adds a column of the given Postgres type to r. The function of returns the
+// value of the column for a row.
 func addColumn[R, T any](r *rowset, rows []R, name, pgType string, of func(*R) T) {
 	values := make([]T, len(rows))
 	for i := range rows {
@@ -51,7 +52,8 @@ func (r *rowset) columnNames() string {
 	return strings.Join(names, ", ")
 }
 
-// postgresCTE returns the rows as arrays.
+// postgresCTE returns a WITH clause that defines the rows as the table v, and its
+// arguments: one array for each column.
 func (r *rowset) postgresCTE() (clause string, args []any) {
 	casts := make([]string, len(r.columns))
 	for i, c := range r.columns {
@@ -61,8 +63,8 @@ func (r *rowset) postgresCTE() (clause string, args []any) {
 	return fmt.Sprintf("WITH v (%s) AS (SELECT * FROM unnest(%s)) ", r.columnNames(), strings.Join(casts, ", ")), args
 }
 
-// sqliteCTE returns the rows as one JSON text. Times become microseconds, as the driver
-// writes them.
+// sqliteCTE returns a WITH clause that defines the rows as the table v, and its only
+// argument: a JSON text. Times become microseconds, as the driver writes them.
 func (r *rowset) sqliteCTE() (clause string, args []any, err error) {
 	rows := make([][]any, r.size)
 	for i := range rows {

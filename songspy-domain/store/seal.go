@@ -14,7 +14,8 @@ import (
 
 // SealKey is a key that encrypts tokens and addresses in the database.
 type SealKey struct {
-	// ID names the key in what it seals, 1 to 32 bytes; it is not secret.
+	// ID has 1 to 32 bytes and is not secret. Every sealed text contains the ID of its
+	// key, so that the key to decrypt it is known.
 	ID string
 	// Key is 32 random bytes, for AES-256-GCM.
 	Key []byte
@@ -82,7 +83,8 @@ func columnAAD(table, column string, id songspy.UserID) []byte {
 	return rowAAD(table, column, strconv.FormatInt(int64(id), 10))
 }
 
-// rowAAD is columnAAD for a row whose key is not a user's id.
+// rowAAD is columnAAD for a table whose primary key is not a user's id. row is the
+// primary key as text.
 func rowAAD(table, column, row string) []byte { return []byte(table + "|" + column + "|" + row) }
 
 func (s *sealer) seal(secret songspy.Secret, aad []byte) ([]byte, error) {

@@ -24,8 +24,8 @@ type seatRow struct {
 // the address to its row.
 func (r seatRow) aad() []byte { return columnAAD(r.TableName(), "email_sealed", r.UserID) }
 
-// hasAddress reports whether the seat was requested with that address. If the
-// stored address cannot be decrypted, it counts as a different one.
+// hasAddress reports whether the seat was requested with the address email. A
+// stored address that cannot be decrypted counts as a different address.
 func (s *Store) hasAddress(ctx context.Context, r seatRow, email songspy.Secret) bool {
 	previous, err := s.sealer.open(r.EmailSealed, r.aad())
 	if err != nil {
@@ -73,13 +73,15 @@ func (s *Store) Seat(ctx context.Context, id songspy.UserID) (seat songspy.Seat,
 	return seat, ahead, translate(err)
 }
 
-// AskSeat adds the user to the waiting list with the address of their Spotify
-// account, or replaces the address of their request and keeps its place; then
-// it assigns the free seats. A second request with the same address changes
-// nothing, except for a user that is registered already: Spotify still rejects
-// them, and the operator has to check the registration. A user who is linked
-// through one of the apps gets the seat in that app: either the app rejects the
-// user, or the user is about to link another account.
+// AskSeat adds the user to the waiting list with email, the address of their
+// Spotify account. If the user has a request already, AskSeat replaces its
+// address and keeps its place. Then it assigns the free seats of apps.
+//
+// A second request with the same address changes nothing, unless the user's seat
+// is entered: then Spotify still rejects the registered user, and the seat
+// becomes held again, so that the operator checks the registration. A user who
+// is linked through one of the apps gets the seat in that app: either the app
+// rejects the user, or the user is about to link another account.
 //
 // It returns CodeNotFound if there is no such user.
 func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Secret, apps []songspy.AppSeats) (seat songspy.Seat, err error) {
@@ -138,8 +140,8 @@ func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Se
 	return seat, err
 }
 
-// AssignSeats assigns the free seats in the order of the waiting list and returns the
-// changed ones: see songspy.AssignSeats.
+// AssignSeats assigns the free seats of the apps in the order of the waiting list, and
+// returns the seats that changed. songspy.AssignSeats has the rules.
 func (s *Store) AssignSeats(ctx context.Context, apps []songspy.AppSeats) (changed []songspy.Seat, err error) {
 	if queue, err := readSeatQueue(s.query(ctx).Limit(1)); err != nil || len(queue) == 0 {
 		return nil, translate(err) // no seat can be assigned
@@ -197,7 +199,7 @@ func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, 
 	if err != nil {
 		return false, translate(err)
 	}
-	refused, waits := false, false // waits: the account of the link is not known yet
+	refused, waits := false, false // refused: the app rejects the user; waits: the link's account is also not known yet
 	_, err = s.UpdateLink(ctx, id, func(l *songspy.Link) error {
 		linked = len(held) == 0 || held[0].App == l.App
 		refused = linked && l.State == songspy.LinkNotRegistered
@@ -275,10 +277,10 @@ func deleteSeat(tx *gorm.DB, id songspy.UserID) error {
 	return tx.Where("user_id = ?", id).Delete(&seatRow{}).Error
 }
 
-// lockFeed serializes the transactions that decide about seats, by the lock that
-// publishChanges takes: a linking transaction decides after it has published its
-// change. Rows of seats are locked after this row and never before it, so that no
-// deadlock is possible.
+// lockFeed makes the transactions that decide about seats wait for each other. It
+// locks the row of feed, as publishChanges does: a transaction that links a user
+// decides about seats after it has published its change. Rows of spotify_seats
+// are always locked after the row of feed, so that no deadlock is possible.
 func lockFeed(tx *gorm.DB) error {
 	return tx.Exec(`UPDATE feed SET last = last WHERE id = 1`).Error
 }
@@ -297,7 +299,8 @@ const accountKnownCondition = `(account_id IS NOT NULL OR legacy_id IS NOT NULL)
 // waitingListMax limits each list of WaitingList.
 const waitingListMax = 1000
 
-// WaitingList reads what an operator needs to know about these apps.
+// WaitingList reads what an operator needs to know to register users in the
+// dashboards of the apps.
 func (s *Store) WaitingList(ctx context.Context, apps []songspy.AppSeats) (d songspy.WaitingList, err error) {
 	d = songspy.WaitingList{LinkedUsers: map[string][]songspy.UserID{}, OtherLinks: map[string]int64{}}
 	var rows []seatRow
@@ -335,8 +338,8 @@ func (s *Store) WaitingList(ctx context.Context, apps []songspy.AppSeats) (d son
 	return d, translate(err)
 }
 
-// seatLimit returns the number of seats of the app, as AppSeats has it. given is false
-// if the app is not in apps.
+// seatLimit returns the number of seats of the app in apps; 0 means no limit. given is
+// false if the app is not in apps.
 func seatLimit(apps []songspy.AppSeats, app string) (seats int, given bool) {
 	for _, a := range apps {
 		if a.App == app {
@@ -352,8 +355,8 @@ func seatLimit(apps []songspy.AppSeats, app string) (seats int, given bool) {
 // assigned to now. registered is false if the operator may first have to
 // register the user in that app's dashboard.
 //
-// It returns CodeConflict and the reason SPOTIFY_NO_SEAT if there is none. Only
-// SaveLink takes the seat, and it checks the limit again.
+// It returns CodeConflict and the reason SPOTIFY_NO_SEAT if there is no such
+// app. It reserves nothing: SaveLink takes the seat, and checks the limit again.
 func (s *Store) ChooseApp(ctx context.Context, id songspy.UserID, apps []songspy.AppSeats, own bool) (app string, registered bool, err error) {
 	switch link, err := findLink(s.query(ctx), id); {
 	case err == nil:
@@ -393,8 +396,9 @@ func (s *Store) ChooseApp(ctx context.Context, id songspy.UserID, apps []songspy
 	return ownSeat.App, ownSeat.State == songspy.SeatEntered, nil
 }
 
-// checkSeatLimit returns an error if more users are linked through the app than
-// it has seats, unless this user was linked through it before.
+// checkSeatLimit returns CodeConflict and the reason SPOTIFY_NO_SEAT if more
+// users are linked through n.App than it has seats, unless the user was linked
+// through it before (hadSeat).
 func checkSeatLimit(tx *gorm.DB, n songspy.NewLink, hadSeat bool) error {
 	if n.Seats == 0 || hadSeat {
 		return nil
@@ -409,8 +413,8 @@ func checkSeatLimit(tx *gorm.DB, n songspy.NewLink, hadSeat bool) error {
 	return nil
 }
 
-// linkedWithoutSeat counts the users that are linked through an app with a limited
-// number of seats without having a seat there, by app.
+// linkedWithoutSeat counts, by app, the users that are linked through the app but have no
+// row in spotify_seats for it. It counts only for apps with a limited number of seats.
 func linkedWithoutSeat(tx *gorm.DB, apps []songspy.AppSeats) (map[string]int, error) {
 	var names []string
 	for _, a := range apps {

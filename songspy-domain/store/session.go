@@ -12,13 +12,13 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// CreateSession stores a new session and sets its id. A Family of 0 becomes
-// that id: this is a sign-in, which the audit log records. An empty Kind
-// becomes a bearer session. The id is random, because numbers in order would
-// reveal how many sign-ins there are.
+// CreateSession stores a new session and sets its id. A session with Family 0 is
+// a sign-in: it begins a family with the session's id, and the audit log records
+// it. An empty Kind becomes a bearer session. The id is random, because
+// numbers in order would reveal how many sign-ins there are.
 //
-// It returns CodeNotFound if the user is gone, and CodeConflict if the refresh
-// hash is in use.
+// It returns CodeNotFound if the user does not exist, and CodeConflict if
+// another session has the same SecretHash.
 func (s *Store) CreateSession(ctx context.Context, session songspy.Session) (songspy.Session, error) {
 	err := withLockedUser(ctx, s.inTx, session.UserID, func(tx *gorm.DB) error {
 		isSignIn := session.Family == 0
@@ -57,8 +57,9 @@ func (s *Store) SessionBySecret(ctx context.Context, hash []byte) (songspy.Sessi
 	return s.querySession(ctx, `refresh_hash = $1`, hash)
 }
 
-// querySession returns the session of the condition. Each request reads its session, and
-// without GORM that takes less than half of the time.
+// querySession returns the session that meets the SQL condition, in which $1 is arg. It
+// does not use GORM, because each request reads its session, and without GORM that takes
+// less than half of the time.
 func (s *Store) querySession(ctx context.Context, condition string, arg any) (session songspy.Session, err error) {
 	found := false
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
@@ -103,8 +104,8 @@ func (s *Store) RotateSession(ctx context.Context, id int64, successor songspy.S
 	return successor, err
 }
 
-// RevokeFamily revokes every session of the family that is not revoked yet. If there is
-// one, the audit log records that the actor ended it, and a change is published.
+// RevokeFamily revokes every session of the family that is not revoked yet. If it revokes
+// one, the audit log records a sign-out by the actor, and a change is published.
 func (s *Store) RevokeFamily(ctx context.Context, family int64, by songspy.AuditActor) error {
 	return s.inTx(ctx, func(tx *gorm.DB) error {
 		_, err := s.revokeFamily(tx, by, "family = ?", family)
@@ -145,8 +146,8 @@ func (s *Store) RevokeSessions(ctx context.Context, id songspy.UserID, family in
 	})
 }
 
-// revokeFamily revokes the sessions that match the condition, which are of one family,
-// and reports whether there are any.
+// revokeFamily revokes the sessions that match the condition, and reports whether it has
+// revoked any. All of them must be of one family.
 func (s *Store) revokeFamily(tx *gorm.DB, by songspy.AuditActor, condition string, args ...any) (found bool, err error) {
 	var one []songspy.Session
 	if err := tx.Where(condition, args...).Limit(1).Find(&one).Error; err != nil || len(one) == 0 {
@@ -155,10 +156,10 @@ func (s *Store) revokeFamily(tx *gorm.DB, by songspy.AuditActor, condition strin
 	return s.revokeAll(tx, songspy.AuditEvent{UserID: one[0].UserID, Kind: songspy.AuditSignedOut, Actor: by, Detail: one[0].Label}, condition, args...)
 }
 
-// revokeAll revokes the sessions that match the condition, and reports whether there are
-// any. All of them must be of the event's user. Then it adds the event and publishes a
-// change. A concurrent rotation keeps its session locked until the
-// successor is visible, so revokeAll repeats until no session is left to revoke.
+// revokeAll revokes the sessions that match the condition, and reports whether it has
+// revoked any. If so, it adds the event and publishes a change. All sessions must be of
+// the event's user. While revokeAll waits for the lock of a session, a rotation of that
+// session can add its successor. So revokeAll repeats until no session is left to revoke.
 func (s *Store) revokeAll(tx *gorm.DB, e songspy.AuditEvent, condition string, args ...any) (found bool, err error) {
 	// The user is locked before the sessions, as in every transaction. An erased user has
 	// no sessions.
@@ -184,9 +185,9 @@ func (s *Store) revokeAll(tx *gorm.DB, e songspy.AuditEvent, condition string, a
 	return true, s.publishChanges(tx, songspy.ChangeSession, e.UserID)
 }
 
-// revoke revokes the sessions that match the condition and reports whether there are
-// any. It first locks them in the order of their ids, so that two concurrent revocations
-// cannot deadlock.
+// revoke revokes the sessions that match the condition and are not revoked yet. It reports
+// whether there are any. It first locks them in the order of their ids, so that two
+// concurrent revocations cannot deadlock.
 func (s *Store) revoke(tx *gorm.DB, condition string, args ...any) (bool, error) {
 	condition += " AND revoked_at IS NULL"
 	var ids []int64

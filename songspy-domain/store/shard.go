@@ -27,7 +27,8 @@ func (s *Store) LeaseShards(ctx context.Context, c songspy.ShardClaim) (lease so
 	return lease, err
 }
 
-// ReleaseShards releases all shards of a replica and deletes the replica.
+// ReleaseShards stores how far a replica has polled, releases all its shards, and deletes
+// the replica.
 func (s *Store) ReleaseShards(ctx context.Context, c songspy.ShardClaim) error {
 	return s.inTx(ctx, func(tx *gorm.DB) error {
 		t := leaseTx{tx: tx, claim: c}
@@ -44,7 +45,8 @@ func (s *Store) ReleaseShards(ctx context.Context, c songspy.ShardClaim) error {
 	})
 }
 
-// leaseTx is the transaction of one replica.
+// leaseTx is the transaction in which one replica leases or releases shards. now is the
+// time of the clock that all replicas share.
 type leaseTx struct {
 	tx    *gorm.DB
 	claim songspy.ShardClaim
@@ -60,7 +62,7 @@ type shardRow struct {
 
 func (shardRow) TableName() string { return "shards" }
 
-// waitForTurn locks the first shard, so that replicas take turns.
+// waitForTurn locks the first shard, so that replicas take turns. Then it sets now.
 func (t *leaseTx) waitForTurn(s *Store) (err error) {
 	var first shardRow
 	if err := t.tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("shard = 0").Take(&first).Error; err != nil {
@@ -119,10 +121,10 @@ func (t *leaseTx) renew() error {
 	return t.tx.Exec(`UPDATE shards SET polled_until = ? WHERE owner = ? AND shard IN ?`, dbTime(c.PolledUntil), c.Owner, c.Loaded).Error
 }
 
-// shortenLeases shortens leases that end further ahead than the length of a
-// lease: the database's clock was set back after they were given. It deletes
-// replicas whose times are from before that; those that are alive store
-// themselves again at once.
+// shortenLeases repairs what the database's clock wrote before it was set back.
+// It shortens leases that end later than a lease that is given now. It deletes
+// replicas that would count as alive for longer than that; if such a replica is
+// alive, its next claim stores it again.
 func (t *leaseTx) shortenLeases() error {
 	longest := t.now.Add(t.claim.TTL)
 	if err := t.tx.Exec(`UPDATE shards SET lease_until = ? WHERE lease_until > ?`, longest, longest.Add(songspy.ClockSkewMax)).Error; err != nil {
@@ -131,10 +133,10 @@ func (t *leaseTx) shortenLeases() error {
 	return t.tx.Exec(`DELETE FROM replicas WHERE alive_until > ?`, longest.Add(songspy.ClockSkewMax)).Error
 }
 
-// countOwners stores that the replica is alive, and counts the replicas that
-// are. A replica without a sign of life for a quarter of a lease is not
-// counted, so that the others share the free shards. It keeps its own shards
-// until its leases expire.
+// countOwners stores that the replica is alive, and returns how many replicas
+// are alive. A replica that has claimed nothing for a quarter of a lease is not
+// counted, so that the other replicas share the free shards. It keeps its own
+// shards until its leases expire.
 func (t *leaseTx) countOwners() (alive int, err error) {
 	err = t.tx.Exec(`INSERT INTO replicas (owner, alive_until) VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET alive_until = excluded.alive_until`,
 		t.claim.Owner, t.now.Add(t.claim.TTL)).Error

@@ -15,8 +15,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// ruleColumns select the sharing periods and the hidden items of users AS u that were
-// in force at the time or later. Without a time they select all.
+// ruleColumns returns the columns that select the sharing periods and hidden items of
+// users AS u. since is an SQL expression for a time: periods and items that ended before
+// it are left out. With an empty since, all are selected.
 func ruleColumns(e engine, since string) string {
 	periods, hidden := `sharing_periods p WHERE p.user_id = u.id`, `hidden_items h LEFT JOIN artists a ON a.uri = h.uri WHERE h.user_id = u.id`
 	if since != "" {
@@ -43,9 +44,9 @@ func ruleDest(r *songspy.SharingRule) []any {
 	}
 }
 
-// finishRule copies the values that a rule and its user share: the user's id
-// and the operator's decision into the rule, the present audience into the
-// user.
+// finishRule copies values between a scanned rule and its user. The rule gets
+// the user's id and whether the operator hides the user. The user gets the
+// present audience and the time until which everything is hidden.
 func finishRule(r *songspy.SharingRule, u *songspy.User) {
 	r.Owner, r.HiddenByOperator = u.ID, u.HiddenByOperator
 	for i := range r.Periods {
@@ -70,12 +71,12 @@ func (s *Store) Sharing(ctx context.Context, id songspy.UserID) (songspy.Sharing
 	return p, translate(err)
 }
 
-// ChangeSharing lets fn change the sharing settings of the user while they are locked.
-// If they differ, a new period begins now, and a change is published. BeganAt of the
-// new period is later than that of the last one even if the clock is not.
+// ChangeSharing lets fn change the user's sharing settings while the user is locked. If fn
+// changes a setting, a new period begins now, and a change is published. BeganAt of the
+// new period is later than BeganAt of the last period, even if the clock was set back. If
+// fn returns an error, nothing is stored.
 //
-// It returns CodeNotFound if there is no such user, and CodeInvalid for settings that
-// do not exist.
+// It returns CodeNotFound if there is no such user, and CodeInvalid for invalid settings.
 func (s *Store) ChangeSharing(ctx context.Context, id songspy.UserID, fn func(*songspy.Sharing) error) (p songspy.Sharing, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		var u songspy.User
@@ -109,8 +110,8 @@ func (s *Store) ChangeSharing(ctx context.Context, id songspy.UserID, fn func(*s
 	return p, err
 }
 
-// changedSettings lists the settings that differ, by their names in the contract; empty
-// if none does.
+// changedSettings lists the settings that differ, by their names in the API's contract,
+// such as "now, minSeconds". It returns "" if none differs.
 func changedSettings(a, b songspy.Sharing) string {
 	var changed []string
 	for _, setting := range []struct {
@@ -133,7 +134,8 @@ func changedSettings(a, b songspy.Sharing) string {
 	return strings.Join(changed, ", ")
 }
 
-// laterThan returns now, or the first time after the other one if now is not later.
+// laterThan returns now if it is later than other. Otherwise it returns the first time
+// after other that the databases can store.
 func laterThan(other, now time.Time) time.Time {
 	if now.After(other) {
 		return now
@@ -167,8 +169,8 @@ func NickKey(nick string) string {
 	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(cleanText(nick))))
 }
 
-// setNickKey writes the nickname for search, or removes it from there. The user must be
-// locked.
+// setNickKey stores the key of the user's nickname, by which search finds the user, or
+// empties it if findable is false. The user must be locked.
 func setNickKey(tx *gorm.DB, u *songspy.User, findable bool) error {
 	key := ""
 	if findable {
@@ -180,8 +182,8 @@ func setNickKey(tx *gorm.DB, u *songspy.User, findable bool) error {
 // hiddenItemsMax limits the artists and tracks that a user can hide at the same time.
 const hiddenItemsMax = 1000
 
-// HideItem hides an artist or a track of the user, by URI, and publishes a change. An
-// item that is hidden already does not change.
+// HideItem hides the artist or track with the URI when others see what the user plays,
+// and publishes a change. If the user hides the item already, nothing changes.
 //
 // It returns CodeNotFound if there is no such user, and CodeUnprocessable if the user
 // hides too many items.
@@ -231,9 +233,9 @@ func catalogueName(tx *gorm.DB, uri string) (string, error) {
 	return names[0], nil
 }
 
-// auditedItem returns what the audit log says about a hidden item. It is nothing for a local
-// file: its title comes from a private disk, the operator may read the log, and the log
-// stays when the user unlinks Spotify.
+// auditedItem returns the name or URI of a hidden item for the audit log. It returns "" for
+// a local file: its title comes from a private disk, the operator may read the log, and the
+// log stays when the user unlinks Spotify.
 func auditedItem(item songspy.HiddenItem) string {
 	if songspy.IsLocal(item.URI) {
 		return ""

@@ -24,13 +24,14 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
-// sqliteEngine is one file, shared by the processes of one machine.
+// sqliteEngine is the engine for a database in one file, which the processes of one
+// machine share.
 type sqliteEngine struct {
 	db   *sql.DB
 	path string
 	// writeLock is held by the one transaction of this process that writes. Waiting for
-	// it is fair and ends with the context. Between processes SQLite's own waiting
-	// remains, which is neither.
+	// it is fair and ends with the context. Transactions of different processes wait for
+	// each other in SQLite (busyTimeout), which is not fair and ignores the context.
 	writeLock  chan struct{}
 	truncator  *walTruncator
 	writeCheck *writeCheck
@@ -67,10 +68,10 @@ func openSQLite(o Options) (engine, error) {
 	return e, nil
 }
 
-// createPrivateFile creates the file if there is none, since SQLite would make it
-// readable to everyone; the files next to it take over its mode. An existing file must
-// not be opened: closing it would release the locks that this process holds on it
-// through SQLite.
+// createPrivateFile creates the database file if there is none, so that only this user can
+// read it: SQLite would make it readable to everyone. SQLite gives the same mode to the
+// files that it creates next to it. An existing file must not be opened: closing it would
+// release the locks that this process holds on it through SQLite.
 func createPrivateFile(path string) error {
 	f, err := os.OpenFile(filepath.Clean(path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -177,8 +178,8 @@ type walTruncator struct {
 	done     chan struct{}
 }
 
-// startWALTruncator starts the goroutine of a walTruncator, which calls empty
-// after each request.
+// startWALTruncator starts the goroutine of a walTruncator. After a request it
+// calls empty, which truncates the log, until that succeeds.
 func startWALTruncator(log *slog.Logger, empty func(context.Context) error) *walTruncator {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &walTruncator{log: log, truncate: empty, wake: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{})}
@@ -206,7 +207,8 @@ func (l *walTruncator) run(ctx context.Context) {
 	}
 }
 
-// truncateUntilDone tries until it succeeds or ctx ends.
+// truncateUntilDone calls truncate until it succeeds or ctx ends. It waits longer after
+// each failure.
 func (l *walTruncator) truncateUntilDone(ctx context.Context) {
 	reported := false
 	for wait := truncateRetryMin; ; wait = min(2*wait, truncateRetryMax) {
@@ -231,9 +233,9 @@ func (l *walTruncator) stop() {
 // afterErasure truncates the write-ahead log soon.
 func (e *sqliteEngine) afterErasure() { e.truncator.request() }
 
-// truncateWAL moves the write-ahead log into the database file and truncates it. It
-// waits for no other process, since writers would wait for it meanwhile: it returns
-// errWALInUse if another process reads or writes.
+// truncateWAL moves the content of the write-ahead log into the database file and truncates
+// the log. If another process reads or writes, it returns errWALInUse and does not wait:
+// writers of all processes would have to wait for it in the meantime.
 func (e *sqliteEngine) truncateWAL(ctx context.Context) (err error) {
 	end, err := e.beginWrite(ctx)
 	if err != nil {

@@ -27,8 +27,8 @@ func newWriteCheck(now func() time.Time) *writeCheck {
 }
 
 // lastOrCheck returns the last result of check if it is recent, and calls check
-// otherwise. One caller checks at a time. An expired deadline only means that the
-// database is busy, which is not a fault.
+// otherwise. One caller checks at a time. If the deadline of ctx expires, it returns nil:
+// the database is only busy, which is not a fault.
 func (w *writeCheck) lastOrCheck(ctx context.Context, check func(context.Context) error) error {
 	select {
 	case w.lock <- struct{}{}:
@@ -45,7 +45,7 @@ func (w *writeCheck) lastOrCheck(ctx context.Context, check func(context.Context
 		err = ignoreDeadline(ctx.Err())
 	}
 	if errors.Is(err, context.Canceled) {
-		return err // it says nothing about the database
+		return err // not stored: that the caller left says nothing about the database
 	}
 	w.checkedAt, w.err = w.now(), err
 	return err

@@ -34,17 +34,17 @@ type Status struct {
 	LastPollAt      *time.Time                        `json:"lastPollAt"`      // when a batch last polled, to within some seconds
 }
 
-// ConsentLeft counts the links whose consent ends within so many days.
+// ConsentLeft counts the links whose consent ends within the given number of days.
 type ConsentLeft struct {
 	Days  int   `json:"days"`
 	Links int64 `json:"links"`
 }
 
-// consentDays are the numbers of days for which Status counts the consents that
-// end within them.
+// consentDays are numbers of days. For each of them, Status counts the links
+// whose consent ends within that time.
 var consentDays = []int{7, 30, 90}
 
-// Replica is a batch that is alive.
+// Replica is a replica of the batch that is alive, with the number of its shards.
 type Replica struct {
 	Name   string `json:"name"`
 	Shards int    `json:"shards"`
@@ -63,8 +63,8 @@ const (
 	BatchIdle         BatchState = "idle"
 )
 
-// silentAfter: a batch that has users to poll and has stored no heartbeat for this long
-// counts as not running.
+// silentAfter is how long a batch with users to poll may store no heartbeat. After that it
+// counts as silent.
 const silentAfter = 5 * time.Minute
 
 // BatchState returns the state of the batch. With a live replica it is running.
@@ -90,9 +90,9 @@ func (st Status) Apps() []string {
 	return slices.Compact(names)
 }
 
-// Planned returns how many calls of the account are planned at most in 24 hours.
-// dailyMax is how many the operator allows; 0: no limit but Spotify's. bounded is false
-// if no limit is known.
+// Planned returns how many calls of the account are planned at most in 24 hours, as of the
+// given time. dailyMax is how many the operator allows; 0 means no limit except Spotify's.
+// bounded is false if no limit is known.
 func (q QuotaStatus) Planned(at time.Time, dailyMax int64) (calls int64, bounded bool) {
 	account := quota.Account{DailyMax: dailyMax}
 	if q.LastRefusal != nil {
@@ -172,7 +172,7 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 	return st, err
 }
 
-// countLinks sums up the links.
+// countLinks adds the links to the counts by state and by the end of their consent.
 func (st *Status) countLinks(groups []songspy.LinkGroup) {
 	for _, days := range consentDays {
 		st.ConsentLeft = append(st.ConsentLeft, ConsentLeft{Days: days})
@@ -194,7 +194,7 @@ func (st *Status) countLinks(groups []songspy.LinkGroup) {
 	}
 }
 
-// scanCounts returns a function that scans rows of a name and a count.
+// scanCounts returns a function that scans rows of a name and a count into dest.
 func scanCounts[K ~string](dest map[K]int64) func(*sql.Rows) error {
 	return func(rows *sql.Rows) error {
 		var name string

@@ -40,8 +40,8 @@ type Options struct {
 	Observe func(statement string, took time.Duration)
 }
 
-// trackCacheSize is how many tracks are cached by URI: those that 100,000 users play in
-// some hours, in about 30 MB.
+// trackCacheSize is how many tracks are cached, by URI. It is about as many as 100,000
+// users play in a few hours. They need about 30 MB of memory.
 const trackCacheSize = 1 << 17
 
 // Store is an open database. It is safe for concurrent use.
@@ -50,8 +50,8 @@ type Store struct {
 	db     *gorm.DB
 	pool   *dbPool
 	sealer *sealer
-	// tracks caches committed tracks, except local files: other tracks are never
-	// deleted.
+	// tracks caches the stored tracks by URI. It holds no local files, because these can
+	// be deleted; no other track ever is.
 	tracks  *lru.Cache[string, storedTrack]
 	selects selects
 	now     func() time.Time
@@ -62,7 +62,8 @@ type Store struct {
 	close         context.CancelFunc
 }
 
-// selects are the queries whose text depends on the engine.
+// selects holds the beginnings of queries whose text differs between SQLite and Postgres:
+// they select board entries, people and plays.
 type selects struct{ board, people, plays string }
 
 // Open opens the database and checks that it responds. It does not touch the schema:
@@ -131,7 +132,7 @@ func openEngine(o Options) (engine, error) {
 	}
 }
 
-// Close ends every wait and closes the database.
+// Close makes every WaitForChange return, and closes the database.
 func (s *Store) Close() error {
 	s.close()
 	return s.engine.close()
@@ -156,11 +157,12 @@ func (s *Store) Ready(ctx context.Context) error {
 	return translate(s.engine.writable(ctx))
 }
 
-// errClosed is returned by every method after Close.
+// errClosed is returned after Close by WaitForChange and by every method that writes.
 var errClosed = &songspy.Error{Code: songspy.CodeUnavailable, Message: "The store is closed."}
 
-// inTx runs fn in a transaction, which commits if fn returns nil. fn must not use s for
-// anything else: SQLite has one writer.
+// inTx runs fn in a transaction. It commits if fn returns nil, and rolls back otherwise.
+// fn must use only tx, not other methods of s: on SQLite, a second transaction would wait
+// for this one, so neither would ever end.
 func (s *Store) inTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	if s.closing.Err() != nil {
 		return errClosed
@@ -173,8 +175,9 @@ func (s *Store) inTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	return translate(s.db.WithContext(ctx).Transaction(fn))
 }
 
-// inErasureTx is inTx for a transaction that deletes personal data. After the commit
-// the engine removes what the database files still hold of it.
+// inErasureTx is inTx for a transaction that deletes personal data. After the commit it
+// makes the engine remove the copies of the deleted data that the database files still
+// hold outside the tables.
 func (s *Store) inErasureTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	err := s.inTx(ctx, fn)
 	if err == nil {
@@ -183,8 +186,9 @@ func (s *Store) inErasureTx(ctx context.Context, fn func(tx *gorm.DB) error) err
 	return err
 }
 
-// beginTx is inTx or inErasureTx.
+// beginTx is the type of inTx and inErasureTx, for functions that take either.
 type beginTx func(ctx context.Context, fn func(tx *gorm.DB) error) error
 
-// query starts a new query. GORM's chains must not be reused.
+// query starts a new GORM query. Call it for each query: GORM adds the conditions of a
+// query to those that the same *gorm.DB already has.
 func (s *Store) query(ctx context.Context) *gorm.DB { return s.db.WithContext(ctx) }

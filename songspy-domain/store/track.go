@@ -46,7 +46,7 @@ func identityDest(t *songspy.Track) []any {
 // storedTrack is what a transaction needs to know about a stored track.
 type storedTrack struct {
 	id songspy.TrackID
-	// identified says that its artists and its album are stored.
+	// identified says that the track's artists and album are stored as well.
 	identified bool
 }
 
@@ -55,11 +55,10 @@ func hasIdentity(t *songspy.Track) bool {
 	return !songspy.IsLocal(t.URI) && (len(t.ArtistRefs) > 0 || t.AlbumRef.URI != "")
 }
 
-// ensureTracks returns the stored tracks by URI. It inserts tracks that are
-// new, and adds artists and album to tracks that an older release stored
-// without them. known are further URIs to look up; they are not inserted,
-// because the caller does not have their tracks. A URI that is not stored is
-// missing from the result.
+// ensureTracks returns the stored tracks by URI. It inserts those of tracks that
+// are new, and adds artists and album to those that an older release stored
+// without them. known are further URIs to look up. The caller does not have their
+// tracks, so if they are not stored, they are missing from the result.
 //
 // A local file can be deleted together with its last user (see
 // deleteUnusedLocalTracks). So local files are always looked up, and their rows
@@ -115,8 +114,8 @@ func (s *Store) ensureTracks(ctx context.Context, conn gorm.ConnPool, tracks map
 	return stored, s.identifyTracks(ctx, conn, inserted, unidentified, stored)
 }
 
-// lockLocalTracks keeps the local files among the URIs from being deleted until the
-// transaction ends. It removes from stored those that were deleted before.
+// lockLocalTracks locks the stored local files among the URIs, so that they are not deleted
+// until the transaction ends. It removes from stored those that were deleted meanwhile.
 func (s *Store) lockLocalTracks(ctx context.Context, conn gorm.ConnPool, uris []string, stored map[string]storedTrack) error {
 	var local []string
 	for _, uri := range uris {
@@ -203,8 +202,8 @@ func scanStoredTrack(stored map[string]storedTrack) func(*sql.Rows) error {
 	}
 }
 
-// insertArtistsAndAlbums inserts the artists and albums of the tracks that are new, each
-// table sorted by URI, so that two transactions cannot deadlock.
+// insertArtistsAndAlbums inserts those artists and albums of the tracks that are not stored
+// yet. It inserts both in the order of their URIs, so that two transactions cannot deadlock.
 func (s *Store) insertArtistsAndAlbums(ctx context.Context, conn gorm.ConnPool, tracks []songspy.Track) error {
 	artists, albums := map[string]songspy.Artist{}, map[string]songspy.Album{}
 	for i := range tracks {
@@ -249,7 +248,8 @@ func sortedValues[T any](m map[string]T) []T {
 	return values
 }
 
-// insertNew inserts those of the rows whose key is new.
+// insertNew inserts the rows whose key is not in the table yet. key lists the columns of
+// the table's unique key.
 func (s *Store) insertNew(ctx context.Context, conn gorm.ConnPool, r *rowset, table, key string) error {
 	return s.execRowset(ctx, conn, r, `INSERT INTO `+table+` (`+r.columnNames()+`) SELECT `+r.columnNames()+` FROM v WHERE true ON CONFLICT (`+key+`) DO NOTHING`)
 }

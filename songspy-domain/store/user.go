@@ -14,14 +14,15 @@ func (s *Store) SignIn(ctx context.Context, p songspy.GoogleProfile, a songspy.A
 	return s.SignInOrUp(ctx, p, a, songspy.SignUpCondition{})
 }
 
-// SignInOrUp returns the user with Google's subject, and updates the name and the
-// picture from Google. If there is no such user and the condition permits it, it creates
-// one that shares with the given audience. linked reports whether the user has a Spotify
-// link in any state; a pending grant does not count. A use of the invite is taken if, and
-// only if, a user is created.
+// SignInOrUp returns the user with the Google subject of the profile p, and updates the
+// user's name and picture from p. If there is no such user and the condition t permits it,
+// it creates a user that shares with the audience a. linked reports whether the user has a
+// Spotify link in any state; a pending grant does not count. A use of the invite is taken
+// only if a user is created.
 //
-// It returns CodeInvalid for a profile without a subject, the Refusal of the condition, and
-// ErrInviteInvalid for an invite that admits no more users.
+// It returns CodeInvalid for a profile without a subject or for an invalid audience. For a
+// new user it returns t.Refusal if that is set, and ErrInviteInvalid for an invite that is
+// unknown, revoked, expired or used up.
 func (s *Store) SignInOrUp(ctx context.Context, p songspy.GoogleProfile, a songspy.Audience, t songspy.SignUpCondition) (u songspy.User, linked bool, err error) {
 	if p.Subject == "" || !a.IsValid() {
 		return u, false, &songspy.Error{Code: songspy.CodeInvalid, Message: "A user needs Google's subject and a valid audience."}
@@ -52,7 +53,8 @@ func (s *Store) userBySubject(db *gorm.DB, subject string) (u songspy.User, err 
 	return u, translate(err)
 }
 
-// takeUser reads the user that the query finds, with the present audience.
+// takeUser reads the user that the query finds into u, with the present audience and the
+// time until which everything is hidden.
 func takeUser(query *gorm.DB, u *songspy.User) error {
 	if err := query.Take(u).Error; err != nil {
 		return err
@@ -137,8 +139,8 @@ func (s *Store) UpdateUser(ctx context.Context, id songspy.UserID, fn func(*song
 	return u, err
 }
 
-// updateNickKey writes the nickname for search, if search may find the user. The user
-// must be locked.
+// updateNickKey stores the key of the user's nickname, by which search finds the user, if
+// the user is findable. The user must be locked.
 func updateNickKey(tx *gorm.DB, u *songspy.User) error {
 	p, err := presentSharing(tx, u.ID)
 	if err != nil || !p.Findable {

@@ -36,9 +36,9 @@ func (watchRow) TableName() string { return "watches" }
 // watchBatch is how many watches one statement writes.
 const watchBatch = 500
 
-// WriteWatches adds the watches, or replaces those of the same viewer, source and Own. It
-// adds to the users of a watch those of Followed that play nothing and share with their followers. A watch
-// without users ends now.
+// WriteWatches stores the watches. A watch replaces the stored one with the same Viewer,
+// Source and Own. WriteWatches adds to the Users of a watch those of Followed that play
+// nothing and share with their followers. A watch that has no users then ends now.
 func (s *Store) WriteWatches(ctx context.Context, watches []songspy.Watch) error {
 	if len(watches) == 0 {
 		return nil
@@ -78,10 +78,10 @@ func (s *Store) WriteWatches(ctx context.Context, watches []songspy.Watch) error
 // followedBatch is how many users one statement of shareWithFollowers reads.
 const followedBatch = 5000
 
-// shareWithFollowers returns which of the followed users of the watches play nothing, and will
-// show their followers when they do. Users that play something are in Watch.Users, unless the viewer
-// may not see them. It decides only who is polled.
-// Package visibility decides what a viewer sees.
+// shareWithFollowers returns, for each user in Followed of the watches, whether the user
+// plays nothing now and will be visible to followers when they play. Users that play
+// something are in Watch.Users already, unless the viewer may not see them. The result
+// decides only who is polled. Package visibility decides what a viewer sees.
 func (s *Store) shareWithFollowers(ctx context.Context, watches []songspy.Watch, now time.Time) (map[songspy.UserID]bool, error) {
 	shares := map[songspy.UserID]bool{}
 	for _, w := range watches {
@@ -137,8 +137,8 @@ func (s *Store) PruneWatches(ctx context.Context) (pruned int64, err error) {
 	return deleteRows[watchRow](ctx, s.inTx, "until < ?", now.Add(-read))
 }
 
-// deleteWatchesOf deletes the watches in which the user is watched. Their viewers are
-// reported again, without the user.
+// deleteWatchesOf deletes the watches in which the user is watched. The API soon stores
+// the watches of these viewers again, without the user.
 func deleteWatchesOf(tx *gorm.DB, id songspy.UserID) error {
 	var rows []watchRow
 	about := tx.Where("watched LIKE ?", "%"+watchedText([]songspy.UserID{id})+"%")
@@ -148,7 +148,8 @@ func deleteWatchesOf(tx *gorm.DB, id songspy.UserID) error {
 	return tx.Delete(&rows).Error
 }
 
-// watchedText returns the ids, each between commas.
+// watchedText returns the ids as text, each between commas: ",3,17,". So a search for
+// ",3," finds the user 3 and no other.
 func watchedText(ids []songspy.UserID) string {
 	text := make([]byte, 0, 8*len(ids)+1)
 	for _, id := range ids {
@@ -171,8 +172,8 @@ func watchedUsers(text string) (ids []songspy.UserID) {
 // WatchStatus counts what viewers watch now.
 type WatchStatus struct {
 	Viewers  int64 `json:"viewers"`
-	SignedIn int64 `json:"signedIn"` // those of them who are signed in
-	Users    int64 `json:"users"`    // the users that they watch
+	SignedIn int64 `json:"signedIn"` // the viewers who are signed in
+	Users    int64 `json:"users"`    // the users that the viewers watch
 }
 
 // watchStatus counts the present watches.

@@ -33,8 +33,8 @@ func (s *Store) openWebhook(r webhookRow) (w songspy.Webhook, err error) {
 	return w, err
 }
 
-// SaveWebhook stores the address and the key of the user's webhook with a new id, in
-// place of any other. It is on, and has sent nothing.
+// SaveWebhook stores the address and the key of the user's webhook with a new id. It
+// replaces the webhook that the user has. The new webhook is on and has sent nothing.
 //
 // It returns CodeNotFound if there is no such user.
 func (s *Store) SaveWebhook(ctx context.Context, id songspy.UserID, url, key songspy.Secret) (w songspy.Webhook, err error) {
@@ -101,10 +101,10 @@ func (s *Store) WebhooksByUser(ctx context.Context, ids []songspy.UserID) (webho
 	return webhooks, nil
 }
 
-// UpdateWebhook stores how far a webhook has come: everything but its address, its key
-// and its creation. It returns CodeConflict unless the stored row still has the id and
-// the sequence that was read: the user has replaced or deleted it, or another process
-// sends for it.
+// UpdateWebhook stores the results of sending for a webhook: everything except its address,
+// its key and its creation. read is the sequence that the caller has read. It returns
+// CodeConflict if the stored webhook has another id or sequence or is off: the user has
+// replaced or deleted it, or another process sends for it.
 func (s *Store) UpdateWebhook(ctx context.Context, w songspy.Webhook, read int64) error {
 	return s.inTx(ctx, func(tx *gorm.DB) error {
 		done := tx.Model(&songspy.Webhook{}).Where("user_id = ? AND id = ? AND sequence = ? AND off_at IS NULL", w.UserID, w.ID, read).

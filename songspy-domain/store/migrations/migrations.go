@@ -9,8 +9,8 @@ import "embed"
 //go:embed sqlite/*.sql postgres/*.sql
 var Files embed.FS
 
-// DeletedPlays contains the SQL of version 15 as sqlite.sql and postgres.sql. The rest
-// of that version is written in Go, since it needs the seal keys.
+// DeletedPlays contains the SQL part of the migration to version 15: erased/sqlite.sql and
+// erased/postgres.sql. The other part is written in Go, because it needs the seal keys.
 //
 //go:embed erased/*.sql
 var DeletedPlays embed.FS
