@@ -11,8 +11,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
-// BenchmarkWritePlaybackUpdates writes batches of 500 users who go from one track to
-// the next: a new state, a finished play, two tracks of the user and a change each.
+// BenchmarkWritePlaybackUpdates writes batches of 500 updates. In each update, another user
+// goes from one track to the next: a new state, a finished play, two tracks and a change.
 func BenchmarkWritePlaybackUpdates(b *testing.B) {
 	for _, engine := range []string{storetest.SQLite, storetest.Postgres} {
 		b.Run(engine, func(b *testing.B) {

@@ -102,8 +102,9 @@ func TestTranslate_MessageNamesFaultAndRemedy(t *testing.T) {
 	}
 }
 
-// The test causes each fault: a page limit fills the file, another connection locks it,
-// a file mode forbids writing.
+// TestSQLite_FaultMessages causes each fault: a page limit makes the file full, a connection
+// with mode=ro cannot write, another connection locks the file, and other content replaces
+// its content.
 func TestSQLite_FaultMessages(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "songspy.db")
 	open := func(parameters string) *sqliteEngine {
@@ -188,8 +189,8 @@ func TestOpen_RejectsInvalidURLWithoutShowingIt(t *testing.T) {
 	}
 }
 
-// separators can stand between the two halves of a password in a URL that was not
-// escaped. No error may show either half.
+// separators are texts that can split a password in two when a URL is parsed in which the
+// password was not escaped. No error may show a part of the password.
 var separators = []string{
 	"/", "?", "#", "@", ":", "%", "%zz", "%2F", "%40", " ", "&", "=", "[", "]", "\\", "\n", "\"", "'", "<", ";", ",", "//", "?@", "#@", "/@/", "?a=b&c=", "+", "|", "^", "\u00e9",
 }

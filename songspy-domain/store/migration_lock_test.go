@@ -20,8 +20,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
-// migrationLock is the advisory lock that older releases took for a session, and left
-// behind if they ran behind a pooler.
+// migrationLock is the key of the migration lock. Older releases held this advisory lock
+// for a whole session, and left it locked if they ran behind a pooler.
 const migrationLock = 0x736f6e67737079
 
 // onWarning returns a logger that calls fn with every warning.
@@ -43,8 +43,9 @@ func (w warnings) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// ownDatabase creates a database for this test: all schemas of a database share the
-// migration lock, and this test holds it.
+// ownDatabase creates a Postgres database for this test alone: all schemas of a database
+// share the migration lock, and this test holds it. It returns the URL of the database and
+// a connection pool that does not use the store.
 func ownDatabase(t *testing.T) (address string, bare *sql.DB) {
 	t.Helper()
 	server, err := url.Parse(storetest.Server(t))
@@ -65,7 +66,7 @@ func openDB(t *testing.T, address string) *sql.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = db.Close() }) // its connections may have been ended
+	t.Cleanup(func() { _ = db.Close() }) // no error counts: DROP DATABASE may have ended the connections
 	return db
 }
 
@@ -76,7 +77,8 @@ func exec(t *testing.T, db *sql.DB, statement string) {
 	}
 }
 
-// abandonLock leaves the session lock on a connection that does nothing else.
+// abandonLock takes the migration lock for a session, as older releases did, on a connection
+// that does nothing else. It returns the id of the server process of that connection.
 func abandonLock(t *testing.T, db *sql.DB) (pid int) {
 	t.Helper()
 	conn, err := db.Conn(t.Context())
@@ -178,7 +180,7 @@ func TestMigrate_StopsWithItsContextAndNamesTheLockHolder(t *testing.T) {
 	}
 }
 
-// openStore opens a store that is closed with the test.
+// openStore opens a store that is closed when the test ends.
 func openStore(t *testing.T, o store.Options) *store.Store {
 	t.Helper()
 	o.SealKeys = []store.SealKey{storetest.Key("test")}
@@ -186,6 +188,6 @@ func openStore(t *testing.T, o store.Options) *store.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() }) // the database may be gone
+	t.Cleanup(func() { _ = s.Close() }) // no error counts: the database may be deleted
 	return s
 }

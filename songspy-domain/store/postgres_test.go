@@ -6,9 +6,9 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
-// TestPostgres_Conformance runs only the topics in which several processes write at
-// once if -short is given: the race detector has little to find in the others that
-// SQLite does not show.
+// TestPostgres_Conformance runs the conformance suite on Postgres. With -short, which the
+// run with the race detector uses, it runs only the topics in which several processes
+// write at once. In the other topics, races would also show on SQLite.
 func TestPostgres_Conformance(t *testing.T) {
 	storetest.Server(t)
 	if testing.Short() {

@@ -93,8 +93,8 @@ func FuzzOpen_RejectsForgedCiphertexts(f *testing.F) {
 	f.Add([]byte{sealVersion, 255, 'a'})
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, text []byte) {
-		// Another process sealed the seeds: a text that can be decrypted has to be
-		// theirs.
+		// The seeds may come from another process of the fuzzer, so text need not be equal
+		// to sealed. But a text that can be decrypted must be one that a process sealed.
 		if got, err := s.open(text, home); err == nil && got != "secret" {
 			t.Fatalf("%x opened to %q", text, got.Reveal())
 		}

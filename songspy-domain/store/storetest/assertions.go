@@ -17,7 +17,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// value returns a call's value and fails the test on its error.
+// value returns a function that passes on the value of a call, and fails the test if the
+// call returns an error: value[int64](t)(s.LinkCount(ctx)).
 func value[T any](t testing.TB) func(T, error) T {
 	t.Helper()
 	return func(v T, err error) T {
@@ -27,8 +28,9 @@ func value[T any](t testing.TB) func(T, error) T {
 	}
 }
 
-// same fails the test unless got and want are the same as JSON: pointers are compared
-// by their values, and times with their zones. Secrets appear masked.
+// same fails the test unless got and want have the same JSON. So pointers are compared by
+// what they point to, and times by their zones too. Secrets are masked in JSON, so they are
+// not compared.
 func same(t testing.TB, what string, got, want any) {
 	t.Helper()
 	if g, w := jsonText(t, got), jsonText(t, want); g != w {
@@ -50,12 +52,13 @@ func requireError(t testing.TB, err error, code songspy.Code, reason string) {
 	same(t, "the error's reason", songspy.ReasonOf(err), reason)
 }
 
-// statementLog records the statements of a store, and lets a test run code after a
-// statement.
+// statementLog records the statements of a store: its method observe is the store's
+// Options.Observe. It also lets a test run code after a statement.
 type statementLog struct {
 	mu       sync.Mutex
 	executed []string
-	// after is called after each statement, within its transaction.
+	// after is called after each statement, before its transaction continues; nil calls
+	// nothing.
 	after func(statement string)
 }
 
@@ -80,7 +83,8 @@ func (s *statementLog) recordDuring(fn func()) []string {
 	return s.executed
 }
 
-// runAfter calls fn once, right after the first statement that contains the text.
+// runAfter makes the log call fn once, right after the next statement that contains the
+// text.
 func (s *statementLog) runAfter(text string, fn func()) {
 	var once sync.Once
 	s.mu.Lock()

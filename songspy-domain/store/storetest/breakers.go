@@ -39,8 +39,8 @@ func breakers() suite {
 			for app, version := range map[string]int64{tried: 0, linked: 1, "app": 1} {
 				same(t, app, value[breaker.Stored](t)(b.Breakers(t.Context(), app)).Version, version)
 			}
-			// A process that still knows the deleted version loses the swap, as if another
-			// process had been faster.
+			// A swap by a process that still has the deleted version fails, as if another
+			// process had changed the breakers.
 			same(t, "late", value[bool](t)(b.SwapBreakers(t.Context(), tried, 1, tripped)), false)
 		},
 		"SwapBreakers_LetsOneOfManyWin": func(t *testing.T, b *fixture) {

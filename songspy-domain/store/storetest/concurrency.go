@@ -12,8 +12,9 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// Parts of two SQL statements, after which tests run code: the first statement of
-// a write, and the first one of a transaction that removes a link.
+// Parts of two SQL statements after which tests run code. Both statements lock users:
+// the first one in WritePlaybackUpdates, the second one in the transactions that remove
+// a link.
 const (
 	shareLockStatement  = "link_generation FROM users"
 	updateLockStatement = "ORDER BY id"
@@ -117,7 +118,8 @@ func concurrency() suite {
 					next.Family = first.Family
 					value[songspy.Session](t)(b.CreateSession(t.Context(), next))
 				}
-				// An update stores a row again, in another order than before.
+				// Postgres stores a new version of an updated row, which a scan may find after
+				// the other rows.
 				must(t, b.TouchSession(t.Context(), first.ID, start.Add(time.Duration(round+1)*time.Minute)))
 				must(t, errors.Join(runConcurrently(
 					func() error { return b.RevokeFamily(t.Context(), first.Family, songspy.ActorSelf) },
@@ -125,7 +127,7 @@ func concurrency() suite {
 						if err := b.RevokeSessions(t.Context(), u.ID, 0); songspy.CodeOf(err) != songspy.CodeNotFound {
 							return err
 						}
-						return nil // the other transaction was faster
+						return nil // RevokeFamily has already revoked them
 					},
 				)...))
 				same(t, "active", value[songspy.Session](t)(b.Session(t.Context(), first.ID)).IsActive(start), false)
@@ -197,8 +199,8 @@ func concurrency() suite {
 	return s
 }
 
-// linkRemovals are all ways to remove a link or to invalidate what was polled
-// through it.
+// linkRemovals returns functions, by name, for all ways to remove a user's link
+// or to make the polls through it outdated.
 func linkRemovals() map[string]func(context.Context, *store.Store, songspy.UserID) error {
 	return map[string]func(context.Context, *store.Store, songspy.UserID) error{
 		"Erasing": func(ctx context.Context, s *store.Store, id songspy.UserID) error {
@@ -216,7 +218,8 @@ func linkRemovals() map[string]func(context.Context, *store.Store, songspy.UserI
 	}
 }
 
-// followFeedInOrder follows the feed until the number and fails at the first gap.
+// followFeedInOrder reads the change feed until the change with the number until. It
+// returns an error if a number is missing.
 func followFeedInOrder(ctx context.Context, s *store.Store, until int64) error {
 	for last := int64(0); last < until; {
 		changes, err := s.Changes(ctx, last, 7)
@@ -238,8 +241,8 @@ func followFeedInOrder(ctx context.Context, s *store.Store, until int64) error {
 	return nil
 }
 
-// twoUpdates returns the links of two users and an update of each. One user loses the
-// link, the other keeps it.
+// twoUpdates creates two users, and returns their links and an update of each. The caller
+// removes the first link and keeps the second.
 func twoUpdates(t *testing.T, b *fixture) (losesLink, stays songspy.Link, updates []songspy.PlaybackUpdate) {
 	t.Helper()
 	losesLink, stays = b.newLinkedUser(t), b.newLinkedUser(t)
@@ -251,8 +254,8 @@ func twoUpdates(t *testing.T, b *fixture) (losesLink, stays songspy.Link, update
 	return losesLink, stays, updates
 }
 
-// removeLinkDuringWrite removes the link in the middle of a write, which blocks the
-// removal.
+// removeLinkDuringWrite begins to remove a link while WritePlaybackUpdates has locked its
+// user. It checks that the removal waits and then deletes what was written.
 func removeLinkDuringWrite(t *testing.T, b *fixture, removeLink func(context.Context, *store.Store, songspy.UserID) error) {
 	losesLink, stays, updates := twoUpdates(t, b)
 	other := b.db.Open(t)
@@ -266,13 +269,14 @@ func removeLinkDuringWrite(t *testing.T, b *fixture, removeLink func(context.Con
 	same(t, "what is playing", countOpenPlays(t, b, losesLink.UserID), 0)
 	same(t, "of the other user", b.countRows(t, "now_playing", stays.UserID), 1)
 	_, err := b.Link(t.Context(), losesLink.UserID)
-	if songspy.CodeOf(err) == songspy.CodeNotFound { // in the other cases the user keeps earlier plays
+	if songspy.CodeOf(err) == songspy.CodeNotFound { // a user who links another account keeps earlier plays
 		same(t, "plays", b.countRows(t, "plays", losesLink.UserID), 0)
 		same(t, "tracks", b.countRows(t, "user_tracks", losesLink.UserID), 0)
 	}
 }
 
-// writeDuringLinkRemoval writes in the middle of the removal of the link.
+// writeDuringLinkRemoval calls WritePlaybackUpdates while the removal of a link has locked
+// its user. It checks that the write waits and then drops the update of that user only.
 func writeDuringLinkRemoval(t *testing.T, b *fixture, removeLink func(context.Context, *store.Store, songspy.UserID) error) {
 	losesLink, stays, updates := twoUpdates(t, b)
 	other := b.db.Open(t)
@@ -298,9 +302,10 @@ func writeDuringLinkRemoval(t *testing.T, b *fixture, removeLink func(context.Co
 	}
 }
 
-// waitForBlockedTx blocks until a transaction of this test waits for a lock. It fails
-// the test if the transaction finishes without waiting. On SQLite only one transaction
-// writes at a time, so the second one waits before it begins.
+// waitForBlockedTx blocks until a transaction of this test waits for a lock. It fails the
+// test if through returns true before that: the transaction has ended without waiting. On
+// SQLite it returns at once: only one transaction writes at a time, so the second
+// transaction waits before it begins.
 func (b *fixture) waitForBlockedTx(t *testing.T, through func() bool) {
 	if b.db.Engine == SQLite {
 		return

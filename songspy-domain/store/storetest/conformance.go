@@ -15,7 +15,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// suite is one topic of the conformance suite: its tests by name.
+// suite holds the tests of one topic of the conformance suite, by name.
 type suite map[string]func(*testing.T, *fixture)
 
 // Run runs the conformance suite on an engine: the given topics, or all of them.
@@ -51,7 +51,7 @@ func Run(t *testing.T, engine string, topics ...string) {
 	}
 }
 
-// start is the time at which the clock of every test begins.
+// start is the time that the clock of every test shows at first.
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // fixture is what a test works with: a migrated store with a clock that the test sets,
@@ -73,7 +73,8 @@ func setup(t *testing.T, d Database) *fixture {
 	return b
 }
 
-// openAnother opens the same database again, as another process would.
+// openAnother opens the same database in another store, as another process would. The new
+// store uses the same clock and statement log. changes change its options.
 func (b *fixture) openAnother(t *testing.T, changes ...func(*store.Options)) *store.Store {
 	t.Helper()
 	return b.db.Open(t, append([]func(*store.Options){func(o *store.Options) {
@@ -107,7 +108,7 @@ func (b *fixture) countRows(t *testing.T, table string, id songspy.UserID) int {
 	return b.countWhere(t, table, column, id)
 }
 
-// countWhere counts the rows of the table whose column is the user's id.
+// countWhere counts the rows of the table in which the column has the user's id.
 func (b *fixture) countWhere(t *testing.T, table, column string, id songspy.UserID) (n int) {
 	t.Helper()
 	row := b.sql(t).QueryRowContext(t.Context(), fmt.Sprintf("SELECT count(*) FROM %s WHERE %s = $1", table, column), int64(id))
@@ -124,7 +125,8 @@ func (b *fixture) newUser(t *testing.T) songspy.User {
 	return u
 }
 
-// grant is a grant from Spotify. The label is part of its tokens.
+// grant returns a grant of Spotify with the tokens access-LABEL and refresh-LABEL, where
+// LABEL is the label.
 func grant(label string) songspy.Grant {
 	return songspy.Grant{
 		AccessToken: songspy.Secret("access-" + label), RefreshToken: songspy.Secret("refresh-" + label),
@@ -132,12 +134,12 @@ func grant(label string) songspy.Grant {
 	}
 }
 
-// account is the Spotify account with that name.
+// account returns a Spotify account whose two ids are made from the name.
 func account(name string) songspy.SpotifyAccount {
 	return songspy.SpotifyAccount{AccountID: "account-" + name, ID: "legacy-" + name}
 }
 
-// link links the user to the account with that name.
+// link links the user to the account that account(name) returns.
 func (b *fixture) link(t *testing.T, id songspy.UserID, name string) songspy.Link {
 	t.Helper()
 	return value[songspy.Link](t)(b.SaveLink(t.Context(), songspy.NewLink{
@@ -145,14 +147,15 @@ func (b *fixture) link(t *testing.T, id songspy.UserID, name string) songspy.Lin
 	}))
 }
 
-// newLinkedUser signs up a user and links them.
+// newLinkedUser signs up a user, links the user to an account of their own, and returns the
+// link.
 func (b *fixture) newLinkedUser(t *testing.T) songspy.Link {
 	t.Helper()
 	u := b.newUser(t)
 	return b.link(t, u.ID, fmt.Sprint("of-", u.ID))
 }
 
-// song is the n-th test track, three minutes long.
+// song returns the n-th test track. It is three minutes long.
 func song(n int) songspy.Track {
 	return songspy.Track{
 		URI: fmt.Sprintf("spotify:track:%d", n), Kind: songspy.KindTrack, Title: fmt.Sprint("Song ", n),
@@ -161,7 +164,8 @@ func song(n int) songspy.Track {
 	}
 }
 
-// playingUpdate is the update of a user who, at the time, is one minute into the track.
+// playingUpdate returns the update after a poll at the given time that found the user of
+// the link one minute into the track.
 func playingUpdate(l songspy.Link, t songspy.Track, at time.Time) songspy.PlaybackUpdate {
 	ends := at.Add(t.Duration() - time.Minute)
 	return songspy.PlaybackUpdate{
@@ -175,7 +179,7 @@ func playingUpdate(l songspy.Link, t songspy.Track, at time.Time) songspy.Playba
 	}
 }
 
-// finishedPlay is a complete play of the track that began at the time.
+// finishedPlay returns a complete play of the track that began at the given time.
 func finishedPlay(t songspy.Track, at time.Time) songspy.Play {
 	return songspy.Play{TrackURI: t.URI, StartedAt: at, EndedAt: at.Add(t.Duration()), ListenedMS: t.DurationMS, Source: songspy.SourceLive}
 }
@@ -210,7 +214,8 @@ func (b *fixture) lastChange(t *testing.T) int64 {
 	return last
 }
 
-// changesAfter returns the changes since the number, as kind and user.
+// changesAfter returns the changes after the change with the number, each as its kind and
+// user: "link 1".
 func (b *fixture) changesAfter(t *testing.T, number int64) (changes []string) {
 	t.Helper()
 	for _, c := range value[[]songspy.Change](t)(b.Changes(t.Context(), number, 1000)) {

@@ -23,7 +23,7 @@ const (
 	SQLite         = "sqlite"
 	Postgres       = "postgres"
 	PostgresSimple = "postgres-simple" // pgx's simple protocol, as a role with its own settings
-	Pgbouncer      = "pgbouncer"       // the same through pgbouncer in transaction mode
+	Pgbouncer      = "pgbouncer"       // PostgresSimple through pgbouncer in transaction mode
 )
 
 // PostgresURL is the environment variable with the URL of a throwaway server, for a
@@ -34,8 +34,8 @@ const PostgresURL = "SONGSPY_TEST_POSTGRES_URL"
 // mode in front of the throwaway server. It accepts every role.
 const PgbouncerURL = "SONGSPY_TEST_PGBOUNCER_URL"
 
-// PgDump is the environment variable with the command of a pg_dump that fits the throwaway
-// server. Without it, the pg_dump that is installed is used.
+// PgDump is the environment variable with the command of a pg_dump that has the version of
+// the throwaway server. If it is empty, the pg_dump on PATH is used.
 const PgDump = "SONGSPY_TEST_PG_DUMP"
 
 // Database is an empty database of one test. Any number of stores can open it.
@@ -50,8 +50,8 @@ type Database struct {
 // Path returns the path of the file of a SQLite database.
 func (d Database) Path() string { return strings.TrimPrefix(d.URL, "sqlite:") }
 
-// New creates an empty database, which is deleted with the test. Postgres needs a
-// Server.
+// New creates an empty database without a schema version. It is deleted when the test
+// ends. On Postgres, Server may skip the test.
 func New(t testing.TB, engine string) Database {
 	t.Helper()
 	if engine == SQLite {
@@ -77,10 +77,10 @@ func Server(t testing.TB) string {
 	return server
 }
 
-// newSchema creates a schema on the server, which is much cheaper than a
-// database. All tests on one server share the change notifications and the
-// migration lock: they wake or wait for each other, but do not disturb each
-// other.
+// newSchema creates a Postgres schema for the tables of one test, which is much
+// cheaper than a database, and returns its name. All tests on one server share
+// the channel of change notifications and the migration lock. So one test may
+// wake another or wait for it, but does not change its results.
 func newSchema(t testing.TB, engine string) (d Database, name string) {
 	t.Helper()
 	server := Server(t)
@@ -116,7 +116,8 @@ func dropSchema(t testing.TB, name, engine string) {
 	execOnServer(t, Server(t), strings.ReplaceAll(statements, "$", name))
 }
 
-// schemaURL returns the URL by which the server's own role reaches a schema.
+// schemaURL returns the URL with which the role of the server's URL uses the schema of
+// that name.
 func schemaURL(t testing.TB, name, server string) string {
 	t.Helper()
 	u, err := url.Parse(server)
@@ -133,16 +134,18 @@ func schemaURL(t testing.TB, name, server string) string {
 // HasPooler reports whether there is a pgbouncer to test with.
 func HasPooler() bool { return os.Getenv(PgbouncerURL) != "" }
 
-// newRole creates a schema and a role of the same name that owns it. The role's
-// sessions write dates in a format that no client expects. No startup parameter has to
-// name the schema; a pooler would reject that.
+// newRole creates a schema and a role of the same name that owns it. The role's settings
+// make its sessions use the schema, so that no startup parameter has to name it: a pooler
+// would reject that. They also set a date format that no client expects, to test the
+// pinned settings.
 func newRole(t testing.TB, name string) {
 	t.Helper()
 	execOnServer(t, Server(t), strings.ReplaceAll(`CREATE SCHEMA $; CREATE ROLE $ LOGIN PASSWORD 'throwaway'; ALTER SCHEMA $ OWNER TO $;
 		ALTER ROLE $ SET search_path = $; ALTER ROLE $ SET datestyle = 'SQL, DMY'; ALTER ROLE $ SET timezone = 'Asia/Seoul'`, "$", name))
 }
 
-// roleURL returns the URL by which the role reaches its schema through the server.
+// roleURL returns the URL with which the role of that name uses its schema. server is the
+// URL of the server or of a pooler.
 func roleURL(t testing.TB, name, server string) string {
 	t.Helper()
 	u, err := url.Parse(server)
@@ -174,7 +177,7 @@ func execOnServer(t testing.TB, server, statement string) {
 	}
 }
 
-// Key returns a seal key for tests; its bytes depend only on its id.
+// Key returns a seal key for tests. Its bytes depend only on the first two bytes of its id.
 func Key(id string) store.SealKey {
 	return store.SealKey{ID: id, Key: bytes.Repeat([]byte(id + "#")[:2], 16)}
 }
@@ -186,8 +189,8 @@ func (d Database) options() store.Options {
 	}
 }
 
-// Open opens a store on the database, which need not be migrated, and closes it with
-// the test. changes adapt the options.
+// Open opens a store on the database and closes it when the test ends. The database need
+// not be migrated. changes change the options of the store.
 func (d Database) Open(t testing.TB, changes ...func(*store.Options)) *store.Store {
 	t.Helper()
 	o := d.options()
@@ -206,7 +209,7 @@ func (d Database) Open(t testing.TB, changes ...func(*store.Options)) *store.Sto
 	return s
 }
 
-// Open opens a migrated store on an empty database of the engine.
+// Open opens a store on a new database of the engine that is migrated and has no users.
 func Open(t testing.TB, engine string) *store.Store {
 	t.Helper()
 	return Migrated(t, engine).Open(t)

@@ -15,14 +15,14 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// localFile is a local file with that title.
+// localFile returns a local file with the title.
 func localFile(title string) songspy.Track {
 	return songspy.Track{
 		URI: "spotify:local:A+Band:An+Album:" + title + ":180", Kind: songspy.KindLocal, Title: title, Artists: "A Band", DurationMS: 180_000,
 	}
 }
 
-// trackTitles returns the titles of all stored tracks, by id.
+// trackTitles returns the titles of all stored tracks, in the order of their ids.
 func (b *fixture) trackTitles(t *testing.T) (titles []string) {
 	t.Helper()
 	rows := value[*sql.Rows](t)(b.sql(t).QueryContext(t.Context(), "SELECT title FROM tracks ORDER BY id"))
@@ -42,7 +42,7 @@ func (b *fixture) deleteFirstPlay(t *testing.T, id songspy.UserID) {
 	must(t, b.DeletePlay(t.Context(), id, storedPlays(t, b.sql(t), id)[0].ID, b.clock.Now()))
 }
 
-// erasure checks that deleted data is gone.
+// erasure tests that data which is deleted leaves nothing behind that it should not.
 func erasure() suite {
 	s := suite{
 		"LocalFile_IsDeletedWithItsLastUser": func(t *testing.T, b *fixture) {
@@ -140,8 +140,8 @@ func erasure() suite {
 			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
 			b.write(t, update)
 			b.deleteFirstPlay(t, l.UserID)
-			// List a new column of plays here once it is clear that a deleted play may
-			// keep it.
+			// If plays gets a new column, add it here only if a deleted play may keep its
+			// value.
 			kept := map[string]bool{
 				"id": true, "user_id": true, "started_at": true, "ended_at": true, "listened_ms": true, "inferred_ms": true,
 				"source": true, "provisional": true, "deleted_at": true, "uri_hash": true, "isrc_hash": true,
@@ -283,8 +283,8 @@ func erasure() suite {
 	return s
 }
 
-// storedPlaysOf returns the plays that the store passes to the function that reconciles
-// the items.
+// storedPlaysOf returns the stored plays that ReconcileHistory passes to its function for
+// the items. It changes nothing.
 func storedPlaysOf(t *testing.T, s *store.Store, l songspy.Link, items ...songspy.HistoryItem) (kept songspy.StoredPlays) {
 	t.Helper()
 	value[songspy.Reconciliation](t)(s.ReconcileHistory(t.Context(), l.UserID, l.Generation, items, func(k songspy.StoredPlays) songspy.Reconciliation {
@@ -294,7 +294,7 @@ func storedPlaysOf(t *testing.T, s *store.Store, l songspy.Link, items ...songsp
 	return kept
 }
 
-// selectRow returns the only row of a query, by column.
+// selectRow returns the values of the first row of a query, by column.
 func selectRow(t *testing.T, db *sql.DB, query string, args ...any) map[string]any {
 	t.Helper()
 	rows := value[*sql.Rows](t)(db.QueryContext(t.Context(), query, args...))

@@ -15,8 +15,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/migrations"
 )
 
-// openAtVersion creates a database with the schema of an older release: all migrations
-// up to the version.
+// openAtVersion creates a database with the schema of an older release. It runs the
+// migrations up to the version. The fixture has no store yet.
 func openAtVersion(t *testing.T, engine string, version int64) *fixture {
 	t.Helper()
 	b := &fixture{db: New(t, engine), clock: &clock{now: start}, statements: &statementLog{}}
@@ -31,7 +31,7 @@ func openAtVersion(t *testing.T, engine string, version int64) *fixture {
 			until[path] = &fstest.MapFile{Data: value[[]byte](t)(fs.ReadFile(all, path))}
 		}
 	}
-	if version >= 15 { // that migration is in Go, and executes only this SQL if there are no deleted plays
+	if version >= 15 { // migration 15 is written in Go; without deleted plays it only executes this SQL
 		text := value[[]byte](t)(fs.ReadFile(migrations.DeletedPlays, "erased/"+folder+".sql"))
 		until["00015_deleted_plays.sql"] = &fstest.MapFile{Data: append([]byte("-- +goose Up\n"), text...)}
 	}
@@ -64,9 +64,10 @@ func (b *fixture) exec(t *testing.T, statement string, args ...any) {
 	must(t, err)
 }
 
-// fillVersion14 fills a database as releases before version 15 did. User 1 has
-// deleted the first of three plays of song 1, and the only play of song 2. User
-// 2 has a local file. The local files of erased users belong to nobody.
+// fillVersion14 fills a database as releases before version 15 of the schema
+// did. User 1 has deleted the first of three plays of song 1, and the only play
+// of song 2. User 2 has two local files; one has a URI of another form. Nobody
+// has the local file "Forgotten", which an erased user has left behind.
 func fillVersion14(t *testing.T, b *fixture) {
 	t.Helper()
 	insertOldUsers(t, b)

@@ -26,22 +26,23 @@ import (
 	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
-// secrets are texts to search for in the database, each under a name that says
-// what it is.
+// secrets holds texts to search for in the database, by a name that says what
+// the text is, such as "Google subject".
 type secrets map[string][]byte
 
 // plantedUser is a user with data in every table.
 type plantedUser struct {
 	songspy.Link
-	// untilErased are the texts that the database may contain until the user is
+	// untilErased are texts that the database may contain only until the user is
 	// erased.
 	untilErased secrets
-	// deleted are the texts that the database must not contain, because they were
-	// deleted or replaced.
+	// deleted are texts that the database must not contain any more, because they
+	// were deleted or replaced after they had been stored.
 	deleted secrets
 }
 
-// plantUser creates a user with data in every table and every column.
+// plantUser creates a user with data in every table and column that may contain data of
+// a user. name makes the texts of this user unique.
 func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 	t.Helper()
 	ctx := t.Context()
@@ -58,7 +59,7 @@ func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 	must(t, err)
 	must(t, b.SaveAddress(ctx, u.ID, email))
 	p.untilErased["public id"] = fmt.Append(nil, u.PublicID)
-	if b.db.Engine == SQLite { // an integer of 6 or 8 bytes
+	if b.db.Engine == SQLite { // SQLite stores the integer in 6 or 8 bytes
 		p.untilErased["public id"] = binary.BigEndian.AppendUint64(nil, uint64(u.PublicID))
 		if u.PublicID < 1<<47 {
 			p.untilErased["public id"] = p.untilErased["public id"][2:]
@@ -145,7 +146,10 @@ func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 	return p
 }
 
-// plantRelations writes to every table about the user and others.
+// plantRelations writes the rows of the user that plantUser does not write itself: follows,
+// blocks, reports, audit events, a hidden artist, a share link, an embed token, a webhook and
+// an authorization attempt. addSecret returns a text to store, and adds it under the name
+// what to the texts to search for.
 func (b *fixture) plantRelations(t *testing.T, id songspy.UserID, addSecret func(what string) string) {
 	t.Helper()
 	ctx := t.Context()
@@ -195,13 +199,13 @@ func (b *fixture) rawContents(t *testing.T) map[string][]byte {
 	return files
 }
 
-// dump returns a dump of the test's schema as text, by pg_dump if it is installed and
-// fits the server, else by COPY. In CI the test fails without pg_dump.
+// dump returns a dump of the test's schema as text. It uses pg_dump, or COPY if no pg_dump
+// of the server's version is installed. In CI the test fails without pg_dump.
 func (b *fixture) dump(t *testing.T) []byte {
 	t.Helper()
 	u := value[*url.URL](t)(url.Parse(b.db.direct))
 	q := u.Query()
-	schema := cmp.Or(q.Get("search_path"), q.Get("user")) // a role of its own has the schema's name
+	schema := cmp.Or(q.Get("search_path"), q.Get("user")) // a role that newRole creates has the schema's name
 	q.Del("search_path")
 	q.Set("options", "--timezone=UTC") // the search compares texts, and the role may have another time zone
 	u.RawQuery = q.Encode()
@@ -231,7 +235,7 @@ func (b *fixture) dump(t *testing.T) []byte {
 	return copied.Bytes()
 }
 
-// tables returns the names of the schema's tables in order.
+// tables returns the names of the schema's tables, sorted.
 func (b *fixture) tables(t *testing.T) (tables []string) {
 	t.Helper()
 	query := `SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema() ORDER BY 1`
@@ -250,7 +254,8 @@ func (b *fixture) tables(t *testing.T) (tables []string) {
 	return tables
 }
 
-// findSecrets lists which of the secrets are found anywhere.
+// findSecrets returns which of the secrets occur in which of the texts, as bytes or in
+// hexadecimal: "nickname in songspy.db".
 func findSecrets(in map[string][]byte, what secrets) (found []string) {
 	for name, secret := range what {
 		for where, text := range in {
@@ -263,9 +268,9 @@ func findSecrets(in map[string][]byte, what secrets) (found []string) {
 	return found
 }
 
-// survivingTables are the tables whose rows stay when a user is erased. Each
-// has a list of all its columns, and the reason why they do not identify the
-// user.
+// survivingTables are the tables whose rows stay when a user is erased. Each has
+// the names of all its columns, and the reason why the rows do not identify the
+// user: for example, they are only about replicas.
 var survivingTables = map[string]struct{ columns, reason string }{
 	"tracks": {
 		"id public_id uri kind title artists album image_url url preview_url duration_ms isrc created_at album_uri",
@@ -308,7 +313,7 @@ func erasureSearchSuite() suite {
 				return "user_id"
 			}
 			var theirs []string
-			others := map[string]string{} // columns of other users' rows that contain this user's id
+			others := map[string]string{} // columns with this user's id in rows of other users, with their table
 			for _, table := range b.tables(t) {
 				columns := columnsOf(t, b.sql(t), table)
 				if rule, stays := survivingTables[table]; stays {
@@ -344,7 +349,7 @@ func erasureSearchSuite() suite {
 		},
 		"EraseUser_LeavesNothingToBeFound": func(t *testing.T, b *fixture) {
 			var before, after plantedUser
-			const userCount = 40 // enough to split pages
+			const userCount = 40 // so many that the database splits pages, which leaves copies of rows
 			for i := range userCount {
 				switch p := b.plantUser(t, fmt.Sprintf("user-%02d", i)); i {
 				case userCount / 2:
@@ -353,7 +358,7 @@ func erasureSearchSuite() suite {
 					after = p
 				}
 			}
-			delete(before.untilErased, "address") // stored sealed only
+			delete(before.untilErased, "address") // the address and the token are stored only sealed
 			delete(before.untilErased, "token")
 			var unseen []string
 			at := b.rawContents(t)

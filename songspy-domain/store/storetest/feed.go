@@ -30,7 +30,7 @@ func feed() suite {
 			number := b.lastChange(t)
 			var reported []songspy.Change
 			b.OnChanges(func(c []songspy.Change) {
-				same(t, "the number of the last change, when it is reported", b.lastChange(t), c[len(c)-1].Number) // it is committed
+				same(t, "the number of the last change, when it is reported", b.lastChange(t), c[len(c)-1].Number) // the change is committed
 				reported = append(reported, c...)
 			})
 			must(t, b.Block(t.Context(), one, two))
@@ -98,7 +98,8 @@ func feed() suite {
 	}
 }
 
-// waitUntilError waits for changes after 0 until wait returns an error.
+// waitUntilError calls wait, which waits for changes after the number 0, until it returns an
+// error. It returns that error.
 func waitUntilError(ctx context.Context, wait func(context.Context, int64) error) error {
 	for {
 		if err := wait(ctx, 0); err != nil {

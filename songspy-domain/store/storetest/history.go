@@ -7,12 +7,13 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// historyItem is an item of Spotify's history: the track at the time.
+// historyItem returns a history item: the track, played at the given time.
 func historyItem(t songspy.Track, at time.Time) songspy.HistoryItem {
 	return songspy.HistoryItem{Track: t, PlayedAt: at}
 }
 
-// addAll adds a play for every item, as if nothing were stored.
+// addAll returns a function for ReconcileHistory that adds a play for every item, as if no
+// play were stored.
 func addAll(items []songspy.HistoryItem) func(songspy.StoredPlays) songspy.Reconciliation {
 	return func(songspy.StoredPlays) (r songspy.Reconciliation) {
 		for _, i := range items {
@@ -24,8 +25,8 @@ func addAll(items []songspy.HistoryItem) func(songspy.StoredPlays) songspy.Recon
 	}
 }
 
-// storedPlays returns the plays that the store passes to the function that reconciles
-// the items.
+// storedPlays returns the stored plays that ReconcileHistory passes to its function for the
+// items. It changes nothing.
 func (b *fixture) storedPlays(t *testing.T, l songspy.Link, items ...songspy.HistoryItem) (kept songspy.StoredPlays) {
 	t.Helper()
 	value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, items, func(k songspy.StoredPlays) songspy.Reconciliation {
@@ -51,8 +52,8 @@ func history() suite {
 				same(t, "track", k.Track.URI, song(1).URI)
 				same(t, "listened", k.PlayedAt.IsZero(), true)
 			}
-			// The play was paused before the first poll, so its stored start is long after
-			// its history item.
+			// The last play begins half an hour after the item. It stands for a play that was
+			// paused before its first poll, so that its stored start is too late.
 			same(t, "starts", starts, []time.Time{start.Add(-3 * time.Hour), start.Add(-2 * time.Hour)})
 			two := b.storedPlays(t, l, historyItem(song(2), start.Add(-150*time.Minute)), historyItem(song(2), start.Add(-119*time.Minute)))
 			same(t, "plays around two items", len(two.Plays), 6)
@@ -62,7 +63,7 @@ func history() suite {
 			l := b.newLinkedUser(t)
 			items := []songspy.HistoryItem{historyItem(song(1), start), historyItem(song(2), start.Add(3*time.Minute))}
 			before := b.lastChange(t)
-			for range 2 { // as if the first response had been lost
+			for range 2 { // the two items come in two responses
 				value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), l.UserID, l.Generation, items[:1], addAll(items[:1])))
 				items = items[1:]
 			}
@@ -150,7 +151,7 @@ func history() suite {
 				found, live := k.Plays[0], k.Plays[1]
 				same(t, "PlayedAt of the added play", found.PlayedAt, item.PlayedAt)
 				r = addAll([]songspy.HistoryItem{other})(k)
-				r.Added[0].Play.StartedAt = found.Play.StartedAt // where the removed play began
+				r.Added[0].Play.StartedAt = found.Play.StartedAt // the start of the removed play
 				live.PlayedAt, found.PlayedAt = item.PlayedAt, time.Time{}
 				r.Confirmed, r.Removed = []songspy.StoredPlay{live}, []songspy.StoredPlay{found}
 				return r
@@ -346,7 +347,7 @@ func history() suite {
 	}
 }
 
-// countedPlays sums up the plays of all tracks of a user.
+// countedPlays returns the sum of the play counts of all tracks of the user.
 func (b *fixture) countedPlays(t *testing.T, id songspy.UserID) (plays int) {
 	t.Helper()
 	must(t, b.sql(t).QueryRowContext(t.Context(), "SELECT COALESCE(SUM(plays), 0) FROM user_tracks WHERE user_id = $1", int64(id)).Scan(&plays))

@@ -9,7 +9,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// identified returns the track with two artists and an album.
+// identified adds two artists and an album to the track and returns it.
 func identified(t songspy.Track) songspy.Track {
 	id := t.URI[strings.LastIndexByte(t.URI, ':')+1:]
 	for _, n := range []string{"b", "a"} {
@@ -21,7 +21,7 @@ func identified(t songspy.Track) songspy.Track {
 
 // identity checks the artists and albums of tracks, and their public ids.
 func identity() suite {
-	// onBoard returns the track that the board has for the user.
+	// onBoard returns the track in the user's board entry.
 	onBoard := func(t *testing.T, b *fixture, id songspy.UserID) songspy.Track {
 		t.Helper()
 		return value[[]songspy.BoardEntry](t)(b.BoardEntries(t.Context(), []songspy.UserID{id}))[0].Track
@@ -59,7 +59,7 @@ func identity() suite {
 			b.write(t, playingUpdate(one, song(1), start))
 			requireIdentity(t, "before", onBoard(t, b, one.UserID), song(1))
 			publicID := onBoard(t, b, one.UserID).PublicID
-			other := b.openAnother(t) // it has cached nothing
+			other := b.openAnother(t) // its cache of tracks is empty
 			value[[]songspy.PlaybackUpdateResult](t)(other.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{playingUpdate(one, song(1), start.Add(time.Second))}))
 			executed := b.statements.recordDuring(func() { b.write(t, playingUpdate(two, track, start)) })
 			same(t, "whether the track was written", strings.Contains(strings.Join(executed, "\n"), "UPDATE tracks"), true)

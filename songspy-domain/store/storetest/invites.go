@@ -12,7 +12,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// invites checks that an invite with n uses admits n users, each once, until it ends.
+// invites tests that an invite with n uses lets n users sign up, until it expires or is
+// revoked. Further sign-ins of these users take no use.
 func invites() suite {
 	hash := func(label string) []byte {
 		sum := sha256.Sum256([]byte(label))

@@ -102,7 +102,7 @@ func links() suite {
 			same(t, "rejected before", before(start, 10), []songspy.UserID{early, middle})
 			same(t, "the longest", before(start.Add(time.Hour), 1), []songspy.UserID{early})
 			same(t, "all", before(start.Add(time.Hour), 10), []songspy.UserID{early, middle, late})
-			ahead := refusedAt(start.Add(9 * time.Hour)) // before the clock was set back
+			ahead := refusedAt(start.Add(9 * time.Hour)) // stored while the clock was ahead
 			same(t, "rejected in the future", before(start, 10), []songspy.UserID{early, middle, ahead})
 		},
 		"LinksToRenew_AreThoseThatExpireBeforeInPages": func(t *testing.T, b *fixture) {

@@ -19,8 +19,8 @@ const loadBatchSize = 10_000
 // publishes no changes, so processes that follow the change feed must be
 // started again.
 //
-// The connection is to the Postgres database of the store. Each transaction copies
-// 10,000 users; an error keeps the users of earlier transactions.
+// conn is a connection to the Postgres database of the store s. Each transaction copies
+// 10,000 users. If one fails, the users of earlier transactions stay.
 func Load(ctx context.Context, s *store.Store, conn *pgx.Conn, users iter.Seq2[songspy.User, songspy.Link]) error {
 	l := bulkLoad{s: s, ctx: ctx, conn: conn}
 	for u, link := range users {
@@ -31,7 +31,8 @@ func Load(ctx context.Context, s *store.Store, conn *pgx.Conn, users iter.Seq2[s
 	return l.finish()
 }
 
-// bulkLoad is one run of Load with the rows that are not copied yet.
+// bulkLoad is one run of Load. users, sharing and links are the rows that are not copied
+// yet.
 type bulkLoad struct {
 	s                     *store.Store
 	ctx                   context.Context
@@ -90,8 +91,8 @@ func (l *bulkLoad) copy() error {
 	return err
 }
 
-// finish copies the remaining rows and sets the sequence of user ids behind the loaded
-// ones.
+// finish copies the remaining rows and sets the sequence of user ids, so that the next user
+// gets an id after those of the loaded users.
 func (l *bulkLoad) finish() error {
 	if err := l.copy(); err != nil {
 		return err

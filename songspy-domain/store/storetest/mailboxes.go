@@ -62,7 +62,7 @@ func mailboxes() suite {
 			must(t, err)
 			kept(t, b.Store, two.ID, "")
 			same(t, "whether mail is off", value[songspy.Mailbox](t)(b.SetMailOff(t.Context(), two.ID, true)), songspy.Mailbox{OptedOut: true})
-			must(t, b.SaveAddress(t.Context(), two.ID, "two@example.org")) // the next sign-in replaces it
+			must(t, b.SaveAddress(t.Context(), two.ID, "two@example.org")) // as the user's next sign-in does
 			kept(t, b.Store, two.ID, "two@example.org")
 		},
 		"SetMailOff_SurvivesAnUpdateOfTheUser": func(t *testing.T, b *fixture) {

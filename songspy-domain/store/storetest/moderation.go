@@ -129,7 +129,7 @@ func moderation() suite {
 			one, two := newSession(l.UserID, "Firefox\x00"), newSession(l.UserID, "Safari")
 			one = value[songspy.Session](t)(b.CreateSession(t.Context(), one))
 			two = value[songspy.Session](t)(b.CreateSession(t.Context(), two))
-			next := value[songspy.Session](t)(b.RotateSession(t.Context(), one.ID, newSession(0, "next"))) // no sign-in
+			next := value[songspy.Session](t)(b.RotateSession(t.Context(), one.ID, newSession(0, "next"))) // a rotation is no sign-in
 			must(t, b.RevokeFamily(t.Context(), next.Family, songspy.ActorSystem))
 			must(t, b.RevokeFamily(t.Context(), next.Family, songspy.ActorSystem)) // nothing is left to end
 			must(t, b.RevokeSessions(t.Context(), l.UserID, two.Family))
@@ -178,12 +178,12 @@ func moderation() suite {
 		},
 		"AuditEvents_ThatFailAreNotRecorded": func(t *testing.T, b *fixture) {
 			first := value[songspy.Session](t)(b.CreateSession(t.Context(), newSession(b.newUser(t).ID, "one")))
-			_, err := b.CreateSession(t.Context(), newSession(first.UserID, "one")) // the token is in use
+			_, err := b.CreateSession(t.Context(), newSession(first.UserID, "one")) // another session has this token
 			RequireCode(t, err, songspy.CodeConflict)
 			same(t, "the audit log", kinds(t, b, first.UserID), []string{"signed_in by self: one", "signed_up by self: "})
 		},
 		"AuditEvents_ArePagedAndPruned": func(t *testing.T, b *fixture) {
-			id := b.newUser(t).ID // signed up: the event 1
+			id := b.newUser(t).ID // the sign-up is event 1
 			b.clock.advance(time.Hour)
 			must(t, b.SetHiddenByOperator(t.Context(), id, true, "d"))
 			must(t, b.SetHiddenByOperator(t.Context(), id, false, "d"))

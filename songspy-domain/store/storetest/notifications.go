@@ -14,17 +14,19 @@ import (
 
 var mailChannels, webhookChannels = []songspy.NotificationChannel{songspy.ChannelMail}, []songspy.NotificationChannel{songspy.ChannelWebhook}
 
-// relinkNotification says that a user has to link again.
+// relinkNotification returns an e-mail to the user: they have to link Spotify again.
 func relinkNotification(id songspy.UserID) songspy.Notification {
 	return songspy.Notification{UserID: id, App: "main", Kind: songspy.NotificationRelink, Occurrence: "1", Channel: songspy.ChannelMail}
 }
 
-// unregisteredNotification says that the operator has to register a user.
+// unregisteredNotification returns a webhook message to the operator: they have to register
+// the user.
 func unregisteredNotification(id songspy.UserID) songspy.Notification {
 	return songspy.Notification{UserID: id, App: "main", Kind: songspy.NotificationNotRegistered, Occurrence: "1", Channel: songspy.ChannelWebhook}
 }
 
-// seatAskedNotification says that a user has requested a seat.
+// seatAskedNotification returns a webhook message to the operator: the user has requested a
+// seat.
 func seatAskedNotification(id songspy.UserID) songspy.Notification {
 	return songspy.Notification{UserID: id, App: "main", Kind: songspy.NotificationSeatRequested, Occurrence: "1", Channel: songspy.ChannelWebhook}
 }
@@ -34,8 +36,8 @@ func (b *fixture) queueNotifications(t *testing.T, notifications ...songspy.Noti
 	must(t, b.QueueNotifications(t.Context(), notifications, time.Hour))
 }
 
-// claimNotification claims a message and returns the ids of its users; none if no
-// message is due.
+// claimNotification claims a message on one of the channels. It returns the message and the
+// ids of its users as text, such as "1 2"; "" if no message is due.
 func claimNotification(t *testing.T, s *store.Store, by []songspy.NotificationChannel) (m songspy.NotificationMessage, userIDs string) {
 	t.Helper()
 	m, ok, err := s.ClaimNotification(t.Context(), by, 5*time.Minute)
@@ -58,7 +60,8 @@ func notificationIDs(m songspy.NotificationMessage) (all []int64) {
 	return all
 }
 
-// notifications checks that every queued notification is sent once, by one process.
+// notifications tests that every queued notification is sent once, by one process, and that
+// the links that may need one are found.
 func notifications() suite {
 	return suite{
 		"QueueNotifications_OfOneNameAreSentOnce": func(t *testing.T, b *fixture) {
@@ -113,7 +116,7 @@ func notifications() suite {
 			same(t, "of the unlinked user", b.countRows(t, "notifications", one.UserID), 0)
 			value[songspy.Erasure](t)(b.EraseUser(t.Context(), two.UserID))
 			same(t, "of the erased user", b.countRows(t, "notifications", two.UserID), 0)
-			must(t, b.CompleteNotifications(t.Context(), notificationIDs(m), true)) // it was being sent
+			must(t, b.CompleteNotifications(t.Context(), notificationIDs(m), true)) // m was being sent during the erasure
 			_, userIDs := claimNotification(t, b.Store, mailChannels)
 			same(t, "notifications left", userIDs, "")
 		},

@@ -19,7 +19,8 @@ func (b *fixture) follow(t *testing.T, id, follower songspy.UserID) {
 	value[songspy.Follow](t)(b.ApproveFollow(t.Context(), id, follower))
 }
 
-// relations describes the follows and blocks of the user.
+// relations returns the follows and blocks of the user as texts, such as "1 approved by 2"
+// (user 2 follows user 1) and "2 blocked by 1".
 func (b *fixture) relations(t *testing.T, id songspy.UserID) (all []string) {
 	t.Helper()
 	follows, blocks, err := b.Relations(t.Context(), id)
@@ -139,7 +140,7 @@ func people() suite {
 			var want []songspy.UserID
 			for i := range 5 {
 				if i%2 == 0 {
-					b.clock.advance(time.Second) // two at the same time
+					b.clock.advance(time.Second) // not for every user, so that two users follow at the same time
 				}
 				u := b.newUser(t).ID
 				value[songspy.Follow](t)(b.RequestFollow(t.Context(), owner, u))

@@ -14,8 +14,9 @@ import (
 	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
-// olderNames maps present names and stored values to those of an older schema
-// version.
+// olderNames maps present names of tables and columns, and stored values, to
+// those of an older schema version. A column is named with its present table:
+// "gaps.reason".
 type olderNames struct {
 	tables, columns map[string]string
 	values          map[string]*strings.Replacer
@@ -29,7 +30,7 @@ var namesBefore19 = olderNames{
 		"now_playing.idle_since": "nothing_since", "now_playing.other_seen_at": "elsewhere_at",
 		"shards.polled_until": "done_until", "replicas.alive_until": "seen_until",
 	},
-	// values maps a column to pairs of a present value and its older form.
+	// values replaces present values of a column with their older form.
 	values: map[string]*strings.Replacer{
 		"changes.kind":       strings.NewReplacer("user", "person"),
 		"gaps.reason":        strings.NewReplacer("app_blocked", "door_closed"),
@@ -40,8 +41,8 @@ var namesBefore19 = olderNames{
 	},
 }
 
-// allRows reads every row of a table, sorted by all columns. JSON is parsed, so
-// that the order of its keys does not matter.
+// allRows returns the columns of a table and all its rows, sorted by the first
+// three columns. table may also be a subquery.
 func (b *fixture) allRows(t *testing.T, table string) (columns []string, all [][]any) {
 	t.Helper()
 	columns = columnsOf(t, b.sql(t), table)
@@ -64,16 +65,17 @@ func (b *fixture) allRows(t *testing.T, table string) (columns []string, all [][
 const usersBefore20 = `(SELECT u.*, p.now_audience AS audience, p.hidden_until AS sharing_paused_until FROM users u JOIN sharing_periods p ON p.user_id = u.id
 	WHERE p.began_at = (SELECT MAX(l.began_at) FROM sharing_periods l WHERE l.user_id = u.id)) AS users`
 
-// copyAsOlder copies the rows of a database into a database of an older
-// version, with the names and values of that version. It copies only the tables
-// and columns that the older version has. It returns the copied columns by
-// table, and the order in which tables were copied, users first.
+// copyAsOlder copies the rows of the database from into the database to, which
+// has an older version of the schema. names has the names and values of that
+// version. Only tables and columns that the older version has are copied. The
+// results use present names: the copied tables, users first, and the copied
+// columns of each table.
 func copyAsOlder(t *testing.T, from, to *fixture, names olderNames) (copied []string, columnsOfTable map[string][]string) {
 	t.Helper()
-	from.exec(t, `DELETE FROM changes WHERE kind IN ('relation', 'session')`) // the older version does not know these
+	from.exec(t, `DELETE FROM changes WHERE kind IN ('relation', 'session')`) // the older version does not have these kinds
 	columnsOfTable = map[string][]string{}
 	present := slices.DeleteFunc(from.tables(t), func(table string) bool { return table == "goose_db_version" || table == "users" })
-	for _, table := range slices.Insert(present, 0, "users") { // the other tables refer to it
+	for _, table := range slices.Insert(present, 0, "users") { // users first: the other tables refer to it
 		oldTable, source := cmp.Or(names.tables[table], table), table
 		if !slices.Contains(to.tables(t), oldTable) {
 			continue
@@ -93,7 +95,7 @@ func copyAsOlder(t *testing.T, from, to *fixture, names olderNames) (copied []st
 			}
 		}
 		copied, columnsOfTable[table] = append(copied, table), kept
-		to.exec(t, "DELETE FROM "+oldTable) // the rows that the migrations themselves insert
+		to.exec(t, "DELETE FROM "+oldTable) // deletes the rows that the migrations insert
 		for _, row := range rows {
 			values := make([]any, len(kept))
 			for i, position := range positions {
@@ -113,8 +115,9 @@ func copyAsOlder(t *testing.T, from, to *fixture, names olderNames) (copied []st
 	return copied, columnsOfTable
 }
 
-// requireKept fails the test unless the migrated database has the rows of every copied
-// table, in the columns that were copied and still exist.
+// requireKept fails the test unless the migrated database has the same rows as the original
+// in every copied table. It compares the columns that were copied and still exist. tables
+// and columnsOfTable are the results of copyAsOlder.
 func requireKept(t *testing.T, migrated, original *fixture, tables []string, columnsOfTable map[string][]string) {
 	t.Helper()
 	same(t, "tables", migrated.tables(t), original.tables(t))
@@ -130,7 +133,8 @@ func requireKept(t *testing.T, migrated, original *fixture, tables []string, col
 	}
 }
 
-// fillForMigration writes rows to every table, and returns the user that they are about.
+// fillForMigration writes rows to every table. It returns the user that plantUser has
+// created, and a notification that was sent.
 func fillForMigration(t *testing.T, b *fixture) (p plantedUser, sent songspy.Notification) {
 	t.Helper()
 	ctx := t.Context()
@@ -138,7 +142,7 @@ func fillForMigration(t *testing.T, b *fixture) (p plantedUser, sent songspy.Not
 	value[bool](t)(b.SwapBreakers(ctx, "app", 0, open20h))
 	sent = relinkNotification(b.newUser(t).ID)
 	b.queueNotifications(t, sent, songspy.Notification{App: "app", Kind: songspy.NotificationNeedsUser, Channel: songspy.ChannelWebhook})
-	for range 2 { // plantUser has queued the other one
+	for range 2 { // sent, and the notification that plantUser has queued
 		m, _ := claimNotification(t, b.Store, mailChannels)
 		must(t, b.CompleteNotifications(ctx, notificationIDs(m), true))
 	}
@@ -161,8 +165,9 @@ var open20h = breaker.SharedBreakers{
 	},
 }
 
-// rowsAsJSON returns the rows of a table in a form that can be compared between
-// two databases.
+// rowsAsJSON returns the rows of a table by column, in a form that can be
+// compared between two databases: the JSON of breakers is parsed, so that the
+// order of its keys does not matter.
 func (b *fixture) rowsAsJSON(t *testing.T, table string) (all []map[string]any) {
 	t.Helper()
 	columns, rows := b.allRows(t, table)
@@ -181,7 +186,8 @@ func (b *fixture) rowsAsJSON(t *testing.T, table string) (all []map[string]any) 
 	return all
 }
 
-// version19Suite checks that the migration to plain names loses nothing.
+// version19Suite tests that the migration to version 19, which renames tables,
+// columns and values, keeps every row.
 func version19Suite() suite {
 	return suite{
 		"Migrate_19_KeepsEveryRow": func(t *testing.T, b *fixture) {

@@ -121,7 +121,7 @@ func playbackUpdates() suite {
 				update := playingUpdate(l, song(i), start)
 				p := finishedPlay(song(i), start.Add(-time.Hour))
 				if bad[i] {
-					p.EndedAt = p.StartedAt.Add(-time.Second) // the tables reject this
+					p.EndedAt = p.StartedAt.Add(-time.Second) // a CHECK constraint rejects this
 				}
 				update.Plays = []songspy.Play{p}
 				updates = append(updates, update)
@@ -165,7 +165,8 @@ func playbackUpdates() suite {
 	}
 }
 
-// drawNowPlaying draws a possible state of a player at the time.
+// drawNowPlaying draws a random state of the user's player that was observed at the given
+// time.
 func drawNowPlaying(t *rapid.T, l songspy.Link, at time.Time) songspy.NowPlaying {
 	randomTime := func(label string) time.Time {
 		return start.Add(time.Duration(rapid.Int64Range(-1e9, 1e9).Draw(t, label)) * time.Microsecond)

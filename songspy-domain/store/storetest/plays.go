@@ -80,7 +80,8 @@ func storedPlays(t *testing.T, db *sql.DB, id songspy.UserID) (plays []songspy.P
 	return plays
 }
 
-// storedTracks returns the user's tracks by id, without their ids.
+// storedTracks returns the user's tracks in the order of their track ids. It sets only the
+// two times and the number of plays.
 func storedTracks(t *testing.T, db *sql.DB, id songspy.UserID) (tracks []songspy.UserTrack) {
 	t.Helper()
 	rows := value[*sql.Rows](t)(db.QueryContext(t.Context(),

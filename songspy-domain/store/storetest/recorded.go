@@ -38,7 +38,7 @@ func recorded() suite {
 				value[songspy.Link](t)(b.UpdateLink(t.Context(), two.UserID, func(l *songspy.Link) error { l.State = s; return nil }))
 			}
 			setState(songspy.LinkReauthRequired)
-			setState(songspy.LinkNotRegistered) // as broken as before
+			setState(songspy.LinkNotRegistered) // the link stays broken, so no new gap begins
 			item := songspy.HistoryItem{Track: song(3), PlayedAt: start.Add(-5 * time.Hour)}
 			value[songspy.Reconciliation](t)(b.ReconcileHistory(t.Context(), one.UserID, one.Generation, []songspy.HistoryItem{item}, func(songspy.StoredPlays) (r songspy.Reconciliation) {
 				p := finishedPlay(song(3), item.PlayedAt)

@@ -16,15 +16,16 @@ import (
 )
 
 // Pool creates migrated databases of one engine for many tests. On Postgres it
-// empties and reuses the schema of a finished test, because creating one costs
-// several times as much. On SQLite it copies a migrated file.
+// empties and reuses the schema of a finished test, because creating a schema
+// costs several times as much. On SQLite it copies a migrated file.
 type Pool struct {
 	engine string
 	mu     sync.Mutex
 	idle   []pooled
 }
 
-// pooled is a migrated schema that no test uses.
+// pooled is a migrated schema of a Pool. name is the name of the schema, and
+// fingerprint the result of fingerprintQuery before the first test.
 type pooled struct {
 	Database
 	name        string
@@ -69,8 +70,8 @@ func (p *Pool) take() (s pooled, ok bool) {
 }
 
 // create creates and migrates a schema. It also copies the rows that the
-// migrations insert, because putBack truncates the tables and must restore
-// these rows.
+// migrations insert to a second schema, NAME_rows, because putBack truncates
+// the tables and must restore these rows.
 func (p *Pool) create(t testing.TB) pooled {
 	t.Helper()
 	s := pooled{}
@@ -93,8 +94,9 @@ func (p *Pool) create(t testing.TB) pooled {
 	return s
 }
 
-// putBack truncates the tables of the schema for the next test. It drops the
-// schema instead if the test has changed it, or if a transaction still uses it.
+// putBack truncates the tables of the schema and gives it back to the pool for
+// the next test. It drops the schema instead if the test has changed it, or if
+// a transaction still holds locks on its tables.
 func (p *Pool) putBack(t testing.TB, s pooled) {
 	t.Helper()
 	reusable := false
@@ -123,9 +125,9 @@ func (p *Pool) putBack(t testing.TB, s pooled) {
 	p.idle = append(p.idle, s)
 }
 
-// fingerprintQuery returns a hash of all that a test may change in a schema
-// besides rows: columns, constraints, indexes, triggers, applied migrations,
-// and the settings of its role.
+// fingerprintQuery selects a hash of everything that a test could change in the
+// schema $1 apart from rows: columns (of tables and indexes), constraints,
+// triggers, applied migrations, and the settings of its role.
 const fingerprintQuery = `SELECT md5(COALESCE(string_agg(part, ',' ORDER BY part), '')) FROM (
 	SELECT c.relname || '.' || a.attname || ' ' || a.atttypid || ' ' || a.attnotnull AS part FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 		WHERE c.relnamespace = to_regnamespace($1) AND a.attnum > 0 AND NOT a.attisdropped
@@ -134,8 +136,8 @@ const fingerprintQuery = `SELECT md5(COALESCE(string_agg(part, ',' ORDER BY part
 	UNION ALL SELECT xmlserialize(CONTENT query_to_xml(format('SELECT version_id FROM %I.goose_db_version', $1::text), false, false, '') AS text)
 	UNION ALL SELECT array_to_string(s.setconfig, ' ') FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole WHERE r.rolname = $1) parts`
 
-// Migrated returns a migrated database without users for one test. On SQLite that costs
-// one migration for all tests of a program.
+// Migrated returns a new migrated database without users for one test. On SQLite only the
+// first call in a test program migrates; all calls copy the migrated file.
 func Migrated(t testing.TB, engine string) Database {
 	t.Helper()
 	if engine == SQLite {
@@ -148,7 +150,7 @@ func Migrated(t testing.TB, engine string) Database {
 	return d
 }
 
-// copySQLite returns a copy of a migrated file.
+// copySQLite returns a database in a new copy of the file that migratedSQLite returns.
 func copySQLite(t testing.TB) Database {
 	t.Helper()
 	content, err := migratedSQLite()
@@ -164,7 +166,8 @@ func copySQLite(t testing.TB) Database {
 
 func newSQLite(path string) Database { return Database{SQLite, "sqlite:" + path, "sqlite:" + path} }
 
-// migratedSQLite returns the bytes of a migrated database.
+// migratedSQLite returns the bytes of the file of a migrated SQLite database. It migrates
+// only once.
 var migratedSQLite = sync.OnceValues(func() (content []byte, err error) {
 	dir, err := os.MkdirTemp("", "songspy-migrated-")
 	if err != nil {
@@ -181,7 +184,7 @@ var migratedSQLite = sync.OnceValues(func() (content []byte, err error) {
 	return os.ReadFile(filepath.Clean(path))
 })
 
-// migrate migrates a database and closes it.
+// migrate opens a store on the database, migrates it, and closes the store.
 func migrate(ctx context.Context, d Database) error {
 	s, err := store.Open(ctx, d.options())
 	if err != nil {
@@ -190,7 +193,7 @@ func migrate(ctx context.Context, d Database) error {
 	return errors.Join(s.Migrate(ctx), s.Close())
 }
 
-// withServer runs a function with a connection of the server's own role.
+// withServer calls do with a connection to the server, with the role of the server's URL.
 func withServer(t testing.TB, do func(context.Context, *pgx.Conn) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)

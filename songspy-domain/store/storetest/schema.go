@@ -22,7 +22,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry"
 )
 
-// schemas creates databases of its own: those of the fixtures are migrated.
+// schemas tests migrations and checks of the schema. Some tests create another database,
+// because the database of the fixture is migrated.
 func schemas() suite {
 	return suite{
 		"Tables_HaveTheColumnsOfTheEntities": func(t *testing.T, b *fixture) {
@@ -165,13 +166,15 @@ func columnsOf(t *testing.T, db *sql.DB, table string) []string {
 	return columns
 }
 
-// readOnlyDatabase is a database that accepts no writes, and what operators read about it.
+// readOnlyDatabase is a database that accepts no writes. words is the message that /readyz
+// must show about it.
 type readOnlyDatabase struct {
 	db    Database
 	words string
 }
 
-// readOnly returns the migrated database in each way in which it can be read-only.
+// readOnly returns read-only forms of the fixture's database, by what makes them read-only:
+// a setting of the session on Postgres; the file's mode and the file's version on SQLite.
 func (b *fixture) readOnly(t *testing.T) map[string]readOnlyDatabase {
 	t.Helper()
 	if b.db.Engine != SQLite {

@@ -16,7 +16,8 @@ import (
 // smallApp is one app with two seats.
 var smallApp = []songspy.AppSeats{{App: "small", Seats: 2}}
 
-// seatStatus returns the app and the state of a user's seat.
+// seatStatus returns the state and the app of the user's seat, and the number of users
+// before them in the waiting list: "held small 0", "waiting  1".
 func (b *fixture) seatStatus(t *testing.T, id songspy.UserID) string {
 	t.Helper()
 	seat, ahead, err := b.Seat(t.Context(), id)
@@ -32,7 +33,7 @@ func (b *fixture) askSeat(t *testing.T, apps []songspy.AppSeats) songspy.UserID 
 	return u.ID
 }
 
-// linkThroughApp links a user through an app with that many seats.
+// linkThroughApp links the user through the app a and returns the error of SaveLink.
 func (b *fixture) linkThroughApp(t *testing.T, id songspy.UserID, a songspy.AppSeats) error {
 	t.Helper()
 	_, err := b.SaveLink(t.Context(), songspy.NewLink{UserID: id, App: a.App, Seats: a.Seats, Grant: grant("x"), Account: account(fmt.Sprint(id))})

@@ -7,7 +7,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// newSession is a session to create; label stands for its refresh token.
+// newSession returns a session to create. The label stands for its refresh token: two
+// sessions with the same label have the same hash.
 func newSession(id songspy.UserID, label string) songspy.Session {
 	return songspy.Session{UserID: id, SecretHash: []byte("hash of " + label), Label: label, CreatedAt: start, SignedInAt: start, LastUsedAt: start, ExpiresAt: start.Add(24 * time.Hour)}
 }

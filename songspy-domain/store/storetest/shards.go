@@ -9,7 +9,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// replica is one process that leases shards.
+// replica is one process that leases shards. held are the shards that it got from its last
+// lease.
 type replica struct {
 	b    *fixture
 	name string
@@ -94,8 +95,8 @@ func shards() suite {
 				b.clock.advance(d)
 				<-time.After(d) // Postgres uses its own clock
 			}
-			// On a slow machine a lease ends before the attempt does, or the successor itself is silent for a
-			// quarter of it. The next attempt has longer leases.
+			// On a slow machine the leases may end before the attempt does, or the successor may itself be
+			// silent for a quarter of a lease. Then another attempt follows, with leases that are twice as long.
 			for length := 400 * time.Millisecond; ; length *= 2 {
 				silence, began := length*3/8, time.Now()
 				name := func(of string) string { return of + length.String() }

@@ -8,7 +8,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// statementCounts checks how many statements the hot paths execute.
+// statementCounts tests how many statements the most frequent calls execute.
 func statementCounts() suite {
 	const many = 40
 	manyUsers := func(t *testing.T, b *fixture) (ids []songspy.UserID, updates []songspy.PlaybackUpdate) {

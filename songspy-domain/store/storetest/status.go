@@ -50,7 +50,8 @@ func status() suite {
 				b.clock.advance(at.Sub(b.clock.Now()))
 				must(t, b.CountPolls(t.Context(), polls))
 			}
-			// shown returns the counts, and the number of rows that they have.
+			// shown returns the counts that Status shows at the given time, and the number
+			// of rows in poll_counts.
 			shown := func(at time.Time) (map[string]int64, int) {
 				t.Helper()
 				b.clock.advance(at.Sub(b.clock.Now()))

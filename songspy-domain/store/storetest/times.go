@@ -8,7 +8,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// times checks that readers never see the time zones and nanoseconds of writers.
+// times tests that all times are read in UTC and in whole microseconds, whatever time zone
+// and nanoseconds they were written with.
 func times() suite {
 	zones := []*time.Location{
 		time.UTC, time.FixedZone("Kathmandu", 5*3600+45*60), time.FixedZone("Marquesas", -9*3600-30*60), time.Local,

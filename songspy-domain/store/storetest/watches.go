@@ -19,8 +19,9 @@ func watches() suite {
 			OpenedAt: start.Add(-10 * time.Second), Until: start.Add(time.Minute),
 		}
 	}
-	// read returns the watches since then, with times relative to the read: Postgres uses
-	// its own clock.
+	// read returns the watches that WatchesSince returns, sorted, and the time of the read.
+	// It shifts the times of the watches as if the read had happened at start, because
+	// Postgres uses its own clock.
 	read := func(t *testing.T, s *store.Store, since time.Time) (all []songspy.Watch, readAt time.Time) {
 		t.Helper()
 		all, readAt, err := s.WatchesSince(t.Context(), since)
@@ -98,7 +99,7 @@ func watches() suite {
 					want = append(want, id)
 				}
 			}
-			plays := b.newLinkedUser(t) // something that the viewer may not see: else Users would have this user
+			plays := b.newLinkedUser(t) // plays something that the viewer may not see; otherwise Users would contain this user
 			b.write(t, playingUpdate(plays, song(1), start))
 			all = append(all, plays.UserID)
 			w := watch(1, want[0])

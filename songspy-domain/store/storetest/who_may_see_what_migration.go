@@ -8,8 +8,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// version20Suite checks the migration of an older database to sharing periods
-// and public ids.
+// version20Suite tests the migration to version 20, which adds sharing periods
+// and public ids to an older database.
 func version20Suite() suite {
 	insertUser := func(t *testing.T, b *fixture, id int, audience songspy.Audience, pausedUntil *time.Time) {
 		t.Helper()

@@ -8,10 +8,10 @@ import (
 	"syscall"
 )
 
-// claimDir creates the directory of a server: the first of the user's numbered
-// directories that no running throwaway has. So a server that runs alone always has the
-// same URL, and Go's test cache, which compares the URL, stays valid. release deletes
-// the directory.
+// claimDir creates a directory for a server: the first of the user's numbered directories
+// that no other running throwaway uses. So a server that runs alone always has the same
+// directory and URL, and Go's test cache, which compares the URL, stays valid. release
+// deletes the directory.
 func claimDir() (dir string, release func() error, err error) {
 	const most = 100
 	var errs []error
@@ -26,8 +26,8 @@ func claimDir() (dir string, release func() error, err error) {
 	return "", nil, errors.Join(errs...)
 }
 
-// claim creates dir, and fails if another process has it. It deletes files that an
-// earlier process left there.
+// claim locks dir and creates it empty: it deletes files that an earlier process left
+// there. It returns an error if another process has locked dir.
 func claim(dir string) (release func() error, err error) {
 	lock, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -39,7 +39,7 @@ func claim(dir string) (release func() error, err error) {
 	if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o700)); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	// The lock's file stays: if it were deleted, two processes could hold a lock of the
-	// same name.
+	// The lock file is not deleted: otherwise two processes could lock two files of the same
+	// name.
 	return func() error { return errors.Join(os.RemoveAll(dir), lock.Close()) }, nil
 }

@@ -11,8 +11,9 @@ import (
 	"strings"
 )
 
-// startDocker starts a container that listens on a free port of the loopback interface
-// and keeps its data in memory.
+// startDocker starts a Postgres server in a container of the image. It listens on a free
+// port of the loopback interface and keeps its data in memory. If pgbouncer is installed,
+// it starts one in front of the server.
 func startDocker(ctx context.Context, image string) (server, error) {
 	id, err := docker(ctx, "run", "--detach", "--rm", "--publish", "127.0.0.1::5432",
 		"--tmpfs", "/var/lib/postgresql/data", "--env", "POSTGRES_HOST_AUTH_METHOD=trust", image,
@@ -53,7 +54,8 @@ func startDocker(ctx context.Context, image string) (server, error) {
 	return server{url, pooler.url, dump, func() error { return errors.Join(pooler.stop(), clean()) }}, nil
 }
 
-// docker returns the first line of the client's output.
+// docker runs the docker command with the arguments and returns the first line of its
+// output.
 func docker(ctx context.Context, args ...string) (string, error) {
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, "docker", args...)

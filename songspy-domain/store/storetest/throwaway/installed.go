@@ -24,8 +24,8 @@ var serverDirs = []string{
 	"/usr/local/opt/postgresql*/bin",    // macOS on Intel
 }
 
-// installedServer returns the directory of the newest installed server, or an empty
-// string.
+// installedServer returns the directory with the programs of the newest installed
+// PostgreSQL server, or an empty string if none is installed.
 func installedServer() string {
 	var found []string
 	for _, dir := range serverDirs {
@@ -41,7 +41,7 @@ func installedServer() string {
 	return ""
 }
 
-// newestPath returns the path with the greatest number in it: 17 comes after 9.
+// newestPath returns the path whose first number is the greatest: 17 is greater than 9.
 func newestPath(paths []string) string {
 	version := func(path string) int {
 		digits := ""
@@ -52,15 +52,16 @@ func newestPath(paths []string) string {
 				break
 			}
 		}
-		n, _ := strconv.Atoi(digits) // no number counts as the oldest
+		n, _ := strconv.Atoi(digits) // a path without a number counts as 0, the oldest
 		return n
 	}
 	return slices.MaxFunc(paths, func(a, b string) int { return version(a) - version(b) })
 }
 
-// startInstalled starts the server of bin on a Unix socket in a directory of its own: no
-// port can collide, and no other user can reach it. Postgres refuses to run as root, so
-// as root it runs as an unprivileged user.
+// startInstalled starts the Postgres server in the directory bin, and pgbouncer if that is
+// installed. The server listens on a Unix socket in a directory of its own: no port can
+// collide, and no other user can reach it. Postgres refuses to run as root, so if this
+// program runs as root, the server runs as another user.
 func startInstalled(ctx context.Context, bin string) (server, error) {
 	dir, release, err := claimDir()
 	if err != nil {
@@ -75,8 +76,8 @@ func startInstalled(ctx context.Context, bin string) (server, error) {
 	process := func(ctx context.Context, name string, args ...string) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, filepath.Join(bin, name), args...)
 		cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &log, &log
-		// It gets its own process group, so that an interrupt at the terminal ends the
-		// command first.
+		// The server gets its own process group, so that an interrupt at the terminal does
+		// not end it before the command that uses it.
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: as}
 		return cmd
 	}
@@ -86,7 +87,7 @@ func startInstalled(ctx context.Context, bin string) (server, error) {
 	if err := process(ctx, "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync").Run(); err != nil {
 		return fail(err)
 	}
-	// Throwaway data need not survive a crash, and Postgres is much faster without
+	// The data need not survive a crash. Postgres is much faster if it does not ensure
 	// that.
 	postgres := process(context.WithoutCancel(ctx), "postgres", "-D", data, "-k", dir, "-c", "listen_addresses=",
 		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=300")
@@ -101,7 +102,7 @@ func startInstalled(ctx context.Context, bin string) (server, error) {
 
 	address := "postgres:///postgres?" + url.Values{"host": {dir}, "user": {"postgres"}}.Encode()
 	if err := waitUntilReady(ctx, address, ended); err != nil {
-		_ = postgres.Process.Signal(syscall.SIGQUIT) // it may have ended already
+		_ = postgres.Process.Signal(syscall.SIGQUIT) // fails if the server has ended already
 		<-ended
 		return fail(err)
 	}
@@ -118,8 +119,8 @@ func startInstalled(ctx context.Context, bin string) (server, error) {
 	return server{address, pooler.url, dump, func() error { return errors.Join(pooler.stop(), stop()) }}, nil
 }
 
-// unprivilegedUser gives dir to the user that Postgres runs as; nil means the current
-// user.
+// unprivilegedUser returns the user that Postgres runs as, and makes this user the owner of
+// dir. nil means the current user, which is not root.
 func unprivilegedUser(dir string) (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil

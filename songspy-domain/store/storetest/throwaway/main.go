@@ -4,15 +4,16 @@
 //	go run ./songspy-domain/store/storetest/throwaway -- go test work
 //
 // The command gets the server's URL in SONGSPY_TEST_POSTGRES_URL. If that variable is
-// already set, its server is used. Otherwise throwaway starts the machine's own
-// PostgreSQL, or else one by Docker. SONGSPY_TEST_POSTGRES_IMAGE makes it use Docker in
-// any case, with that image instead of postgres:17. The exit status is the command's.
+// already set, throwaway starts no server. Otherwise it starts the PostgreSQL that is
+// installed on the machine, or one in Docker if none is installed. If
+// SONGSPY_TEST_POSTGRES_IMAGE is set, it always uses Docker, with that image instead of
+// postgres:17. The exit status is the command's.
 //
-// The command gets a pg_dump that fits the server in SONGSPY_TEST_PG_DUMP: a program, and
-// its arguments after spaces.
+// SONGSPY_TEST_PG_DUMP tells the command how to run a pg_dump of the server's version: a
+// program and its arguments, separated by spaces.
 //
-// If pgbouncer is installed, the command gets the URL of one in front of that server,
-// in transaction mode, in SONGSPY_TEST_PGBOUNCER_URL.
+// If pgbouncer is installed, throwaway starts one in transaction mode in front of the
+// server. The command gets its URL in SONGSPY_TEST_PGBOUNCER_URL.
 package main
 
 import (
@@ -42,7 +43,8 @@ func main() {
 	os.Exit(status)
 }
 
-// run returns the exit status.
+// run starts a server, runs the command in args, stops the server, and returns the exit
+// status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "--" {
 		args = args[1:]
@@ -67,12 +69,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // server is a running Postgres.
 type server struct {
 	url    string
-	pooler string // the URL of a pgbouncer in front of it; empty without one
-	dump   string // a pg_dump that fits it; empty: the one that is installed
+	pooler string // the URL of a pgbouncer in front of the server; empty if there is none
+	dump   string // the command of a pg_dump of the server's version; empty means the pg_dump on PATH
 	stop   func() error
 }
 
-// start finds or starts a server and returns when it responds.
+// start returns the server of SONGSPY_TEST_POSTGRES_URL, or else starts a server and
+// returns when that responds.
 func start(ctx context.Context) (server, error) {
 	if url := os.Getenv(urlVariable); url != "" {
 		return server{url: url, pooler: os.Getenv(poolerVariable), dump: os.Getenv(dumpVariable), stop: func() error { return nil }}, nil
@@ -87,8 +90,9 @@ func start(ctx context.Context) (server, error) {
 	return server{}, errors.New("there is neither PostgreSQL nor a running Docker here; `apt-get install postgresql` or `brew install postgresql@17` is enough")
 }
 
-// command runs args with the server's URLs in its environment, in a process group of
-// its own, so that an interrupt reaches every process that it has started.
+// command runs args with the server's URLs in the environment, and returns the exit status.
+// args run in a process group of their own, so that the end of ctx ends every process that
+// they have started.
 func command(ctx context.Context, args []string, s server, stdout, stderr io.Writer) int {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // running its arguments is the purpose of this program
 	cmd.Env = append(os.Environ(), urlVariable+"="+s.url, poolerVariable+"="+s.pooler, dumpVariable+"="+s.dump)
@@ -98,8 +102,8 @@ func command(ctx context.Context, args []string, s server, stdout, stderr io.Wri
 	cmd.WaitDelay = 10 * time.Second
 	err := cmd.Run()
 	if ctx.Err() != nil && cmd.Process != nil {
-		// No process of the group may outlive the server; an empty group is not an
-		// error.
+		// No process of the group may run longer than the server. The error of an empty
+		// group does not matter.
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.Exited() {
@@ -112,8 +116,9 @@ func command(ctx context.Context, args []string, s server, stdout, stderr io.Wri
 	return 0
 }
 
-// waitUntilReady returns once the server at url responds, or with the last error when
-// ctx or the server ends.
+// waitUntilReady returns nil once the server at url responds. It returns an error if the
+// server ends, which closes ended, or if ctx or two minutes end before that. A nil ended
+// never reports the end of the server.
 func waitUntilReady(ctx context.Context, url string, ended <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()

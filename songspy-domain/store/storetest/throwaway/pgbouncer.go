@@ -15,9 +15,9 @@ import (
 // poolerVariable names the environment variable with pgbouncer's URL.
 const poolerVariable = "SONGSPY_TEST_PGBOUNCER_URL"
 
-// poolerSettings configure a pooler in transaction mode in front of the server at
-// %[2]s, with a socket in the directory %[1]s. It accepts every role of the server.
-// Idle connections end soon, because every test uses its own role.
+// poolerSettings is the configuration file of a pgbouncer in transaction mode in front of
+// the server at %[2]s, with a socket in the directory %[1]s. It accepts every role of the
+// server. Connections that are not used end soon, because every test uses its own role.
 const poolerSettings = `[databases]
 * = %[2]s
 [pgbouncer]
@@ -46,9 +46,9 @@ func pgbouncer() string {
 	return ""
 }
 
-// startPgbouncer starts the installed pgbouncer, if there is one, for the server at
-// target, which trusts every client. It runs as the given user, who owns its directory
-// dir.
+// startPgbouncer starts the installed pgbouncer in front of the server at target, which must
+// trust every client. pgbouncer runs as the user as, who owns dir, the directory of its
+// files. If pgbouncer is not installed, startPgbouncer returns a server without a URL.
 func startPgbouncer(ctx context.Context, target, dir string, as *syscall.Credential) (server, error) {
 	path := pgbouncer()
 	if path == "" {
@@ -74,7 +74,7 @@ func startPgbouncer(ctx context.Context, target, dir string, as *syscall.Credent
 		_ = pooler.Wait() // its log says how it ended
 	}()
 	stop := func() error {
-		_ = pooler.Process.Signal(syscall.SIGTERM) // at once; it may have ended already
+		_ = pooler.Process.Signal(syscall.SIGTERM) // ends pgbouncer at once; fails if it has ended already
 		<-ended
 		return nil
 	}
