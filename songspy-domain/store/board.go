@@ -8,10 +8,10 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// snapshotTolerance bounds the plays that BoardSnapshot reads for the board (the
-// live list of listening users): a play is left out if its predicted end, its
-// pause and its last observation are all longer ago. The board never shows such
-// a play. If its user plays again, the change feed reports it.
+// snapshotTolerance is how old a play may be that BoardSnapshot reads for the
+// board (the live list of listening users). A play is left out if its predicted
+// end, its pause and its last observation were all before that time. The board
+// never shows such a play. If its user plays again, the change feed reports it.
 const snapshotTolerance = time.Hour
 
 const userColumns = `u.id, u.public_id, u.google_sub, u.nick_name, u.google_name, u.picture_url, u.show_picture, u.hidden_by_operator,

@@ -27,8 +27,8 @@ type lockedUser struct {
 }
 
 // lockUser locks the user FOR UPDATE. Transactions that write results of polls
-// lock users FOR KEY SHARE, so they wait meanwhile. ok is false if there is no
-// such user.
+// lock users FOR KEY SHARE, so they wait until this transaction ends. ok is
+// false if there is no such user.
 func lockUser(tx *gorm.DB, id songspy.UserID) (own lockedUser, ok bool, err error) {
 	var rows []lockedUser
 	err = tx.Table("users").Clauses(clause.Locking{Strength: "UPDATE"}).Where("id = ?", id).Find(&rows).Error
@@ -207,7 +207,7 @@ type trackHashes struct{ uri, isrc []byte }
 // the same hash, the deleted play gets that track. Otherwise it gets a URI made
 // from the hash, which no track has.
 func identifyDeleted(key deletionKey, plays []songspy.StoredPlay, deleted map[songspy.PlayID]trackHashes, items []songspy.HistoryItem) {
-	byHash := map[string]songspy.Track{} // by both kinds of hashes, which never collide
+	byHash := map[string]songspy.Track{} // by the hash of the URI and by the hash of the ISRC, which never collide
 	remember := func(t songspy.Track) {
 		for _, hash := range [][]byte{key.ofURI(t.URI), key.ofISRC(t.ISRC)} {
 			if _, known := byHash[string(hash)]; !known && len(hash) > 0 {

@@ -1,7 +1,7 @@
 // Package store stores users, links, sessions, tracks, plays and player states in
 // SQLite or Postgres. Both engines pass the same conformance suite, package storetest.
 //
-// It is the only package that knows a database. Callers get plain entities of package
+// It is the only package that uses a database. Callers get plain entities of package
 // songspy, times in UTC truncated to microseconds, and errors of type songspy.Error.
 // The store encrypts ("seals") tokens and addresses before it writes them and decrypts
 // them when it reads them.

@@ -177,7 +177,7 @@ func (historyItemRow) TableName() string { return "history_items" }
 // begin before that time. The ended play is stored if it is long enough to
 // count. The user must be locked.
 func (s *Store) closeOpenPlay(tx *gorm.DB, id songspy.UserID, generation int64, at time.Time) error {
-	if err := tx.Where("user_id = ?", id).Delete(&historyHabitRow{}).Error; err != nil { // the habit is the other account's
+	if err := tx.Where("user_id = ?", id).Delete(&historyHabitRow{}).Error; err != nil { // it is the habit of the account that was linked before
 		return err
 	}
 	var open []songspy.NowPlaying

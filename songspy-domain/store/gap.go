@@ -10,8 +10,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Gaps returns up to limit of the user's gaps, newest first, that come after the given
-// one; the zero Gap starts with the newest. Fewer than limit means that there are no
+// Gaps returns up to limit of the user's gaps, newest first, starting after the given
+// gap; the zero Gap starts with the newest. Fewer than limit means that there are no
 // more.
 func (s *Store) Gaps(ctx context.Context, id songspy.UserID, after songspy.Gap, limit int) (gaps []songspy.Gap, err error) {
 	q := s.query(ctx).Where("user_id = ?", id)
@@ -52,7 +52,7 @@ func (s *Store) updateLinkGap(tx *gorm.DB, before, after songspy.Link) error {
 	case is && !was:
 		began := after.StateSince
 		if before.State == songspy.LinkSuspect && before.AccessExpiresAt.Before(began) {
-			began = before.AccessExpiresAt // no poll succeeded after that
+			began = before.AccessExpiresAt // no poll succeeded after the access token expired
 		}
 		if since := before.PollsRefusedSince; since != nil && since.Before(began) {
 			began = *since

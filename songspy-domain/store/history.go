@@ -277,9 +277,9 @@ func (h *reconcileTx) writeHistoryItems(r songspy.Reconciliation) error {
 		ON CONFLICT (user_id, played_at) DO UPDATE SET play_id = excluded.play_id WHERE excluded.play_id <> 0`)
 }
 
-// historyHabitRow tells GORM the name of the table of history habits. It stores,
-// for each user, how often Spotify's history listed or omitted plays that ended
-// before their track did.
+// historyHabitRow tells GORM the name of the table of history habits. The table
+// stores, for each user, how often Spotify's history listed or omitted plays
+// that ended before their track did.
 type historyHabitRow struct{}
 
 func (historyHabitRow) TableName() string { return "history_habits" }

@@ -27,9 +27,9 @@ func (s *Store) CreateReport(ctx context.Context, r songspy.Report) (songspy.Rep
 	return r, err
 }
 
-// OpenReports returns up to limit reports that are not closed, by id, starting
-// after the report with the given id. Fewer than limit means that there are no
-// more.
+// OpenReports returns up to limit reports that are not closed, in the order of
+// their ids, starting after the given id. Fewer than limit means that there are
+// no more.
 func (s *Store) OpenReports(ctx context.Context, after int64, limit int) (reports []songspy.Report, err error) {
 	err = s.query(ctx).Where("closed_at IS NULL AND id > ?", after).Order("id").Limit(limit).Find(&reports).Error
 	return reports, translate(err)

@@ -60,8 +60,8 @@ func (s *Store) People(ctx context.Context, ids []songspy.UserID) (people []song
 	return people, translate(err)
 }
 
-// AllPeople returns up to limit users by id, starting after the given one. Fewer than
-// limit means that there are no more.
+// AllPeople returns up to limit users in the order of their ids, starting after the given
+// id. Fewer than limit means that there are no more.
 func (s *Store) AllPeople(ctx context.Context, after songspy.UserID, limit int) ([]songspy.Person, error) {
 	return s.queryPeople(ctx, `WHERE u.id > $1 ORDER BY u.id LIMIT $2`, int64(after), limit)
 }
@@ -212,13 +212,14 @@ func (s *Store) Unblock(ctx context.Context, id, blocked songspy.UserID) error {
 }
 
 // Followers returns up to limit of the users who follow the user or ask to, newest
-// request first, that come after the given follow; the zero Follow starts with the
+// request first, starting after the given follow; the zero Follow starts with the
 // newest. Fewer than limit means that there are no more.
 func (s *Store) Followers(ctx context.Context, id songspy.UserID, after songspy.Follow, limit int) ([]songspy.FollowingPerson, error) {
 	return s.follows(ctx, `f.user_id`, `f.follower_id`, id, after.AskedAt, after.FollowerID, limit)
 }
 
-// Following is Followers for the users that the user follows or asks to follow.
+// Following returns the users that the user follows or asks to follow, in the order and
+// the pages of Followers.
 func (s *Store) Following(ctx context.Context, id songspy.UserID, after songspy.Follow, limit int) ([]songspy.FollowingPerson, error) {
 	return s.follows(ctx, `f.follower_id`, `f.user_id`, id, after.AskedAt, after.UserID, limit)
 }
@@ -238,9 +239,9 @@ func (s *Store) follows(ctx context.Context, own, other string, id songspy.UserI
 	return follows, translate(err)
 }
 
-// Blocks returns up to limit of the users that the user blocks, newest first, that come
-// after the given block; the zero Block starts with the newest. Fewer than limit means
-// that there are no more.
+// Blocks returns up to limit of the users that the user blocks, newest block first,
+// starting after the given block; the zero Block starts with the newest. Fewer than limit
+// means that there are no more.
 func (s *Store) Blocks(ctx context.Context, id songspy.UserID, after songspy.Block, limit int) (blocks []songspy.BlockedPerson, err error) {
 	where, args := ` WHERE k.user_id = $1 `, []any{int64(id), limit}
 	if !after.At.IsZero() {

@@ -41,7 +41,8 @@ func (s *Store) insertPlays(ctx context.Context, conn gorm.ConnPool, plays []son
 
 const (
 	playColumns = `p.id, p.user_id, p.track_id, p.started_at, p.ended_at, p.listened_ms, p.inferred_ms, p.source, p.provisional, p.probable, p.deleted_at`
-	// selectStoredPlays also selects deleted plays.
+	// selectStoredPlays is the beginning of a query for plays AS p with their tracks. The
+	// query includes deleted plays, which have hashes instead of a track.
 	selectStoredPlays = `SELECT ` + playColumns + `, ` + trackColumns + `, p.uri_hash, p.isrc_hash FROM plays p LEFT JOIN tracks t ON t.id = p.track_id `
 )
 
@@ -82,16 +83,16 @@ func scanStoredPlay(rows *sql.Rows) (k songspy.StoredPlay, hashes trackHashes, e
 	return k, hashes, err
 }
 
-// Plays returns up to limit of the user's plays, newest first, that come after the
-// given one by start and id; the zero Play starts with the newest. Deleted plays are
-// left out. Fewer than limit means that there are no more.
+// Plays returns up to limit of the user's plays, newest first, starting after the given
+// play; the zero Play starts with the newest. Deleted plays are left out. Fewer than limit
+// means that there are no more.
 func (s *Store) Plays(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) ([]songspy.PlayWithTrack, error) {
 	return s.playsWhere(ctx, ``, id, after, limit)
 }
 
 // PlaysForOthers is Plays without probable plays, which only their user sees.
-// The caller must still decide which of them others may see, by the rule that
-// People returns.
+// The caller must still decide which of the plays others may see, by the user's
+// SharingRule, which People returns.
 func (s *Store) PlaysForOthers(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) ([]songspy.PlayWithTrack, error) {
 	return s.playsWhere(ctx, `AND NOT p.probable `, id, after, limit)
 }

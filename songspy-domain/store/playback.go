@@ -34,7 +34,7 @@ func (s *Store) WritePlaybackUpdates(ctx context.Context, updates []songspy.Play
 			return nil, err
 		}
 		if allFailed(batch, written) {
-			return nil, written[batch[0].index].Err // the updates are not the cause
+			return nil, written[batch[0].index].Err // if all fail, the cause is not in the updates
 		}
 	}
 	for i := range written {

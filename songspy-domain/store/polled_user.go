@@ -9,10 +9,10 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
-// LinkVersions returns the versions of the links that are polled (active or suspect), for
-// a reader that only wants to know what has changed: up to limit, in ascending order of
-// their users, starting after the given user. Fewer than limit means that there are no
-// more.
+// LinkVersions returns the versions of links that are polled (active or suspect), so that
+// the caller can find out which links have changed. It returns up to limit versions, in
+// ascending order of the users, starting after the given user. Fewer than limit means that
+// there are no more.
 func (s *Store) LinkVersions(ctx context.Context, after songspy.UserID, limit int) (versions []songspy.LinkVersion, err error) {
 	versions = make([]songspy.LinkVersion, 0, min(limit, 1<<16))
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {

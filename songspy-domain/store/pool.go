@@ -38,7 +38,7 @@ func (p *dbPool) BeginTx(ctx context.Context, o *sql.TxOptions) (gorm.ConnPool, 
 	return &txPool{pool: pool{conn: tx, observe: p.observe}, tx: tx, parent: p}, nil
 }
 
-// txPool is the pool within a transaction.
+// txPool is the pool of one transaction. Commit reports recorded and changes.
 type txPool struct {
 	pool
 	tx       *sql.Tx
@@ -96,7 +96,8 @@ func (p *pool) timeStatement(query string) func() {
 	return func() { p.observe(query, time.Since(start)) }
 }
 
-// canonicalValue returns a text or a time in the form that the databases store.
+// canonicalValue returns a text or a time, or a slice of them, in the form that the
+// databases store. It returns any other value unchanged.
 func canonicalValue(a any) any {
 	switch v := a.(type) {
 	case string:
@@ -163,7 +164,7 @@ func recordedBy(conn gorm.ConnPool) *txRecorded {
 	if tx, ok := conn.(*txPool); ok {
 		return &tx.recorded
 	}
-	return &txRecorded{} // outside a transaction, which records nothing
+	return &txRecorded{} // outside a transaction, nothing is reported
 }
 
 func (r *txRecorded) addPlay(s songspy.PlaySource) {

@@ -220,7 +220,7 @@ func (s *Store) quotaStatus(ctx context.Context, now time.Time) (map[string]Quot
 		enter(account, func(q *QuotaStatus) {
 			last := r
 			last.At = songspy.CapAtNow(last.At, now)
-			q.LastRefusal = &last // the newest comes last
+			q.LastRefusal = &last // the rows are sorted by time, so the newest remains
 			if now.Sub(r.At) < 7*24*time.Hour {
 				q.Refusals++
 			}

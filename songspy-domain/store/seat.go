@@ -144,7 +144,7 @@ func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Se
 // returns the seats that changed. songspy.AssignSeats has the rules.
 func (s *Store) AssignSeats(ctx context.Context, apps []songspy.AppSeats) (changed []songspy.Seat, err error) {
 	if queue, err := readSeatQueue(s.query(ctx).Limit(1)); err != nil || len(queue) == 0 {
-		return nil, translate(err) // no seat can be assigned
+		return nil, translate(err) // without a request, no seat can be assigned
 	}
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		if err := lockFeed(tx); err != nil {
@@ -258,9 +258,9 @@ func (s *Store) LeaveSeat(ctx context.Context, id songspy.UserID) error {
 	})
 }
 
-// PruneSeats deletes two kinds of seats and returns how many: those of users who were
-// registered before one time (entered) and are still not linked, and requests that were made
-// before another time (asked).
+// PruneSeats deletes two kinds of seats and returns how many: seats of users who were
+// registered before the time entered and are still not linked, and seats that were
+// requested before the time asked.
 func (s *Store) PruneSeats(ctx context.Context, entered, asked time.Time) (deleted int64, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		if err := lockFeed(tx); err != nil {
@@ -296,7 +296,8 @@ func readSeatQueue(tx *gorm.DB) (queue []songspy.Seat, err error) {
 // because any user could create one.
 const accountKnownCondition = `(account_id IS NOT NULL OR legacy_id IS NOT NULL)`
 
-// waitingListMax limits each list of WaitingList.
+// waitingListMax limits each list that WaitingList returns, and the list of
+// NotificationSeats.
 const waitingListMax = 1000
 
 // WaitingList reads what an operator needs to know to register users in the

@@ -45,8 +45,8 @@ func createSession(tx *gorm.DB, session *songspy.Session) error {
 	return requireOneRow(tx.Model(&songspy.Session{}).Where("id = ?", session.ID).Update("family", session.ID))
 }
 
-// Session returns the session in any state. It returns CodeNotFound if there is none,
-// or if its user was erased.
+// Session returns the session, even if it is rotated, revoked or expired. It returns
+// CodeNotFound if there is no such session, or if its user was erased.
 func (s *Store) Session(ctx context.Context, id int64) (songspy.Session, error) {
 	return s.querySession(ctx, `id = $1`, id)
 }
@@ -129,8 +129,9 @@ func (s *Store) TouchSession(ctx context.Context, id int64, at time.Time) error 
 	})
 }
 
-// RevokeSessions revokes the user's sessions of the family, or all of them if family is
-// 0, as RevokeFamily does. It returns CodeNotFound if there is none to revoke.
+// RevokeSessions revokes the user's sessions of the family, or all sessions of the user if
+// family is 0. It adds an audit event and publishes a change. It returns CodeNotFound if no
+// session is left to revoke.
 func (s *Store) RevokeSessions(ctx context.Context, id songspy.UserID, family int64) error {
 	return s.inTx(ctx, func(tx *gorm.DB) (err error) {
 		found := false

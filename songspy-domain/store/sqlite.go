@@ -70,8 +70,8 @@ func openSQLite(o Options) (engine, error) {
 
 // createPrivateFile creates the database file if there is none, so that only this user can
 // read it: SQLite would make it readable to everyone. SQLite gives the same mode to the
-// files that it creates next to it. An existing file must not be opened: closing it would
-// release the locks that this process holds on it through SQLite.
+// files that it creates next to the database. An existing file must not be opened: closing
+// it would release the locks that this process holds on it through SQLite.
 func createPrivateFile(path string) error {
 	f, err := os.OpenFile(filepath.Clean(path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -123,10 +123,10 @@ func (e *sqliteEngine) beginWrite(ctx context.Context) (func(), error) {
 	}
 }
 
-// forKeyShare is empty: only one transaction writes at a time.
+// forKeyShare returns no clause, because only one transaction writes at a time.
 func (e *sqliteEngine) forKeyShare() string { return "" }
 
-// forUpdate is empty: only one transaction writes at a time.
+// forUpdate returns no clause, because only one transaction writes at a time.
 func (e *sqliteEngine) forUpdate() string { return "" }
 
 func (e *sqliteEngine) dayExpression(column string) string { return column + " / 86400000000" }
@@ -230,7 +230,7 @@ func (l *walTruncator) stop() {
 	<-l.done
 }
 
-// afterErasure truncates the write-ahead log soon.
+// afterErasure asks the truncator to truncate the write-ahead log, and does not wait.
 func (e *sqliteEngine) afterErasure() { e.truncator.request() }
 
 // truncateWAL moves the content of the write-ahead log into the database file and truncates
@@ -274,8 +274,8 @@ func setBusyTimeout(ctx context.Context, conn *sql.Conn, d time.Duration) error 
 // secure_delete, or has been rebuilt since.
 const scrubbedVersion = 1
 
-// scrub rebuilds a file in which an older release deleted rows without overwriting
-// them.
+// scrub rebuilds the file with VACUUM if an older release may have deleted rows in it
+// without overwriting them. The file's user_version says whether that is done.
 func (e *sqliteEngine) scrub(ctx context.Context, fresh bool) error {
 	var version int
 	if err := e.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil || version >= scrubbedVersion {

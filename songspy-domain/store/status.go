@@ -67,7 +67,7 @@ const (
 // counts as silent.
 const silentAfter = 5 * time.Minute
 
-// BatchState returns the state of the batch. With a live replica it is running.
+// BatchState returns the state of the batch. If a replica is alive, it is running.
 func (st Status) BatchState() BatchState {
 	polled := st.Links[songspy.LinkActive] + st.Links[songspy.LinkSuspect]
 	switch {

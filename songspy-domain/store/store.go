@@ -32,7 +32,8 @@ type Options struct {
 	MigrationWait time.Duration
 	// Now is the clock; nil means the system's.
 	Now func() time.Time
-	// Logger receives rejected rows and similar warnings; nil means no log.
+	// Logger receives warnings and errors, for example about rejected rows; nil means no
+	// log.
 	Logger *slog.Logger
 	// Observe is called after every statement, with its text but not its values, and
 	// the time until its first result. It must be safe for concurrent use. Nil means no
@@ -115,7 +116,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(translate(err), s.Close())
 	}
-	e.afterErasure() // the previous process may have ended before this was done
+	e.afterErasure() // the previous process may have ended before the copies of erased data were removed
 	return s, nil
 }
 

@@ -23,11 +23,11 @@ func trackDest(t *songspy.Track) []any {
 	}
 }
 
-// joinAlbum joins the album AS b to tracks AS t.
+// joinAlbum is the SQL text that joins the album AS b to tracks AS t.
 const joinAlbum = ` LEFT JOIN albums b ON b.uri = t.album_uri `
 
-// identityColumns select the artists and the album of tracks AS t. The query needs
-// joinAlbum.
+// identityColumns returns the columns that select the artists and the album of tracks AS t.
+// The query must contain joinAlbum.
 func identityColumns(e engine) string {
 	return `(` + e.jsonRows(`a.uri, a.name, a.url`, `track_artists ta JOIN artists a ON a.uri = ta.artist_uri WHERE ta.track_id = t.id`, `ta.position`) + `),
 	COALESCE(b.uri, ''), COALESCE(b.name, ''), COALESCE(b.url, ''), COALESCE(b.image_url, '')`

@@ -104,9 +104,9 @@ func (s *Store) User(ctx context.Context, id songspy.UserID) (u songspy.User, er
 	return u, translate(err)
 }
 
-// UpdateUser lets fn change the user while the row is locked, and publishes a change.
-// The ids, Google's subject and what ChangeSharing and the operator decide cannot
-// change. UpdateUser writes only if fn returns nil and changes the user.
+// UpdateUser lets fn change the user while the row is locked, and publishes a change. fn
+// cannot change the ids, Google's subject, the sharing settings, or whether the operator
+// hides the user. UpdateUser writes only if fn returns nil and changes the user.
 //
 // It returns CodeNotFound if there is no such user.
 func (s *Store) UpdateUser(ctx context.Context, id songspy.UserID, fn func(*songspy.User) error) (u songspy.User, err error) {
@@ -194,8 +194,9 @@ func (s *Store) EraseUser(ctx context.Context, id songspy.UserID) (e songspy.Era
 	return e, err
 }
 
-// lockUsers waits until no playback update of the users is being written, and keeps any
-// from being written until the transaction ends.
+// lockUsers locks the users FOR UPDATE, in the order of their ids. It waits for
+// transactions that write playback updates of the users. Further updates of the users wait
+// until this transaction ends.
 func lockUsers(tx *gorm.DB, ids ...songspy.UserID) error {
 	var locked []songspy.UserID
 	return tx.Model(&songspy.User{}).Clauses(clause.Locking{Strength: "UPDATE"}).

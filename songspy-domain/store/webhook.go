@@ -24,7 +24,7 @@ func webhookAAD(column string, id songspy.UserID) []byte {
 
 func (s *Store) openWebhook(r webhookRow) (w songspy.Webhook, err error) {
 	if w = r.Webhook; len(w.Fingerprint) == 0 {
-		w.Fingerprint = nil // the databases return an empty one in different forms
+		w.Fingerprint = nil // the databases return an empty fingerprint in different forms
 	}
 	if w.URL, err = s.sealer.open(r.URLSealed, webhookAAD("url_sealed", w.UserID)); err != nil {
 		return songspy.Webhook{}, err

@@ -50,8 +50,8 @@ type Database struct {
 // Path returns the path of the file of a SQLite database.
 func (d Database) Path() string { return strings.TrimPrefix(d.URL, "sqlite:") }
 
-// New creates an empty database without a schema version. It is deleted when the test
-// ends. On Postgres, Server may skip the test.
+// New creates an empty database that is not migrated. It is deleted when the test ends. On
+// Postgres, New calls Server, which skips the test if there is no server.
 func New(t testing.TB, engine string) Database {
 	t.Helper()
 	if engine == SQLite {
@@ -62,8 +62,8 @@ func New(t testing.TB, engine string) Database {
 	return d
 }
 
-// Server returns the URL of the throwaway server. Without one the test is skipped, or
-// fails in CI.
+// Server returns the URL of the throwaway server. If PostgresURL is not set, it skips the
+// test; in CI the test fails.
 func Server(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv(PostgresURL)
@@ -116,8 +116,8 @@ func dropSchema(t testing.TB, name, engine string) {
 	execOnServer(t, Server(t), strings.ReplaceAll(statements, "$", name))
 }
 
-// schemaURL returns the URL with which the role of the server's URL uses the schema of
-// that name.
+// schemaURL returns the server's URL with parameters that make its sessions use the schema
+// of that name.
 func schemaURL(t testing.TB, name, server string) string {
 	t.Helper()
 	u, err := url.Parse(server)

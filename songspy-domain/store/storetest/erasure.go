@@ -42,7 +42,7 @@ func (b *fixture) deleteFirstPlay(t *testing.T, id songspy.UserID) {
 	must(t, b.DeletePlay(t.Context(), id, storedPlays(t, b.sql(t), id)[0].ID, b.clock.Now()))
 }
 
-// erasure tests that data which is deleted leaves nothing behind that it should not.
+// erasure tests that deleted data is gone from the tables and the database files.
 func erasure() suite {
 	s := suite{
 		"LocalFile_IsDeletedWithItsLastUser": func(t *testing.T, b *fixture) {

@@ -178,7 +178,7 @@ type readOnlyDatabase struct {
 func (b *fixture) readOnly(t *testing.T) map[string]readOnlyDatabase {
 	t.Helper()
 	if b.db.Engine != SQLite {
-		u := value[*url.URL](t)(url.Parse(b.db.direct)) // a pooler rejects the parameter
+		u := value[*url.URL](t)(url.Parse(b.db.direct)) // without the pooler, which rejects the parameter
 		q := u.Query()
 		q.Set("options", "--default_transaction_read_only=on")
 		u.RawQuery = q.Encode()
@@ -197,7 +197,8 @@ func (b *fixture) readOnly(t *testing.T) map[string]readOnlyDatabase {
 	if os.Geteuid() != 0 { // root may write every file
 		all["the mode of the file"] = save("mode.db", 0o400)
 	}
-	// SQLite does not write a file whose write version it does not know. This holds for root, too.
+	// The byte 18 of the file is its write version. SQLite does not write a file whose write version
+	// it does not know, not even as root.
 	const writeVersion = 18
 	content[writeVersion] = 3
 	all["the version of the file"] = save("version.db", 0o600)

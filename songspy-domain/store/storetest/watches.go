@@ -80,7 +80,7 @@ func watches() suite {
 				{songspy.AudienceEveryone, nil, false, true},
 				{songspy.AudienceFollowers, nil, false, true},
 				{songspy.AudienceNobody, nil, false, false},
-				{songspy.AudienceLink, nil, false, true}, // followers too
+				{songspy.AudienceLink, nil, false, true}, // followers see the user too
 				{songspy.AudienceEveryone, new(start.Add(time.Hour)), false, false},
 				{songspy.AudienceFollowers, &songspy.HiddenForever, false, false},
 				{songspy.AudienceFollowers, new(start.Add(-time.Hour)), false, true},

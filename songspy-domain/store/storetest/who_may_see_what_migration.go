@@ -94,7 +94,7 @@ func version20Suite() suite {
 				if large < rows/4 || large > 3*rows/4 {
 					t.Errorf("%d of %d ids of %s are in the upper half", large, rows, table)
 				}
-				if ascending < rows/4 || ascending > 3*rows/4 { // sorted by public id
+				if ascending < rows/4 || ascending > 3*rows/4 { // the rows are sorted by public id
 					t.Errorf("the public ids of %s betray the order of the rows: %d of %d ascend", table, ascending, rows)
 				}
 			}
