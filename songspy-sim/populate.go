@@ -12,7 +12,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/populate"
 )
 
-// populateCommand signs people up and prints the result.
+// populateCommand signs people up and prints the result. With the flag --stay it
+// then answers health checks until ctx ends.
 func populateCommand(ctx context.Context, s *settings, stdout io.Writer) error {
 	run, err := populate.New(populate.Options{
 		API: s.apiURL, Simulator: s.simURL, People: s.people, Workers: s.workers, ReadyTimeout: s.wait, Invite: s.invite,
@@ -33,8 +34,8 @@ func populateCommand(ctx context.Context, s *settings, stdout io.Writer) error {
 }
 
 // serveHealth answers /healthz at the address until ctx ends. It is called when
-// all people are signed up, so a healthy container shows that to the containers
-// that depend on it.
+// all people are signed up. So the container becomes healthy then, and containers
+// that depend on it start.
 func serveHealth(ctx context.Context, addr string) error {
 	if err := checkAddress(addr, false); err != nil {
 		return err

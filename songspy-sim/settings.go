@@ -39,7 +39,8 @@ type settings struct {
 }
 
 // readSettings reads the flags of a command. A flag that is not given takes the
-// value of the environment variable SONGSPY_SIM_ and the flag's name.
+// value of an environment variable: -public-url that of SONGSPY_SIM_PUBLIC_URL.
+// lookup looks up environment variables, as os.LookupEnv does.
 func readSettings(command string, args []string, lookup func(string) (string, bool), stderr io.Writer) (*settings, error) {
 	s := &settings{}
 	f := flag.NewFlagSet("songspy-sim "+command, flag.ContinueOnError)

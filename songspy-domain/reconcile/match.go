@@ -22,19 +22,20 @@ const (
 // URIs may differ.
 const relinkedLengthTolerance = 2 * time.Second
 
-// candidate is a play that a history item may belong to.
+// candidate is a play that a history item may belong to. A candidate without a
+// start is no play: it holds an item that belongs to no play (see addUnmatched).
 type candidate struct {
 	songspy.StoredPlay
 	item       songspy.HistoryItem // the item that this answer matched with it
-	isNew      bool                // only history knows it
+	isNew      bool                // not stored yet: added for an item, or split from a stored play
 	changed    bool                // it differs from the stored play
-	clipped    bool                // new, and the uncovered interval was too short for it
+	clipped    bool                // new, and split, or shorter than its track because too little time was free
 	endUnknown bool                // new, and only its start is known
 	removed    bool                // it no longer counts, or was merged into another play
 }
 
 // provenEnd returns the time up to which polls or history prove the play. The
-// rest, up to its stored end, is assumed and may be removed.
+// time from there to the stored end of the play is assumed and may be removed.
 func (s candidate) provenEnd() time.Time {
 	if s.endUnknown {
 		return s.Play.StartedAt
@@ -51,8 +52,9 @@ func (s candidate) provenEnd() time.Time {
 	return instant.Earlier(s.Play.EndedAt, s.Play.StartedAt.Add(instant.Milliseconds(s.Play.ListenedMS)))
 }
 
-// isRemoved reports whether a stored play must be deleted: it is too short to
-// count after the changes, and no history item belongs to it. A play that its
+// isRemoved reports whether a stored play must be deleted. A play marked as
+// removed must be deleted if no history item belongs to it, and a play that only
+// history reported if the changes made it too short to count. A play that its
 // user deleted stays in the database.
 func (s candidate) isRemoved() bool {
 	counted := songspy.IsCounted(s.Play.ListenedMS, s.Track.DurationMS)
@@ -95,11 +97,11 @@ func (s *candidate) endBefore(at time.Time) {
 	}
 }
 
-// dropTail removes time from the end of the play, as far as that time is only
-// inferred and not observed. If the play is then too short to count, it is
-// marked as removed.
+// dropTail reduces the listening time of the play by the given tail, but at most
+// by the part that is inferred and not observed. It does not change EndedAt. If
+// that makes the play too short to count, the play is marked as removed.
 func (s *candidate) dropTail(tail time.Duration) {
-	less := min((tail + time.Millisecond - 1).Milliseconds(), s.Play.InferredMS) // rounded up, so that the listened time fits the rest
+	less := min((tail + time.Millisecond - 1).Milliseconds(), s.Play.InferredMS) // rounded up, so that the listening time fits the shortened play
 	counted := songspy.IsCounted(s.Play.ListenedMS, s.Track.DurationMS)
 	s.Play.ListenedMS -= less
 	s.removed = s.removed || counted && !songspy.IsCounted(s.Play.ListenedMS, s.Track.DurationMS)
@@ -108,7 +110,8 @@ func (s *candidate) dropTail(tail time.Duration) {
 }
 
 // edgeDistances returns how far the time of a history item is from the start
-// and from the end of a play.
+// and from the end of a play. The distance from the end is zero for any time
+// between the proven end and the stored end.
 func (s candidate) edgeDistances(item songspy.HistoryItem) (start, end time.Duration) {
 	start = item.PlayedAt.Sub(s.Play.StartedAt).Abs()
 	switch at := item.PlayedAt; {
@@ -131,9 +134,10 @@ func (s candidate) edgeVote(item songspy.HistoryItem) int {
 	return cmp.Compare(end, start)
 }
 
-// playedAtEdge infers from the plays near a history item whether its PlayedAt
-// is the start (1) or the end (−1) of a play. ambiguous is true if it is at the
-// end of one play and at the start of another, as when a track is repeated.
+// playedAtEdge infers from the plays near a history item whether its PlayedAt is
+// the start or the end of a play. vote is 1 for the start, −1 for the end and 0
+// if that is unknown. ambiguous is true if PlayedAt is at the end of one play
+// and at the start of another, as when a track is repeated.
 func (r *reconciler) playedAtEdge(item songspy.HistoryItem) (vote int, ambiguous bool) {
 	for _, s := range r.candidates {
 		start, end := s.edgeDistances(item)
@@ -251,7 +255,8 @@ const (
 	edgeEnd
 )
 
-// edgeVotes counts evidence for both edges.
+// edgeVotes counts the pieces of evidence that PlayedAt is the start of a play
+// (start), and that it is the end of a play (end).
 type edgeVotes struct{ start, end int }
 
 // against returns how many votes contradict the given edge, that is, are for
@@ -281,13 +286,14 @@ func consecutiveVotes(items []songspy.HistoryItem) (v edgeVotes) {
 	return v
 }
 
-// The costs of facts that contradict an edge: see inferEdge.
+// The costs of facts that contradict the assumption that PlayedAt is a certain
+// edge (start or end): see cost.
 const (
 	costPending       = 1 // an item that may belong to a play that has just ended
-	costOffEdge       = 2 // an item near a play, but at neither edge
-	costContradiction = 3 // an item far from the edge that others lie at
-	costAdded         = 3 // a play that no poll saw
-	costUnmatched     = 4 // a play that no poll saw and that fits nowhere
+	costOffEdge       = 2 // an item that belongs to a stored play, but does not lie at its edge
+	costContradiction = 3 // an earlier item that does not lie at the edge, or two items whose times contradict it
+	costAdded         = 3 // an item for which a new play is needed, because no poll saw one
+	costUnmatched     = 4 // an item that belongs to no stored play, and no time is free for a new one
 )
 
 // inferEdge decides whether PlayedAt is the start or the end of a play: it
@@ -324,8 +330,8 @@ func (r *reconciler) isAmbiguousLoop() bool {
 	})
 }
 
-// cost returns how strongly the items and plays contradict that PlayedAt is
-// this edge.
+// cost returns how strongly the items and plays contradict the assumption that
+// PlayedAt is the given edge: the sum of the costs above. It changes nothing.
 func (r *reconciler) cost(whichEdge playEdge) (sum float64) {
 	trial := *r
 	trial.candidates, trial.edge = slices.Clone(r.candidates), whichEdge
@@ -380,7 +386,7 @@ func (r *reconciler) shouldBeListed(s candidate) bool {
 // if it was long enough: it covers the play's time, and the play did not end
 // too recently.
 func (r *reconciler) isCoveredByHistory(s candidate) bool {
-	at := s.Play.StartedAt.Add(-s.Track.Duration()) // it may have been paused before the first poll
+	at := s.Play.StartedAt.Add(-s.Track.Duration()) // the play may have begun, and paused, before the first poll
 	if r.edge == edgeEnd {
 		at = s.provenEnd().Add(-matchTolerance)
 	}
@@ -399,9 +405,9 @@ func (r *reconciler) endedRecently(s candidate) bool {
 	return s.Play.EndedAt.Add(songspy.HistoryDelayMax).After(r.knownUntil)
 }
 
-// ambiguousItems marks the history items that must wait until it is known
-// whether PlayedAt is a start or an end: all items of a track if one of them
-// may belong to either of two plays.
+// ambiguousItems reports for each history item of r.items whether it must wait
+// until it is known whether PlayedAt is a start or an end. All items of a track
+// must wait if one of them may belong to either of two plays.
 func (r *reconciler) ambiguousItems() []bool {
 	wait := make([]bool, len(r.items))
 	for _, between := range r.items {

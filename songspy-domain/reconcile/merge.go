@@ -27,7 +27,7 @@ func (r *reconciler) mergePlays() {
 		case last >= 0 && r.isOnePlay(r.candidates[last], r.candidates[j]):
 			r.candidates[last].joinPlays(&r.candidates[j])
 			if r.candidates[j].Play.DeletedAt != nil {
-				last = -1 // it stays, so its neighbours are not adjacent
+				last = -1 // the deleted play stays, so the plays before and after it are not adjacent
 			}
 		default:
 			last = j
@@ -38,8 +38,9 @@ func (r *reconciler) mergePlays() {
 	}
 }
 
-// claimItem gives an observed play without a history item the item of another
-// play of the same track, if that fits better. It reports whether it did.
+// claimItem looks at candidate j. If it is an observed play without a history
+// item, and the item of another play of the same track fits it better, it gets
+// that item. claimItem reports whether it got one.
 func (r *reconciler) claimItem(j int) bool {
 	seen := &r.candidates[j]
 	counted := songspy.IsCounted(seen.Play.ListenedMS, seen.Track.DurationMS)
@@ -58,8 +59,9 @@ func (r *reconciler) claimItem(j int) bool {
 	return false
 }
 
-// findMisassigned returns another play of the same track whose history item
-// does not fit its own start or end, but the start or end of this play.
+// findMisassigned returns a play of the same track as seen whose history item
+// fits the start or the end of seen, but not its own start or end. It returns
+// nil if there is none.
 func (r *reconciler) findMisassigned(seen candidate) *candidate {
 	for i := range r.candidates {
 		s := &r.candidates[i]
@@ -72,10 +74,10 @@ func (r *reconciler) findMisassigned(seen candidate) *candidate {
 	return nil
 }
 
-// findHistoryOnly returns the nearest play of the same track that only
-// Spotify's history reported, if history lists no play between the two.
-// They are really one play: a start was taken for an end, or the track was
-// paused before polls first saw it.
+// findHistoryOnly returns the play nearest to seen that has the same track and
+// that only Spotify's history reported, if history lists no play between the
+// two. It returns nil if there is none. The two are really one play: a start was
+// taken for an end, or the track was paused before polls first saw it.
 func (r *reconciler) findHistoryOnly(seen candidate) (nearest *candidate) {
 	distance := pausedShownMax
 	for i := range r.candidates {
@@ -96,8 +98,8 @@ func (s *candidate) takeItemOf(other *candidate) {
 }
 
 // hasListedPlayBetween reports whether a listed play began between the starts of
-// two plays of one track. A play of that track counts only if its item lies at its
-// edge; otherwise the item may belong to its neighbour.
+// two plays of one track. A play of the same track counts only if its item lies at
+// its own edge (start or end); otherwise the item may belong to another play.
 func (r *reconciler) hasListedPlayBetween(a, b candidate) bool {
 	from, to := instant.Earlier(a.Play.StartedAt, b.Play.StartedAt), instant.Later(a.Play.StartedAt, b.Play.StartedAt)
 	return slices.ContainsFunc(r.candidates, func(s candidate) bool {
@@ -110,11 +112,12 @@ func (r *reconciler) hasListedPlayBetween(a, b candidate) bool {
 // session.
 const sessionGapMax = 15 * time.Minute
 
-// dropUnlistedTail removes the inferred time at a play's end if Spotify's
-// history should list the play and does not. Some listening sessions never
-// appear in history, so history must list the plays directly before and after.
-// A probable play ended before its track did, so its absence proves something
-// only if history lists such plays.
+// dropUnlistedTail removes the inferred time at the end of play j if Spotify's
+// history should list the play and does not, and polls observed less of it than
+// history requires. Some listening sessions never appear in history, so history
+// must list the plays directly before and after. A probable play is a partial
+// play, so its absence proves something only if this user's history lists
+// partial plays.
 func (r *reconciler) dropUnlistedTail(j int) {
 	s := &r.candidates[j]
 	unobserved := s.observedMS() < songspy.HistoryPlayMin.Milliseconds() && s.Play.InferredMS > 0 && (r.listsPartial || !s.Play.Probable)
@@ -146,7 +149,7 @@ func (r *reconciler) hasListedNeighbour(j, step int) bool {
 // play.
 func (r *reconciler) isOnePlay(first, second candidate) bool {
 	live := first.Play.Source == songspy.SourceLive && !first.Play.Probable && !second.Play.Probable && second.Play.Source == songspy.SourceLive && !second.isNew
-	empty := second.Play.DeletedAt != nil && second.Play.ListenedMS == 0 // merged before
+	empty := second.Play.DeletedAt != nil && second.Play.ListenedMS == 0 // joinPlays merged it before
 	unseen := first.Play.InferredMS > 0 || first.Play.Provisional || first.clipped
 	near := second.Play.StartedAt.Sub(first.Play.EndedAt) <= pausedShownMax
 	if !live || empty || !unseen || !near || !isSameRecording(first.Track, second.Track) || r.isTrackPending(first.Track) {
@@ -156,7 +159,7 @@ func (r *reconciler) isOnePlay(first, second candidate) bool {
 		return r.isCoveredByHistory(first) && !second.playedAt().IsZero()
 	}
 	if r.listsWhole && !first.Play.Provisional && isLeftEarly(second.StoredPlay) {
-		return false // it followed directly, and history does not list what was left early
+		return false // the second play followed directly and ended early, and this history does not list partial plays
 	}
 	return second.playedAt().IsZero() && r.isCoveredByHistory(second)
 }

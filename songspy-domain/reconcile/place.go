@@ -32,15 +32,16 @@ func (r *reconciler) placeItems(items []songspy.HistoryItem) {
 	}
 }
 
-// addUnmatched makes the result store an item that belongs to no play.
+// addUnmatched adds a candidate without a start for an item that belongs to no
+// play, so that the result lists the item as unmatched.
 func (r *reconciler) addUnmatched(item songspy.HistoryItem) {
 	r.candidates = append(r.candidates, candidate{StoredPlay: songspy.StoredPlay{Track: item.Track}, item: item})
 }
 
 // nearestDistance returns how far the time of a history item is from the
-// nearest play that it may belong to, but at most pausedShownMax. A play that
-// began later does not count if PlayedAt is an end: an item after its start fits
-// it better.
+// nearest play that it may belong to, but at most pausedShownMax. If PlayedAt is
+// an end, plays that began after the item are ignored: items after their start
+// fit them better.
 func (r *reconciler) nearestDistance(item songspy.HistoryItem) time.Duration {
 	distance := pausedShownMax
 	for _, s := range r.candidates {
@@ -52,13 +53,15 @@ func (r *reconciler) nearestDistance(item songspy.HistoryItem) time.Duration {
 }
 
 // placeItem finds the play that an unmatched history item belongs to, or adds a
-// new play. It returns false if there is no time free for one.
+// new play. It returns false if no play fits and no time is free for a new one.
 func (r *reconciler) placeItem(item songspy.HistoryItem) bool {
 	edges := []playEdge{r.edge}
 	if r.edge == edgeUnknown {
 		edges = []playEdge{edgeStart, edgeEnd}
 	}
 	for _, whichEdge := range edges {
+		// If the track was played without a pause, it was played between from and to. Plays that
+		// began before edge come before this one.
 		from, to, edge := item.PlayedAt, item.PlayedAt.Add(item.Track.Duration()), item.PlayedAt
 		if whichEdge == edgeEnd {
 			from, to, edge = item.PlayedAt.Add(-item.Track.Duration()), item.PlayedAt, item.PlayedAt.Add(-matchTolerance)
@@ -81,17 +84,18 @@ func (r *reconciler) isTooEarly(item songspy.HistoryItem) bool {
 	})
 }
 
-// deferredFitsBetter reports whether a deferred item of the track is nearer to a play
-// than another item.
+// deferredFitsBetter reports whether a deferred item of the same track is nearer to
+// play s than the given item.
 func (r *reconciler) deferredFitsBetter(s candidate, item songspy.HistoryItem) bool {
 	return slices.ContainsFunc(r.deferred, func(d songspy.HistoryItem) bool {
 		return isSameRecording(d.Track, item.Track) && s.distanceTo(d, r.edge) < s.distanceTo(item, r.edge)
 	})
 }
 
-// claimOverlapping gives the history item to a play that overlaps the item's
-// time, although its start and end are far from it: polls put the start or the
-// end of the play at the wrong time.
+// claimOverlapping gives the history item to a play of its track that overlaps
+// the time between from and to, although the play's start and end are far from
+// the item: polls put the start or the end of the play at the wrong time. It
+// returns false if there is no such play.
 func (r *reconciler) claimOverlapping(item songspy.HistoryItem, from, to time.Time) bool {
 	for j := range r.candidates {
 		s := &r.candidates[j]
@@ -109,9 +113,9 @@ func (r *reconciler) claimOverlapping(item songspy.HistoryItem, from, to time.Ti
 
 // extendLast gives the history item to the last play that began before edge, if
 // the track is the same, and extends the play until the item: the track was
-// paused when polls last saw it, and played to its end later. If claimNext had
-// given the play an item from before its start, because this one was not listed
-// yet, that item is placed again.
+// paused when polls last saw it, and played to its end later. The play may have
+// an item from before its start, which claimNext gave it while the item at its
+// end was not listed yet. Then that earlier item is placed again.
 func (r *reconciler) extendLast(item songspy.HistoryItem, edge time.Time) bool {
 	last, high := -1, r.knownUntil
 	for j, s := range r.candidates {
@@ -144,10 +148,10 @@ func (r *reconciler) extendLast(item songspy.HistoryItem, edge time.Time) bool {
 	return true
 }
 
-// claimNext gives the history item to the first play after edge, if the track
-// is the same: the track was paused before its first poll, so that polls put
-// its start too late. It was not played twice, because history would list two
-// items then.
+// claimNext gives the history item to the first play that began at edge or
+// later, if the track is the same: the track was paused before its first poll,
+// so that polls put its start too late. The track was not played twice, because
+// history would list two items then.
 func (r *reconciler) claimNext(item songspy.HistoryItem, edge time.Time) bool {
 	next := -1
 	for j, s := range r.candidates {
@@ -166,9 +170,9 @@ func (r *reconciler) claimNext(item songspy.HistoryItem, edge time.Time) bool {
 	return true
 }
 
-// hasItemBetween reports whether history lists an item strictly between two times. Then no
-// play went on from one to the other. Items of the track except do not count; the zero Track
-// excepts none.
+// hasItemBetween reports whether history lists an item strictly between the times from and to.
+// If so, no single play lasted from one time to the other. Items of the track in except are
+// ignored; the zero Track ignores none.
 func (r *reconciler) hasItemBetween(from, to time.Time, except songspy.Track) bool {
 	return !r.lastItemBetween(from, to, except).IsZero()
 }
@@ -194,9 +198,9 @@ func (r *reconciler) lastItemBetween(from, to time.Time, except songspy.Track) (
 }
 
 // addFromHistory adds a play for a history item in the free part of the time
-// between from and to: after the plays that began before edge, and before all
-// others. It shortens earlier plays whose end is only inferred. It returns
-// false if too little time is free for a play that counts.
+// between from and to: after the plays that began before edge, and before those
+// that began later. It shortens earlier plays whose end is only inferred. It
+// returns false if too little time is free for a play that counts.
 func (r *reconciler) addFromHistory(item songspy.HistoryItem, from, to, edge time.Time) bool {
 	low, high := time.Time{}, r.knownUntil
 	for _, s := range r.candidates {
@@ -267,14 +271,14 @@ func (r *reconciler) splitPlay(item songspy.HistoryItem) bool {
 		listened := min(s.Play.ListenedMS, rest.Milliseconds())
 		swap := byEnd && reported.Equal(last) // the item that the play has belongs to the second part
 		if restart.Sub(s.Play.StartedAt) < songspy.HistoryPlayMin || rest < songspy.HistoryPlayMin || !songspy.IsCounted(listened, s.Track.DurationMS) ||
-			swap && !s.PlayedAt.IsZero() { // the stored items say otherwise
+			swap && !s.PlayedAt.IsZero() { // the play's item is stored, so it cannot move to the second part
 			continue
 		}
 		second := candidate{StoredPlay: s.StoredPlay, item: item, isNew: true, clipped: true}
 		second.Play.ID, second.PlayedAt = 0, time.Time{}
 		second.Play.Probable = false
 		second.Play.StartedAt, second.Play.ListenedMS = restart, listened
-		if byEnd { // the observed part came last
+		if byEnd { // the second part is what polls observed, and it lasted until the stored end
 			second.Play.StartedAt = s.Play.EndedAt.Add(-instant.Milliseconds(listened))
 		}
 		if swap {

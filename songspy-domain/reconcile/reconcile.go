@@ -19,8 +19,8 @@ import (
 
 // Reconcile compares one answer of Spotify's history with the stored plays of
 // the same time and returns the changes to store. It adds plays only for items
-// before the given time (see playback.SettledUntil); later items are left for
-// the next answer.
+// before until, because a later poll may still explain items after that time
+// (see playback.SettledUntil). These items are left for the next answer.
 //
 // Items and plays are matched in order and one to one, by the start or by the
 // end of a play. Reconcile repeats the comparison on its own result until
@@ -45,7 +45,8 @@ func Reconcile(stored songspy.StoredPlays, history History, until time.Time) son
 const passesMax = 8
 
 // reconcileOnce compares an answer of Spotify's history with the stored plays
-// once. pending are the items that are left for the next answer.
+// once, and returns the changes. pending are the items of the answer that are
+// left for the next answer.
 func reconcileOnce(stored songspy.StoredPlays, history History, until time.Time) (out songspy.Reconciliation, pending []songspy.HistoryItem) {
 	partial, known := stored.PartialPlays.ListsPartialPlays()
 	r := reconciler{listsPartial: partial && known, listsWhole: !partial && known, completeSince: history.CompleteSince, knownUntil: until, consecutive: consecutiveVotes(history.Items), deferred: history.Deferred}
@@ -63,11 +64,12 @@ func reconcileOnce(stored songspy.StoredPlays, history History, until time.Time)
 	return r.result(), r.waitingItems()
 }
 
-// unprocessedItems returns the history items that no earlier answer contained.
-// An item is recognized by its key, which depends on the track's ISRC, and an
-// answer may leave out the ISRC. So an item also counts as processed if the key
-// without the ISRC was processed, or if a play of its track has an item of the
-// same millisecond.
+// unprocessedItems returns the items of the answer that were not processed with
+// an earlier answer. An item is recognized by its PlayedAt, which is its key:
+// the microseconds are a hash of the track's ISRC, or of its URI if the answer
+// left out the ISRC (see songspy.HistoryItemKey). So an item also counts as
+// processed if its key with the hash of the URI was processed, or if a play of
+// its track has an item of the same millisecond.
 func unprocessedItems(stored songspy.StoredPlays, history History) (items []songspy.HistoryItem) {
 	done, plays := map[int64]bool{}, map[int64][]songspy.Track{}
 	for _, at := range stored.ProcessedAt {
@@ -89,7 +91,7 @@ func unprocessedItems(stored songspy.StoredPlays, history History) (items []song
 	for _, item := range history.Items {
 		at := item.PlayedAt.UnixMicro()
 		byURI := songspy.HistoryItemKey(item.PlayedAt, songspy.Track{URI: item.Track.URI}).UnixMicro()
-		before := at - at%1000 // the key before its microseconds identified the track
+		before := at - at%1000 // the key without a hash, as earlier versions stored it
 		ofItem := func(t songspy.Track) bool { return isSameRecording(t, item.Track) }
 		if !done[at] && !done[before] && !done[byURI] && !slices.ContainsFunc(plays[at/1000], ofItem) {
 			items = append(items, item)
@@ -100,9 +102,10 @@ func unprocessedItems(stored songspy.StoredPlays, history History) (items []song
 }
 
 // processedByISRC reports whether a history item that now has no ISRC was
-// processed earlier with an ISRC and matched no play. Its earlier key cannot be
-// computed, so any other key of the same millisecond in left counts as its key,
-// and is removed from left.
+// processed earlier with an ISRC and matched no play. left holds the processed
+// keys that no play and no item of this answer has. The item's earlier key
+// cannot be computed, so any key of the same millisecond in left counts as its
+// key, and is removed from left.
 func processedByISRC(item songspy.HistoryItem, left map[int64]bool) bool {
 	if item.Track.ISRC != "" {
 		return false
@@ -117,9 +120,10 @@ func processedByISRC(item songspy.HistoryItem, left map[int64]bool) bool {
 	return false
 }
 
-// matchAll matches or places every history item that can be judged if PlayedAt
-// is the edge in r.edge (start or end). It returns the index of the matched
-// play for each item, or −1.
+// matchAll matches history items with plays, and finds a place for those that
+// match none. It assumes that PlayedAt is the edge r.edge (start, end or
+// unknown). Items that cannot be judged yet go to r.pending or r.later. For each
+// item of r.items it returns the index of the matched candidate, or −1.
 func (r *reconciler) matchAll() []int {
 	wait := r.ambiguousItems()
 	matched := r.alignItems()
@@ -141,13 +145,13 @@ func (r *reconciler) matchAll() []int {
 	return matched
 }
 
-// reconciler is one pass over an answer.
+// reconciler holds the state of one comparison of an answer with the stored plays.
 type reconciler struct {
-	candidates    []candidate // by start
-	items         []songspy.HistoryItem
-	completeSince time.Time // history may lack plays that ended before
-	knownUntil    time.Time
-	consecutive   edgeVotes // from items played without a break
+	candidates    []candidate           // sorted by start; new plays are appended
+	items         []songspy.HistoryItem // not processed with an earlier answer
+	completeSince time.Time             // history may lack plays that ended before this time
+	knownUntil    time.Time             // a later poll may still explain items after this time
+	consecutive   edgeVotes             // the evidence of items that were played without a break
 	edge          playEdge
 	gaps          []songspy.Gap
 
@@ -155,8 +159,8 @@ type reconciler struct {
 	listsWhole   bool // this history lists whole plays only
 
 	deferred []songspy.HistoryItem // items that may belong to the open play
-	pending  []songspy.HistoryItem // items that wait for another answer
-	later    []songspy.HistoryItem // items of a time that a later poll may still explain
+	pending  []songspy.HistoryItem // items for which no play can be chosen before another answer
+	later    []songspy.HistoryItem // unmatched items that a later poll may still explain
 }
 
 // addForgottenGap records a gap before the first history item of an answer,
@@ -173,7 +177,8 @@ func (r *reconciler) addForgottenGap(first songspy.HistoryItem) {
 	}
 }
 
-// confirmPlays gives matched plays their items.
+// confirmPlays gives each matched play its history item. matched[i] is the index
+// of the candidate that item i matches, or −1.
 func (r *reconciler) confirmPlays(matched []int) {
 	for i, j := range matched {
 		if j < 0 {
@@ -188,10 +193,12 @@ func (r *reconciler) confirmPlays(matched []int) {
 	}
 }
 
-// correctStart moves the start of a play forward if its item, or the item of another track,
-// shows that it began later than polls say. Then an answer of Spotify had the wrong track or
-// progress, and the play holds time of another one. Time in which polls saw the track stays,
-// but they may have counted a few seconds too much.
+// correctStart moves the start of a play to a later time if history shows that the play began
+// later than polls say. If PlayedAt is the start of plays, the play's own item shows it. If
+// PlayedAt is the end, an item of another track within the play shows it. Then Spotify answered
+// a poll with the wrong track or progress, and the play contains time of another play. The
+// listening time that polls observed must still fit after the new start, with matchTolerance,
+// because polls may have counted a few seconds too much.
 func (r *reconciler) correctStart(s *candidate) {
 	if s.isNew || s.Play.Source != songspy.SourceLive || s.Play.DeletedAt != nil || s.playedAt().IsZero() {
 		return
@@ -218,7 +225,7 @@ func (r *reconciler) settleTail(s *candidate, item songspy.HistoryItem) {
 	if _, distance := s.edgeDistances(item); r.edge == edgeEnd && distance <= matchTolerance {
 		end := instant.Clamp(item.PlayedAt, s.provenEnd(), s.Play.EndedAt)
 		tail := end.Sub(s.provenEnd())
-		if most := s.Track.DurationMS; most > 0 { // after a pause only the end was played
+		if most := s.Track.DurationMS; most > 0 { // after a pause, at most the remaining part of the track was played
 			rest := instant.Milliseconds(max(0, most-s.Play.ListenedMS+s.Play.InferredMS))
 			tail = min(tail, max(0, rest-s.Play.EndedAt.Sub(end)))
 		}
@@ -229,7 +236,8 @@ func (r *reconciler) settleTail(s *candidate, item songspy.HistoryItem) {
 	}
 }
 
-// result collects the changes of a pass.
+// result returns the changes that this comparison has made to the candidates.
+// Pending counts the items and the plays that a later answer may decide.
 func (r *reconciler) result() songspy.Reconciliation {
 	out := songspy.Reconciliation{Gaps: r.gaps, Pending: len(r.pending) + len(r.later)}
 	for _, s := range r.candidates {
@@ -277,7 +285,7 @@ func (l *workingSet) storedPlays() songspy.StoredPlays {
 	return songspy.StoredPlays{Plays: l.plays, ProcessedAt: l.processedAt, PartialPlays: l.partialPlays}
 }
 
-// apply applies the changes of one pass.
+// apply applies the changes of one comparison to the working set.
 func (l *workingSet) apply(r songspy.Reconciliation) {
 	l.plays = slices.DeleteFunc(l.plays, func(k songspy.StoredPlay) bool { return playIndex(r.Removed, k.Play.ID) >= 0 })
 	for _, c := range r.Confirmed {
@@ -320,8 +328,8 @@ func playIndex(plays []songspy.StoredPlay, id songspy.PlayID) int {
 	return slices.IndexFunc(plays, func(k songspy.StoredPlay) bool { return k.Play.ID == id })
 }
 
-// changesSince returns how the working set differs from the stored plays, as
-// changes to write.
+// changesSince returns how the working set differs from the stored plays k, as
+// changes to write to the store.
 func (l *workingSet) changesSince(k songspy.StoredPlays) songspy.Reconciliation {
 	r := songspy.Reconciliation{Gaps: l.gaps, Pending: l.pendingCount}
 	playedAt := map[int64]bool{}

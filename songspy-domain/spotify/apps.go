@@ -79,7 +79,8 @@ func NewApps(c Config, apps ...App) *Apps {
 }
 
 // QuotaAccount returns the developer account whose quota the calls of a Spotify
-// app use: the configured account, or else the app's own name.
+// app use: the configured account, or else the app's own name. An empty app
+// means the first app.
 func (a *Apps) QuotaAccount(app string) string {
 	if app == "" && len(a.ids) > 0 {
 		app = a.ids[0]
@@ -91,7 +92,7 @@ func (a *Apps) QuotaAccount(app string) string {
 }
 
 // QuotaHeadroom returns how many calls the apps of a developer account may
-// still make now.
+// still make now. An account that is not known has no limit.
 func (a *Apps) QuotaHeadroom(account string, now time.Time) quota.Headroom {
 	if guard := a.guards[account]; guard != nil {
 		return guard.quotaHeadroom(now)
@@ -113,7 +114,9 @@ func (a *Apps) QuotaStatuses(now time.Time) (statuses map[string]quota.Status, r
 	return statuses, refusals
 }
 
-// Client returns the client of an app. An empty name means the first app.
+// Client returns the client of an app. An empty name means the first app. For an
+// app that is not configured it returns an error with ReasonAppUnknown, and Notes
+// reports the app to the operator.
 func (a *Apps) Client(app string) (*Client, error) {
 	if app == "" && len(a.ids) > 0 {
 		app = a.ids[0]

@@ -81,7 +81,7 @@ type breakerGuard struct {
 	// when it was last read, in nanoseconds since the Unix epoch.
 	loaded          atomic.Bool
 	readAt          atomic.Int64
-	calledSinceRead atomic.Bool // since the stored state was last read
+	calledSinceRead atomic.Bool // a call was made since syncUntilDone last checked this
 	storeDown       atomic.Bool // the last access to the store failed
 	// storeMu is held during reads and writes of the store. It protects the
 	// fields below.
@@ -104,12 +104,12 @@ func newBreakerGuard(c Config) *breakerGuard {
 	return g
 }
 
-// acquire returns nil if a call to an endpoint may be made now, or else an
+// acquire returns a nil error if a call to an endpoint may be made now, or else an
 // error that says why not. A probe (the one call that tests a blocked app) is
-// allowed only after it is stored, so that no other process makes one. An
-// allowed call counts against the quota from the returned time on, also if it fails.
-// Calls of the token endpoint do not count. A caller that does not send
-// the call must uncount it.
+// allowed only after the store has recorded it, so that no other process makes a
+// probe. An allowed call counts against the quota from the returned time on, also
+// if it fails. Calls of the token endpoint do not count. A caller that does not
+// send the call must uncount it. The Permit is for report.
 func (g *breakerGuard) acquire(ctx context.Context, circuit breaker.Circuit, u breaker.Urgency, e quota.Endpoint) (breaker.Permit, time.Time, error) {
 	now, err := g.readIfStale(ctx)
 	if err != nil {
@@ -178,7 +178,8 @@ func (g *breakerGuard) check(ctx context.Context, circuit breaker.Circuit) error
 	return nil
 }
 
-// report records the outcome of a call, and learns the quota from a refusal. If a
+// report records the outcome of a call that acquire allowed with the permit p, and
+// learns the size of the quota if Spotify refused the call because of it. If a
 // breaker opens or closes, it logs that and informs the other processes.
 func (g *breakerGuard) report(ctx context.Context, now time.Time, circuit breaker.Circuit, p breaker.Permit, e quota.Endpoint, o breaker.Outcome) {
 	g.mu.Lock()
@@ -286,10 +287,11 @@ func (g *breakerGuard) load(ctx context.Context) error {
 	return nil
 }
 
-// readIfStale reads the stored state if it is older than staleAfter. If the store
-// cannot be read, this process goes on with the state that it has in memory. It
-// returns the current time, which each caller needs and which costs as much to
-// read as the rest.
+// readIfStale reads the stored state if it was last read longer ago than
+// staleAfter. If the store cannot be read, this process goes on with the state that
+// it has in memory; only before the first read it returns an error. It returns the
+// current time, because its callers need the time too, and reading the clock takes
+// as long as the rest of this function.
 func (g *breakerGuard) readIfStale(ctx context.Context) (now time.Time, err error) {
 	if g.store == nil {
 		return g.now(), nil
@@ -312,8 +314,9 @@ func (g *breakerGuard) readIfStale(ctx context.Context) (now time.Time, err erro
 	return g.now(), nil
 }
 
-// isStale reports whether the stored state must be read again. If the clock was
-// set back after the state was read, the state counts as old.
+// isStale reports whether the stored state must be read again before a call. If
+// the clock was set back after the state was read, the state counts as old. While
+// the store cannot be read, only syncUntilDone tries again.
 func (g *breakerGuard) isStale(now time.Time) bool {
 	return !g.storeDown.Load() && now.Sub(time.Unix(0, g.readAt.Load())).Abs() >= staleAfter
 }
@@ -363,7 +366,7 @@ func (g *breakerGuard) syncUntilDone(ctx context.Context) {
 	ticker := time.NewTicker(syncEvery)
 	defer ticker.Stop()
 	var lastCallSync time.Time
-	counts := 0 // the exchanges to make after a call: one writes it, the next reads what others wrote meanwhile
+	counts := 0 // how often call counts must still be exchanged after a call: first to write it, then to read what others wrote
 	for {
 		select {
 		case <-ctx.Done():
@@ -392,8 +395,8 @@ func (g *breakerGuard) syncUntilDone(ctx context.Context) {
 	}
 }
 
-// sync reads the state of other processes, writes that of this one, and, if
-// withCalls is set, exchanges the call counts.
+// sync reads the state of other processes, writes the state and the refusals of
+// this one, and, if withCalls is set, exchanges the call counts.
 func (g *breakerGuard) sync(ctx context.Context, withCalls bool) {
 	g.storeMu.Lock()
 	defer g.storeMu.Unlock()

@@ -97,9 +97,9 @@ type Config struct {
 type Client struct {
 	config Config
 	guard  *breakerGuard
-	// The two clients are for package oauth2, which exchanges codes and renews
-	// tokens. Calls to the Web API use the three transports directly, so that
-	// they follow no redirects and store no cookies.
+	// exchanges and renewals are for package oauth2, which exchanges codes and
+	// renews tokens. Calls to the Web API use the transports routine, urgent and
+	// background directly, so that they follow no redirects and store no cookies.
 	exchanges, renewals         *http.Client
 	routine, urgent, background *guardedTransport
 	playingURL, accountURL      *url.URL
@@ -142,8 +142,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// newClient returns a client whose calls are made only if the guard allows
-// them.
+// newClient returns a client for a Config with defaults. It makes only the calls
+// that guard allows.
 func newClient(c Config, guard *breakerGuard) *Client {
 	cl := &Client{
 		config:     c,

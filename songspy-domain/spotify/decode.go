@@ -152,11 +152,13 @@ func readPlayer(body []byte, at time.Time) (songspy.Observation, error) {
 	return songspy.Observation{Kind: observed, Track: track, Progress: progress, At: at}, nil
 }
 
-// inOnePass reads like json.Unmarshal, but stops at the first error. So it need not check the
-// whole text before it begins, which would take a quarter of the time.
+// inOnePass are options with which jsonv2.Unmarshal reads like json.Unmarshal, but stops at the
+// first error. So it does not check the whole text before it begins. That check would take a
+// quarter of the time.
 var inOnePass = jsonv2.JoinOptions(json.DefaultOptionsV1(), json.ReportErrorsWithLegacySemantics(false))
 
-// decode reads JSON. Fields of the wrong type stay zero.
+// decode reads JSON. Fields of the wrong type stay zero. It returns an error only
+// if body is not valid JSON.
 func decode[T any](body []byte) (T, error) {
 	var v T
 	if jsonv2.Unmarshal(body, &v, inOnePass) == nil {
@@ -173,8 +175,9 @@ func decode[T any](body []byte) (T, error) {
 	return again, unavailable(errors.New("spotify's answer is not valid JSON, or was cut off"), 0)
 }
 
-// toTrack converts the item into a track. It returns false if the item has
-// neither a URI nor an ID.
+// toTrack converts the item into a track. playingType is the kind of the item
+// that the answer names: "track", "episode", "chapter" or "". toTrack returns
+// false if the item has neither a URI nor an ID.
 func (i *item) toTrack(playingType string) (songspy.Track, bool) {
 	t := songspy.Track{URI: cleanID(i.URI, len(i.URI)), Title: sanitize.Text(i.Name, nameMaxRunes), DurationMS: i.DurationMS.n}
 	switch {
@@ -250,8 +253,8 @@ func (i *item) artistNames() string {
 	return strings.Join(names, ", ")
 }
 
-// toArtists returns the artists with their URIs. It returns none if one of the named
-// artists has no valid URI: then the track is compared by the names.
+// toArtists returns the artists with their URIs. It returns nil if one of them has no
+// valid URI: then hidden artists are compared with the names of the track's artists.
 func (i *item) toArtists() []songspy.Artist {
 	if len(i.Artists) == 0 || len(i.Artists) > artistsMax {
 		return nil
@@ -269,8 +272,8 @@ func (i *item) toArtists() []songspy.Artist {
 	return artists
 }
 
-// toAlbum returns the collection as an album; the zero value if its URI has another
-// kind.
+// toAlbum returns the collection as an album, or the zero value if the kind in its URI
+// is not one of kinds. The kind in spotify:album:… is "album".
 func (c *collection) toAlbum(kinds ...string) songspy.Album {
 	for _, kind := range kinds {
 		if page := spotifyPage(c.URI, kind); page != "" {
@@ -281,7 +284,7 @@ func (c *collection) toAlbum(kinds ...string) songspy.Album {
 }
 
 // spotifyPage returns the address of the page of an artist, an album, a show or an
-// audiobook at Spotify; "" if the URI is not one of that kind.
+// audiobook at Spotify. It returns "" if uri is not a Spotify URI of the given kind.
 func spotifyPage(uri, kind string) string {
 	rest, ok := strings.CutPrefix(uri, "spotify:")
 	if !ok {
@@ -366,7 +369,8 @@ func readHistory(body []byte) ([]songspy.HistoryItem, error) {
 	return items, nil
 }
 
-// readHistoryItem reads one item.
+// readHistoryItem converts one item of recently-played. It returns false if the
+// item has no valid track or time.
 func readHistoryItem(raw []byte) (songspy.HistoryItem, bool) {
 	entry, err := decode[struct {
 		PlayedAt string `json:"played_at"`

@@ -19,8 +19,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
-// tokenLife is the lifetime that Spotify documents. It is used if an answer
-// does not contain one.
+// tokenLife is the lifetime of an access token in Spotify's documentation. It is
+// used if an answer does not state the lifetime.
 const tokenLife = time.Hour
 
 // Exchange exchanges an authorization code for tokens. It calls Spotify only
@@ -99,7 +99,9 @@ func (c *Client) Refresh(ctx context.Context, link songspy.Link) (songspy.Grant,
 	return grant, err
 }
 
-// token makes one call of the token endpoint.
+// token makes one call of the token endpoint: it calls fetch with the oauth2
+// configuration of the app, and with a context from which package oauth2 takes
+// the HTTP client via.
 func (c *Client) token(
 	ctx context.Context, via *http.Client, auth songspy.AuthMethod, redirectURI string,
 	fetch func(context.Context, *oauth2.Config) (*oauth2.Token, error),
@@ -220,8 +222,9 @@ const grantLimit = 1 << 20
 // seconds.
 const tokenLifeMax = 24 * 60 * 60
 
-// tidyGrantBody returns the body as tidyGrant rewrites it. If reading the body
-// fails, reading the returned one fails after the same bytes.
+// tidyGrantBody reads and closes body, and returns the body as tidyGrant
+// rewrites it. If reading fails, the returned body yields the bytes that arrived
+// and then the same error.
 func tidyGrantBody(body io.ReadCloser) io.ReadCloser {
 	b, err := io.ReadAll(io.LimitReader(body, grantLimit))
 	_ = body.Close()

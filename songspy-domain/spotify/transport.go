@@ -59,7 +59,8 @@ func (g *guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 	return resp, err
 }
 
-// call does what RoundTrip does, and returns when the answer arrived.
+// call does what RoundTrip does, and also returns the time at which the answer
+// arrived, or the zero time if the call was blocked.
 func (g *guardedTransport) call(req *http.Request) (resp *http.Response, arrived time.Time, err error) {
 	permit, countedAt, err := g.guard.acquire(req.Context(), g.circuit, g.urgency, g.endpoint)
 	if err == nil {

@@ -23,8 +23,8 @@ const responseLimit = 1 << 20
 const bodyKeepMax = 64 << 10
 
 // callBuffer is the memory of one call: the header of its request, and the body of its
-// answer. It is reused for a later call, because to make a header takes as long as to
-// poll an idle player, apart from the transport.
+// answer. It is reused for later calls, because making a new header takes about as long
+// as a whole poll of an idle player, not counting the time in the transport.
 type callBuffer struct {
 	header http.Header
 	body   bytes.Buffer
@@ -36,8 +36,8 @@ var callBuffers = sync.Pool{New: func() any {
 
 const authorization = "Authorization"
 
-// reuse keeps the memory of a successful call for a later one. After a call that failed,
-// the transport may still be reading the header.
+// reuse makes the memory of a successful call available to later calls. It must not be
+// called after a failed call, because the transport may still be reading the header.
 func (b *callBuffer) reuse() {
 	if b.body.Cap() <= bodyKeepMax {
 		b.header[authorization][0] = ""
@@ -97,7 +97,7 @@ type response struct {
 // get makes one call and reads the body of a successful answer into buf, which must
 // not be reused after an error. It uses the transport directly, because http.Client
 // would follow redirects with the token, and its overhead is as large as that of the
-// call.
+// rest of the call.
 func (c *Client) get(ctx context.Context, to endpointCall, access songspy.Secret, buf *callBuffer) (a response, err error) {
 	started := c.config.Now()
 	defer func() { c.config.Observe(to.endpoint, outcomeLabel(err), c.config.Now().Sub(started)) }()
@@ -160,8 +160,9 @@ func (c *Client) RecentlyPlayed(ctx context.Context, access songspy.Secret, afte
 	return readHistory(buf.body.Bytes())
 }
 
-// historyRequestURL returns the URL of one request. The cursors of the answer
-// are not followed, because one page contains everything.
+// historyRequestURL returns the URL that requests the items played after the
+// given time, or the latest items if that is the zero time. The cursors of the
+// answer are not followed, because one page contains everything.
 func historyRequestURL(base *url.URL, after time.Time) *url.URL {
 	u := *base
 	q := url.Values{"limit": {strconv.Itoa(songspy.HistoryItemsMax)}}

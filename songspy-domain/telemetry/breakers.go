@@ -26,8 +26,8 @@ var (
 )
 
 // BreakerCollector exports metrics about the circuit breakers of every Spotify
-// app, labelled by the app's name. A gauge of 1 means that calls are blocked,
-// also while the breaker is half open.
+// app, labelled by the app's name. songspy_spotify_breaker_open is 1 while calls
+// are blocked, also while the breaker is half open.
 type BreakerCollector struct {
 	States func() map[string]breaker.Breakers
 	Now    func() time.Time

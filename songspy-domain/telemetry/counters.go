@@ -20,7 +20,7 @@ func CallObserver(reg prometheus.Registerer) func(endpoint, outcome string, d ti
 	}, []string{"endpoint", "outcome"})
 	reg.MustRegister(calls)
 	type labels struct{ endpoint, outcome string }
-	// WithLabelValues costs more than the rest, so each series is looked up once. The
+	// WithLabelValues costs more than all else here, so each series is looked up once. The
 	// map is replaced, never changed, so that calls read it without a lock.
 	var known atomic.Pointer[map[labels]prometheus.Observer]
 	known.Store(&map[labels]prometheus.Observer{})
@@ -39,7 +39,7 @@ func CallObserver(reg prometheus.Registerer) func(endpoint, outcome string, d ti
 }
 
 // RecordedCounter registers the counters of recorded plays and gaps, and
-// returns a function that increases them.
+// returns a function that adds to them.
 func RecordedCounter(reg prometheus.Registerer) func(songspy.RecordedCounts) {
 	plays := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "songspy_plays_total",

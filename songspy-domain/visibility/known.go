@@ -17,7 +17,7 @@ func (v Viewer) FollowState(owner songspy.UserID) songspy.FollowState {
 }
 
 // Known returns the users that may show the viewer more than they show strangers. All
-// others show the viewer the same, or less. A user may be listed twice.
+// other users show the viewer the same as strangers, or less. A user may be listed twice.
 func (v Viewer) Known() []songspy.UserID {
 	known := append([]songspy.UserID{}, v.relations.follows...)
 	for _, id := range []songspy.UserID{v.self, v.link, v.preview} {

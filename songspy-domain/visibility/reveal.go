@@ -71,10 +71,10 @@ func nextChange(r *Rule, th *Thing, at time.Time) (next time.Time) {
 	return next
 }
 
-// HistorySince returns a time before which the viewer sees no play of owner, so that what
-// is hidden for years need not be read. It is the beginning of the oldest period in which
-// they could see a play, or the end of the time in which it hid owner; at itself if there
-// is none, and the zero time for the owner.
+// HistorySince returns a time before which the viewer sees no play of owner, so that plays
+// before it need not be read. It is the start of the oldest sharing period in which the
+// viewer could see a play. If owner was hidden until a time in that period, it is that time.
+// It is at if there is no such period, and the zero time if the viewer is the owner.
 func HistorySince(owner songspy.UserID, r Rule, by Viewer, at time.Time) time.Time {
 	if by.relation(owner) == Owner {
 		return time.Time{}

@@ -7,7 +7,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Rule is what is stored about what one user shows to others.
+// Rule holds the stored settings that decide what one user shows to others.
 type Rule = songspy.SharingRule
 
 // Thing is what a viewer asks to see of an owner. Only the owner may see the
@@ -17,7 +17,8 @@ type Thing struct {
 	track *songspy.Track
 	// started and ended bound the play. A NowThing has no end.
 	started, ended time.Time
-	// certain is false for plays that concern their user only.
+	// certain is false for plays that only the owner may see: probable plays, deleted
+	// plays, and plays that end before they begin.
 	certain bool
 }
 
@@ -143,8 +144,9 @@ func ordered(periods []songspy.Sharing) bool {
 	return len(periods) > 0
 }
 
-// meets reports whether the time from began until end lies in the present, in the
-// future, or partly in the play. Bounds in the wrong order are exchanged.
+// meets reports whether the interval from began until end matters for the thing: it
+// ends after at, so that it is in force now or later, or it overlaps the play. Bounds
+// in the wrong order are exchanged.
 func (th *Thing) meets(began, end, at time.Time) bool {
 	if end.Before(began) {
 		began, end = end, began
@@ -194,8 +196,8 @@ func hidesKind(p *songspy.Sharing, t *songspy.Track) bool {
 	return t.Kind != songspy.KindTrack
 }
 
-// hidesItem reports whether one of the items hides the track, now or at any
-// moment of the play.
+// hidesItem reports whether one of the hidden items hides the track of the thing: it
+// is in force now or later, or was in force at any moment of the play.
 func hidesItem(items []songspy.HiddenItem, th *Thing, at time.Time) bool {
 	for i := range items {
 		item := &items[i]
@@ -206,8 +208,9 @@ func hidesItem(items []songspy.HiddenItem, th *Thing, at time.Time) bool {
 	return false
 }
 
-// matches reports whether the item is the track or one of its artists. Artists
-// without a URI are compared by name. If the name is missing too, they match.
+// matches reports whether the hidden item is the track or one of its artists. If the
+// track's artists have no URIs, they are compared by name. If a name is missing too,
+// the item counts as one of them, because doubt hides.
 func matches(item *songspy.HiddenItem, t *songspy.Track) bool {
 	if item.URI == t.URI {
 		return true
@@ -225,8 +228,9 @@ func matches(item *songspy.HiddenItem, t *songspy.Track) bool {
 	return !known && (item.Name == "" || t.Artists == "" || isListed(item.Name, t.Artists))
 }
 
-// isListed reports whether the name is one of the names that artists joins. Case
-// does not matter. A name may itself contain the separator.
+// isListed reports whether name is one of the names in artists, which are joined by
+// commas: "Iron, Wine, Calexico". Case does not matter. A name may itself contain the
+// separator: "Iron, Wine" is in that list.
 func isListed(name, artists string) bool {
 	const separator = ", "
 	for {

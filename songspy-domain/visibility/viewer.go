@@ -16,7 +16,7 @@ const (
 	Follower          // the owner approved the viewer
 	Owner             // the viewer is the owner
 
-	nobody // greater than any relation
+	nobody // required for what no viewer may see; no viewer has this relation
 )
 
 // Self is the user who makes a request. Only auth.Caller.Self makes one, and
@@ -77,7 +77,7 @@ func contains(ids []songspy.UserID, id songspy.UserID) bool {
 	return found
 }
 
-// Viewer gets the answer. The zero value is Anonymous.
+// Viewer is the person who gets an answer. The zero value is Anonymous.
 type Viewer struct {
 	self      songspy.UserID // 0 if not signed in
 	relations Relations

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// blur is a photo out of focus.
+// blur draws spots of colour that look like a photo out of focus.
 func blur(c *canvas) {
 	c.ground(c.fade(pick(c, c.dark, c.deep, c.soft), pick(c, c.strong, c.deep)))
 	for _, one := range []colour{c.strong, c.soft, c.deep, pick(c, c.light, c.strong)} {
@@ -15,7 +15,7 @@ func blur(c *canvas) {
 	c.grain()
 }
 
-// stripes turn inside of a shape.
+// stripes draws stripes, and in the middle a shape whose stripes are turned by 90°.
 func stripes(c *canvas) {
 	paper, ink := c.light, c.dark
 	if c.oneIn(4) {
@@ -30,7 +30,7 @@ func stripes(c *canvas) {
 	}
 }
 
-// bulge is lines that swell in the middle.
+// bulge draws parallel lines that swell in the middle.
 func bulge(c *canvas) {
 	paper, ink := c.light, c.dark
 	if c.oneIn(3) {
@@ -52,7 +52,8 @@ func bulge(c *canvas) {
 	}, pick(c, "translate(0 10)", "rotate(90 150 150)translate(0 10)"))
 }
 
-// rings have one middle; some covers cut them in two.
+// rings draws discs of different sizes around one centre, so that they look like rings. On
+// some covers the right half has other colours.
 func rings(c *canvas) {
 	all := []colour{c.strong, c.light, c.deep, c.soft, c.dark}
 	c.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
@@ -68,7 +69,7 @@ func rings(c *canvas) {
 		}
 	}
 	draw(all)
-	if x == 150 && y == 150 && c.oneIn(2) { // the right half is another disc
+	if x == 150 && y == 150 && c.oneIn(2) { // the right half has other colours
 		id, right := c.newID()
 		c.add(`<mask id="%s"><path d="M150 0H300V300H150Z" fill="#fff"/></mask><g mask="%s">`, id, right)
 		c.ground(all[1])
@@ -77,7 +78,8 @@ func rings(c *canvas) {
 	}
 }
 
-// halftone is a ball of printed dots.
+// halftone draws rows of growing dots, as in a printed photo, which fill a disc or the
+// whole square.
 func halftone(c *canvas) {
 	paper, ink := c.light, pick(c, c.strong, c.dark, c.deep)
 	switch c.IntN(3) {
@@ -109,7 +111,7 @@ func halftone(c *canvas) {
 	}, `translate(150 150)rotate(%d)" stroke="%v" stroke-linecap="round" stroke-dasharray="0 %d`, pick(c, 0, 30, 45, -30, 180), ink, step)
 }
 
-// waves lie one over the other.
+// waves draws bands of waves, one over the other. On some covers a sun is behind them.
 func waves(c *canvas) {
 	top, bottom := c.light, c.dark
 	if c.oneIn(3) {
@@ -136,7 +138,7 @@ func waves(c *canvas) {
 	}
 }
 
-// grid is many equal shapes, and another one.
+// grid draws a grid of equal shapes in which one cell differs.
 func grid(c *canvas) {
 	ground, shape, other := c.light, c.dark, c.strong
 	switch c.IntN(4) {
@@ -166,7 +168,7 @@ func grid(c *canvas) {
 	}, "translate(%d %d)", (300-cell*cells)/2, (300-cell*cells)/2)
 }
 
-// tiles are quarters of discs.
+// tiles draws square tiles with discs, half discs and quarter discs.
 func tiles(c *canvas) {
 	all := []colour{c.dark, c.deep, c.strong, c.soft, c.light}
 	n := pick(c, 3, 4)
@@ -189,7 +191,7 @@ func tiles(c *canvas) {
 	}
 }
 
-// bend is a road of stripes with a turn.
+// bend draws parallel stripes that turn a corner.
 func bend(c *canvas) {
 	ground := pick(c, c.light, c.dark, c.soft)
 	c.ground(ground)
@@ -209,7 +211,7 @@ func bend(c *canvas) {
 	}, "rotate(%d 150 150)", c.IntN(4)*90)
 }
 
-// collage is torn paper: plain, striped, and with a disc.
+// collage draws pieces of torn paper, plain or striped, and a disc.
 func collage(c *canvas) {
 	ground := pick(c, c.light, c.soft, c.dark)
 	c.ground(ground)
@@ -255,7 +257,7 @@ func (c *canvas) torn(x, y, width, height int) string {
 	return path.String() + "Z"
 }
 
-// line is one line without an end, over some spots of colour.
+// line draws one closed curve over two spots of colour.
 func line(c *canvas) {
 	ground := pick(c, c.light, c.soft, c.strong, c.dark)
 	c.ground(ground)
@@ -280,7 +282,7 @@ func line(c *canvas) {
 	c.stroke(ink, pick(c, 2.5, 5, 9), "M"+path.String()+"Z")
 }
 
-// phases are those of the moon.
+// phases draws the phases of the moon, in a circle or in a row.
 func phases(c *canvas) {
 	ground, moon := c.dark, c.light
 	switch c.IntN(3) {
@@ -309,7 +311,7 @@ func phases(c *canvas) {
 	c.caption(26, 280, moon)
 }
 
-// overprint is large shapes that are printed one over the other.
+// overprint draws large shapes that look printed one over the other: their colours mix.
 func overprint(c *canvas) {
 	c.ground(c.light)
 	for _, one := range []colour{c.soft, c.strong, pick(c, c.deep, c.strong)} {
@@ -322,7 +324,7 @@ func overprint(c *canvas) {
 	}
 }
 
-// slices is a disc that is cut into strips, which are moved.
+// slices draws a disc that is cut into strips, which are moved sideways.
 func slices(c *canvas) {
 	ground, disc := c.light, pick(c, c.strong, c.dark)
 	switch c.IntN(3) {
@@ -342,7 +344,7 @@ func slices(c *canvas) {
 	}
 }
 
-// glass is coloured light behind fluted glass.
+// glass draws coloured light behind fluted glass.
 func glass(c *canvas) {
 	width := pick(c, 15, 20, 25, 30)
 	flute := func(colours ...colour) string {

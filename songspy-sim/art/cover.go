@@ -68,7 +68,7 @@ func Cover(id string) string {
 	return svg
 }
 
-// drawCover also returns the name of the design.
+// drawCover returns an album's cover as SVG, and the name of its design.
 func drawCover(id string) (svg, name string) {
 	c := &canvas{Rand: newRandom(id)}
 	d := designs[c.IntN(len(designs))]
@@ -100,16 +100,16 @@ type canvas struct {
 	ids int // how many gradients and patterns there are
 }
 
-// add writes SVG.
+// add appends SVG to the drawing.
 func (c *canvas) add(format string, args ...any) { fmt.Fprintf(&c.svg, format, args...) }
 
 // between returns a random number from low to high.
 func (c *canvas) between(low, high int) int { return low + c.IntN(high-low+1) }
 
-// oneIn reports true in one of n cases.
+// oneIn returns true with a probability of 1/n.
 func (c *canvas) oneIn(n int) bool { return c.IntN(n) == 0 }
 
-// pick returns one of the values.
+// pick returns one of the values, chosen at random.
 func pick[T any](c *canvas, values ...T) T { return values[c.IntN(len(values))] }
 
 // ground fills the whole square.
@@ -137,28 +137,31 @@ func (c *canvas) stroke(stroke any, width float64, path string, args ...any) {
 	c.add(`<path d="`+path+`" fill="none" stroke="%v" stroke-width="%.3g" stroke-linecap="round" stroke-linejoin="round"/>`, append(args, stroke, width)...)
 }
 
-// place draws something in a system of coordinates of its own. A transform is as in SVG.
+// place calls draw, and moves, turns or scales what it draws by an SVG transform, such as
+// "rotate(90 150 150)".
 func (c *canvas) place(draw func(), transform string, args ...any) {
 	c.add(`<g transform="`+transform+`">`, args...)
 	draw()
 	c.add(`</g>`)
 }
 
-// newID returns a name for a gradient, and how a fill refers to it.
+// newID returns an unused ID for an element such as a gradient, and the text with which a
+// fill refers to that element: "a" and "url(#a)".
 func (c *canvas) newID() (id, fill string) {
 	c.ids++
 	id = string(rune('a' + c.ids - 1))
 	return id, "url(#" + id + ")"
 }
 
-// fade returns a fill that changes from the top to the bottom.
+// fade returns a fill that changes from the first colour at the top to the last one at the
+// bottom.
 func (c *canvas) fade(colours ...colour) (fill string) {
 	id, fill := c.newID()
 	c.add(`<linearGradient id="%s" x2="0" y2="1">%s</linearGradient>`, id, stops(colours))
 	return fill
 }
 
-// glow returns a fill that changes from the middle to the edge, where the last colour is clear.
+// glow returns a fill that has the given colour in the middle and is transparent at the edge.
 func (c *canvas) glow(middle colour) (fill string) {
 	id, fill := c.newID()
 	c.add(`<radialGradient id="%s"><stop stop-color="%v"/><stop offset="1" stop-color="%v" stop-opacity="0"/></radialGradient>`, id, middle, middle)
@@ -180,7 +183,7 @@ func (c *canvas) grain() {
 		`<feColorMatrix values="0 0 0 0 .5 0 0 0 0 .5 0 0 0 0 .5 .6 0 0 0 -.2"/></filter><rect width="300" height="300" filter="%s"/>`, id, c.IntN(99), fill)
 }
 
-// dots draws dots of one size as one path. Positions come from the function.
+// dots draws n dots of one size as one path. It calls position for the place of each dot.
 func (c *canvas) dots(n int, width float64, fill any, position func() (x, y int)) {
 	var path strings.Builder
 	for range n {
@@ -195,12 +198,13 @@ const (
 	serif = "Georgia,Noto Serif CJK KR,serif"
 )
 
-// text writes a text. The extra attributes may be empty.
+// text writes a text. extra holds further attributes, such as text-anchor="middle", or is
+// empty.
 func (c *canvas) text(x, y, size int, family, fill any, extra, text string) {
 	c.add(`<text x="%d" y="%d" font-size="%d" font-family="%s" fill="%v" %s>%s</text>`, x, y, size, family, fill, extra, text)
 }
 
-// caption writes a short line in small letters, as sleeves have.
+// caption writes a short line in small letters, as on the sleeve of a record.
 func (c *canvas) caption(x, y int, fill colour) {
 	line := pick(c, "side one", "volume two", "after hours", "twelve songs", "live at home", "한 장의 여름", "두 번째 이야기", "밤의 노래들", "stereo", "slow days", "letters", "낮과 밤")
 	if c.oneIn(3) {

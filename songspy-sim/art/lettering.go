@@ -2,7 +2,7 @@ package art
 
 import "fmt"
 
-// paper returns a ground and two colours that can be read on it.
+// paper returns a colour for the ground, and two colours for text that can be read on it.
 func (c *canvas) paper() (ground, ink, second colour) {
 	switch c.IntN(6) {
 	case 0:
@@ -18,7 +18,7 @@ func (c *canvas) paper() (ground, ink, second colour) {
 	}
 }
 
-// glyph is one huge letter or number.
+// glyph draws one huge letter or number.
 func glyph(c *canvas) {
 	ground, ink, second := c.paper()
 	c.ground(ground)
@@ -39,7 +39,7 @@ func glyph(c *canvas) {
 	}
 }
 
-// words says one word again and again.
+// words draws one word in several rows. One row stands out.
 func words(c *canvas) {
 	ground, ink, second := c.paper()
 	c.ground(ground)
@@ -56,7 +56,7 @@ func words(c *canvas) {
 	}
 }
 
-// poster is that of a concert: bars, a number and small lines.
+// poster draws the poster of a concert: bars, a number and small lines of text.
 func poster(c *canvas) {
 	ground, ink, second := c.paper()
 	c.ground(ground)
@@ -72,7 +72,7 @@ func poster(c *canvas) {
 	c.caption(90, 284, ink)
 }
 
-// title is the name of an album in large letters.
+// title draws the name of an album in large letters.
 func title(c *canvas) {
 	ground, ink, second := c.paper()
 	c.ground(ground)
@@ -86,7 +86,7 @@ func title(c *canvas) {
 		c.text(16, 72, 66, sans, ink, `font-weight="800" letter-spacing="-2"`, first)
 		c.text(16, 134, 66, sans, second, `font-weight="800" letter-spacing="-2"`, last)
 		c.caption(18, 280, ink)
-	case 1: // in the middle, as a book
+	case 1: // in the middle, as on the cover of a book
 		c.add(`<rect x="16" y="16" width="268" height="268" fill="none" stroke="%v"/>`, ink)
 		c.text(150, 118, 40, serif, ink, `font-style="italic" text-anchor="middle"`, first)
 		c.text(150, 162, 40, serif, ink, `font-style="italic" text-anchor="middle"`, last)
@@ -98,7 +98,7 @@ func title(c *canvas) {
 	}
 }
 
-// minimal is an empty sleeve with one small mark.
+// minimal draws an almost empty cover with one small mark.
 func minimal(c *canvas) {
 	ground, ink := c.light, pick(c, c.dark, c.strong)
 	switch c.IntN(5) {

@@ -1,6 +1,6 @@
 package art
 
-// stillLife is a vase with a twig, and lemons.
+// stillLife draws a table with lemons, and a vase with a twig.
 func stillLife(c *canvas) {
 	wall, table := c.soft, c.deep
 	switch c.IntN(3) {
@@ -35,7 +35,7 @@ func (c *canvas) leaf(x, y, angle, length, width int, fill colour) {
 		x, y, angle, -width, low, -width, high, -length, width, low, width, high, 6-length, fill)
 }
 
-// plant is a pot with large leaves.
+// plant draws a plant with large leaves in a pot.
 func plant(c *canvas) {
 	ground := pick(c, c.light, c.soft, c.strong, c.dark)
 	c.ground(ground)
@@ -60,7 +60,7 @@ func plant(c *canvas) {
 
 func abs(n int) int { return max(n, -n) }
 
-// branch is a stem with leaves on both sides.
+// branch draws a stem with leaves on both sides.
 func branch(c *canvas) {
 	ground, leaf := c.light, pick(c, c.deep, c.strong, c.dark)
 	switch c.IntN(3) {
@@ -82,7 +82,7 @@ func branch(c *canvas) {
 	}, "translate(150 155)rotate(%d)", c.between(-28, 28))
 }
 
-// flower fills the square, from near.
+// flower draws a flower from so near that it fills the square.
 func flower(c *canvas) {
 	ground := pick(c, c.dark, c.deep, c.light)
 	c.ground(ground)
@@ -100,7 +100,7 @@ func flower(c *canvas) {
 	c.add(`</g>`)
 }
 
-// citrus is half a fruit, larger than the square.
+// citrus draws half a citrus fruit: whole in the middle, or larger and cut by the edge.
 func citrus(c *canvas) {
 	ground := pick(c, c.light, c.deep, c.dark, c.soft)
 	c.ground(ground)
@@ -120,7 +120,7 @@ func citrus(c *canvas) {
 	}, "translate(%d %d)scale(%.2f)rotate(%d)", x, y, float64(size)/100, c.IntN(40))
 }
 
-// birds fly in a wide sky.
+// birds draws birds in a wide sky.
 func birds(c *canvas) {
 	sky, bird := pick(c, c.fade(c.light, c.soft), c.fade(c.soft, c.strong), c.fade(c.light, c.light)), c.dark
 	if c.oneIn(3) {
@@ -136,10 +136,10 @@ func birds(c *canvas) {
 	}
 }
 
-// oneFish swims to the left, around 0.
+// oneFish is the path of a fish that swims to the left. Its middle is at 0, 0.
 const oneFish = "M-38 0C-20-24 16-22 28-3L46-17Q42 0 46 17L28 3C16 22-20 24-38 0Z"
 
-// fish swim one way, but one.
+// fish draws twelve fish. One of them has another colour and swims the other way.
 func fish(c *canvas) {
 	ground := pick(c, c.deep, c.strong, c.light, c.dark)
 	c.ground(ground)
@@ -164,10 +164,10 @@ func fish(c *canvas) {
 	}
 }
 
-// sittingCat is seen from the front, in the middle of x.
+// sittingCat is the path of a sitting cat, seen from the front. Its middle is at x = 0.
 const sittingCat = "M-44 254C-54 200-36 164-22 148C-34 136-34 116-29 92L-14 106Q0 101 14 106L29 92C34 116 34 136 22 148C36 164 54 200 44 254Z"
 
-// cat sits on a sill in front of the moon.
+// cat draws a cat that sits on a window sill in front of the moon.
 func cat(c *canvas) {
 	sky, moon := c.fade(c.deep, c.strong), c.light
 	if c.oneIn(2) {
@@ -185,10 +185,10 @@ func cat(c *canvas) {
 	c.rect(0, 250, 300, 50, c.dark)
 }
 
-// face is a head in profile, that looks to the right.
+// face is the path of a head in profile that looks to the right.
 const face = "M58 310C84 276 84 246 70 216C38 182 34 120 64 82C98 40 170 36 203 74C215 90 213 108 217 122C219 132 228 142 240 160C245 168 242 173 231 174C227 176 227 179 230 184C233 189 231 191 225 193C231 195 232 200 227 204C223 207 225 211 226 217C227 230 216 237 199 235C186 234 178 240 177 252C176 272 184 290 200 310Z"
 
-// profile is a face as cut paper.
+// profile draws up to three heads in profile, one over the other, as if cut from paper.
 func profile(c *canvas) {
 	ground := pick(c, c.light, c.soft, c.strong, c.dark)
 	c.ground(ground)
@@ -206,7 +206,7 @@ func profile(c *canvas) {
 		for n := from; n < 3; n++ {
 			c.place(func() { c.area(layers[n], face) }, "translate(%d %d)", (2-n)*26-10, (n-2)*2)
 		}
-		switch c.IntN(3) { // what is in the mind
+		switch c.IntN(3) { // a shape inside the head
 		case 0:
 			c.circle(120, 124, 42, ground)
 		case 1:
@@ -219,7 +219,7 @@ func profile(c *canvas) {
 	}, pick(c, "translate(0 0)", "translate(300 0)scale(-1 1)"))
 }
 
-// exposure is a face in profile that shows a landscape, as a photo exposed twice.
+// exposure draws a head in profile with a landscape inside, like a photo that was exposed twice.
 func exposure(c *canvas) {
 	ground, sky := c.light.towards(c.soft, 30), c.fade(c.deep, c.strong, c.soft)
 	if c.oneIn(2) {
@@ -238,7 +238,7 @@ func exposure(c *canvas) {
 	c.grain()
 }
 
-// figure is somebody far away in the fog.
+// figure draws a person far away in the fog.
 func figure(c *canvas) {
 	sky, land := c.fade(c.deep, c.soft, c.light), c.fade(c.soft, c.deep)
 	if c.oneIn(2) {
@@ -256,7 +256,7 @@ func figure(c *canvas) {
 	c.grain()
 }
 
-// quartet is one picture in four colourings.
+// quartet draws one picture four times, in different colours.
 func quartet(c *canvas) {
 	all := []colour{c.dark, c.deep, c.strong, c.soft, c.light}
 	c.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })

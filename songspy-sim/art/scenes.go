@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// hills is a landscape with a sun or a moon at dusk.
+// hills draws a landscape of hills, with a sun or a moon.
 func hills(c *canvas) {
 	sky, front, disc := c.fade(c.soft, c.light), c.dark, c.strong
 	switch c.IntN(4) {
@@ -23,7 +23,7 @@ func hills(c *canvas) {
 	}
 }
 
-// sea is a night sky with stars over a sea.
+// sea draws the sea at night, with a moon and stars.
 func sea(c *canvas) {
 	horizon, moon := c.between(180, 220), c.between(70, 230)
 	c.ground(c.fade(c.dark, c.dark.towards(c.deep, 70), c.deep, c.strong))
@@ -33,14 +33,14 @@ func sea(c *canvas) {
 	c.circle(moon, horizon-c.between(40, 100), c.between(16, 30), c.light)
 	c.rect(0, horizon, 300, 300, c.fade(c.deep, c.dark))
 	var path strings.Builder
-	for y := horizon + 6; y < 296; y += 9 { // the moon in the water
+	for y := horizon + 6; y < 296; y += 9 { // the reflection of the moon in the water
 		half := 4 + (y-horizon)/4 + c.IntN(12)
 		fmt.Fprintf(&path, "M%d %dh%d", moon-half+c.between(-6, 6), y, 2*half)
 	}
 	c.stroke(c.light.towards(c.strong, 30), 2.5, path.String())
 }
 
-// skyline is a city at night with lit windows.
+// skyline draws a city at night with lit windows.
 func skyline(c *canvas) {
 	c.ground(c.fade(c.dark, c.deep, c.strong, c.soft))
 	if c.oneIn(2) {
@@ -67,7 +67,7 @@ func skyline(c *canvas) {
 	c.add(`<path d="%s" stroke="%v" stroke-width="5"/>`, windows.String(), c.soft.towards(c.light, 50))
 }
 
-// mountains are peaks with snow over a lake.
+// mountains draws mountains behind a lake. The nearest one has snow on its peak.
 func mountains(c *canvas) {
 	c.ground(pick(c, c.fade(c.soft, c.light), c.fade(c.strong, c.soft, c.light), c.fade(c.dark, c.deep, c.strong)))
 	if c.oneIn(2) {
@@ -83,7 +83,7 @@ func mountains(c *canvas) {
 	c.stroke(c.light, 1.5, "M%d 240h60M%d 256h34M%d 271h80", c.between(20, 200), c.between(20, 220), c.between(20, 180))
 }
 
-// road leads to the horizon.
+// road draws a road that leads to the horizon.
 func road(c *canvas) {
 	horizon := c.between(135, 185)
 	c.ground(pick(c, c.fade(c.deep, c.strong, c.soft), c.fade(c.strong, c.soft, c.light), c.fade(c.dark, c.deep)))
@@ -103,7 +103,7 @@ func road(c *canvas) {
 	}
 }
 
-// boat is a small sail in front of a large sun.
+// boat draws a small sailing boat in front of a large sun.
 func boat(c *canvas) {
 	sky, water := pick(c, c.soft, c.light, c.strong), c.deep
 	disc := c.strong
@@ -120,7 +120,7 @@ func boat(c *canvas) {
 	c.area(c.dark, "M%d 191H%dL%d 206H%dZ", x-34, x+42, x+28, x-24)
 }
 
-// tree stands alone on a hill, with a long shadow.
+// tree draws a single tree on a hill.
 func tree(c *canvas) {
 	sky := pick(c, c.light, c.soft, c.strong)
 	c.ground(sky)
@@ -140,7 +140,7 @@ func tree(c *canvas) {
 	c.dots(14, 7, crown.towards(c.light, 30), func() (int, int) { return x + c.between(-42, 42), 135 + c.between(-50, 32) })
 }
 
-// planet has a ring, in a sky with stars.
+// planet draws a planet with a ring, in a sky with stars.
 func planet(c *canvas) {
 	c.ground(c.dark)
 	c.dots(50, 1.4, c.light, func() (int, int) { return c.IntN(300), c.IntN(300) })
@@ -157,7 +157,7 @@ func planet(c *canvas) {
 	}, "translate(%d %d)rotate(%d)", x, y, c.between(-30, 30))
 }
 
-// rain falls on an umbrella.
+// rain draws an umbrella in the rain.
 func rain(c *canvas) {
 	ground, umbrella := c.deep, c.strong
 	if c.oneIn(2) {
@@ -175,7 +175,7 @@ func rain(c *canvas) {
 	c.stroke(c.dark, 1.5, "M%d %dQ%d %d %d %dQ%d %d %d %dM%d %dV%d", x-44, y, x-40, y-60, x, y-78, x+40, y-60, x+44, y, x, y, y-88)
 }
 
-// window shows the evening between curtains.
+// window draws a window with curtains, and a landscape in the evening behind it.
 func window(c *canvas) {
 	wall := pick(c, c.deep, c.soft, c.strong, c.dark)
 	c.ground(wall)
@@ -196,7 +196,7 @@ func window(c *canvas) {
 	c.stroke(wall.towards(c.dark, 60), 5, "M36 32H264")
 }
 
-// chair stands in an empty room.
+// chair draws a chair in an empty room.
 func chair(c *canvas) {
 	wall, floor := c.soft, c.deep
 	switch c.IntN(3) {
@@ -217,7 +217,7 @@ func chair(c *canvas) {
 	}, "translate(%d 80)", x)
 }
 
-// arches stand one behind the other.
+// arches draws arches, one behind the other.
 func arches(c *canvas) {
 	wall := pick(c, c.strong, c.soft, c.light, c.deep)
 	c.ground(wall)
@@ -234,7 +234,7 @@ func arches(c *canvas) {
 	c.circle(x, 300-c.between(40, 90), c.between(9, 17), pick(c, c.soft, c.light).towards(c.strong, 20))
 }
 
-// horizon is a photo of the open sea, out of focus.
+// horizon draws the horizon of the open sea, like a photo out of focus.
 func horizon(c *canvas) {
 	sky, water := []colour{c.soft, c.light}, []colour{c.strong.towards(c.soft, 40), c.deep}
 	switch c.IntN(3) {

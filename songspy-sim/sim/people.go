@@ -12,7 +12,7 @@ import (
 // returns.
 type CodeOptions struct {
 	ClientID    string // default SpotifyClientID
-	RedirectURI string // the exchange must name the same
+	RedirectURI string // the exchange of the code must name the same redirect URI
 	Challenge   string // PKCE S256 challenge; empty: the exchange needs the secret
 	Scopes      []string
 }

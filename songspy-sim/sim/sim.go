@@ -47,10 +47,10 @@ type Options struct {
 	Now       func() time.Time // nil: time.Now
 	PublicURL string           // the address for browsers and cover images; default http://127.0.0.1:8090
 
-	RotateRefreshTokens bool          // for PKCE clients; without it a refresh returns none
+	RotateRefreshTokens bool          // each refresh of a PKCE client returns a new refresh token; false: it returns none
 	AccessTokenLife     time.Duration // how long Spotify's access tokens are valid; default 1 h
-	SpotifyRedirectURIs []string      // the registered ones; none: any path on 127.0.0.1 or [::1]
-	Quirks              Quirks        // how the services respond where the real ones vary
+	SpotifyRedirectURIs []string      // the redirect URIs that are registered; none: any path on 127.0.0.1 or [::1]
+	Quirks              Quirks        // how the services respond where the real services vary
 
 	Observe func(Call)   // called with every call after its response; may be nil
 	Logger  *slog.Logger // nil: no logging
@@ -123,13 +123,14 @@ const (
 // VisitLength is how long a visit of a Viewer takes.
 const VisitLength = population.VisitLength
 
-// NewViewer returns the habits of one of so many people as a viewer.
+// NewViewer returns the habits of a person as a viewer. The person follows some of the people
+// with the numbers 0 to people−1.
 func NewViewer(seed uint64, people, person int) Viewer {
 	return population.NewViewer(seed, people, person)
 }
 
-// HabitsByName returns the habits of a named population, to be changed and used
-// as Options.Habits.
+// HabitsByName returns the habits of a named population, such as "regular". The
+// caller may change them and use them as Options.Habits.
 func HabitsByName(name string) (Habits, error) { return population.HabitsByName(name) }
 
 // Sim is the simulation. All methods are safe for concurrent use. Methods panic
@@ -186,7 +187,8 @@ func New(o Options) (*Sim, error) {
 	return s, nil
 }
 
-// setDefaults sets the options that have no value.
+// setDefaults sets the options that have no value. It returns an error for a value
+// that is not possible.
 func (o *Options) setDefaults() error {
 	if o.People == 0 {
 		o.People = 24

@@ -27,8 +27,8 @@ var pathByHost = map[string]string{
 	"openidconnect.googleapis.com": "/google",
 }
 
-// RoundTrip answers a request. A broken connection is simulated by its errors:
-// io.EOF before a response, io.ErrUnexpectedEOF within its body.
+// RoundTrip answers a request. If a fault breaks the connection, the caller gets the error of
+// a broken connection: io.EOF before a response, io.ErrUnexpectedEOF within its body.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
 		defer func() { _ = r.Body.Close() }()

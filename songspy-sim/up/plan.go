@@ -36,7 +36,8 @@ type program struct {
 // that changes it.
 type port struct{ addr, variable string }
 
-// peopleCount is a number of people that makes a board look alive.
+// peopleCount is how many simulated people are signed up: enough for a board that
+// looks alive.
 const peopleCount = "24"
 
 // newPlan decides whether Spotify and Google are simulated or real. It returns
@@ -81,7 +82,7 @@ func newPlan(given map[string]string) (plan, error) {
 		p.populate = []string{"populate", "--api", p.boardURL, "--sim", p.simURL, "--people", peopleCount}
 		if viewers := given["SONGSPY_SIM_VIEWERS"]; viewers != "" {
 			p.view = []string{"view", "--api", p.boardURL, "--sim", p.simURL, "--people", viewers}
-			// With the short interval every poll is early enough for viewers, so the batch makes no polls for them.
+			// With an interval of 5 s the regular polls are early enough for viewers, and the batch would make no extra polls for them.
 			defaults["SONGSPY_POLL_INTERVAL"] = "3m"
 		}
 	}
@@ -89,8 +90,9 @@ func newPlan(given map[string]string) (plan, error) {
 	return p, nil
 }
 
-// simulatedEnviron returns the environment in which the simulator replaces
-// Spotify and Google. Simulated people never share a database with real users.
+// simulatedEnviron returns the environment variables with which the services call
+// the simulator at the address sim instead of Spotify and Google. The database is
+// a separate one, because simulated people never share a database with real users.
 func simulatedEnviron(sim string) map[string]string {
 	return map[string]string{
 		"SONGSPY_DATABASE_URL":          "sqlite:.songspy/simulated.db",

@@ -99,7 +99,8 @@ func (s *supervisor) start(name string, args ...string) (*process, error) {
 	return p, nil
 }
 
-// waitReady returns once the program is ready.
+// waitReady returns once the program is ready. It returns an error if the program
+// is not ready within readyTimeout, if any program ends, or if ctx ends.
 func (s *supervisor) waitReady(ctx context.Context, p program) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("%s is not ready after %s", p.name, readyTimeout))
 	defer cancel()
@@ -171,7 +172,7 @@ func (p *process) stop() error {
 	case <-p.done:
 		return nil
 	case <-insist.C:
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // likewise
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // its whole group
 		<-p.done
 		return fmt.Errorf("%s did not end within %s and was killed", p.name, stopTimeout)
 	}

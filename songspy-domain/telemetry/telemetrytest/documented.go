@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-// metricPrefix begins the names of the project's own metrics. The others
-// describe the runtime.
+// metricPrefix begins the names of the project's own metrics. Metrics without it
+// describe the Go runtime and the process.
 const metricPrefix = "songspy_"
 
 var (

@@ -16,7 +16,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
-// Issuer returns tokens for scripts.
+// Issuer issues the tokens of simulated people, for scripts that act as them.
 type Issuer interface {
 	GoogleToken(person int, clientID string, scopes ...string) string
 	SpotifyTokens(person int) (access, refresh string)
@@ -59,7 +59,9 @@ func (s *Server) Routes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /admin/people/{person}/unregister", s.withPerson(s.setRegistered(false)))
 }
 
-// withPerson reads the person of a request from its path or query.
+// withPerson returns a handler that reads the number of a person from the path
+// or the query of a request, and calls h with it. It answers 400 if there is no
+// such person.
 func (s *Server) withPerson(h func(http.ResponseWriter, *http.Request, int)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		text := r.PathValue("person")
@@ -75,8 +77,8 @@ func (s *Server) withPerson(h func(http.ResponseWriter, *http.Request, int)) htt
 	}
 }
 
-// timeParameter reads a time from the query, in RFC 3339 or as milliseconds
-// since 1970.
+// timeParameter reads the time with the given name from the query, in RFC 3339
+// or as milliseconds since 1970. It returns fallback if the query lacks it.
 func timeParameter(r *http.Request, name string, fallback time.Time) (time.Time, error) {
 	text := r.URL.Query().Get(name)
 	if text == "" {

@@ -76,8 +76,9 @@ func (s *Server) getStats(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, out)
 }
 
-// setRegistered registers a person in an app's dashboard, or removes them.
-// client_id chooses the app; the default is the first one.
+// setRegistered returns a handler that registers a person in an app's dashboard,
+// or removes the person from it. The query's client_id chooses the app; without
+// it, it is the first app.
 func (s *Server) setRegistered(registered bool) func(http.ResponseWriter, *http.Request, int) {
 	return func(w http.ResponseWriter, r *http.Request, n int) {
 		client := cmp.Or(r.URL.Query().Get("client_id"), spotify.ClientID)

@@ -11,7 +11,7 @@ import (
 // Kind is a kind of fault.
 type Kind string
 
-// The kinds of faults.
+// The kinds of faults. "Body:" lists the values that Fault.Body may have.
 const (
 	// RateLimited answers 429, with the fault's RetryAfter as the Retry-After
 	// header if it is set. Body: "plain" (default, "Too many requests"), "json"

@@ -47,8 +47,9 @@ type Error struct {
 
 func (e *Error) Error() string { return e.message }
 
-// New returns a client. It returns an error for an address that is none. A nil base is a
-// client that uses no proxy and keeps so many idle connections.
+// New returns a client. It returns an error if api or simulator is not an address such as
+// http://127.0.0.1:8080. base makes the requests. If it is nil, they use no proxy, and up to
+// connections idle connections to a host are kept open.
 func New(api, simulator, googleRedirect string, connections int, base *http.Client) (*Client, error) {
 	for name, address := range map[string]string{"the API": api, "the simulator": simulator} {
 		if u, err := url.Parse(address); err != nil || u.Scheme == "" || u.Host == "" {
@@ -63,7 +64,8 @@ func New(api, simulator, googleRedirect string, connections int, base *http.Clie
 	return &Client{strings.TrimRight(api, "/"), strings.TrimRight(simulator, "/"), &client, googleRedirect}, nil
 }
 
-// WaitReady waits for the simulator and the API.
+// WaitReady waits until the simulator and the API are ready. It returns an error if one of
+// them is not ready within the timeout.
 func (c *Client) WaitReady(ctx context.Context, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -182,9 +184,9 @@ func (c *Client) Nickname(ctx context.Context, person int) (string, error) {
 // Retry-After each time.
 const attemptsMax = 5
 
-// Call calls Songspy's API and decodes the data of its envelope into data, unless that is
-// nil. It sends no body if body is nil. It waits and tries again if the API asks for it. It
-// returns an *Error for an error of the API.
+// Call calls Songspy's API and decodes the data of the answer's envelope into data, unless
+// data is nil. It sends no body if body is nil. If the API answers with Retry-After, Call
+// waits and calls again, up to attemptsMax calls. It returns an *Error for an error of the API.
 func (c *Client) Call(ctx context.Context, method, path, bearer string, body, data any) error {
 	var payload []byte
 	if body != nil {
@@ -205,7 +207,8 @@ func (c *Client) Call(ctx context.Context, method, path, bearer string, body, da
 	}
 }
 
-// Wait waits, and reports whether ctx has not ended.
+// Wait waits for the duration d and returns true. If ctx ends before that, it returns false
+// at once.
 func Wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

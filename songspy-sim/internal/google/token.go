@@ -19,7 +19,7 @@ type tokenResponse struct {
 	IDToken      string `json:"id_token,omitempty"`
 }
 
-// token exchanges codes and refresh tokens.
+// token answers the token endpoint: it exchanges a code or a refresh token for new tokens.
 func (s *Server) token(w *requestlog.Writer, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if err := r.ParseForm(); err != nil {
@@ -75,8 +75,9 @@ func (s *Server) token(w *requestlog.Writer, r *http.Request) {
 	writeJSON(w, http.StatusOK, g)
 }
 
-// clientCredentials returns the app that makes the request, and whether it sent
-// its client secret.
+// clientCredentials returns the index of the app that makes the request.
+// confidential says that the app sent a client secret. ok is false if the app is
+// unknown or its secret is wrong.
 func clientCredentials(r *http.Request) (client int, confidential, ok bool) {
 	id, secret, basic := r.BasicAuth()
 	if !basic {
@@ -92,7 +93,8 @@ func clientCredentials(r *http.Request) (client int, confidential, ok bool) {
 	return client, true, subtle.ConstantTimeCompare([]byte(secret), []byte(clientSecrets[client])) == 1
 }
 
-// redeemCode checks a code and marks it as used.
+// redeemCode checks a code and marks it as used. If the code is refused, it returns
+// the code and the description of the error, or else "".
 func (s *Server) redeemCode(form url.Values, c token.Claims, confidential bool) (code, description string) {
 	switch {
 	case form.Get("redirect_uri") != c.Redirect:

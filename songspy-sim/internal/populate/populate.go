@@ -19,7 +19,7 @@ type Options struct {
 	Simulator    string        // address of the simulator
 	People       int           // people 0 to People−1 are signed up
 	Workers      int           // how many sign-ups run at once
-	ReadyTimeout time.Duration // how long to wait until both are ready
+	ReadyTimeout time.Duration // how long to wait until the API and the simulator are ready
 	Invite       string        // the code of an invite, sent with every sign-in; empty: none
 
 	GoogleRedirect, SpotifyRedirect string // the frontend's redirect URIs

@@ -36,8 +36,8 @@ type Habits struct {
 	MixedChanges    float64 // share of track changes after which answers contain the previous track's progress for some seconds
 }
 
-// regular is the population of bench-capture: a tenth of the day in sessions of
-// 100 minutes.
+// regular holds the habits of the population "regular", which `make bench-capture`
+// uses by default: people listen for a tenth of the day, in sessions of 100 minutes.
 var regular = Habits{
 	Slot: 4 * time.Hour, Listening: 0.10, SessionMean: 100 * time.Minute, Spread: 0.8, Daily: true,
 	Skip: 0.10, Pause: 0.03, Repeat: 0.03, Loop: 0.04, Episode: 0.012, Local: 0.015, Unknown: 0.002,
@@ -50,13 +50,14 @@ const lingerMax = 6 * time.Minute
 // HabitsByName returns the habits of a named population.
 //
 //   - lively: nine in ten are playing at any moment; for demonstrations.
-//   - tenth: one in ten is playing, and shown so, at any moment; for load.
-//   - regular: a tenth of each day in sessions of 100 minutes.
-//   - restless: the same in sessions of 50 minutes with 25 % skips.
-//   - awkward: regular, with wrong values from the provider. History never lists
-//     15 % of the sessions. In 2 % the progress is frozen, or grows beyond the end.
-//     10 % of the episodes run at 1.2 to 2 times the clock. 1 % of the track
-//     changes show the new track with the old progress.
+//   - tenth: one in ten is playing at any moment, and no play is private or
+//     offline; for load tests.
+//   - regular: people listen for a tenth of each day, in sessions of 100 minutes.
+//   - restless: like regular, but in sessions of 50 minutes with 25 % skips.
+//   - awkward: like regular, but Spotify reports wrong values. History never lists
+//     15 % of the sessions. In 2 % of the sessions the progress is frozen, or grows
+//     beyond the track's end. 10 % of the episodes are played at 1.2 to 2 times the
+//     speed. 1 % of the track changes show the new track with the old progress.
 func HabitsByName(name string) (Habits, error) {
 	h := regular
 	switch name {

@@ -10,7 +10,7 @@ import "time"
 type Play struct {
 	Track Track
 	Start time.Time
-	End   time.Time // when the play ended: by its end, a skip or a stop
+	End   time.Time // when the play ended: at the track's end, by a skip or by a stop
 
 	From       time.Duration // position at Start; above zero for resumed episodes
 	PauseAfter time.Duration // played time before the interruption
@@ -27,7 +27,7 @@ type Play struct {
 
 	Speed        float64       // speed of progress, as a multiple of the clock; 0 means 1
 	Inserted     time.Duration // how much longer the play is than its track: advertisements lengthen episodes
-	Stall        Stall         // what the player shows instead of a pause and of its end
+	Stall        Stall         // how the player shows a pause or a stop wrongly; empty: it shows them correctly
 	ZeroProgress bool          // progress_ms is always 0
 	MixedFor     time.Duration // how long after Start answers contain the previous track's progress
 
@@ -150,9 +150,10 @@ func (p *play) position(at int64) (position int64, paused bool) {
 }
 
 // historyTimes returns the played_at of the play in the simulated history, and
-// the time from which history lists it. History never lists advertisements,
-// episodes, chapters, local files, private and unlisted sessions, and plays of
-// less than 30 s. For some people it lists only plays that reached their end.
+// the time from which history lists it. ok is false if history never lists the
+// play. That is so for advertisements, episodes, chapters, local files, private
+// and unlisted sessions, and plays of less than 30 s. For some people history
+// lists only plays that reached the end of their track.
 func (p *play) historyTimes(t traits) (playedAt, from int64, ok bool) {
 	if s := p.scripted; s != nil && !s.PlayedAt.IsZero() {
 		from := s.ListedAt

@@ -61,8 +61,8 @@ func base62(a, b uint64) string {
 	return string(out[:])
 }
 
-// NameID returns an identifier in the form of Spotify's that is computed from a
-// name: the same name always gives the same one.
+// NameID returns an identifier in the form of Spotify's IDs. It is computed from
+// the name, so that the same name always gives the same identifier.
 func NameID(name string) string {
 	h := uint64(goldenRatio)
 	for _, b := range []byte(name) {

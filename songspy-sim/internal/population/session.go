@@ -16,9 +16,9 @@ type sessionWalk struct {
 	previousEnd                int64 // the position at which the previous play ended in its track
 
 	lastTrack int32 // the previous track, -1 at first
-	loopsLeft int   // further plays of one track
+	loopsLeft int   // how many more times the same track is played
 	skips     int   // skips in a row
-	sinceAd   int   // the last advertisement
+	sinceAd   int   // plays since the last advertisement
 	sequence  uint64
 }
 
@@ -54,9 +54,9 @@ func (w *World) session(person int, slot int64, k *sessionWalk) bool {
 	return true
 }
 
-// distortSession decides how a session reports wrong values. It uses its own
-// random stream, so that a population without wrong values plays the same
-// tracks at the same times.
+// distortSession decides whether and how the player reports wrong values in this
+// session. It uses its own random stream, so that a population without wrong
+// values plays the same tracks at the same times.
 func (k *sessionWalk) distortSession() {
 	h := &k.world.habits
 	rng := random{hash(k.key, saltDistort)}
@@ -73,7 +73,7 @@ func (k *sessionWalk) distortSession() {
 	k.linger = slotEnd - k.end // until just before the person plays again
 }
 
-// distortPlay decides how a play reports wrong values.
+// distortPlay decides whether and how the player reports wrong values in a play.
 func (k *sessionWalk) distortPlay(p *play) {
 	h := &k.world.habits
 	rng := random{hash(p.key, saltDistort)}
@@ -89,8 +89,7 @@ func (k *sessionWalk) distortPlay(p *play) {
 // next puts the session's next play into p, or returns false if there is none.
 // Plays never overlap.
 func (k *sessionWalk) next(p *play) bool {
-	// If the rest of the session is too short for a play, nothing is played in
-	// it.
+	// If the rest of the session is too short for a play, nothing more is played.
 	if k.end-k.at < 1000 {
 		return false
 	}
@@ -188,7 +187,8 @@ func (k *sessionWalk) chooseSong() int32 {
 	return int32(u * u * songCount)
 }
 
-// addPauseOrSeek adds a pause or a seek to a play. played is the played time.
+// addPauseOrSeek adds a pause or a seek to some plays. played is how long the play
+// takes without the pause; a seek changes it.
 func (k *sessionWalk) addPauseOrSeek(p *play, played *int64) {
 	h, r := &k.world.habits, &k.random
 	switch u := r.fraction(); {

@@ -17,7 +17,8 @@ const (
 	betweenVisits = time.Minute
 )
 
-// visitHours is how likely a visit is at each hour (UTC): most come in the Korean evening.
+// visitHours is how likely a visit is at each hour of the day (UTC), relative to the other
+// hours. Most visits come in the Korean evening.
 var visitHours = [24]float64{2, 2, 3, 4, 3, 2, 2, 2, 3, 4, 5, 5, 6, 6, 4, 2, 1, 0.3, 0.1, 0.1, 0.1, 0.3, 1, 2}
 
 // Viewer holds the habits of a person as a viewer: the followed people, and the times at
@@ -27,7 +28,8 @@ type Viewer struct {
 	visits  rand.PCG
 }
 
-// NewViewer returns the habits of one of so many people.
+// NewViewer returns the habits of a person as a viewer. The person follows some of the people
+// with the numbers 0 to people−1.
 func NewViewer(seed uint64, people, person int) Viewer {
 	source := rand.NewPCG(seed, uint64(person))
 	v := Viewer{}
@@ -41,8 +43,9 @@ func NewViewer(seed uint64, people, person int) Viewer {
 	return v
 }
 
-// Visits returns when the person's visits begin, from a time on, without end. The visits of
-// a day depend on the person and on how many days after the first one it is.
+// Visits yields the times at which the person's visits begin, in order, beginning with the
+// first one that is not before from, without end. The visits of a day depend only on the
+// person and on how many days have passed since the day of from.
 func (v Viewer) Visits(from time.Time) iter.Seq[time.Time] {
 	return func(yield func(time.Time) bool) {
 		source := v.visits
@@ -58,7 +61,7 @@ func (v Viewer) Visits(from time.Time) iter.Seq[time.Time] {
 	}
 }
 
-// visitsOfDay returns the times of day at which the visits of one day begin, in their order.
+// visitsOfDay returns the times of day at which the visits of one day begin, in order.
 // Visits do not overlap.
 func visitsOfDay(r *rand.Rand) (times []time.Duration) {
 	sum := 0.0

@@ -2,8 +2,8 @@ package population
 
 import "strings"
 
-// The catalogue mixes languages and scripts, as the real one does. Layouts,
-// databases and code that cuts strings fail on some of them.
+// The names in the catalogue mix languages and scripts, as those of Spotify do. Some of
+// them are likely to break layouts, databases and code that cuts strings.
 
 var (
 	adjectives = []string{"Paper", "Quiet", "Electric", "Borrowed", "Winter", "Golden", "Hollow", "Neon", "Distant", "Second", "Velvet", "Glass", "Tidal", "Restless", "Salted", "Amber", "Lucid", "Northbound", "Feral", "Sunday"}

@@ -123,9 +123,9 @@ func (w *World) trackOf(p *play) *Track {
 	}
 }
 
-// findPlay finds the play that a player shows at a time: the play in progress,
+// findPlay puts the play that a player shows at a time into p: the play in progress,
 // the play that is about to start, or the last play of a session while the
-// stopped player still shows its track.
+// stopped player still shows its track. It returns false if the player shows nothing.
 func (w *World) findPlay(person int, at int64, p *play) bool {
 	if at < w.epoch {
 		return false

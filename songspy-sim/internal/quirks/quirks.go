@@ -55,9 +55,11 @@ type Set struct {
 	// QuotaPer24h is how many calls to the Web API a developer account may make
 	// in a rolling 24 hours. Zero means no limit. Calls beyond it get 429 with
 	// QUOTA_EXCEEDED, and Retry-After until the oldest counted call leaves the
-	// window. The user-supplied app has its own account; the others share one.
+	// window. The user-supplied app has its own account; the other simulated apps
+	// share one.
 	QuotaPer24h int `json:"quotaPer24h"`
-	// QuotaWithoutRetryAfter omits Retry-After from those answers.
+	// QuotaWithoutRetryAfter omits Retry-After from the answers with
+	// QUOTA_EXCEEDED that QuotaPer24h causes.
 	QuotaWithoutRetryAfter bool `json:"quotaWithoutRetryAfter"`
 }
 
@@ -77,7 +79,8 @@ func New(s Set) *Switch {
 // Get returns the current set.
 func (s *Switch) Get() Set { return *s.set.Load() }
 
-// Change changes the set and returns the new one.
+// Change calls change with a copy of the current set, which change edits. The
+// result becomes the current set. Change returns it.
 func (s *Switch) Change(change func(*Set)) Set {
 	s.mu.Lock()
 	defer s.mu.Unlock()

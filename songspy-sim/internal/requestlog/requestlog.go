@@ -34,7 +34,7 @@ var endpointNames = [endpointCount]string{
 
 func (e Endpoint) String() string { return endpointNames[e] }
 
-// EndpointByName returns the endpoint with the name.
+// EndpointByName returns the endpoint with the name, or false if there is none.
 func EndpointByName(name string) (Endpoint, bool) {
 	for i, n := range endpointNames {
 		if n == name {
@@ -75,8 +75,8 @@ func New(people int, now func() time.Time, observe func(Call)) *Log {
 	return l
 }
 
-// Writer is the http.ResponseWriter that a Handler gets, and records what the
-// call is counted by.
+// Writer is the http.ResponseWriter that a Handler gets. It holds the person and
+// the status of the call until the Log counts the call.
 type Writer struct {
 	http.ResponseWriter
 	ReceivedAt time.Time // when the request arrived

@@ -14,8 +14,8 @@ import (
 )
 
 // admit authenticates a request to the Web API. It sets the writer's Person and
-// returns true, or answers with the error and returns false. One scope of needed
-// is enough; 0 means that no scope is needed.
+// returns true, or answers with an error and returns false. The token must have at
+// least one of the scopes in needed; if needed is 0, it may have none.
 func (s *Server) admit(w *requestlog.Writer, r *http.Request, e requestlog.Endpoint, needed Scopes) bool {
 	claims, status, problem := s.accessClaims(r)
 	if problem == "" {
@@ -62,7 +62,9 @@ func (s *Server) admit(w *requestlog.Writer, r *http.Request, e requestlog.Endpo
 	return false
 }
 
-// accessClaims reads the access token of a request.
+// accessClaims reads the access token of a request. If the token is missing or
+// invalid, it returns the status and the message of Spotify's error, and problem
+// is not empty. It does not check whether the token has expired.
 func (s *Server) accessClaims(r *http.Request) (c token.Claims, status int, problem string) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
@@ -99,7 +101,8 @@ func writeBody(w http.ResponseWriter, status int, contentType, body string) {
 	_, _ = io.WriteString(w, body)
 }
 
-// profile is /v1/me. Pointers are omitted while they are nil.
+// profile is the answer of /v1/me. AccountID and the deprecated fields are omitted
+// if they are nil; DisplayName is null then.
 type profile struct {
 	AccountID    *string           `json:"account_id,omitempty"`
 	DisplayName  *string           `json:"display_name"`

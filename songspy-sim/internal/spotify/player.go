@@ -115,8 +115,9 @@ func playingType(k population.Kind) string {
 	return string(k)
 }
 
-// appendContext appends the context of a play: null, a playlist, the album or
-// the show.
+// appendContext appends the context of a play as JSON: the show of an episode, the
+// audiobook of a chapter, and for other items null, a playlist or the album, which
+// the key of the play chooses.
 func appendContext(b []byte, key uint64, t *population.Track) []byte {
 	kind, id := "", ""
 	switch {
@@ -233,8 +234,8 @@ func readPage(q url.Values) (page, string) {
 	return p, ""
 }
 
-// slice returns the newest plays of the requested time, at most limit, and
-// whether there are more.
+// slice returns the items of all, newest first, that the page contains: those
+// between after and before, at most limit. more says that there are older ones.
 func (p page) slice(all []population.HistoryItem) (items []population.HistoryItem, more bool) {
 	for _, h := range all {
 		switch {

@@ -2,7 +2,7 @@ package spotify
 
 import "strings"
 
-// Scopes is a set of scopes.
+// Scopes is a set of Spotify's OAuth scopes, one bit each.
 type Scopes uint8
 
 // The scopes that the simulator knows.

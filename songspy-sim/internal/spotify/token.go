@@ -64,7 +64,7 @@ func expiresIn(seconds int, form string) json.RawMessage {
 	return json.RawMessage(text)
 }
 
-// token exchanges codes and refresh tokens.
+// token answers the token endpoint: it exchanges a code or a refresh token for new tokens.
 func (s *Server) token(w *requestlog.Writer, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if err := r.ParseForm(); err != nil {
@@ -124,7 +124,8 @@ func (s *Server) tokenClaims(form url.Values) (token.Claims, token.Kind) {
 }
 
 // identifyClient authenticates the calling app: by its secret, with Basic or in
-// the body, or as a public client by its ID alone.
+// the body, or as a public client by its ID alone. asking is the index of the app
+// in apps.
 func identifyClient(r *http.Request) (asking uint8, public bool, problem *oauthError) {
 	id, secret, basic := r.BasicAuth()
 	if basic {
@@ -159,7 +160,9 @@ func unescape(s string) string {
 	return s
 }
 
-// redeemCode checks an authorization code and marks it as used.
+// redeemCode checks an authorization code and marks it as used. known says that c
+// was read from a valid code and that the calling app owns the code. public says
+// that the app sent no secret. A nil error means that the code is accepted.
 func (s *Server) redeemCode(form url.Values, c token.Claims, known, public bool) *oauthError {
 	verifier := form.Get("code_verifier")
 	switch {
@@ -185,8 +188,9 @@ func (s *Server) redeemCode(form url.Values, c token.Claims, known, public bool)
 	return nil
 }
 
-// redeemRefreshToken checks a refresh token. If each refresh replaces the
-// refresh token (a quirk), it marks this one as used.
+// redeemRefreshToken checks a refresh token; known and public are as for
+// redeemCode. With the quirk RotateRefreshTokens it marks the token of a public
+// client as used, because each refresh replaces the token.
 func (s *Server) redeemRefreshToken(form url.Values, c token.Claims, known, public bool) *oauthError {
 	presented := form.Get("refresh_token")
 	expiresAt := c.At.AddDate(0, consentMonths, 0)

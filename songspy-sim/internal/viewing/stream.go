@@ -17,24 +17,26 @@ import (
 const (
 	// silentAfter is how long a working connection is silent at most.
 	silentAfter = 20 * time.Second
-	// longestWait is the longest wait before a connection that the client chooses.
+	// longestWait is the longest time that the client chooses to wait before it
+	// connects again. The server may ask it to wait longer.
 	longestWait = time.Minute
-	// firstRetry is the wait before the server has said one.
+	// firstRetry is the retry time that the client uses until the server sends one.
 	firstRetry = time.Second
 	// longestLine is the longest line of a stream in bytes.
 	longestLine = 16 << 20
 )
 
-// connection is how one connection to a stream went.
+// connection says how one connection to a stream went.
 type connection struct {
-	shown        bool          // it had a snapshot
+	shown        bool          // the server sent a snapshot
 	sessionEnded bool          // the viewer must sign in again
 	refused      bool          // another connection would not help
 	retryAfter   time.Duration // how long the server asked to wait
 }
 
-// read reads the stream until ctx ends, and reconnects by the rules. It returns early if
-// the server refuses the stream.
+// read reads the stream until ctx ends. After a connection ends, it waits and connects again,
+// as docs/streams.md says. It returns before ctx ends if the server refuses the stream, or if
+// the viewer's session has ended and a new sign-in fails.
 func (v *Viewing) read(ctx context.Context, p *viewer) {
 	retry, failures := firstRetry, 0
 	for ctx.Err() == nil {
@@ -54,7 +56,8 @@ func (v *Viewing) read(ctx context.Context, p *viewer) {
 	}
 }
 
-// connect reads one connection to its end. It sets retry if the server does.
+// connect opens the stream and reads it until the connection ends. If the server sends a
+// retry time, connect stores it in retry.
 func (v *Viewing) connect(ctx context.Context, p *viewer, retry *time.Duration) (c connection) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -23,8 +23,8 @@ type Options struct {
 	Simulator    string        // address of the simulator
 	People       int           // people 0 to People−1 follow each other, and visit the page
 	Hostile      int           // how many viewers without an account watch all the time
-	Seed         uint64        // of the habits
-	Speed        float64       // how many times as fast as the clock the hours of the habits pass; a visit takes as long
+	Seed         uint64        // the seed of the viewers' habits
+	Speed        float64       // how many times as fast as the clock the time between visits passes; a visit is not shorter
 	ReadyTimeout time.Duration // how long to wait until the API and the simulator are ready
 
 	GoogleRedirect string // the frontend's redirect URI
@@ -36,7 +36,7 @@ type Options struct {
 // reportInterval is the time between two lines of figures.
 const reportInterval = time.Minute
 
-// Viewing is the viewers. Their order is that of their numbers.
+// Viewing runs the viewers.
 type Viewing struct {
 	opts    Options
 	client  *frontend.Client
@@ -45,7 +45,8 @@ type Viewing struct {
 	figures figures
 }
 
-// viewer is a person who is signed in.
+// viewer is one viewer. The token is empty for a viewer without an account; other viewers are
+// signed in.
 type viewer struct {
 	person        int
 	handle, token string
@@ -54,7 +55,7 @@ type viewer struct {
 // figures count what the viewers do.
 type figures struct{ visits, open, events, resets, reconnects atomic.Int64 }
 
-// New checks the options and returns the viewers.
+// New checks the options and returns a Viewing.
 func New(o Options) (*Viewing, error) {
 	client, err := frontend.New(o.API, o.Simulator, o.GoogleRedirect, 1, o.Client)
 	if err != nil {
@@ -68,7 +69,8 @@ func New(o Options) (*Viewing, error) {
 	return &Viewing{opts: o, client: client, streams: &streams}, nil
 }
 
-// Run lets the people view until ctx ends.
+// Run signs the people in and runs all viewers until ctx ends. It returns an error if a
+// person cannot be signed in or cannot follow another.
 func (v *Viewing) Run(ctx context.Context) error {
 	if err := v.begin(ctx); err != nil {
 		if ctx.Err() != nil {
