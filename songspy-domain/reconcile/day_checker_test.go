@@ -15,15 +15,16 @@ import (
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
-// The checker has its own constants, so that it does not repeat a mistake of the rules.
+// The checker does not use the constants of the tested code, because it would repeat their mistakes.
 const (
 	// endTolerance is how much earlier or later than predicted a track may end.
 	endTolerance = 15 * time.Second
-	// idleConfirmAfter is how long idle answers are doubted before the predicted end, or if that is unknown.
+	// idleConfirmAfter is how long idle answers are doubted if they come before the predicted end of the
+	// track, or if that end is unknown.
 	idleConfirmAfter = 45 * time.Second
 )
 
-// dayChecker follows a batch through a day and checks every result.
+// dayChecker runs the model of a batch through a day and checks every result.
 type dayChecker struct {
 	*rapid.T
 	day
@@ -32,20 +33,20 @@ type dayChecker struct {
 	falseIdle    bool
 	idleSince    time.Time               // when polls began to show nothing; zero if the last poll showed something
 	idleWait     time.Duration           // how much later than usual the quota allows the poll of an idle player
-	playingUntil map[time.Time]time.Time // by poll: until when the board may show its track as playing
+	playingUntil map[time.Time]time.Time // by the time of a poll: until when the board may show its track as playing
 	lastPoll     time.Time               // the previous poll
 	hidden       map[string]bool         // tracks that were seen without their progress
-	seenProgress map[int][]time.Duration // by span: the progress at which polls saw it play
+	seenProgress map[int][]time.Duration // by the index of a span: the progress at which polls saw its track play
 	polledPlays  []songspy.StoredPlay    // the plays that polls alone produced
 }
 
 func (w *dayChecker) note(format string, args ...any) { fmt.Fprintf(&w.log, format+"\n", args...) }
 
-// run polls, fetches history and fails through the day.
+// run polls and fetches history from the start to the end of the day, with random failures.
 func (w *dayChecker) run() {
 	end := w.timeline[len(w.timeline)-1].End.Add(10 * time.Minute)
 	now := base.Add(-time.Minute + 456*time.Microsecond)                     // Spotify's times are in milliseconds, those of polls in microseconds
-	for w.edgeIsKnown && now.Before(w.timeline[3].Start.Add(-time.Minute)) { // undisturbed
+	for w.edgeIsKnown && now.Before(w.timeline[3].Start.Add(-time.Minute)) { // no failures during the plays that show the edge
 		o := w.timeline.Poll(now)
 		w.checkPoll(w.poll(o), o)
 		w.write(len(w.pendingWrites))
@@ -64,7 +65,7 @@ func (w *dayChecker) run() {
 	w.checkHistory(end.Add(2*time.Hour), time.Time{})
 }
 
-// step makes one poll, or fails to, and returns the time of the next.
+// step makes one poll, or fails to make it, and returns the time of the next poll.
 func (w *dayChecker) step(now time.Time) time.Time {
 	o := w.timeline.Poll(now)
 	fault := rapid.IntRange(0, 79).Draw(w.T, "fault")
@@ -80,10 +81,10 @@ func (w *dayChecker) step(now time.Time) time.Time {
 	case 1:
 		o = songspy.Observation{Kind: songspy.ObservedUnreadable, At: now}
 	case 2:
-		if o.Kind == songspy.ObservedPlaying && w.spanAt(now) >= 0 { // otherwise its progress alone shows that it ended
+		if o.Kind == songspy.ObservedPlaying && w.spanAt(now) >= 0 { // after the end of a play, only the progress shows that it ended
 			o.Progress = songspy.UnknownProgress
 		}
-	case 3: // failed
+	case 3: // the poll failed
 		times = 0
 	case 4: // an open circuit breaker
 		times, wait = 0, seconds(w.T, 60, 3000)
@@ -107,7 +108,7 @@ func (w *dayChecker) step(now time.Time) time.Time {
 	for range times {
 		w.checkPoll(w.poll(o), o)
 	}
-	if fault != 10 && len(w.pendingWrites) > 0 { // otherwise the database is slow
+	if fault != 10 && len(w.pendingWrites) > 0 { // with fault 10 the database is slow
 		w.write(len(w.pendingWrites))
 	}
 	if len(w.pendingWrites) == 0 {
@@ -130,12 +131,12 @@ func (w *dayChecker) step(now time.Time) time.Time {
 	return next
 }
 
-// spanAt returns the span that the player plays at a time, or -1.
+// spanAt returns the index of the span that the player plays at a time, or -1.
 func (w *dayChecker) spanAt(at time.Time) int {
 	return slices.IndexFunc(w.timeline, func(s span) bool { return !at.Before(s.Start) && at.Before(s.End) })
 }
 
-// doubtsIdle reports whether another idle answer would still be doubted.
+// doubtsIdle reports whether the poller would still doubt another idle answer.
 func (w *dayChecker) doubtsIdle(now time.Time) bool {
 	n := w.playing
 	return n.IdleSince != nil && now.Sub(*n.IdleSince) < idleConfirmAfter && n.State == songspy.PlayerPlaying && (n.EndsAt == nil || now.Before(*n.EndsAt))
@@ -150,7 +151,7 @@ func (w *dayChecker) deletePlay() {
 	}
 }
 
-// checkHistory fetches history twice: the second answer changes nothing.
+// checkHistory fetches history twice, and checks that the second answer changes nothing.
 func (w *dayChecker) checkHistory(now, after time.Time) {
 	r := w.fetchHistory(w.day, now, after)
 	w.note("%.1f history: confirmed %d, added %d, removed %d, unmatched %d, pending %d; settled until %.1f", secondsIn(now),
@@ -197,8 +198,9 @@ func (w *dayChecker) describe() string {
 	return b.String()
 }
 
-// checkBoard checks that the board shows no track after a poll saw that it ended,
-// and no track for longer than it lasts.
+// checkBoard computes until when the board may show the track of a poll as playing:
+// not after a poll saw that it ended, and not for longer than it lasts. checkShown
+// compares the board with that.
 func (w *dayChecker) checkBoard(o songspy.Observation) {
 	if o.At.Equal(w.lastPoll) {
 		return // the same answer again is not a second idle answer
@@ -258,10 +260,11 @@ func (w *dayChecker) checkShown(now time.Time) {
 	}
 }
 
-// checkListened checks that no track has more observed time than it was played.
-// The time may be in the wrong one of two plays: a track that was left and
-// restarted between two polls looks like one that played on. Each play may claim
-// the length of one crossfade more.
+// checkListened checks that no track has more observed time than it was played. It
+// compares the sums of all plays of a track, because the time may be in the wrong
+// one of two plays: a track that was left and restarted between two polls looks
+// like a track that played on. Each play may claim endTolerance more, because tracks
+// may fade into each other.
 func (w *dayChecker) checkListened() {
 	seen, really := map[string]time.Duration{}, map[string]time.Duration{}
 	for _, k := range w.plays {
@@ -295,10 +298,10 @@ func (w *dayChecker) checkOverlap() {
 	}
 }
 
-// mayMatch reports whether a stored play may be that of a span: it overlaps the
-// span, shares an edge with it, or was made from the span's history item. A track
-// that was left at once may have a play, too: if the next one happens to begin at
-// its predicted end, it looks played to the end. make bench-capture counts these.
+// mayMatch reports whether p may be the stored play of span s: it overlaps the span,
+// has an edge near one of the span, or was made from the span's history item. A track
+// that was left at once may have a play, too: if the next track happens to begin at
+// its predicted end, it looks played to the end. `make bench-capture` counts such plays.
 func (w *dayChecker) mayMatch(p songspy.StoredPlay, s span) bool {
 	if s.Track.URI == "" || !isSameRecording(p.Track, s.Track) {
 		return false
@@ -314,8 +317,9 @@ func (w *dayChecker) mayMatch(p songspy.StoredPlay, s span) bool {
 		from.Before(s.End.Add(s.PausedAfter)) && s.Start.Before(to)
 }
 
-// pairUp finds a largest one-to-one matching of n things with m others. It
-// returns for each of the n its partner, or -1.
+// pairUp pairs as many as possible of n things with m others, one to one. fit
+// reports whether thing i and other j may be a pair. pairUp returns for each of the
+// n things the index of its partner, or -1.
 func pairUp(n, m int, fit func(i, j int) bool) []int {
 	of, pairs := slices.Repeat([]int{-1}, m), slices.Repeat([]int{-1}, n)
 	var trial func(i int, tried []bool) bool
@@ -348,16 +352,17 @@ func isEmptied(k songspy.StoredPlay) bool {
 // isCountedPlay reports whether a play counts: probable and emptied plays do not.
 func isCountedPlay(k songspy.StoredPlay) bool { return !k.Play.Probable && !isEmptied(k) }
 
-// matchedSpans returns for each stored play a span of its own, or -1.
+// matchedSpans returns for each stored play the index of a span that no other play
+// has, or -1.
 func (w *dayChecker) matchedSpans() []int {
 	return pairUp(len(w.plays), len(w.timeline), func(j, i int) bool {
 		return isCountedPlay(w.plays[j]) && w.mayMatch(w.plays[j], w.timeline[i])
 	})
 }
 
-// countObserved counts the spans that polls proved, and those that have a stored
-// play of their own. With odd players it skips speech that was played again nearby,
-// which looks like seeking back.
+// countObserved counts the spans that polls proved, and how many of these have a
+// stored play of their own. With odd players it skips speech that was played again
+// nearby, because that looks like seeking back.
 func (w *dayChecker) countObserved() (seen, stored int) {
 	var spans []int
 	for i, progress := range w.seenProgress {
@@ -374,9 +379,10 @@ func (w *dayChecker) countObserved() (seen, stored int) {
 	return len(spans), stored
 }
 
-// countUnlisted counts the plays of unlisted sessions that polls produced, and
-// those still stored: history removes no play of a session that it does not list.
-// It skips a track that was played again nearby, whose plays may be merged.
+// countUnlisted counts the plays of unlisted sessions that polls produced, and how
+// many of these are still stored: history must not remove a play of a session that
+// it does not list. It skips a track that was played again nearby, whose plays may
+// be merged.
 func (w *dayChecker) countUnlisted() (polled, stored int) {
 	var spans []int
 	for _, i := range pairUp(len(w.polledPlays), len(w.timeline), func(j, i int) bool { return w.timeline[i].Unlisted && w.mayMatch(w.polledPlays[j], w.timeline[i]) }) {
@@ -392,7 +398,7 @@ func (w *dayChecker) countUnlisted() (polled, stored int) {
 	return len(spans), stored
 }
 
-// isPlayedAgain reports whether the track of a span is played again nearby.
+// isPlayedAgain reports whether the track of span i is played again nearby, before or after it.
 func (w *dayChecker) isPlayedAgain(i int) bool {
 	s := w.timeline[i]
 	return slices.ContainsFunc(w.timeline, func(o span) bool {
@@ -404,8 +410,8 @@ func (w *dayChecker) isPlayedAgain(i int) bool {
 // dayCounts count plays of many days.
 type dayCounts struct{ counted, notPlayed, listed, listedStored, observed, observedStored, unlisted, unlistedStored int }
 
-// checkDay compares the plays of a batch that fails in every way with what was really played, for
-// polls and history together.
+// checkDay runs a batch with random failures through a random day, and compares the stored plays
+// with what was really played. It adds the numbers of plays to counts.
 func checkDay(t *rapid.T, oddPlayers bool, counts *dayCounts) {
 	w := &dayChecker{T: t, day: genDay(t, oddPlayers), idleWait: time.Duration(rapid.SampledFrom([]int{0, 0, 0, 7}).Draw(t, "idle polls are minutes later")) * time.Minute, playingUntil: map[time.Time]time.Time{}, hidden: map[string]bool{}, seenProgress: map[int][]time.Duration{}}
 	w.run()
@@ -463,14 +469,14 @@ func TestDay_IsStoredAsPlayed(t *testing.T) {
 
 // TestDay_OfOddPlayersIsStoredAsPlayed has players that stall, run on after the end, play speech
 // faster or slower, or show a new track with the progress of the previous one. Polls do not always
-// show what these played, so a few plays may be wrong.
+// show what such players played, so a few stored plays may be wrong.
 func TestDay_OfOddPlayersIsStoredAsPlayed(t *testing.T) {
 	var counts dayCounts
 	rapid.Check(t, func(t *rapid.T) { checkDay(t, true, &counts) })
 	counts.check(t)
 }
 
-// somePolls are the planned polls of a day; some fail.
+// somePolls returns the answers of the planned polls of a day. Up to four of them are wrong.
 func somePolls(t *rapid.T, d day) (seen []songspy.Observation) {
 	var n songspy.NowPlaying
 	for now := base.Add(-time.Minute); now.Before(d.timeline[len(d.timeline)-1].End.Add(10 * time.Minute)); {

@@ -11,24 +11,24 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// day is a timeline with the history that Spotify lists of it, and when.
+// day holds what one user played, and the history that Spotify lists of it.
 type day struct {
 	timeline       timeline
 	historyLines   []historyLine
 	playedAtIsEnd  bool // PlayedAt is the end of a play
-	edgeIsKnown    bool // the day begins with plays that show that
+	edgeIsKnown    bool // the day begins with plays that show whether PlayedAt is the end
 	wholePlaysOnly bool // history lists only plays that reached the end of their track
 	oddPlayers     bool // some plays are those of players that report wrong values
 }
 
-// historyLine is one item of history, listed from a time on.
+// historyLine is one item of history.
 type historyLine struct {
 	songspy.HistoryItem
-	listedFrom, spanStart time.Time // and the start of its span
+	listedFrom, spanStart time.Time // when history begins to list the item, and the start of its span
 }
 
-// dayTracks are the tracks of a day: songs (two shorter than a minute; history
-// lists each under another URI for some users), a local file and an episode.
+// dayTracks are the tracks of a day: songs (one of them shorter than a minute), a
+// local file and an episode.
 var dayTracks = func() (tracks []songspy.Track) {
 	for i, length := range []time.Duration{110 * time.Second, 154 * time.Second, 201 * time.Second, 248 * time.Second, 41 * time.Second} {
 		name := fmt.Sprint(i)
@@ -115,7 +115,7 @@ func (d *day) play(t *rapid.T, s *span, fade time.Duration) {
 	case 0, 1, 2:
 		s.End = instant.Earlier(s.End, s.Start.Add(seconds(t, 2, 50))) // skipped
 	case 3:
-		s.End = instant.Earlier(s.End, s.Start.Add(seconds(t, 30, 100))) // late
+		s.End = instant.Earlier(s.End, s.Start.Add(seconds(t, 30, 100))) // skipped late
 	case 4:
 		s.PauseAt, s.Pause = s.Start.Add(seconds(t, 2, 40)), seconds(t, 5, 85)
 	case 5:
@@ -133,7 +133,7 @@ func (d *day) play(t *rapid.T, s *span, fade time.Duration) {
 	s.End = s.End.Add(s.Pause)
 }
 
-// playOddly draws what a player reports wrongly of a play.
+// playOddly draws what the player reports wrongly during a play.
 func playOddly(t *rapid.T, s *span, hasPrevious bool) {
 	switch rapid.IntRange(0, 9).Draw(t, "oddity") {
 	case 0:
@@ -156,7 +156,7 @@ func playOddly(t *rapid.T, s *span, hasPrevious bool) {
 	}
 }
 
-// listenedIn is how long the span played.
+// listenedIn returns how long the track of the span played, without the pause.
 func listenedIn(s span) time.Duration {
 	if s.Track.URI == "" {
 		return 0
@@ -164,8 +164,8 @@ func listenedIn(s span) time.Duration {
 	return s.End.Sub(s.Start) - s.Pause
 }
 
-// history returns what Spotify lists at a time of the plays after another time,
-// oldest first.
+// history returns what recently-played answers at the time at, if the items after
+// the time after are requested, oldest first.
 func (d day) history(at, after time.Time) (items []songspy.HistoryItem) {
 	for _, l := range d.historyLines {
 		if !l.listedFrom.After(at) {

@@ -8,8 +8,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/reconcile"
 )
 
-// Polls saw the first and the third track. History lists three, by their starts,
-// so that the second play is added between them.
+// Polls saw the first and the third track. History lists three tracks, by the
+// starts of their plays, so the second play is added between the two stored ones.
 func ExampleReconcile() {
 	noon := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	track := func(name string) songspy.Track {

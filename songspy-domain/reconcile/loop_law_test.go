@@ -30,7 +30,7 @@ func TestLoop_EveryListedPlayKeepsItsOwnItem(t *testing.T) {
 				known = append(known, storedPlay(track, seenFrom, seenUntil, seenUntil-seenFrom, false))
 			}
 		}
-		for i := range 8 { // they show the edge, even if each repetition was paused
+		for i := range 8 { // these plays show whether PlayedAt is the start or the end, even if each repetition was paused
 			from := -5000 + 500*float64(i)
 			add(songB, from, from+180, from, from+180)
 		}
@@ -43,7 +43,7 @@ func TestLoop_EveryListedPlayKeepsItsOwnItem(t *testing.T) {
 			switch way := rapid.IntRange(0, 3).Draw(t, "way"); {
 			case i < missed:
 				seenUntil = from
-			case way == 0: // seen paused; it plays on later
+			case way == 0: // last seen paused; the play goes on later
 				seenUntil = from + rapid.Float64Range(35, length-30).Draw(t, "paused after")
 				until += rapid.Float64Range(20, 600).Draw(t, "pause")
 			case way == 1: // first seen during its pause

@@ -21,7 +21,7 @@ func TestDeferOpenPlay_DefersItemsOfOpenPlay(t *testing.T) {
 }
 
 func TestReconcile_ConsecutiveItemsShowPlayedAtEdge(t *testing.T) {
-	// No poll saw any of it: a phone without a network.
+	// No poll saw any of these plays: they were made on a phone without a network.
 	for name, items := range map[string][]songspy.HistoryItem{
 		"starts": {historyItem(songA, 0), historyItem(songB, 200), historyItem(songA, 380)},
 		"ends":   {historyItem(songA, 200), historyItem(songB, 380), historyItem(songA, 580)},
@@ -39,7 +39,7 @@ func TestReconcile_ConsecutiveItemsShowPlayedAtEdge(t *testing.T) {
 }
 
 func TestReconcile_PlayFirstPolledAfterLongPauseIsOnePlay(t *testing.T) {
-	// The first poll came at 1068 s, when it had been paused for 13 minutes at its 268th second.
+	// A began at 0. It was paused for 13 minutes before the first poll, so polls put its start at 800 s.
 	known := storedPlays([]songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 800, 1068, 150, true)}, nil)
 	r := reconcileAll(known, []songspy.HistoryItem{historyItem(songB, -180), historyItem(songA, 0)}, at(3600))
 	if len(r.Added) != 0 || len(r.Confirmed) != 2 {

@@ -27,8 +27,9 @@ func (m mixedTimeline) Poll(now time.Time) songspy.Observation {
 	return o
 }
 
-// Polls put the start of a track too early if an answer has the new track and the progress of the
-// old one: in the time of another track. Once history lists all plays, each is stored once.
+// If an answer has the new track and the progress of the old one, polls put the start of the new
+// track too early, into the time of another track. Once history lists all plays, each must be
+// stored once.
 func TestReconcile_StoresEachListedPlayOnceAfterMixedAnswers(t *testing.T) {
 	for name, plan := range map[string]planPoll{"partial plays listed": playback.NextPoll, "whole plays listed": playback.NextPollWithProof} {
 		for second := 60; second <= 320; second += 20 {
@@ -61,7 +62,8 @@ func shorten(tr timeline, i int, by time.Duration) {
 	}
 }
 
-// storedOnce says which plays of the timeline are not stored once when history lists all of them.
+// storedOnce reconciles the plays with a history that lists all plays of the timeline. It returns
+// a text that names those that are not stored exactly once, or "".
 func storedOnce(tr timeline, plays []songspy.StoredPlay, byEnd bool) (faults string) {
 	var items []songspy.HistoryItem
 	for _, s := range tr[:len(tr)-1] {
@@ -99,7 +101,7 @@ func TestReconcile_MovesAStartToItsItem(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			known := []songspy.StoredPlay{polled}
-			for i := range 6 { // they show the edge
+			for i := range 6 { // these plays show whether PlayedAt is the start or the end
 				from := -5000 + 500*float64(i)
 				known = append(known, storedPlay(songB, from, from+180, 180, false))
 				edge := from

@@ -8,13 +8,14 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// lastSeenAt is a play that counts as played to its end and was last seen then.
+// lastSeenAt returns the play k as if polls had last seen it at the given time: the
+// time from then to its end is inferred.
 func lastSeenAt(k songspy.StoredPlay, seen float64) songspy.StoredPlay {
 	k.Play.InferredMS = k.Play.EndedAt.Sub(at(seen)).Milliseconds()
 	return k
 }
 
-// The later A was seen once, after seeking forward, so that its start was put too early.
+// The later play of A was seen once, after seeking forward, so that polls put its start too early.
 func TestReconcile_OldItemDoesNotSplitPlay(t *testing.T) {
 	known := []songspy.StoredPlay{storedPlay(songB, -1000, -820, 180, false), storedPlay(songB, 200, 380, 180, false), storedPlay(songA, 400, 600, 200, false), storedPlay(songB, 600, 780, 180, false)}
 	items := []songspy.HistoryItem{historyItem(songB, -1000), historyItem(songA, -600), historyItem(songB, 200), historyItem(songA, 435), historyItem(songB, 600)}
@@ -34,7 +35,8 @@ func TestReconcile_ShortenedPlayIsListenedNoLongerThanItLasts(t *testing.T) {
 	}
 }
 
-// Polls saw only the second A. The first A, and a B between, are in history alone.
+// Polls saw only the second play of A. Only history lists the first one, and a play of B between
+// the two.
 func TestReconcile_PlayTakesNoItemFromBeforeAnotherTrack(t *testing.T) {
 	items := []songspy.HistoryItem{historyItem(songB, -1000), historyItem(songA, 0), historyItem(songB, 60), historyItem(songA, 240), historyItem(songB, 700)}
 	for name, tt := range map[string]struct {
@@ -53,7 +55,7 @@ func TestReconcile_PlayTakesNoItemFromBeforeAnotherTrack(t *testing.T) {
 	}
 }
 
-// A was played twice, and polls saw the second time only. The item of the second time is
+// A was played twice, and polls saw the second play only. The item of the second play is
 // deferred, because the open play has the same length and may be the same track.
 func TestReconcile_PlayTakesNoItemWhileAnotherOfItsTrackIsDeferred(t *testing.T) {
 	all := []songspy.StoredPlay{storedPlay(songB, -1000, -820, 180, false), lastSeenAt(storedPlay(songA, 200, 400, 200, false), 360)}
@@ -70,8 +72,8 @@ func TestReconcile_PlayTakesNoItemWhileAnotherOfItsTrackIsDeferred(t *testing.T)
 	}
 }
 
-// A was played twice, the second time not to its end, and stayed on the paused player.
-// Polls saw it there only, after its end.
+// A was played twice, the second time not to its end, and the paused player still showed it.
+// Polls saw it only then, after the end of the second play.
 func TestReconcile_PlaySeenAfterItsEndTakesTheLastItem(t *testing.T) {
 	all := []songspy.StoredPlay{storedPlay(songB, -1000, -820, 180, false), storedPlay(songA, 350, 430, 80, false)}
 	items := []songspy.HistoryItem{historyItem(songB, -820), historyItem(songA, 200), historyItem(songA, 280)}
@@ -81,7 +83,7 @@ func TestReconcile_PlaySeenAfterItsEndTakesTheLastItem(t *testing.T) {
 	}
 }
 
-// A was left, B played, and A played again later. Polls saw the first A only.
+// A was left, B played, and A played again later. Polls saw the first play of A only.
 func TestReconcile_PlayIsNotExtendedOverAnotherTrack(t *testing.T) {
 	all := []songspy.StoredPlay{storedPlay(songB, -1000, -820, 180, false), storedPlay(songA, 0, 60, 60, false)}
 	items := []songspy.HistoryItem{historyItem(songB, -820), historyItem(songB, 380), historyItem(songA, 580)}
@@ -126,7 +128,8 @@ func TestReconcile_RemovesPlayCountedOnlyByInferredTail(t *testing.T) {
 }
 
 func TestReconcile_RestartedTrackIsTwoPlaysOnceBothAreListed(t *testing.T) {
-	// Seen at 2 s, and at 35 s a minute and a half later: a pause, or a restart at 60.
+	// Polls saw A at 2 s of the track, and at 35 s a minute and a half later: after a pause, or
+	// after a restart at 60 s.
 	before, after := storedPlay(songB, -180, 0, 180, false), storedPlay(songB, 261, 441, 180, false)
 	whole := storedPlay(songA, 0, 260, 200, false)
 	for name, histories := range map[string][][]songspy.HistoryItem{

@@ -67,7 +67,8 @@ func (b *pollerModel) stop() {
 	}
 }
 
-// start is the next process: it knows the store, and when polls were made.
+// start replaces the process by a new one, which knows the store and the time of the
+// last poll.
 func (b *pollerModel) start(now time.Time) {
 	asked := now.Add(-playback.HistoryFetchInterval / 2)
 	*b = pollerModel{storeModel: b.storeModel, playing: b.stored, historyState: playback.HistoryState{FetchedAt: asked}, lastPolled: instant.Later(b.stored.ObservedAt, b.lastPolled)}
@@ -99,9 +100,10 @@ func (d *storeModel) add(k songspy.StoredPlay) {
 	sortPlays(d.plays)
 }
 
-// fetchHistory reconciles an answer of history with the store. Pending updates
-// are written first, because reconciling would add their plays again, and so is
-// the idle time up to which history may add plays.
+// fetchHistory reconciles an answer of history with the store. It does nothing
+// while updates are pending, because reconciling would add their plays again. If
+// history added plays while the player is idle, it also writes the time of the last
+// idle answer: the next process must know up to which time history may add plays.
 func (b *pollerModel) fetchHistory(d day, at, after time.Time) songspy.Reconciliation {
 	if len(b.pendingWrites) > 0 {
 		return songspy.Reconciliation{}
@@ -121,8 +123,8 @@ func (b *pollerModel) fetchHistory(d day, at, after time.Time) songspy.Reconcili
 	return r
 }
 
-// storedAround is what the store returns around an answer: the plays in its time
-// and thirty before.
+// storedAround returns what the store returns for an answer: the plays in the time
+// of its items, and up to thirty plays before.
 func (d *storeModel) storedAround(items []songspy.HistoryItem) (k songspy.StoredPlays) {
 	from, to := items[0].PlayedAt, items[0].PlayedAt
 	for _, i := range items {
@@ -139,7 +141,7 @@ func (d *storeModel) storedAround(items []songspy.HistoryItem) (k songspy.Stored
 	return k
 }
 
-// writeReconciliation writes the changes.
+// writeReconciliation writes the changes of a reconciliation.
 func (d *storeModel) writeReconciliation(r songspy.Reconciliation) {
 	d.plays = slices.DeleteFunc(d.plays, func(k songspy.StoredPlay) bool {
 		return slices.ContainsFunc(r.Removed, func(f songspy.StoredPlay) bool { return f.Play.ID == k.Play.ID })
@@ -178,12 +180,14 @@ func (d *storeModel) markProcessed(playedAt time.Time, play songspy.PlayID) {
 	}
 }
 
-// reconcileAll is Reconcile with everything that history holds.
+// reconcileAll calls Reconcile with items as the answer to a request for all items
+// that history holds.
 func reconcileAll(stored songspy.StoredPlays, items []songspy.HistoryItem, until time.Time) songspy.Reconciliation {
 	return Reconcile(stored, NewHistory(items, time.Time{}), until)
 }
 
-// matchableItems are the items that may be matched while n is open.
+// matchableItems returns the items that are not deferred while the player is in the
+// state n.
 func matchableItems(n songspy.NowPlaying, items []songspy.HistoryItem) []songspy.HistoryItem {
 	return NewHistory(items, time.Time{}).DeferOpenPlay(n).Items
 }

@@ -6,7 +6,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// probablePlay is a probable play, as polls store it.
+// probablePlay returns a probable play, as polls store it. Polls observed seen
+// seconds of it.
 func probablePlay(t songspy.Track, from, to, seen float64) songspy.StoredPlay {
 	k := storedPlay(t, from, to, to-from, true)
 	k.Play.InferredMS, k.Play.Probable = int64((to-from-seen)*1000), true

@@ -10,7 +10,7 @@ import (
 )
 
 func TestReconcile_ListenedTimeNeverExceedsTrackLength(t *testing.T) {
-	// A was paused for a minute, so its listened time does not show its end.
+	// A was paused for a minute, so its listening time does not show when it ended.
 	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 260, 50, true)}
 	r := reconcileAll(storedPlays(known, nil), []songspy.HistoryItem{historyItem(songB, 0), historyItem(songA, 260)}, at(600))
 	for _, c := range r.Confirmed {
@@ -21,7 +21,7 @@ func TestReconcile_ListenedTimeNeverExceedsTrackLength(t *testing.T) {
 }
 
 func TestReconcile_PlayWithMissedStartIsNotDuplicated(t *testing.T) {
-	// A false idle answer bounds the start of a play that began a minute before.
+	// A began at 0. After a false idle answer, polls put its start a minute or two too late.
 	for _, start := range []float64{70, 130} {
 		known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, start, 200, 200-start, true)}
 		for name, items := range map[string][]songspy.HistoryItem{
@@ -58,7 +58,8 @@ func TestReconcile_AddedPlayWithUnknownEndIsProvisional(t *testing.T) {
 	}
 }
 
-// reconcileInTurn reconciles several answers one after another.
+// reconcileInTurn reconciles several answers one after another. It returns the
+// stored plays after all of them, and the result of the last one.
 func reconcileInTurn(known []songspy.StoredPlay, until float64, histories ...[]songspy.HistoryItem) (all []songspy.StoredPlay, last songspy.Reconciliation) {
 	d := storeModel{plays: slices.Clone(known), lastID: 100}
 	for _, items := range histories {
@@ -70,7 +71,7 @@ func reconcileInTurn(known []songspy.StoredPlay, until float64, histories ...[]s
 
 // TestReconcile_ItemIsPendingWhileAnotherOfItsTrackMayFollow: A was left after a
 // minute and restarted. Polls saw the second play only, and history lists the
-// first earlier.
+// first play before it lists the second one.
 func TestReconcile_ItemIsPendingWhileAnotherOfItsTrackMayFollow(t *testing.T) {
 	for name, items := range map[string][]songspy.HistoryItem{
 		"starts": {historyItem(songB, -180), historyItem(songA, 0), historyItem(songA, 64)},
@@ -94,7 +95,7 @@ func TestReconcile_ItemIsPendingWhileAnotherOfItsTrackMayFollow(t *testing.T) {
 }
 
 func TestReconcile_MatchesStartOfPlayPausedBeforeFirstPoll(t *testing.T) {
-	// Paused for 25 minutes, first polled 20 minutes into that, then played to its end.
+	// A was paused for 25 minutes, was first polled 20 minutes into that pause, and then played to its end.
 	all, _ := reconcileInTurn([]songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 1200, 1700, 180, false), storedPlay(songB, 1700, 1880, 180, false)}, 3600,
 		[]songspy.HistoryItem{historyItem(songB, -180), historyItem(songA, 0), historyItem(songB, 1700)})
 	if len(all) != 3 || !all[1].PlayedAt.Equal(at(0)) {
@@ -205,7 +206,7 @@ func TestReconcile_LoopLeavesPlayedAtEdgeUnknown(t *testing.T) {
 }
 
 func TestReconcile_LoopWithPauseWaitsForAnotherTrack(t *testing.T) {
-	// Four repetitions, the second paused for two minutes after 160 s. History lists the ends and begins with one that no poll saw.
+	// A plays four times; the second time it is paused for two minutes after 160 s. History lists ends, and begins with a play that no poll saw.
 	loop := []songspy.StoredPlay{storedPlay(songA, 0, 200, 200, false), storedPlay(songA, 200, 360, 160, false), storedPlay(songA, 520, 720, 200, false), storedPlay(songA, 720, 920, 200, false)}
 	items := []songspy.HistoryItem{historyItem(songA, 0), historyItem(songA, 200), historyItem(songA, 520), historyItem(songA, 720)}
 	if all, r := reconcileInTurn(loop, 1100, items); len(all) != 4 || r.Pending != 4 {
@@ -238,7 +239,7 @@ func TestReconcile_AddsUnobservedLoops(t *testing.T) {
 }
 
 func TestReconcile_SeekBackBeforePauseIsOnePlay(t *testing.T) {
-	// Seen at 72 s, and paused at 69 s a moment after its predicted end.
+	// Polls saw A play at 72 s of the track, and paused at 69 s, a moment after its predicted end.
 	second := storedPlay(songA, 133, 202, 69, true)
 	known := []songspy.StoredPlay{storedPlay(songB, -400, -220, 180, false), storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 133, 72, true), second}
 	for i := range known {
@@ -281,7 +282,7 @@ func TestReconcile_SplitPlayKeepsObservedTime(t *testing.T) {
 }
 
 func TestReconcile_PauseIsNotListenedTime(t *testing.T) {
-	// At 180 s seen at 150 s, after a pause of half a minute. History ends it 20 s before its length.
+	// A poll at 180 s saw A at 150 s of the track, after a pause of half a minute. By history it ended 20 s before its predicted end.
 	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 230, 150, true)}
 	all, _ := reconcileInTurn(known, 900, []songspy.HistoryItem{historyItem(songB, 0), historyItem(songA, 210)})
 	if len(all) != 2 || all[1].Play.ListenedMS != 180_000 {
@@ -290,7 +291,7 @@ func TestReconcile_PauseIsNotListenedTime(t *testing.T) {
 }
 
 func TestReconcile_PauseAsLongAsTrackIsOnePlay(t *testing.T) {
-	// Seen at 2 s, and at 172 s after a pause of 243 s: it looks played to the end and restarted.
+	// Polls saw A at 2 s of the track, and at 172 s after a pause as long as the track: it looks played to the end and restarted.
 	again := storedPlay(songA, 198, 396, 172, true)
 	known := []songspy.StoredPlay{storedPlay(songB, -400, -220, 180, false), storedPlay(songB, -180, 0, 180, false), lastSeenAt(storedPlay(songA, 0, 198, 198, false), 2), again}
 	for i := range known {
@@ -316,7 +317,7 @@ func TestReconcile_PauseAsLongAsTrackIsOnePlay(t *testing.T) {
 }
 
 func TestReconcile_ThreeMergedPlaysKeepTheirTimes(t *testing.T) {
-	// Skipped at 190 s, skipped again at 63 s, then played to its end: polls took it for one play with seeking back.
+	// A was restarted after 190 s and again after 64 s, and then played to its end: polls took it for one play with seeking back.
 	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), lastSeenAt(storedPlay(songA, 0, 456, 200, false), 346), storedPlay(songB, 456, 636, 180, false)}
 	all, _ := reconcileInTurn(known, 900, []songspy.HistoryItem{historyItem(songB, 0), historyItem(songA, 190), historyItem(songA, 254), historyItem(songA, 456), historyItem(songB, 636)})
 	if len(all) != 5 {
@@ -374,7 +375,7 @@ func TestReconcile_MergedDeletedPlayStaysEmpty(t *testing.T) {
 	}
 }
 
-// matchedAt is a play that history lists.
+// matchedAt returns the play k with a history item of the given time.
 func matchedAt(k songspy.StoredPlay, when float64) songspy.StoredPlay {
 	k.PlayedAt = at(when)
 	return k

@@ -19,7 +19,7 @@ func storedPlay(t songspy.Track, from, to, listened float64, provisional bool) s
 	}}
 }
 
-// stateAfter is the state after some answers.
+// stateAfter returns the state of a player after the given answers of polls.
 func stateAfter(polls ...songspy.Observation) (n songspy.NowPlaying) {
 	for _, o := range polls {
 		n = playback.Step(n, o).State
@@ -222,7 +222,7 @@ func TestReconcile_KeepsTwoItemsOfSameTime(t *testing.T) {
 	if again := reconcileAll(storedPlays(d.plays, d.processedAt), relinked, at(600)); !again.IsEmpty() {
 		t.Errorf("the same answer again changes %+v", again)
 	}
-	// Older rows hold the time only.
+	// Rows of earlier versions hold the time without the hash of the track.
 	old := storedPlays([]songspy.StoredPlay{known[0]}, []time.Time{at(46)})
 	old.Plays[0].PlayedAt = at(46)
 	if again := reconcileAll(old, items[:1], at(600)); !again.IsEmpty() {
@@ -230,8 +230,8 @@ func TestReconcile_KeepsTwoItemsOfSameTime(t *testing.T) {
 	}
 }
 
-// TestReconcile_ISRCMayAppearOrDisappear draws stored plays and an answer. The same
-// answer changes nothing if it has the ISRCs of other tracks than before.
+// TestReconcile_ISRCMayAppearOrDisappear draws stored plays and an answer. If the same
+// answer comes again with ISRCs for other tracks than before, it changes nothing.
 func TestReconcile_ISRCMayAppearOrDisappear(t *testing.T) {
 	tracks := []songspy.Track{songA, songB, short, {URI: "spotify:track:d", Title: "D", DurationMS: 31_000}}
 	rapid.Check(t, func(t *rapid.T) {

@@ -21,7 +21,7 @@ func TestSparsePolls_ItemsFollowTheOrderOfThePlays(t *testing.T) {
 		var known []songspy.StoredPlay
 		var items []songspy.HistoryItem
 		var listedFrom []float64
-		var own time.Time // of the play that polls saw
+		var own time.Time // the PlayedAt of the play that polls saw
 		add := func(track songspy.Track, start, until float64) time.Time {
 			item := historyItem(track, start)
 			if byEnd {
@@ -34,7 +34,7 @@ func TestSparsePolls_ItemsFollowTheOrderOfThePlays(t *testing.T) {
 			items, listedFrom = append(items, item), append(listedFrom, from)
 			return item.PlayedAt
 		}
-		for i := range 8 { // they show the edge
+		for i := range 8 { // these plays show whether PlayedAt is the start or the end
 			from := -5000 + 500*float64(i)
 			add(songB, from, from+180)
 			known = append(known, storedPlay(songB, from, from+180, 180, false))

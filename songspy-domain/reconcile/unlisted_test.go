@@ -10,7 +10,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
-// playInSequence plays tracks of those lengths, in seconds, to their ends.
+// playInSequence returns a timeline in which tracks of the given lengths, in seconds, play to
+// their ends, followed by an hour in which nothing plays.
 func playInSequence(lengths ...int) (tr timeline) {
 	now := base
 	for i, n := range lengths {
@@ -21,7 +22,7 @@ func playInSequence(lengths ...int) (tr timeline) {
 	return append(tr, span{Start: now, End: now.Add(time.Hour)})
 }
 
-// pollTimeline returns the plays that planned polls produce.
+// pollTimeline returns the plays that the poller's polls of the timeline produce.
 func pollTimeline(tr timeline) []songspy.StoredPlay {
 	return pollPlanned(tr, tr.Poll, playback.NextPoll)
 }
@@ -29,7 +30,8 @@ func pollTimeline(tr timeline) []songspy.StoredPlay {
 // planPoll plans the next poll, as playback.NextPoll does.
 type planPoll func(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, phase, interval time.Duration) playback.Poll
 
-// pollPlanned returns the plays that polls produce, if poll answers and plan plans them.
+// pollPlanned returns the plays that polls of the timeline produce. poll answers them, and plan
+// plans the next one.
 func pollPlanned(tr timeline, poll func(time.Time) songspy.Observation, plan planPoll) (plays []songspy.StoredPlay) {
 	var n songspy.NowPlaying
 	for now := base.Add(-time.Minute); now.Before(tr[len(tr)-1].End); {
@@ -99,8 +101,8 @@ func TestReconcile_UnlistedSessionKeepsObservedPlays(t *testing.T) {
 	}
 }
 
-// TestReconcile_DropsUnlistedTailBetweenListedPlays checks that history removes an
-// inferred play whose neighbours it lists.
+// TestReconcile_DropsUnlistedTailBetweenListedPlays: a play that polls hardly observed is
+// removed if history lists the plays directly before and after, but not the play itself.
 func TestReconcile_DropsUnlistedTailBetweenListedPlays(t *testing.T) {
 	tr := playInSequence(150, 65, 150)
 	plays := pollTimeline(tr)

@@ -253,8 +253,9 @@ func (i *item) artistNames() string {
 	return strings.Join(names, ", ")
 }
 
-// toArtists returns the artists with their URIs. It returns nil if one of them has no
-// valid URI: then hidden artists are compared with the names of the track's artists.
+// toArtists returns the artists with their URIs, without empty entries. It returns nil if
+// one of them has no valid URI: then hidden artists are compared with the names of the
+// track's artists.
 func (i *item) toArtists() []songspy.Artist {
 	if len(i.Artists) == 0 || len(i.Artists) > artistsMax {
 		return nil

@@ -242,7 +242,7 @@ func FuzzReadPlayer(f *testing.F) {
 	})
 }
 
-// decode reads correct answers in another way than json.Unmarshal does.
+// decode does not use json.Unmarshal for correct answers. The test checks that it reads the same.
 func FuzzDecode_ReadsWhatUnmarshalReads(f *testing.F) {
 	f.Add([]byte(aTrack))
 	f.Add([]byte(aTrack[:len(aTrack)-1]))

@@ -20,12 +20,13 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// processGroup is several processes that use one database.
+// processGroup is what several processes share: a database and a simulated Spotify. It is
+// the BreakerStore of these processes, and can simulate failures of the database.
 type processGroup struct {
 	sim   *sim.Sim
 	db    *store.Store
-	down  atomic.Bool // the database fails
-	lost  atomic.Bool // the database counts calls, but its answer is lost
+	down  atomic.Bool // all calls of the database fail
+	lost  atomic.Bool // CountCalls stores the calls, but its answer is lost
 	token songspy.Secret
 }
 
@@ -86,8 +87,8 @@ func (b *processGroup) LastRefusal(ctx context.Context, account string) (allowan
 	return b.db.LastRefusal(ctx, account)
 }
 
-// newProcess returns one more process. It shares its breakers until the test
-// ends.
+// newProcess returns the client of one more process, which shares its breakers
+// until the test ends.
 func (b *processGroup) newProcess(t *testing.T, configure ...func(*spotify.Config)) *spotify.Client {
 	t.Helper()
 	client := simClient(b.sim, append([]func(*spotify.Config){func(c *spotify.Config) { c.Breakers = b }}, configure...)...)
@@ -112,8 +113,8 @@ func (b *processGroup) requestCount() (n int64) {
 	return n
 }
 
-// tripBreaker makes Spotify refuse one poll of the client with this
-// Retry-After.
+// tripBreaker makes Spotify refuse one poll of the client with a Retry-After of
+// the given number of seconds.
 func (b *processGroup) tripBreaker(t *testing.T, client *spotify.Client, seconds int) {
 	t.Helper()
 	b.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &seconds, Times: 1})
@@ -258,7 +259,7 @@ func TestSharedBreakers_ProcessesShareRateLimit(t *testing.T) {
 	})
 }
 
-// With -short, it ends before the calls leave the window of 24 hours.
+// With -short, the test ends before the calls leave the window of 24 hours.
 func TestSharedBreakers_CallsAreCountedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newProcessGroup(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
@@ -304,7 +305,7 @@ func TestSharedBreakers_CountsCallsOnceIfStoreAnswerIsLost(t *testing.T) {
 			if err := b.poll(t, one); err != nil {
 				t.Fatal(err)
 			}
-			<-time.After(10 * time.Second) // each poll writes the batch again
+			<-time.After(10 * time.Second) // meanwhile the process writes the same batch again
 		}
 		b.lost.Store(false)
 		<-time.After(10 * time.Second)

@@ -126,7 +126,7 @@ func TestSimulator_ReturnsCurrentlyPlaying(t *testing.T) {
 				kinds[o.Track.Kind]++
 				truth := s.PlaybackAt(person, time.Now())
 				if polls++; o.Kind == songspy.ObservedIdle && truth.Visible {
-					spurious++ // the real Spotify does so too
+					spurious++ // the real Spotify also answers 204 at times while something plays
 					continue
 				}
 				isConsistent(t, o, truth)

@@ -18,7 +18,7 @@ func (s okTransport) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(s))), ContentLength: -1}, nil
 }
 
-// It puts arbitrary values into the fields next to the two tokens.
+// The answers have both tokens, and arbitrary values in their other fields.
 func FuzzRefresh_NeverLosesARotatedRefreshToken(f *testing.F) {
 	for _, life := range []string{`3600`, `3600.0`, `"3600"`, `"3600.5"`, `null`, `-1`, `1e400`, `"NaN"`, `[]`, `{}`, `true`, `""`, `0`} {
 		f.Add(life, `"Bearer"`, `"a b"`)

@@ -61,9 +61,9 @@ func collectorOf(state *breaker.Breakers, now *time.Time) telemetry.BreakerColle
 	}
 }
 
-// It pins the direction of "open" everywhere at once: 1 in the metric, a cause
-// in the stored JSON, "blocked" in the note, and a firing alert all mean that
-// calls are blocked.
+// The test checks that "open" means the same everywhere: 1 in the metric, a cause
+// in the stored JSON, "blocked" in the note, and a firing alert all mean that calls
+// are blocked.
 func TestBreaker_MetricJSONNoteAndAlertAgree(t *testing.T) {
 	const (
 		gauge  = "songspy_spotify_breaker_open"

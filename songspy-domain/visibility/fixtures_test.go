@@ -13,7 +13,7 @@ const (
 	third songspy.UserID = 11
 )
 
-// minute returns a time so many minutes after the owner signed up.
+// minute returns the time n minutes after the owner signed up.
 func minute(n float64) time.Time {
 	return time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC).Add(time.Duration(n * float64(time.Minute)))
 }
@@ -32,8 +32,8 @@ func play(from, to float64) *songspy.Play {
 	return &songspy.Play{UserID: owner, StartedAt: minute(from), EndedAt: minute(to)}
 }
 
-// shares returns settings from that minute on that show everything to the
-// audience.
+// shares returns sharing settings that are in force from the minute from on, and
+// show everything to the audience a.
 func shares(from float64, a songspy.Audience) songspy.Sharing {
 	return songspy.Sharing{UserID: owner, BeganAt: minute(from), Now: a, History: a}
 }
@@ -42,7 +42,8 @@ func ruleOf(periods ...songspy.Sharing) visibility.Rule {
 	return visibility.Rule{Owner: owner, Periods: periods}
 }
 
-// signedIn returns the viewer of a user with these rows.
+// signedIn returns the viewer of a signed-in user with the given follows and
+// blocks.
 func signedIn(id songspy.UserID, follows []songspy.Follow, blocks []songspy.Block) visibility.Viewer {
 	self := visibility.NewSelf(id)
 	return visibility.SignedIn(self, visibility.NewRelations(self, follows, blocks))

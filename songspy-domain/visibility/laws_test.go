@@ -9,7 +9,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// law checks a property for random worlds, viewers and owners.
+// law calls check with random worlds (w), viewers (by) and owners (of). check
+// fails the test if the law does not hold for them.
 func law(t *testing.T, check func(t *rapid.T, d dice, w *world, by spectator, of int)) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := dice(func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "die") })
@@ -40,7 +41,7 @@ func reveals(of int, r visibility.Rule, th visibility.Thing, by visibility.Viewe
 	return ok
 }
 
-// appended returns the rule with one more period. It shares nothing with r.
+// appended returns the rule with one more period. It does not change r.
 func appended(r visibility.Rule, s songspy.Sharing) visibility.Rule {
 	r.Periods = append(r.Periods[:len(r.Periods):len(r.Periods)], s)
 	return r
@@ -83,7 +84,7 @@ func TestReveal_WideningNeverRevealsThePast(t *testing.T) {
 		by := w.viewer(viewer)
 		p, l := &w.people[of], newPlay(d)
 		l.probable = false
-		var then person // with what was stored when the play ended
+		var then person // the settings and hidden items that were stored when the play ended
 		for _, s := range p.settings {
 			if s.from <= l.until {
 				then.settings = append(then.settings, s)
@@ -194,8 +195,9 @@ func TestPreviewOf_EqualsARealViewerOfThatRelation(t *testing.T) {
 	})
 }
 
-// skewed returns the rule with times that clocks have shifted by up to 100
-// seconds. Periods stay in order, because the store keeps them so.
+// skewed returns the rule with random times, as wrong clocks may have stored them:
+// some are in the future, and hidden items may end before they begin. Periods stay
+// in order, because the store keeps them in order.
 func skewed(d dice, r visibility.Rule) visibility.Rule {
 	shift := func(t *songspy.Sharing, from int) int { t.BeganAt = tick(from); return from }
 	from := 0
@@ -230,8 +232,8 @@ func TestVisibleFrom_IsTheOnlyTimeAtWhichTimeAloneChangesTheAnswer(t *testing.T)
 	})
 }
 
-// A wrong clock shows nothing more: a thing is visible only if every period that still
-// runs, and every period that meets the play, would show it alone.
+// Times that wrong clocks have stored never show more: a thing is visible only if every
+// period that has not ended would show it as the only period.
 func TestReveal_SkewedClocksNeverRevealMore(t *testing.T) {
 	law(t, func(t *rapid.T, d dice, w *world, viewer spectator, of int) {
 		by := w.viewer(viewer)

@@ -9,9 +9,9 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// The model is a second implementation of the specification, which looks at each
-// tick of 10 seconds by itself. A world has a few people, their settings, what
-// they hide, play and have played, and their relations. It is made by dice, so
+// The model is a second implementation of the specification, which decides for
+// each tick of 10 seconds separately. A world has a few people, their settings, what
+// they hide, play and have played, and their relations. It is drawn with dice, so
 // that rapid can shrink it.
 
 // dice returns a number from 0 to n-1.
@@ -38,13 +38,14 @@ func tick(n int) time.Time {
 // are 0 (everyone), 1 (link), 2 (followers) and 3 (nobody).
 type settings struct {
 	from, now, history        int
-	hiddenUntil               int // 0 if not hidden
-	minTicks                  int // 0, 3, 6
+	hiddenUntil               int // a tick; 0 if not hidden
+	minTicks                  int // the minimum seconds, in ticks: 0, 3 or 6
 	local, episodes, chapters bool
 	findable                  bool
 }
 
-// hidden is an item of hideable, hidden from a tick until before another.
+// hidden says that the item with the index item in hideable is hidden from the
+// tick from until before the tick until.
 type hidden struct{ item, from, until int }
 
 // listen is a play of a track of catalogue, or what plays now (until is 0).
@@ -88,7 +89,7 @@ var catalogue = []songspy.Track{
 
 var hideable = []songspy.HiddenItem{{URI: "t0"}, {URI: "spotify:artist:a", Name: "A"}, {URI: "spotify:artist:b", Name: "B"}}
 
-// hides says which of hideable hides which of catalogue.
+// hides says whether an item of hideable (row) hides a track of catalogue (column).
 var hides = [3][6]bool{
 	{true, false, false, false, false, false},
 	{true, false, true, true, false, false},
@@ -265,7 +266,8 @@ func (w *world) finds(by spectator, of, today int) bool {
 	return near == 3 || near >= 0 && !p.byOperator && ok && s.findable && (by.self >= 0 || by.previewed >= 0)
 }
 
-// transcript returns all that a viewer gets, as asks decides.
+// transcript returns all that a viewer gets, as bytes. profile, search and plays
+// decide what the viewer may see.
 func (w *world) transcript(today int, profile, search func(of int) bool, plays func(of int, l listen, playing bool) (listen, bool)) (b []byte) {
 	for of := range w.people {
 		p := &w.people[of]

@@ -12,11 +12,12 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// whoSees is the specification: x marks what a viewer sees of an owner with that
-// audience. The columns of profiles and search are those of an owner who is
-// findable (F) and of one who is not.
+// whoSees is the specification: x marks what a viewer sees of an owner. The columns
+// are the owner's audiences: everyone (E), link (L), followers (F) and nobody (N).
+// The last column of profiles and of search, also F, is for an owner who is
+// findable; the columns before it are for an owner who is not.
 //
-// An audience here is the narrowest of the play's time and of today.
+// For a play, the audience is the narrower of that of its time and that of today.
 const whoSees = `
                         | now or play | profile       | search
                         | E L F N     | E L F N   F   | E L F N   F
@@ -43,7 +44,8 @@ signed in without an id | x . . .     | x . . .   x   | . . . .   .
 owner                   | x x x x     | x x x x   x   | x x x x   x
 `
 
-// narrowest is the specification of two audiences, one in force after the other.
+// narrowest says which audience counts if one was in force after another: of EL
+// (everyone, then link) it is L.
 var narrowest = map[string]string{
 	"EE": "E", "EL": "L", "EF": "F", "EN": "N",
 	"LE": "L", "LL": "L", "LF": "F", "LN": "N",
@@ -83,9 +85,12 @@ func specified(t *testing.T) map[string]map[string]bool {
 }
 
 // moments places plays around two events: the owner changes the audience at
-// minute 100, and may be hidden from minute 40 to 60. A moment says which audience a play at that time needs if it is
-// past (play), and if it still plays (now): that of then, that of today (later),
-// both, or none because it was hidden. The last two hold if the owner was hidden.
+// minute 100, and may be hidden from minute 40 to 60. started and ended are the
+// minutes of the play, and today is the minute at which a viewer looks. play says
+// which audience counts for the play once it is past, and now if the track still
+// plays: the audience before the change (then), the one after it (later), the
+// narrower of the two (both), or nobody (none). playHiding and nowHiding say the
+// same for an owner who was hidden.
 var moments = map[string]struct {
 	started, ended, today            float64
 	play, now, playHiding, nowHiding string
@@ -208,8 +213,9 @@ func open() visibility.Rule {
 	return ruleOf(s)
 }
 
-// onlyOwner checks that the owner sees every thing at minute 50, and no other
-// viewer sees one of those in hidden.
+// onlyOwner checks that at minute 50 the owner sees every thing, and no other
+// viewer sees one of the things in hidden. Of the other things, each viewer must see
+// those that an owner who shows everything shows.
 func onlyOwner(t *testing.T, what string, r visibility.Rule, hidden ...string) {
 	t.Helper()
 	for name, th := range things() {
@@ -485,7 +491,7 @@ func TestReveal_WhatPlayedWhileAnItemWasHiddenStaysHidden(t *testing.T) {
 	const never = 1e4
 	for name, c := range map[string]struct {
 		began, ended     float64
-		playHidden, now_ bool // the play of 40–44, and what plays since 45, at 50
+		playHidden, now_ bool // whether the play from 40 to 44 is hidden at 50, and the track that plays since 45
 	}{
 		"hidden for good":             {30, never, true, true},
 		"hidden since today":          {49, never, true, true},

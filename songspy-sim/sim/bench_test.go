@@ -35,8 +35,8 @@ func BenchmarkCurrentlyPlaying(b *testing.B) {
 	b.ReportMetric(float64(n)/time.Since(began).Seconds(), "requests/s")
 }
 
-// BenchmarkCurrentlyPlayingOverHTTP does the same over loopback. Its client
-// costs more than the simulator; with -cpu 1 both share one core.
+// BenchmarkCurrentlyPlayingOverHTTP polls over loopback. Its client takes more CPU
+// time than the simulator; with -cpu 1 both share one core.
 func BenchmarkCurrentlyPlayingOverHTTP(b *testing.B) {
 	const people = 1_000_000
 	s, err := sim.New(sim.Options{Seed: 1, People: people, Population: "tenth"})

@@ -11,7 +11,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// pollPlayer scripts person 0 and polls the player at a time.
+// pollPlayer lets person 0 make the play, beginning at start, and polls the player
+// after the given time. query is added to the path.
 func pollPlayer(t *testing.T, play sim.Play, after time.Duration, query string, change ...func(*sim.Quirks)) response {
 	t.Helper()
 	s, c := newSim(t)

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// Shell scripts replace the programs. Reading a pipe without a writer
-// never returns.
+// Shell scripts replace the programs. servingScript runs until it is stopped,
+// because reading a pipe without a writer never returns.
 const (
 	servingScript    = "#!/bin/sh\nmkfifo \"$0.pipe\" && exec cat \"$0.pipe\"\n"
 	failingScript    = "#!/bin/sh\necho cannot >&2\nexit 3\n"

@@ -54,7 +54,7 @@ func TestViewer_VisitsMostlyInTheKoreanEvening(t *testing.T) {
 			}
 		}
 	}
-	// These hours have 30 of the weights, and the others 28.9.
+	// The weights of these six hours in visitHours add up to 30, and those of the other hours to 29.9.
 	if share := float64(evening) / float64(all); share < 0.48 || share > 0.54 {
 		t.Errorf("%.2f of the visits are from 18 to 24 hours, want about 0.51", share)
 	}

@@ -22,7 +22,7 @@ import (
 // handle hn, and approves followers if n is odd. Nobody may see person 4.
 type fakeSongspy struct {
 	sim *sim.Sim
-	// answers are how the streams are answered, in their order; later ones stay open.
+	// answers answer the first streams, in order. Later streams stay open.
 	answers []func(ctx context.Context, w *io.PipeWriter) (status int, retryAfter string)
 
 	mu       sync.Mutex
@@ -33,7 +33,7 @@ type fakeSongspy struct {
 	streams  []*opened
 }
 
-// opened is one stream.
+// opened is one stream that a viewer has opened.
 type opened struct {
 	handle, topics string // the handle is empty without a token
 	at, until      time.Time
@@ -92,7 +92,7 @@ func answer(status int, data string) *http.Response {
 	return &http.Response{StatusCode: status, Status: fmt.Sprint(status), Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"result":"` + result + `","data":` + data + `}`))}
 }
 
-// signIn finds the person of a Google token. Each sign-in gives another token.
+// signIn answers a sign-in with a new token for the person of the Google token.
 func (a *fakeSongspy) signIn(r *http.Request) *http.Response {
 	var body struct{ AccessToken string }
 	_ = json.NewDecoder(r.Body).Decode(&body)
@@ -137,7 +137,7 @@ func (a *fakeSongspy) stream(r *http.Request, handle string) *http.Response {
 	return resp
 }
 
-// staysOpen is a stream with a snapshot and a comment every 15 s.
+// staysOpen answers with a stream that sends a snapshot, and then a comment every 15 s.
 func staysOpen(ctx context.Context, w *io.PipeWriter) (int, string) {
 	go func() {
 		_, err := io.WriteString(w, "retry: 1000\n\nevent: snapshot\ndata: {}\n\n")
@@ -153,7 +153,7 @@ func staysOpen(ctx context.Context, w *io.PipeWriter) (int, string) {
 	return 200, ""
 }
 
-// writes is a stream that ends after the text.
+// writes returns a function that answers with a stream that sends the text and ends.
 func writes(text string) func(context.Context, *io.PipeWriter) (int, string) {
 	return func(_ context.Context, w *io.PipeWriter) (int, string) {
 		go func() {
@@ -164,7 +164,8 @@ func writes(text string) func(context.Context, *io.PipeWriter) (int, string) {
 	}
 }
 
-// view runs viewers against the API for a time, and returns what they print.
+// view runs viewers against the API for the given length of time, and returns what they
+// print. change edits the options.
 func view(t *testing.T, api *fakeSongspy, length time.Duration, change func(*Options)) string {
 	t.Helper()
 	s, err := sim.New(sim.Options{People: 8})
@@ -282,7 +283,7 @@ func TestViewing_ReconnectsByTheRules(t *testing.T) {
 		{writes(snapshot + "event: reset\ndata: {}\n\n"), between{0, retry}},
 		{refuses(503, "7"), between{7 * time.Second, 7*time.Second + 2*retry}},
 		{refuses(429, ""), between{0, 4 * retry}},
-		{func(context.Context, *io.PipeWriter) (int, string) { return 200, "" }, between{silentAfter, silentAfter + 8*retry}}, // nothing comes
+		{func(context.Context, *io.PipeWriter) (int, string) { return 200, "" }, between{silentAfter, silentAfter + 8*retry}}, // a stream that sends nothing
 		{refuses(400, ""), between{}},
 	}
 	synctest.Test(t, func(t *testing.T) {
