@@ -10,7 +10,7 @@ import (
 
 // History is one answer of recently-played.
 type History struct {
-	Items []songspy.HistoryItem // by time
+	Items []songspy.HistoryItem // sorted by time, oldest first
 	// CompleteSince is the time from which Spotify's answer lists all plays
 	// that history holds.
 	CompleteSince time.Time
@@ -22,8 +22,9 @@ type History struct {
 	Truncated bool
 }
 
-// NewHistory returns the History of Spotify's answer, which holds items. after
-// is the time from which items were requested; zero if all were.
+// NewHistory returns the History of an answer of Spotify with the given items.
+// after is the time from which items were requested; it is zero if all items were
+// requested.
 func NewHistory(items []songspy.HistoryItem, after time.Time) History {
 	a := History{Items: slices.Clone(items), CompleteSince: after}
 	slices.SortFunc(a.Items, func(a, b songspy.HistoryItem) int { return a.PlayedAt.Compare(b.PlayedAt) })

@@ -92,7 +92,7 @@ func (s *candidate) endBefore(at time.Time) {
 	if s.isNew {
 		s.Play.ListenedMS = at.Sub(s.Play.StartedAt).Milliseconds()
 		if s.Play.Source == songspy.SourceLive {
-			s.Play.InferredMS = s.Play.ListenedMS // the observed part may be the removed one
+			s.Play.InferredMS = s.Play.ListenedMS // the removed part may be the one that polls observed
 		}
 	}
 }

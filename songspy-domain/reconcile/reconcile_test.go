@@ -12,6 +12,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
+// storedPlay returns a play that polls saw. from and to are seconds after base, and
+// listened is the listening time in seconds.
 func storedPlay(t songspy.Track, from, to, listened float64, provisional bool) songspy.StoredPlay {
 	return songspy.StoredPlay{Track: t, Play: songspy.Play{
 		ID: songspy.PlayID(from) + 10_000, TrackURI: t.URI, StartedAt: at(from), EndedAt: at(to), ListenedMS: int64(listened * 1000),

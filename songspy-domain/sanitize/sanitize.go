@@ -53,7 +53,7 @@ func Line(s string) string {
 
 // Text returns Line(s), cut to at most maxRunes runes.
 func Text(s string, maxRunes int) string {
-	const spare = 4 // runes that may be removed for each one that stays
+	const spare = 4 // how many runes of s are read for each rune of the result, because Line may remove some
 	s = Line(firstRunes(s, spare*maxRunes))
 	for utf8.RuneCountInString(s) > maxRunes {
 		s = Line(firstRunes(s, maxRunes)) // the cut may leave a joiner without its second character
@@ -228,7 +228,7 @@ var joiningScripts = []*unicode.RangeTable{
 	unicode.Myanmar, unicode.Nko, unicode.Oriya, unicode.Phags_Pa, unicode.Sinhala, unicode.Syriac, unicode.Tamil, unicode.Telugu, unicode.Tibetan,
 }
 
-// isKeycapBase reports whether r is on an emoji keycap.
+// isKeycapBase reports whether r is a character that an emoji keycap can show.
 func isKeycapBase(r rune) bool { return r >= '0' && r <= '9' || r == '#' || r == '*' }
 
 func isSkinTone(r rune) bool { return r >= 0x1F3FB && r <= 0x1F3FF }

@@ -65,7 +65,7 @@ type breakerGuard struct {
 	store BreakerStore // nil if this is the only process
 	share func() float64
 	// countsLocally says that this process does not share its call counts with
-	// other processes. See Config.
+	// other processes. See Config.countLocally.
 	countsLocally bool
 
 	mu       sync.Mutex
@@ -289,9 +289,9 @@ func (g *breakerGuard) load(ctx context.Context) error {
 
 // readIfStale reads the stored state if it was last read longer ago than
 // staleAfter. If the store cannot be read, this process goes on with the state that
-// it has in memory; only before the first read it returns an error. It returns the
-// current time, because its callers need the time too, and reading the clock takes
-// as long as the rest of this function.
+// it has in memory. readIfStale returns an error only if the state has never been
+// read. It returns the current time, because its callers need the time too, and
+// reading the clock takes as long as the rest of this function.
 func (g *breakerGuard) readIfStale(ctx context.Context) (now time.Time, err error) {
 	if g.store == nil {
 		return g.now(), nil
@@ -315,16 +315,17 @@ func (g *breakerGuard) readIfStale(ctx context.Context) (now time.Time, err erro
 }
 
 // isStale reports whether the stored state must be read again before a call. If
-// the clock was set back after the state was read, the state counts as old. While
-// the store cannot be read, only syncUntilDone tries again.
+// the clock was set back after the state was read, the state counts as old. After
+// an access to the store has failed, calls do not wait for it: syncUntilDone tries
+// again.
 func (g *breakerGuard) isStale(now time.Time) bool {
 	return !g.storeDown.Load() && now.Sub(time.Unix(0, g.readAt.Load())).Abs() >= staleAfter
 }
 
-// claimProbe stores, before it is made, that this process makes the probe (the
-// one call that tests a blocked app). It returns false if another process
-// already does, or if the store cannot be written. Then this process must not
-// make the probe.
+// claimProbe stores that this process makes the probe (the one call that tests a
+// blocked app). It is called before the probe is made. It returns false if another
+// process already makes the probe, or if the store cannot be written. Then this
+// process must not make it.
 func (g *breakerGuard) claimProbe(ctx context.Context, circuit breaker.Circuit, p breaker.Permit) bool {
 	g.storeMu.Lock()
 	defer g.storeMu.Unlock()

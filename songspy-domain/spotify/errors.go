@@ -28,8 +28,8 @@ const (
 	// ReasonTokenRefused means that the access token is not valid any more.
 	ReasonTokenRefused = "SPOTIFY_TOKEN_REFUSED"
 	// ReasonGrantExpired, ReasonGrantRevoked and ReasonGrantRefused mean that
-	// the refresh token was rejected. Spotify's answer says that it expired or
-	// was revoked; refused stands for any other reason.
+	// Spotify rejected the refresh token: because it expired, because it was
+	// revoked, or for any other reason.
 	ReasonGrantExpired = "SPOTIFY_GRANT_EXPIRED"
 	ReasonGrantRevoked = "SPOTIFY_GRANT_REVOKED"
 	ReasonGrantRefused = "SPOTIFY_GRANT_REFUSED"
@@ -108,7 +108,8 @@ func appRefused() *songspy.Error {
 	}
 }
 
-// unreachable converts the error of a call that got no usable response.
+// unreachable converts the error of a call that got no usable response into one
+// that contains no secret.
 func unreachable(ctx context.Context, err error) *songspy.Error {
 	if e, ok := errors.AsType[*songspy.Error](err); ok {
 		return e
@@ -215,7 +216,7 @@ var forbiddenPhrases = []struct {
 	{"not approved for app", forbiddenUser},
 }
 
-// parseForbidden reads the body of a 403.
+// parseForbidden returns what a 403 with the given body concerns.
 func parseForbidden(body []byte) forbiddenCause {
 	if isMarkup(body) {
 		return forbiddenByProxy

@@ -61,8 +61,8 @@ func (h attrsHandler) WithGroup(name string) slog.Handler {
 	return attrsHandler{h.Handler.WithGroup(name)}
 }
 
-// secretWords are the words that mark an attribute's value as secret if its
-// name contains one.
+// secretWords are words in the names of attributes. If the name of an attribute
+// contains one of them, its value is secret.
 var secretWords = []string{"authorization", "cookie", "email", "password", "secret", "token", "verifier"}
 
 // urlSecrets splits a URL into its public parts (scheme, host, path)

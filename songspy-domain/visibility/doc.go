@@ -1,7 +1,7 @@
 // Package visibility decides who may see what a user shares. It is pure: time is
-// an argument, and it imports the vocabulary only.
+// an argument, and the only package of this module that it imports is songspy.
 //
-// A reader of other people's data loads raw values together with the Rule of
+// Code that reads other people's data loads raw values together with the Rule of
 // their owner. A Viewer gets values of type Seen only, and only Reveal makes one.
 //
 //	MaySee = not blocked ∧ relation(viewer, owner) ≥ required(owner, thing, time)

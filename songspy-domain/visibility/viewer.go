@@ -33,10 +33,10 @@ func (s Self) ID() songspy.UserID { return s.id }
 // Relations are the relations of one user to others, as sorted ids. The zero
 // value has none.
 type Relations struct {
-	follows   []songspy.UserID // users that approved this one
-	asked     []songspy.UserID // users that this one has asked to follow
-	followers []songspy.UserID // users that follow this one, or ask to
-	blocked   []songspy.UserID // users that blocked this one, or are blocked by it
+	follows   []songspy.UserID // users that have approved this user as a follower
+	asked     []songspy.UserID // users that this user has asked to follow
+	followers []songspy.UserID // users that follow this user, or have asked to
+	blocked   []songspy.UserID // users that have blocked this user, or that this user has blocked
 }
 
 // NewRelations returns the relations of a user, by the rows that concern the

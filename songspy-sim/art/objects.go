@@ -28,7 +28,8 @@ func stillLife(c *canvas) {
 	}
 }
 
-// leaf draws a leaf that points up from a position: two halves with a gap.
+// leaf draws a leaf of two halves with a gap. It grows from the position x, y, and
+// points up if angle is 0.
 func (c *canvas) leaf(x, y, angle, length, width int, fill colour) {
 	low, high := -length/4, -length*3/4
 	c.add(`<path transform="translate(%d %d)rotate(%d)" d="M-1 0C%d %d %d %d-1 %dZM1-4C%d %d %d %d 1 %dZ" fill="%v"/>`,

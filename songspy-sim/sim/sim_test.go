@@ -21,7 +21,7 @@ const (
 	recently = "/me/player/recently-played"
 )
 
-// start is the first time of every test's clock.
+// start is the time at which the clock of every test begins.
 var start = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
 // clock is a clock that tests set.
@@ -44,7 +44,7 @@ func newSim(t testing.TB, change ...func(*sim.Options)) (*sim.Sim, *clock) {
 	return s, c
 }
 
-// response is a response with its body.
+// response is an HTTP response with its body as text.
 type response struct {
 	status int
 	header http.Header

@@ -93,8 +93,8 @@ func environ() (map[string]string, error) {
 	return all, nil
 }
 
-// checkFree fails if another program uses the port. This message is clearer
-// than the errors of two programs that answer each other's calls.
+// checkFree returns an error if another program uses the port. Its message is
+// clearer than the errors of two programs that answer each other's calls.
 func (p port) checkFree(ctx context.Context) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", p.addr)
 	switch {

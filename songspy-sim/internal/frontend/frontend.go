@@ -22,7 +22,7 @@ import (
 // Prefix is the path of Songspy's routes.
 const Prefix = "/v1/songspy"
 
-// Client is a frontend.
+// Client calls the API and the simulator as a frontend does.
 type Client struct {
 	API, Simulator string // addresses
 	// HTTP does not follow redirects: their parameters are read instead.

@@ -19,7 +19,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
-// signer makes its key at first use, because most runs never need it.
+// signer holds a key that signs ID tokens. It makes the key at first use, because
+// most runs never need it.
 type signer struct {
 	once sync.Once
 	key  *rsa.PrivateKey

@@ -22,7 +22,8 @@ type sessionWalk struct {
 	sequence  uint64
 }
 
-// session starts the session of a slot, and returns false if the slot has none.
+// session prepares k for generating the session of a slot. It returns false if the
+// slot has no session.
 func (w *World) session(person int, slot int64, k *sessionWalk) bool {
 	h := &w.habits
 	key := hash(w.seed, saltSession, uint64(person), uint64(slot))

@@ -74,7 +74,7 @@ func (w *World) History(person int, at time.Time, completeOnly bool) []HistoryIt
 		w.eachPlay(person, w.epoch, now, add)
 		return newest()
 	}
-	const emptySlotsMax = 400 // slots without a play after which the history counts as empty
+	const emptySlotsMax = 400 // how many slots back history is searched for plays, at most
 	first := w.slotOf(person, w.epoch)
 	for slot := w.slotOf(person, now); slot >= max(first, w.slotOf(person, now)-emptySlotsMax) && len(items) < historyLimit; slot-- {
 		begin := slot*w.slot + w.slotPhase(person)

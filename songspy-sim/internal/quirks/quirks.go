@@ -14,11 +14,12 @@ type Set struct {
 	// RotateRefreshTokens gives PKCE clients a new refresh token at each
 	// refresh and invalidates the old one. Without it, a refresh returns none.
 	RotateRefreshTokens bool `json:"rotateRefreshTokens"`
-	// MeExtended adds the fields that /v1/me marks as deprecated.
+	// MeExtended adds the fields of /v1/me that Spotify has marked as deprecated.
 	MeExtended bool `json:"meExtended"`
 	// MeWithoutAccountID serves the form of /v1/me before May 2026.
 	MeWithoutAccountID bool `json:"meWithoutAccountId"`
-	// ForbiddenJSON wraps the two plain-text 403 bodies in the JSON error.
+	// ForbiddenJSON sends the text of the 403 for people who are not registered
+	// with the app in the JSON body of Spotify's errors, and not as plain text.
 	ForbiddenJSON bool `json:"forbiddenJson"`
 	// MissingScope401 answers a missing scope with 401 "Permissions missing"
 	// instead of 403 "Insufficient client scope".

@@ -145,8 +145,8 @@ func (v *Viewing) signIn(ctx context.Context, p *viewer) error {
 	return nil
 }
 
-// follow lets a person follow another one, who approves. It returns false if the
-// person may not see the other one.
+// follow lets p follow other. If other must approve that, it approves in the name of
+// other. It returns false if p may not see other.
 func (v *Viewing) follow(ctx context.Context, p, other *viewer) (bool, error) {
 	var follow struct{ State string }
 	err := v.client.Call(ctx, http.MethodPut, "/people/"+other.handle+"/follow", p.token, nil, &follow)
