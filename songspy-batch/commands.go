@@ -86,7 +86,7 @@ func (c backfillCommand) Run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	release, err := singleinstance.Claim(s.Service.DatabaseURL) // on SQLite, a running batch holds the file
+	release, err := singleinstance.Claim(s.Service.DatabaseURL) // on SQLite, this fails while a batch is running
 	if err != nil {
 		return err
 	}

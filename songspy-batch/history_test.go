@@ -39,8 +39,8 @@ func (w *simWorld) gaps(person int) []songspy.Gap {
 	return gaps
 }
 
-// recordingKey identifies a recording. Its URI does not, because history may list
-// the recording with another URI.
+// recordingKey returns the text that identifies a recording: its ISRC, or its URI if it
+// has no ISRC. History may list a recording with another URI, but with the same ISRC.
 func recordingKey(isrc, uri string) string {
 	if isrc != "" {
 		return isrc
@@ -54,9 +54,10 @@ type truthReport struct {
 	duplicated, invented int // real plays that are stored more than once, and stored plays that never happened
 }
 
-// compareWithTruth compares a person's stored plays with what was really played
-// from from to until. It fails the test if stored plays overlap, or if their
-// listened time is longer than they are. listed counts plays that history has listed before by.
+// compareWithTruth compares a person's stored plays with what was really played between
+// the times from and until. It fails the test if stored plays overlap, or if the listened
+// time of a play is longer than the play. Plays that history lists count as listed only if
+// it has listed them before the time by.
 func (w *simWorld) compareWithTruth(person int, from, until, by time.Time) (report truthReport) {
 	w.t.Helper()
 	plays := w.storedPlays(person)

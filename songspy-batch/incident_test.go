@@ -15,15 +15,15 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// linkByPKCE links a person through the app without the app's secret. The refresh
-// token then rotates.
+// linkByPKCE links a person through the app without the app's secret. With
+// RotateRefreshTokens, each renewal then replaces the refresh token.
 func (w *simWorld) linkByPKCE(person int) {
 	w.t.Helper()
 	w.linkViaApp(person, sim.SpotifyClientID, sim.SpotifyClientID, "")
 }
 
 // backup copies the database. restore replaces the database with the copy; no
-// batch may run then.
+// batch may be running when it is called.
 func (w *simWorld) backup() (restore func()) {
 	w.t.Helper()
 	copied := filepath.Join(w.t.TempDir(), "backup.db")

@@ -48,7 +48,7 @@ func TestTheCommandPrintsUsageAndReportsWrongSettings(t *testing.T) {
 	}
 }
 
-// It changes the variables of the linker, so it does not run in parallel.
+// This test changes version and commit, which the linker sets, so it does not run in parallel.
 func TestTheVersionNamesTheCommit(t *testing.T) {
 	version, commit = "1.2.3", "abcdef"
 	t.Cleanup(func() { version, commit = "", "" })

@@ -26,8 +26,8 @@ type inbox struct {
 	t           *testing.T
 	key         []byte
 	webhookDown bool
-	// received holds what has arrived since the last expect, by message id. Messages
-	// that were expected before are empty.
+	// received holds, by message id, a text for each message that has arrived since the
+	// last call of expect. The texts of earlier messages are empty.
 	received map[string]string
 	// webhookCalls counts the calls of the webhook, failed ones too.
 	webhookCalls int
@@ -71,7 +71,7 @@ func (i *inbox) Send(_ context.Context, m notify.Message) error {
 	return nil
 }
 
-// RoundTrip is the webhook's receiver.
+// RoundTrip receives a call of the webhook and verifies its signature.
 func (i *inbox) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -114,8 +114,8 @@ func (w *simWorld) saveAddress(person int) string {
 	return address
 }
 
-// This test covers the last month of a consent. The batch is started, stopped and
-// killed in it.
+// This test covers the last month of a consent. During that month the batch is started,
+// stopped and killed several times.
 func TestTheEndOfAConsentIsNotifiedOnceBeforeAndOnceAfter(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -151,7 +151,8 @@ func TestTheEndOfAConsentIsNotifiedOnceBeforeAndOnceAfter(t *testing.T) {
 		w.link(2)
 		in.webhookDown = true
 		runTwice(75 * time.Minute)
-		// The consent has ended by the calendar and, later, by Spotify's answer: one state.
+		// The consent has ended by the calendar, and Spotify's answers say so later. This is
+		// one state, so it is notified once.
 		in.expect("at the end", "relink to "+forgetful)
 		if tries := in.webhookCalls; tries < 2 {
 			t.Errorf("the webhook was called %d times", tries)

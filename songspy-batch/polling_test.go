@@ -46,7 +46,7 @@ func TestErasingAUserWhilePollingLeavesNoRowsAndLosesNoSongs(t *testing.T) {
 		w := newSimWorld(t, sim.Options{People: people})
 		albums := make([][]sim.Play, people)
 		for person := range people {
-			albums[person] = w.scriptAlbum(person, time.Now().Add(-1500*time.Millisecond), 30) // else every poll finds progress 0, which is not shown
+			albums[person] = w.scriptAlbum(person, time.Now().Add(-1500*time.Millisecond), 30) // so that polls find a progress above 0: a player that reports 0 for several tracks counts as one without progress
 		}
 		stop, _ := w.start(func(s *settings) { s.Spread = false }) // all users are polled at once, so that users are erased during writes
 		for person := range 5 {

@@ -29,7 +29,7 @@ func TestARenewedTokenThatIsRefusedIsBelievedAfterSixHours(t *testing.T) {
 		person   int
 		duration time.Duration
 		during   songspy.LinkState // three hours after the first refusal
-		after    songspy.LinkState // eight hours after it
+		after    songspy.LinkState // eight hours after the first refusal
 	}{
 		"one user, for good":        {0, 0, songspy.LinkSuspect, songspy.LinkReauthRequired},
 		"one user, for four hours":  {0, 4 * time.Hour, songspy.LinkSuspect, songspy.LinkActive},
@@ -93,15 +93,16 @@ func TestAnUnknown403CountsAgainstTheAppOrTheUser(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		people      int
-		fault       sim.Fault // of the polls
+		fault       sim.Fault // what happens to the polls
 		want        songspy.LinkState
 		others      songspy.LinkState
-		wantBlocked bool // the app
+		wantBlocked bool // whether the app is blocked after half an hour
 		wantGap     songspy.GapReason
 	}{
 		"the only user": {1, sim.Fault{Person: 0, Kind: sim.Forbidden}, songspy.LinkNotRegistered, "", false, songspy.GapLinkBroken},
 		"one of six":    {6, sim.Fault{Person: 0, Kind: sim.Forbidden, Body: "plain"}, songspy.LinkNotRegistered, songspy.LinkActive, false, songspy.GapLinkBroken},
-		// The first refusal is not known to concern the app, but the block replaces its reason.
+		// At the first refusal it is not known that it concerns the app. When the app is
+		// blocked, that becomes the reason of the gap.
 		"all of six":                {6, sim.Fault{Person: sim.Everyone, Kind: sim.Forbidden}, songspy.LinkActive, songspy.LinkActive, true, songspy.GapAppBlocked},
 		"all, a proxy's page":       {6, sim.Fault{Person: sim.Everyone, Kind: sim.Forbidden, Body: "html"}, songspy.LinkActive, songspy.LinkActive, false, songspy.GapProviderDown},
 		"one, in other words":       {6, sim.Fault{Person: 0, Kind: sim.NotRegistered, Body: "dashboard"}, songspy.LinkNotRegistered, songspy.LinkActive, false, songspy.GapLinkBroken},

@@ -174,7 +174,7 @@ func newLeaser(s settings, db database, metrics *prometheus.Registry, now func()
 
 // newSpotify returns the clients of the configured Spotify apps.
 func newSpotify(s settings, c spotify.Config) *spotify.Apps {
-	apps, _ := s.Spotify.Apps() // config.Load has reported an error
+	apps, _ := s.Spotify.Apps() // never fails: config.Load accepts only settings with valid apps
 	all := make([]spotify.App, len(apps))
 	for i, app := range apps {
 		all[i] = spotify.App{ID: app.ClientID, Secret: app.ClientSecret, Account: app.Account}

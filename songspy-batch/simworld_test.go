@@ -76,7 +76,8 @@ func (b *logBuffer) Write(p []byte) (int, error) {
 	return b.buf.Write(p)
 }
 
-// newSimWorld must be called in a synctest bubble.
+// newSimWorld creates the simulator, and a database in which each of its people is a linked
+// user. It must be called in a synctest bubble.
 func newSimWorld(t *testing.T, o sim.Options) *simWorld {
 	t.Helper()
 	w := &simWorld{t: t, dbPath: storetest.Migrated(t, storetest.SQLite).Path(), log: &logBuffer{}, changeInterval: 2 * time.Second}
@@ -218,7 +219,8 @@ func (s *killableStore) WatchesSince(ctx context.Context, since time.Time) ([]so
 	return s.Store.WatchesSince(ctx, since)
 }
 
-// start starts a batch. stop ends it regularly, kill without another write.
+// start starts a batch. stop ends it regularly. kill ends it without another write to the
+// database, as a crash would.
 func (w *simWorld) start(changes ...func(*settings)) (stop, kill func()) {
 	w.t.Helper()
 	var s settings

@@ -13,12 +13,12 @@ import (
 type writeAudit struct {
 	// Written counts all users with a written row.
 	Written int `json:"written"`
-	// Changed counts those of them whose playback changed after the begin of the previous
-	// round.
+	// Changed counts the written users whose playback changed after the begin of the
+	// previous round.
 	Changed int `json:"changed"`
-	// Proven counts those of them whose playback changed in the round before that. A
-	// change may need two polls: a play ends after two idle polls, and it counts after
-	// enough listening time.
+	// Proven counts the written users whose playback changed only in the round before the
+	// previous one. A change may need two polls: a play ends after two idle polls, and it
+	// counts after enough listening time.
 	Proven int `json:"proven"`
 	// NoProgress counts users whose player reports no progress. Each poll extends the
 	// time for which the board shows them, so each poll writes.

@@ -12,7 +12,7 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// afterNoon returns a time in seconds after noon.
+// afterNoon returns the time that many seconds after noon.
 func afterNoon(seconds int) time.Time { return noon.Add(time.Duration(seconds) * time.Second) }
 
 func TestAnyEvent_IsAnyVisibleChange(t *testing.T) {
@@ -56,7 +56,7 @@ func TestAuditWrites_FindsRowsWithoutAChangeAndChangesWithoutARow(t *testing.T) 
 	}
 	world.Script(0, []sim.Play{})                                         // idle; nil would keep the random plays
 	world.Script(1, []sim.Play{track(1, afterNoon(90), afterNoon(150))})  // starts between two rounds
-	world.Script(2, []sim.Play{track(1, afterNoon(90), afterNoon(150))})  // the same, but without a row
+	world.Script(2, []sim.Play{track(1, afterNoon(90), afterNoon(150))})  // the same as person 1, but without a written row
 	world.Script(3, []sim.Play{track(1, afterNoon(-10), afterNoon(30))})  // ended before the second round
 	world.Script(4, []sim.Play{track(1, afterNoon(-60), afterNoon(150))}) // continues
 	got := auditWrites(world, rounds, map[songspy.UserID]bool{userOf(0): true, userOf(1): true, userOf(3): true})

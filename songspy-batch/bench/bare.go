@@ -32,8 +32,8 @@ type bareRun struct {
 	SimMicros float64 `json:"simCpuMicros"`
 }
 
-// runBare makes the first calls of a round, with the batch's transport, headers and
-// concurrency. It discards the responses.
+// runBare makes the given number of calls, one for each of the first users, with the
+// batch's transport, headers and concurrency. It discards the responses.
 func (b *bench) runBare(ctx context.Context, calls int) (r bareRun, err error) {
 	f, err := newRequestTemplate(ctx, "http://"+b.sim.address+"/spotify/api")
 	if err != nil {

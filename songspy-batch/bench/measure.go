@@ -203,7 +203,7 @@ func (b *bench) observe(ctx context.Context, batch *process) (o usage, err error
 
 // intervalFor returns an interval that has room for three things: a round that
 // takes twice as long as the bare calls, the bare calls, and the delay of the
-// database's statistics.
+// database's statistics. single is the time that the bare calls take.
 func intervalFor(single time.Duration) time.Duration {
 	const statistics, step = 15 * time.Second, 5 * time.Second
 	return max((5*single + statistics).Round(step), minInterval)

@@ -20,9 +20,9 @@ type report struct {
 	Ratios          []float64            `json:"ratios"` // each round's rate, divided by the mean rate of the bare loops before and after it
 	Rounds          []pollRound          `json:"rounds"`
 	BareRuns        []bareRun            `json:"bare"`              // one before each round and one after the last
-	BatchMicros     float64              `json:"batchCpuMicros"`    // for one poll
-	SimMicros       float64              `json:"simCpuMicros"`      // for one poll
-	PostgresMicros  float64              `json:"postgresCpuMicros"` // for one poll; 0: the processes are not visible
+	BatchMicros     float64              `json:"batchCpuMicros"`    // processor time of one poll
+	SimMicros       float64              `json:"simCpuMicros"`      // processor time of one poll
+	PostgresMicros  float64              `json:"postgresCpuMicros"` // processor time of one poll; 0: the bench does not see the processes of Postgres
 	PeakRSSBytes    uint64               `json:"batchPeakRssBytes"`
 	Rows            map[string]tableRows `json:"rows"`
 	Writes          writeAudit           `json:"writes"`
@@ -31,9 +31,9 @@ type report struct {
 
 // bounds are the limits that a measurement has to keep.
 type bounds struct {
-	ratio    float64 // 0: no bound
-	rssBytes uint64
-	seconds  float64 // the time of a round; 0: no bound
+	ratio    float64 // the least report.Ratio; 0: no bound
+	rssBytes uint64  // the batch's peak memory must be less
+	seconds  float64 // a round must take less; 0: no bound
 }
 
 // boundsFor returns the bounds for a number of users. Below 100,000 there is no bound on the

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// sampleInterval is the time between two readings of the batch's metrics. It is
-	// lastSampleInterval after most polls of a round, whose end is known to this accuracy.
-	// More readings during the round would slow it down.
+	// sampleInterval is the time between two readings of the batch's metrics during a round.
+	// After nine tenths of the polls, the time is lastSampleInterval, so the end of the round
+	// is known to that accuracy. More readings during the whole round would slow it down.
 	sampleInterval     = 250 * time.Millisecond
 	lastSampleInterval = 50 * time.Millisecond
 	// settleTime is the time without a write after which a round's writes are complete.

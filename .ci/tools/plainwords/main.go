@@ -5,10 +5,12 @@
 // refuses some turns of phrase there. Names are identifiers, metrics, columns
 // and names in the contract: words.txt refuses the word parts that the glossary
 // has retired. Ordinary English such as "look" or "door" is refused in names
-// only, or in prose where it stands for a concept of this project. A doc comment
-// begins with the name that it documents, a function that Markdown names with its
-// file exists there, the glossary lists each term once and in order, and a log key is
-// a constant of package logkey if it has one.
+// only, or in prose where it stands for a concept of this project.
+//
+// It also checks that each doc comment begins with the name that it documents, that
+// each function that Markdown names together with a file exists in that file, that the
+// glossary lists each term once and in order, and that log calls use the constants of
+// package logkey for keys that have a constant.
 //
 //	plainwords [-all] [directory]
 //
@@ -89,7 +91,7 @@ func checkTree(top string, rules *ruleSet, all bool) (findings []finding, senten
 	if err != nil {
 		return nil, 0, err
 	}
-	documented := map[string]bool{} // by folder of Go files
+	documented := map[string]bool{} // whether a folder of Go files has a package comment
 	for _, name := range strings.Fields(string(names)) {
 		if rules.exempts(name) || !all && !rules.checks(name) {
 			continue

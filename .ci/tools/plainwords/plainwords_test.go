@@ -15,8 +15,8 @@ func rulesOfTheProject(t *testing.T) *ruleSet {
 	return rules
 }
 
-// The sentences of the left column of the table in the writing rules, and their
-// replacements.
+// Each hard sentence is like a comment or message that the project once had. The plain
+// sentence is like the one that replaced it.
 func TestProseThatIsHardToReadIsRefusedAndItsReplacementIsNot(t *testing.T) {
 	rules := rulesOfTheProject(t)
 	for _, c := range []struct{ hard, plain string }{

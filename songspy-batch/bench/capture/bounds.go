@@ -7,16 +7,16 @@ import "fmt"
 type bounds struct {
 	calls                       float64 // calls, divided by the calls of plainPolicy
 	perDay                      float64 // calls for a user and day
-	provable, all               float64
-	followed, seen              float64
-	notPlayed, duplicates       float64 // shares of the stored plays; with 0, no duplicate is allowed
+	provable, all               float64 // recall of Provable and of Plays
+	followed, seen              float64 // recall of Followed and of Seen
+	notPlayed, duplicates       float64 // shares of the stored plays; if duplicates is 0, none is allowed
 	polls                       bool    // whether worstPollExcess must be 0 or less
-	withProbable, precision     float64 // precision: share of the probable plays that are real
-	p50, p90, startOff, onBoard float64
+	withProbable, precision     float64 // recall of WithProbable; share of the probable plays that are real
+	p50, p90, startOff, onBoard float64 // p50 and p90 of Delay, p95 of StartOff, all in seconds; OnBoard
 	rateLimited                 float64 // calls of one account in a week that are rejected with 429
 	longestOutage               float64 // seconds without a successful call of one account
-	wrong, moreCalls            float64 // both divided by those without calls for viewers
-	viewerP90                   float64 // seconds
+	wrong, moreCalls            float64 // share of wrong time, and calls, each divided by that without calls for viewers
+	viewerP90                   float64 // p90 of ViewerDelay, in seconds
 }
 
 // enoughClaims is how many probable plays a run needs before their precision is
@@ -38,8 +38,9 @@ func boundsFor(population string) (bounds, bool) {
 }
 
 // wholePlaysBounds returns the bounds of the service if history lists only plays to the end
-// of the track. The targets were 0.985 and 0.99 for regular people, and 0.925 and 0.955 for
-// restless people, with these calls. docs/benchmarks.md explains why they are not reached.
+// of the track. The targets of all and withProbable were 0.985 and 0.99 for regular people,
+// and 0.925 and 0.955 for restless people, with these calls. docs/benchmarks.md explains why
+// these targets are not reached.
 func wholePlaysBounds(population string) (bounds, bool) {
 	switch population {
 	case "regular":
@@ -77,15 +78,17 @@ var attentionBounds = map[string]map[string]bounds{
 	},
 }
 
-// withinAllowance is how many times the calls without viewers are made if a week uses up the
-// whole allowance of 15 %, which holds the calls of one day more at the start.
+// withinAllowance is the largest number of calls in a week that an allowance of 15 % permits,
+// divided by the calls without viewers. At the start the allowance holds the calls of a whole
+// day, so that a week can use the allowance of eight days.
 const withinAllowance = 1 + 0.15*8/7
 
-// hostileFactor is how many times the share of wrong time with hostile viewers may be that
-// without them.
+// hostileFactor is by how much hostile viewers may increase the share of wrong time of the
+// other viewers: the share with them, divided by the share without them.
 const hostileFactor = 1.2
 
-// checkHostile returns the rows with hostile viewers in which others see too little.
+// checkHostile returns a text for each row with hostile viewers in which the other viewers see
+// a wrong picture for too long: see hostileFactor.
 func (r *report) checkHostile() (missed []string) {
 	without, ok := r.result(attentionPolicy)
 	for _, name := range []string{openTabPolicy, hostilePolicy} {

@@ -106,8 +106,9 @@ func (v *userVerdict) checkHistory() {
 	}
 }
 
-// matchPlays pairs the real plays with the stored certain plays. It pairs the remaining real
-// plays with the probable ones, and counts how many probable plays are right.
+// matchPlays pairs the real plays with the stored plays that are certain, and returns the
+// pairs. It pairs the remaining real plays with the probable plays, and counts how many
+// probable plays are right. probable[i] says whether real play i has a probable play.
 func (v *userVerdict) matchPlays() (m matchResult, probable []bool) {
 	var certain, probables []storedPlay
 	for _, p := range v.plays {
@@ -228,8 +229,8 @@ func (v userVerdict) checkBoard() {
 	}
 }
 
-// shownAt returns the time at which the board first showed a play. The entry must have
-// started after restartedAfter, or follow an entry of another track.
+// shownAt returns the time at which the board first showed a play; false if it never did.
+// The board entry must have started after restartedAfter, or follow an entry of another track.
 func (v userVerdict) shownAt(t sim.Play, restartedAfter time.Time) (time.Time, bool) {
 	i, _ := slices.BinarySearchFunc(v.recorded.shown, t.Start, func(s boardState, at time.Time) int { return s.from.Compare(at) })
 	for ; i < len(v.recorded.shown) && v.recorded.shown[i].from.Before(t.End); i++ {
@@ -261,10 +262,10 @@ func (s boardState) plays(uri string) bool {
 	return s.playing.State == songspy.PlayerPlaying && s.playing.TrackURI == uri
 }
 
-// interval is a time.
+// interval is the time from one moment to another.
 type interval struct{ from, to time.Time }
 
-// playingIntervals returns the times of a play without its pause.
+// playingIntervals returns the times in which a play was playing: before and after its pause.
 func playingIntervals(t sim.Play) []interval {
 	pause := t.Start.Add(t.PauseAfter)
 	if t.PauseFor == 0 || !pause.Before(t.End) {

@@ -49,7 +49,8 @@ func TestAPlayStoredTwiceIsADuplicateAndAnInventedOneIsNot(t *testing.T) {
 	}
 }
 
-// The second play was paused soon, and polls took it for one that went on until the third.
+// In this test the second play lasts 50 s, but its stored play begins late and lasts until the
+// third play. Only the history item of the stored play shows that it is the second play.
 func TestAPlayWithTheItemOfARealOneIsNoDuplicate(t *testing.T) {
 	t.Parallel()
 	a := song("a", 400)
@@ -67,7 +68,7 @@ func TestAPlayWithTheItemOfARealOneIsNoDuplicate(t *testing.T) {
 	if res := resultOf(truth, append(plays, storedAs(a.URI, 400, 450)), observations{}); res.Duplicates != 1 {
 		t.Errorf("beside another one: %+v", res)
 	}
-	truth[0], plays[0] = played(a, 350, 400), storedAs(a.URI, 350, 450) // nearer to the second than the late one
+	truth[0], plays[0] = played(a, 350, 400), storedAs(a.URI, 350, 450) // this stored play is nearer to the second play than late is
 	if res := resultOf(truth, plays, observations{}); res.Duplicates != 0 || res.Plays != (fraction{3, 3}) {
 		t.Errorf("beside a play that ends too late: %+v", res)
 	}
@@ -144,8 +145,8 @@ func TestWorstPollExcess_IsFoundWhereverTheHourBegins(t *testing.T) {
 	}
 }
 
-// showing returns a board entry that viewers see from since on. Its track plays from start
-// to end.
+// showing returns a board entry that viewers see from the time since on. Its track plays from
+// start to end. The times are in seconds.
 func showing(t sim.Track, since, start, end int) boardState {
 	ends := at(end)
 	return boardState{at(since), songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: t.URI, StartedAt: at(start), EndsAt: &ends}}

@@ -107,7 +107,7 @@ func measure(t *testing.T, o options, to io.Writer) {
 		}
 	})
 	for i, p := range chosen {
-		if p.oracle { // after the service, because it may make as many calls
+		if p.oracle { // run after the service, because the oracle may make as many calls as the service
 			t.Run(p.name, func(t *testing.T) { rows[i] = (&policyRun{options: o, policy: p, calls: serviceCalls(rows)}).run(t) })
 		}
 	}

@@ -74,7 +74,7 @@ func sameTrack(t sim.Track, p storedPlay) bool {
 }
 
 // sameItem reports whether a stored play has the history item of a real play. History gives
-// times in milliseconds, and the microseconds of the stored one identify the track.
+// times in milliseconds. The stored time also has microseconds, which identify the track.
 func sameItem(t sim.Play, p storedPlay) bool {
 	return !p.playedAt.IsZero() && p.playedAt.Sub(t.PlayedAt).Abs() <= 2*time.Millisecond
 }

@@ -66,7 +66,7 @@ const (
 	livelyQuotaPolicy  = "lively people, an unknown quota"
 )
 
-// The rows with viewers.
+// The names of the policies with viewers.
 const (
 	watchedPolicy      = "viewers, allowance 0 %"
 	attentionPolicy    = "viewers, allowance 15 %"
@@ -77,7 +77,8 @@ const (
 	quotaViewersPolicy = "viewers under an unknown quota, allowance 15 %"
 )
 
-// withoutAttention returns the row of the same viewers without calls for them.
+// withoutAttention returns the name of the policy that has the same viewers as the named
+// policy, but makes no calls for them.
 func withoutAttention(name string) string {
 	if name == watchedQuotaPolicy || name == quotaViewersPolicy {
 		return watchedQuotaPolicy

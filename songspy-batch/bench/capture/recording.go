@@ -22,15 +22,15 @@ type recordingStore struct {
 
 	mu             sync.Mutex
 	people         []observations
-	polls          int // in the measured time
-	historyFetches int
+	polls          int // polls in the measured time
+	historyFetches int // history fetches in the measured time
 	refused        int
 	rateLimited    int       // calls rejected with 429 in the measured time
 	lastSuccess    time.Time // time of the last successful call
 	longestOutage  time.Duration
 }
 
-// observations are the records of one person.
+// observations are the board entries and calls that were recorded for one person.
 type observations struct {
 	shown      []boardState
 	shownPolls []time.Time // polls that returned a player

@@ -49,12 +49,14 @@ type result struct {
 	MaxRateLimited float64 `json:"maxRateLimitedPerWeek"`
 	LongestOutage  float64 `json:"longestOutageSeconds"`
 
-	Provable fraction `json:"provable"` // plays of 30 s and more that a poll returned or history lists
-	Seen     fraction `json:"seen"`     // those of them that a poll returned
-	Followed fraction `json:"followed"` // those that history lists, or that polls followed for 30 s or to the start of the next play
-	Plays    fraction `json:"plays"`    // all of 30 s and more, without private ones and unknown tracks
-	// WithProbable also counts plays that are stored as probable. Probable counts the
-	// stored probable plays, and those of them that were played.
+	// The fractions up to WithProbable are about real plays of 30 s and more, and count
+	// how many of them are stored.
+	Provable fraction `json:"provable"` // plays that a poll returned or history lists
+	Seen     fraction `json:"seen"`     // plays that a poll returned
+	Followed fraction `json:"followed"` // plays that history lists, or that polls followed for 30 s or to the start of the next play
+	Plays    fraction `json:"plays"`    // all plays, without private ones and unknown tracks
+	// WithProbable is Plays if plays that are stored as probable count too. Probable is
+	// about the stored probable plays, and counts how many of them were played.
 	WithProbable fraction `json:"withProbable"`
 	Probable     fraction `json:"probable"`
 	Claimed      int      `json:"claimed"` // all stored plays
@@ -75,8 +77,8 @@ type result struct {
 
 	// WatchedSeconds is the time in which viewers watched people who were listening,
 	// WatchedWrong the part of it in which the board showed something else. ViewerDelay
-	// says how late viewers saw what played, and ChangeDelay leaves out what was right
-	// when they opened the page: p50, p90, p95.
+	// is how long viewers waited until they saw the track that played: p50, p90, p95.
+	// ChangeDelay leaves out the tracks that they saw when they opened the page.
 	WatchedSeconds float64   `json:"watchedSeconds,omitempty"`
 	WatchedWrong   float64   `json:"watchedWrongShare,omitempty"`
 	ViewerDelay    []float64 `json:"viewerDelaySeconds,omitempty"`
@@ -198,8 +200,8 @@ func (r *report) write(to io.Writer) error {
 	return json.NewEncoder(to).Encode(r)
 }
 
-// writeViewers prints what viewers saw: how much of the watched listening time the
-// picture was wrong, in relation to the same without calls for viewers.
+// writeViewers prints what viewers saw: for which part of the watched listening time the
+// picture was wrong, compared with the row without calls for viewers.
 func (r *report) writeViewers(to io.Writer) {
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	for _, res := range r.Rows {

@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	// reportDelay is how long the API gathers what viewers watch before it writes that.
+	// reportDelay is how long the API gathers watches of viewers before it writes them.
 	reportDelay = 100 * time.Millisecond
 	// windowSize is how many people a viewer of the front page watches at most.
 	windowSize = 48
-	// hostileStreams is the number of streams of the row with that name.
+	// hostileStreams is the number of hostile streams of hostilePolicy.
 	hostileStreams = 10_000
 )
 
@@ -26,10 +26,10 @@ type visit struct {
 	signedIn bool
 	people   []int
 	from, to time.Time
-	measured bool // false: the viewer is hostile
+	measured bool // whether checkVisits counts the visit; false: the viewer is hostile
 }
 
-// visits returns the visits of all people, sorted by their start.
+// visits returns the visits of all people and of the hostile viewers, sorted by their start.
 func (r *policyRun) visits(from time.Time) (all []visit) {
 	for person := range r.people {
 		viewer := sim.NewViewer(r.seed, r.people, person)
@@ -72,8 +72,9 @@ type watchStore struct {
 	shown  []bool // by person, at the last read
 }
 
-// WatchesSince returns the visits that began since then, and the open ones in which the board
-// changed for a viewer who is not signed in.
+// WatchesSince returns the visits that began since the given time. It also returns the earlier
+// visits of viewers who are not signed in, if they still last and the board has begun or
+// stopped to show one of their people.
 func (w *watchStore) WatchesSince(_ context.Context, since time.Time) (watches []songspy.Watch, readAt time.Time, err error) {
 	now := time.Now()
 	began := func(l visit, at time.Time) int { return l.from.Compare(at) }

@@ -16,7 +16,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// fakeSealed holds users by the key that encrypted their data.
+// fakeSealed holds, for each user, the id of the key that encrypted the user's data.
 type fakeSealed struct {
 	keyOf map[songspy.UserID]string
 	err   error // returned after the first page

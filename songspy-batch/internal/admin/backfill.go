@@ -36,8 +36,8 @@ type UserStore interface {
 	// PolledUsersByID returns what is needed to poll the users. It leaves out
 	// users whose stored tokens cannot be decrypted.
 	PolledUsersByID(ctx context.Context, ids []songspy.UserID) ([]songspy.PolledUser, error)
-	// ReconcileHistory calls fn with the stored plays around the items, and
-	// stores its result in the same transaction. The error has CodeGone if the
+	// ReconcileHistory calls fn with the stored plays of the time that items cover,
+	// and stores fn's result in the same transaction. The error has CodeGone if the
 	// user has unlinked Spotify or linked it again since the given generation
 	// of the link.
 	ReconcileHistory(ctx context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
@@ -171,13 +171,13 @@ func (b *Backfill) oneUser(ctx context.Context, u songspy.PolledUser, t *backfil
 }
 
 // fetchHistory fetches the history of one user and reconciles it with the
-// stored plays. It only corrects plays of the time before which polls can
-// change nothing any more, because a running batch may have later results in
+// stored plays. It corrects only plays that later polls cannot change any more
+// (see playback.SettledUntil), because a running batch may have newer polls in
 // memory.
 func (b *Backfill) fetchHistory(ctx context.Context, u songspy.PolledUser) (r songspy.Reconciliation, err error) {
 	after := b.Since
 	if u.Link.CreatedAt.After(after) {
-		after = u.Link.CreatedAt // plays before the link are not Songspy's
+		after = u.Link.CreatedAt // Songspy does not record plays from before the user linked
 	}
 	items, err := b.Player.RecentlyPlayed(ctx, songspy.Credentials{App: u.Link.App, Token: u.Link.AccessToken}, after)
 	// With PKCE each renewal replaces the refresh token. Two renewals at once

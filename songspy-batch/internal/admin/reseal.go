@@ -18,7 +18,7 @@ const resealPageSize = 200
 
 // SealedKind is one kind of encrypted data, such as the tokens of links.
 type SealedKind struct {
-	// Name is its name in the plural.
+	// Name is the name of the kind, in the plural, for messages.
 	Name string
 	// Remedy tells the operator what to do about rows that cannot be decrypted
 	// because their key is lost.
@@ -31,8 +31,8 @@ type SealedKind struct {
 }
 
 // Reseal encrypts all stored secrets with the first key, unless they already
-// are. It shows its progress on err and writes its report to out. It returns an
-// error if rows cannot be decrypted.
+// are. primary is the id of that key. Reseal shows its progress on err and writes its
+// report to out. It returns an error if rows cannot be decrypted.
 func Reseal(ctx context.Context, all []SealedKind, primary string, now func() time.Time, out, err io.Writer) error {
 	var failures []error
 	for _, s := range all {

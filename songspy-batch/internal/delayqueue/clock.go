@@ -10,9 +10,9 @@ const (
 	// tickInterval is the longest time after which a running queue reads its
 	// clock again.
 	tickInterval = 20 * time.Second
-	// maxTick is the longest time between two readings of the clock that counts as
-	// passed for the queue. If more time lies between them, the process or the
-	// machine was suspended.
+	// maxTick limits the time between two readings of the clock. If more time lies
+	// between them, the process or the machine was suspended, and the queue's time
+	// does not advance by it.
 	maxTick = time.Minute
 	// maxSlew bounds the difference between the wall clock and the monotonic
 	// clock that counts as a gradual correction. A larger difference means that

@@ -16,10 +16,11 @@ import (
 // Queue holds keys, each once, with the time at which each is due. The zero
 // Queue is not usable; see New.
 //
-// An item that was replaced or removed stays in the heap until its time. It is
-// then ignored, because it differs from the entry in scheduled. A heap that can
-// remove any item has to track the position of each, at every step of every
-// item. With a million keys that is most of the cost of taking one.
+// When a key is scheduled again or removed, its old item stays in the heap until
+// the item's time. Then the item is ignored, because scheduled holds another time
+// for the key, or none. A heap that can remove any item must record the position of
+// an item each time that the item moves. With a million keys, this would be most of
+// the cost of taking a key.
 type Queue[K idmap.ID] struct {
 	now       func() time.Time
 	mu        sync.Mutex
@@ -161,7 +162,8 @@ func (q *Queue[K]) Run(ctx context.Context, workers int, work func(ctx context.C
 	pool.Wait()
 }
 
-// finish records that the worker's last work is done. Before that, take does.
+// finish records that the last work of a worker is done, when the worker ends. Until
+// then, take records that.
 func (q *Queue[K]) finish(running *int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -190,9 +192,11 @@ func (q *Queue[K]) CompletedUntil(now time.Time) time.Time {
 }
 
 // waitDue waits until the earliest key is due and takes it. The returned time is
-// its due time by the wall clock. ok is false if ctx ended first. One worker waits at
-// a time: a dispatcher would have to wake a worker for each key. A worker takes a key
-// that is due already without its turn to wait, which costs as much as taking the key.
+// its due time by the wall clock. ok is false if ctx ended first.
+//
+// Only the worker that holds turn waits for time to pass. There is no dispatcher, which
+// would have to wake a worker for each key. A worker first tries to take a key that is
+// already due, because getting turn costs as much as taking a key.
 func (q *Queue[K]) waitDue(ctx context.Context, running *int64) (t item[K], due time.Time, ok bool) {
 	if ctx.Err() == nil {
 		if t, due, wait := q.take(q.now(), running); wait == 0 {

@@ -41,7 +41,7 @@ func BenchmarkRun(b *testing.B) {
 		if n.Add(1) >= int64(b.N) {
 			stop()
 		}
-		runtime.Gosched() // as in a call
+		runtime.Gosched() // as a worker does during a call
 		q.Schedule(key, due.Add(time.Second))
 	})
 }

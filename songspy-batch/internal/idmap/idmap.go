@@ -21,13 +21,13 @@ type ID interface{ ~int | ~int64 }
 // use. A chunk is kept after its last value is removed, because removed users
 // often return.
 type Map[K ID, V any] struct {
-	chunks map[K]*chunk[V] // by the high bits that the ids of a chunk share
-	low    []*chunk[V]     // the same chunks, of ids below lowIDs: an index is faster than the map
+	chunks map[K]*chunk[V] // by chunk number: the high bits that the ids of a chunk share
+	low    []*chunk[V]     // also the chunks of ids below lowIDs, by chunk number: this is faster than the map
 	count  int
 }
 
-// lowIDs are the ids whose chunks are also in a list, which takes 8 kilobytes for each
-// million ids.
+// lowIDs is the number of ids, from 0, whose chunks are also in Map.low. That list takes
+// 8 kilobytes for each million ids.
 const lowIDs = 1 << 27
 
 type chunk[V any] struct {
@@ -41,7 +41,7 @@ func locate[K ID](id K) (chunkID K, index uint) {
 
 func (c *chunk[V]) contains(index uint) bool { return c.present[index/64]&(1<<(index%64)) != 0 }
 
-// chunk returns the chunk; nil if it holds no value yet.
+// chunk returns the chunk with this number; nil if the chunk has never held a value.
 func (m *Map[K, V]) chunk(id K) *chunk[V] {
 	if id >= 0 && int64(id) < int64(len(m.low)) {
 		return m.low[id]
@@ -49,7 +49,7 @@ func (m *Map[K, V]) chunk(id K) *chunk[V] {
 	return m.chunks[id]
 }
 
-// addChunk adds an empty chunk.
+// addChunk adds an empty chunk with this number.
 func (m *Map[K, V]) addChunk(id K) *chunk[V] {
 	if m.chunks == nil {
 		m.chunks = map[K]*chunk[V]{}

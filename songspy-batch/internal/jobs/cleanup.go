@@ -18,10 +18,11 @@ const (
 	// keepSeats is how long a seat stays reserved for a registered user who does
 	// not link.
 	keepSeats = 30 * 24 * time.Hour
-	// keepWaiting is how long a user stays in the waiting list, with the address.
+	// keepWaiting is how long a user stays in the waiting list, with their e-mail
+	// address.
 	keepWaiting = 180 * 24 * time.Hour
-	// keepNotifications is how long a state must have been over before it is
-	// notified again.
+	// keepNotifications is how long a notification stays stored after its cause was
+	// last seen. If the cause comes back within that time, it is not notified again.
 	keepNotifications = 30 * 24 * time.Hour
 	// keepBreakers is how long the breakers of an unused user-supplied app stay.
 	// A breaker is open for a day at most.
@@ -46,19 +47,20 @@ type CleanupStore interface {
 	// one time (entered) and have not linked, and requests that were made before
 	// another time (asked).
 	PruneSeats(ctx context.Context, entered, asked time.Time) (int64, error)
-	// PruneNotifications deletes the notifications that were last wanted before
+	// PruneNotifications deletes the notifications whose cause was last seen before
 	// the given time.
 	PruneNotifications(ctx context.Context, seenBefore time.Time) (int64, error)
 	// PruneBreakers deletes the breakers of user-supplied apps that have no link
 	// and were last changed before the given time.
 	PruneBreakers(ctx context.Context, before time.Time) (int64, error)
-	// PruneAuthorizationAttempts deletes the redirects that expired before the
-	// given time.
+	// PruneAuthorizationAttempts deletes the authorization attempts that expired
+	// before the given time.
 	PruneAuthorizationAttempts(ctx context.Context, before time.Time) (int64, error)
 	// PruneAuditEvents deletes the audit events from before the given time, except
 	// the newest one of each user.
 	PruneAuditEvents(ctx context.Context, before time.Time) (int64, error)
-	// PruneLocalTracks deletes the local files that are in no user's tracks.
+	// PruneLocalTracks deletes the tracks of local files that no user has among their
+	// tracks.
 	PruneLocalTracks(ctx context.Context) (int64, error)
 }
 

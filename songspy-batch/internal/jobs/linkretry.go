@@ -20,8 +20,9 @@ type UnregisteredLinks interface {
 	// NotRegisteredUsers returns up to limit users that were rejected before the
 	// given time, the earliest first.
 	NotRegisteredUsers(ctx context.Context, before time.Time, limit int) ([]songspy.UserID, error)
-	// UpdateLink changes one link. If fn returns an error, the link does not
-	// change.
+	// UpdateLink calls fn, which edits the stored link, stores the edited link and
+	// returns it. If fn returns an error, the link stays unchanged and UpdateLink
+	// returns that error.
 	UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error)
 }
 
@@ -38,8 +39,8 @@ type LinkRetry struct {
 	Logger   *slog.Logger
 }
 
-// errLinkChanged means that the link was changed since it was read, so that it
-// must not be tried again now.
+// errLinkChanged means that this run has nothing more to do for the link: somebody
+// else changed it since it was read, or it must wait for a later run.
 var errLinkChanged = errors.New("the link was changed meanwhile")
 
 // errAccountUnknown means that the link has tokens, but that it is unknown to
@@ -85,8 +86,8 @@ func (j LinkRetry) Run(ctx context.Context) error {
 }
 
 // complete tries to complete the link of a user whose Spotify account is still
-// unknown. If the user is still not registered with the app, the next attempt
-// is a day later.
+// unknown. It returns nil if the link is complete now, and errLinkChanged if it must
+// wait: for a day if the user is still not registered with the app.
 func (j LinkRetry) complete(ctx context.Context, id songspy.UserID, now time.Time) error {
 	if j.Complete == nil {
 		return errLinkChanged

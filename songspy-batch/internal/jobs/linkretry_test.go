@@ -10,7 +10,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// fakeUnregisteredLinks holds links by user. The link of the user unavailable
+// fakeUnregisteredLinks holds links by user. unavailable is the user whose link
 // cannot be changed.
 type fakeUnregisteredLinks struct {
 	links       map[songspy.UserID]*songspy.Link

@@ -20,8 +20,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
-// fixture is a real database and records what replicas of the job send over fake
-// channels. Create it within a synctest bubble.
+// fixture holds a real database, and records the messages that replicas of the job send
+// over fake channels. It must be created in a synctest bubble.
 type fixture struct {
 	t      *testing.T
 	dbPath string
@@ -63,7 +63,7 @@ func (h *fixture) Send(_ context.Context, m Message) error {
 	return nil
 }
 
-// newJob returns another replica with these channels.
+// newJob returns the job of another replica, which sends over these channels.
 func (h *fixture) newJob(channels ...songspy.NotificationChannel) *Job {
 	h.t.Helper()
 	senders := map[songspy.NotificationChannel]Sender{}
@@ -92,7 +92,7 @@ func (h *fixture) runMinutes(n int, jobs ...*Job) {
 	}
 }
 
-// addUser signs up a user with an e-mail address, whose consent is that old.
+// addUser signs up a user with an e-mail address. consented is the age of the user's consent.
 func (h *fixture) addUser(consented time.Duration) songspy.UserID {
 	h.t.Helper()
 	ctx, name := h.t.Context(), fmt.Sprint(time.Now().UnixNano(), len(h.sent))
@@ -140,7 +140,7 @@ func (h *fixture) expectSent(want ...string) {
 	h.sent = nil
 }
 
-// countByOutcome returns the values of the job's counter by outcome.
+// countByOutcome returns the values of the job's counter of notifications, by outcome.
 func countByOutcome(t *testing.T, j *Job) map[string]float64 {
 	t.Helper()
 	all := make(chan prometheus.Metric, 100)

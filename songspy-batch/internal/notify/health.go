@@ -15,8 +15,8 @@ const (
 	// fail before /readyz notes it.
 	minReportedFailures = 3
 	// failureReportedFor is how long after the last failure /readyz still notes
-	// it. The note must end without a success of this process, because another
-	// process may send the messages instead.
+	// it. The note must end even if this process sends nothing more, because
+	// another process may send the messages instead.
 	failureReportedFor = maxRetryWait + time.Hour
 )
 

@@ -8,7 +8,7 @@
 // (NotificationsForLink). The job queues them in the database. One process
 // claims a message that is due, checks again that it is still wanted, and sends
 // it. A message that was sent just before a crash is sent again with the same
-// ID, so receivers can recognize it. Without a channel there is no job.
+// ID, so receivers can recognize it. If no channel is configured, no Job runs.
 package notify
 
 import (
@@ -32,20 +32,21 @@ const (
 	// other processes from sending it. It is longer than the slowest mail
 	// server needs.
 	claimDuration = 5 * time.Minute
-	// sendTimeLimit is the time after which one run of the job begins to send
-	// no more messages.
+	// sendTimeLimit is how long after its start a run of the job may still begin
+	// to send a message.
 	sendTimeLimit = 50 * time.Second
 )
 
 // Outbox stores the notifications that are wanted.
 type Outbox interface {
-	// QueueNotifications adds notifications that are not stored yet. If one is
-	// stored already, only its SeenAt becomes now, if that is older than again.
+	// QueueNotifications adds notifications that are not stored yet. For a
+	// notification that is stored already, it only sets SeenAt to now, if SeenAt
+	// lies further back than the duration again.
 	QueueNotifications(ctx context.Context, notifications []songspy.Notification, again time.Duration) error
 	// ResolveNotifications deletes the notifications of the kind and the app
-	// (empty: all apps) that were last seen before seenBefore. If a deleted
-	// notification had been sent, it adds one of the kind then, which says that
-	// the state is over, unless then is empty.
+	// (empty: all apps) that were last seen before seenBefore. The parameter then
+	// is the kind of notification that says that the state is over. It is added
+	// if a deleted notification had been sent; empty: none is added.
 	ResolveNotifications(ctx context.Context, kind songspy.NotificationKind, app string, seenBefore time.Time, then songspy.NotificationKind) error
 }
 
@@ -144,7 +145,7 @@ func (j *Job) sendDue(ctx context.Context, until time.Time) error {
 		if err != nil || !ok {
 			return err
 		}
-		healthy, err := j.deliver(context.WithoutCancel(ctx), claimed) // an interrupted message would be sent twice
+		healthy, err := j.deliver(context.WithoutCancel(ctx), claimed) // a message whose sending is interrupted would be sent again
 		if err != nil {
 			return err
 		}

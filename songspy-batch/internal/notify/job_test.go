@@ -269,7 +269,7 @@ func TestAddressesThatCannotBeDecryptedAffectNoOther(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = other.Close() })
-		for range 6 { // more than the runs during one lease
+		for range 6 { // more than the runs of the job within claimDuration
 			id := h.addUser(0)
 			if err := other.SaveAddress(t.Context(), id, "lost@example.org"); err != nil {
 				t.Fatal(err)

@@ -77,7 +77,7 @@ func (m *Mailer) client() (*gomail.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	policy := gomail.NoTLS // the configuration allows this only on this machine
+	policy := gomail.NoTLS // the configuration allows this only for a mail server on this machine
 	if m.server.StartTLS {
 		policy = gomail.TLSMandatory
 	}
@@ -94,9 +94,9 @@ func (m *Mailer) client() (*gomail.Client, error) {
 }
 
 // mailError converts an error of the mail library to one without the server's
-// text, which may contain the address. If the server rejects the receiver,
-// other e-mails can still be sent; the error has CodeGone if the rejection is
-// permanent, else CodeUnprocessable.
+// text, which may contain the receiver's address. If the server rejects only the
+// receiver, the error has CodeGone (the rejection is permanent) or
+// CodeUnprocessable (it may end). All other errors have CodeUnavailable.
 func mailError(err error) error {
 	code, temporary, receiver := 0, true, false
 	if e, ok := errors.AsType[*gomail.SendError](err); ok {

@@ -32,7 +32,7 @@ type smtpServer struct {
 	port     string
 	roots    *x509.CertPool
 	password string // the password that it requires; empty: none
-	// rcptError is its answer to a receiver; nil: accepted.
+	// rcptError is the server's answer to each receiver (RCPT TO); nil: it accepts all.
 	rcptError *smtp.SMTPError
 	// hangsUp closes the connection after a message was accepted.
 	hangsUp bool
@@ -158,8 +158,8 @@ func selfSigned(t *testing.T, pool *x509.CertPool) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}
 }
 
-// mailer returns a mailer for the URL, after PORT was replaced by the port of
-// the server.
+// mailer returns a mailer for the URL, in which PORT stands for the port of the
+// server.
 func (p *smtpServer) mailer(t *testing.T, url string) *Mailer {
 	t.Helper()
 	server, err := config.Notifications{SMTPURL: songspy.Secret(strings.ReplaceAll(url, "PORT", p.port))}.MailServer()

@@ -36,8 +36,8 @@ func (m Message) UserIDs() []songspy.UserID {
 }
 
 // compose returns the message with those notifications whose cause still
-// exists, and the others as obsolete. If the message has no notifications left,
-// it must not be sent.
+// exists. obsolete are the notifications whose cause is gone. If the message has no
+// notifications left, it must not be sent.
 func (j *Job) compose(ctx context.Context, claimed songspy.NotificationMessage, now time.Time) (m Message, obsolete []songspy.Notification, err error) {
 	wanted, obsolete, links, err := j.splitCurrent(ctx, claimed.Notifications, now)
 	if err != nil || len(wanted) == 0 {

@@ -33,7 +33,7 @@ type Webhook struct {
 }
 
 // NewWebhook returns a webhook for the URL. Messages are signed with key unless
-// it is nil. A nil transport means the default network transport.
+// key is nil. via makes the HTTP calls; nil: the network.
 func NewWebhook(url songspy.Secret, key []byte, via http.RoundTripper) (*Webhook, error) {
 	w := &Webhook{url: url.Reveal()}
 	if key != nil {
@@ -64,8 +64,8 @@ func NewWebhook(url songspy.Secret, key []byte, via http.RoundTripper) (*Webhook
 // read it, so fields may be added, but existing ones must not change.
 type webhookBody struct {
 	Kind    songspy.NotificationKind `json:"kind"`
-	At      string                   `json:"at"`    // when it is sent
-	Since   string                   `json:"since"` // when its cause was first seen
+	At      string                   `json:"at"`    // when the message is sent
+	Since   string                   `json:"since"` // when the cause of the message was first seen
 	App     string                   `json:"app"`   // empty: all user-supplied apps
 	Circuit string                   `json:"circuit,omitempty"`
 	// Count is the number of users that the message is about. UserIDs lists the
@@ -122,8 +122,8 @@ func unavailable(text string) error {
 	return &songspy.Error{Code: songspy.CodeUnavailable, Err: errors.New(text)}
 }
 
-// connectErrorText describes why the server of the webhook did not respond. It
-// does not use the error's own text, which contains the URL.
+// connectErrorText describes why the server of a webhook or of mail did not respond.
+// It does not use the error's own text, which may contain the webhook's URL.
 func connectErrorText(err error) string {
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 		return "did not respond in time"

@@ -80,7 +80,7 @@ func TestAWebhookIsSignedAsReceiversVerify(t *testing.T) {
 	if err := verifier.Verify(r.body, r.header); err != nil {
 		t.Error(err)
 	}
-	// As docs/notifications.md describes it.
+	// Verify the signature as docs/notifications.md describes it.
 	mac := hmac.New(sha256.New, key)
 	fmt.Fprintf(mac, "%s.%s.%s", r.header.Get("webhook-id"), r.header.Get("webhook-timestamp"), r.body)
 	if want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil)); r.header.Get("webhook-signature") != want {

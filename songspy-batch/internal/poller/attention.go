@@ -16,25 +16,26 @@ import (
 
 const (
 	// watchReadInterval is how often new watches are read from the store. A viewer who
-	// opens a page waits for it.
+	// opens a page waits up to that long before the users on it are polled.
 	watchReadInterval = 250 * time.Millisecond
-	// watchReadOverlap is how long a write of watches may take. Watches are read again
-	// for that long, because writes may become visible in another order.
+	// watchReadOverlap is how long a write of watches may take. Each read also returns the
+	// watches that were written up to that long before the previous read, because the
+	// store may show a write later than one that began after it.
 	watchReadOverlap = time.Second
-	// manyViewers is the number of viewers of a user from which on their weight is computed
-	// at most once a second.
+	// manyViewers limits the cost of weights: if a user has more viewers than this, their
+	// weight is computed at most once a second.
 	manyViewers = 32
 	// forgetUnwatched is how long the listening hours of a user without viewers are kept.
 	forgetUnwatched = 24 * time.Hour
-	// sameTime is how far the predicted end of a track may move from one poll to the next
-	// without being another end.
+	// sameTime is by how much the time of a planned poll may move and still count as the
+	// same: each poll predicts the end of a track a little differently.
 	sameTime = 2 * time.Second
 )
 
 // AttentionOptions say how many calls are made for viewers.
 type AttentionOptions struct {
-	// Share is how many such calls may be made in addition to the planned ones, in
-	// relation to these: 0.15 allows 15 for each 100.
+	// Share is the number of calls that may be made for viewers in addition to the planned
+	// calls, as a part of the planned calls: 0.15 allows 15 for each 100.
 	Share float64
 	Store WatchStore
 }
@@ -64,7 +65,8 @@ type attentionPlanner struct {
 	allowances map[string]*attention.Allowance // by developer account
 }
 
-// watchKey identifies a watch: a viewer may have one of others, and one of themselves.
+// watchKey identifies a watch. A viewer may have two: one of other users, and one of
+// themselves (own).
 type watchKey struct {
 	viewer songspy.ViewerHash
 	own    bool
@@ -72,7 +74,7 @@ type watchKey struct {
 
 type watch struct {
 	viewer   attention.ViewerKey
-	users    []songspy.UserID // those that this replica polls
+	users    []songspy.UserID // the watched users that this replica polls
 	openedAt time.Time
 	until    time.Time
 }
@@ -80,25 +82,27 @@ type watch struct {
 // watchedUser is a user who is watched, or was in the last 24 hours.
 type watchedUser struct {
 	viewers   []attention.ViewerKey // the viewers who watch now
-	watchedAt time.Time             // when the last of them began or stopped
+	watchedAt time.Time             // when a viewer last began or stopped to watch
 	polledAt  time.Time             // when the last poll ended; zero: unknown
 	listening playback.HourlyListening
-	// weight is how much the viewers counted at weighedAt.
+	// weight is the weight of the viewers, as computed at weighedAt.
 	weight    float64
 	weighedAt time.Time
-	// playOpenedAt identifies the open play: see songspy.NowPlaying.OpenedAt. polls counts
-	// its polls for viewers. They are not part of the polls that one play may cost.
+	// playOpenedAt identifies the open play: see songspy.NowPlaying.OpenedAt. polls is the
+	// number of polls of that play that were made for viewers. They do not count when
+	// package playback limits the polls of a play.
 	playOpenedAt time.Time
 	polls        int16
-	// If the next poll is made for viewers, plain is the one that would be made without
-	// them, and paid is what they paid. Otherwise plain is zero.
+	// If the next poll is made for viewers, plain is the poll that would be made without
+	// viewers, and paid is the part of the call that each viewer pays for. Otherwise plain
+	// is zero.
 	plain     plannedPoll
 	paid      attention.Payment
 	crossfade crossfade
 }
 
-// crossfade is how much earlier than predicted the user's tracks begin: players fade
-// songs into each other.
+// crossfade records how much earlier than predicted the user's last two changes of tracks
+// were: players fade songs into each other.
 type crossfade struct{ last, former time.Duration }
 
 // fadeMax is the longest crossfade of Spotify's players, and a little more.
@@ -113,8 +117,8 @@ func (c *crossfade) observe(before, n songspy.NowPlaying) {
 	}
 }
 
-// lead returns how much earlier the next track will begin; 0 unless two changes in a row
-// were early.
+// lead returns how much earlier than predicted the next track will probably begin; 0 unless
+// the last two changes were early.
 func (c *crossfade) lead() time.Duration {
 	if lead := min(c.last, c.former); lead > time.Second {
 		return lead
@@ -154,7 +158,8 @@ func (p *attentionPlanner) run(ctx context.Context) {
 	}
 }
 
-// update takes over watches that were read at the given time of the store's clock.
+// update adds or replaces the given watches, and ends the watches whose time is over. readAt
+// is when they were read, by the store's clock.
 func (p *attentionPlanner) update(watches []songspy.Watch, readAt time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -169,7 +174,9 @@ func (p *attentionPlanner) update(watches []songspy.Watch, readAt time.Time) {
 	}
 }
 
-// updateWatch takes over one watch and plans polls of the users who are new in it. mu is held.
+// updateWatch adds or replaces one watch, which ends at until. It plans earlier polls of the
+// users who are new in it, or of all its users if the viewer has opened a page since. mu is
+// held.
 func (p *attentionPlanner) updateWatch(read songspy.Watch, until, now time.Time) {
 	key := watchKey{read.Viewer, read.Own}
 	former, known := p.watches[key]
@@ -230,8 +237,9 @@ func (p *attentionPlanner) endWatch(key watchKey, now time.Time) {
 	p.removeViewer(ended.viewer, ended.users, nil, now)
 }
 
-// pollSoon plans an earlier poll of a user that a viewer has just begun to watch: now if
-// the user is listening, or is the viewer, and the last poll is old enough. mu is held.
+// pollSoon plans an earlier poll of a user that a viewer has just begun to watch. The poll is
+// made now if the user is listening or is the viewer (own), and the last poll is old enough.
+// Otherwise it is made when it is worth a call. mu is held.
 func (p *attentionPlanner) pollSoon(id songspy.UserID, u *watchedUser, own bool, now time.Time) {
 	p.registry.advancePoll(id, func(state *userState, planned plannedPoll) (plannedPoll, bool) {
 		at, worth := now, true
@@ -303,8 +311,9 @@ func (p *attentionPlanner) recordPoll(before *userState, n songspy.NowPlaying, l
 	return u.polls
 }
 
-// bestTime returns when a poll before the planned one is worth a call, after a poll at
-// the given time. mu is held.
+// bestTime returns the earliest time before planned at which a poll is worth a call for the
+// user's viewers. polled is the time of the last poll. worth is false if no earlier poll is
+// worth a call. mu is held.
 func (p *attentionPlanner) bestTime(u *watchedUser, app string, n songspy.NowPlaying, polled, planned, now time.Time) (at time.Time, worth bool) {
 	weight := p.weight(u, app, now)
 	if weight <= 0 {
@@ -329,10 +338,10 @@ func (p *attentionPlanner) weight(u *watchedUser, app string, now time.Time) flo
 	return 0
 }
 
-// charge counts a call for a poll that is made for the user's viewers, instead of the given
-// one. mu is held.
+// charge counts one call for a poll that is made for the user's viewers. plain is the poll
+// that would be made without viewers. mu is held.
 func (p *attentionPlanner) charge(u *watchedUser, app string, plain plannedPoll, now time.Time) {
-	if plain.reason == reasonAttention { // it has been counted
+	if plain.reason == reasonAttention { // the planned poll is already for viewers, and counted
 		return
 	}
 	u.plain, u.paid = plain, nil
@@ -342,8 +351,9 @@ func (p *attentionPlanner) charge(u *watchedUser, app string, plain plannedPoll,
 	}
 }
 
-// settle corrects what the poll for viewers that was just made costs, when next is the poll
-// that is planned after it without viewers. mu is held.
+// settle corrects the cost of the poll for viewers that was just made. charge has counted one
+// call, but the poll may have replaced a planned poll, or may lead to another one. next is the
+// poll that is planned now, without viewers. mu is held.
 func (p *attentionPlanner) settle(id songspy.UserID, u *watchedUser, app string, next plannedPoll, now time.Time) {
 	if u.plain.at.IsZero() {
 		return
@@ -363,8 +373,9 @@ func (p *attentionPlanner) additionalCalls(id songspy.UserID, plain, next planne
 	moved, wait := next.at.Sub(plain.at), next.at.Sub(now)
 	switch {
 	case next.reason == reasonInterval:
-		// Polls that follow an interval return to the user's phase, so there is one for
-		// each phase that comes, whenever the last poll was.
+		// Polls of this reason are made at the next time of the user's phase, whenever the
+		// last poll was. If that time is after the plain poll, this poll has replaced the
+		// plain one.
 		if delayqueue.NextAtPhase(now, songspy.PhaseOf(id, p.interval), p.interval).After(plain.at) {
 			return 0
 		}
@@ -383,7 +394,8 @@ func (p *attentionPlanner) additionalCalls(id songspy.UserID, plain, next planne
 	return 1 - max(-1, min(1, moved.Seconds()/max(wait.Seconds(), 1)))
 }
 
-// setAllowances sets how many calls may be made for viewers, from the users of each account.
+// setAllowances sets, for each developer account, how many calls may be made for viewers.
+// users are the counts by app. It also forgets users that have not been watched for long.
 func (p *attentionPlanner) setAllowances(now time.Time, users map[string]userCounts) {
 	if p == nil {
 		return

@@ -19,8 +19,8 @@ type playerChange struct {
 	progress time.Duration // at that time
 }
 
-// listeningDays draws what a user's player shows: sessions of songs, some of them skipped or
-// paused, with breaks between the sessions.
+// listeningDays returns random changes of a user's player in the given days: sessions of songs,
+// some of them skipped or paused, with breaks between the sessions.
 func listeningDays(rng *rand.Rand, from time.Time, days int) (changes []playerChange) {
 	seconds := func(low, high int) time.Duration { return time.Duration(low+rng.IntN(high-low)) * time.Second }
 	at := from
@@ -63,9 +63,9 @@ func observe(changes []playerChange, at time.Time) songspy.Observation {
 	return o
 }
 
-// The allowance limits additional calls only if it counts them right. Viewers cost the calls
-// that the same days without viewers do not need. The allowance counts these calls, and may
-// count a little more, so that the calls stay within it.
+// This test runs the same days with and without viewers. The difference of the calls is what
+// viewers cost. The allowance must count at least that many calls, else it would not limit
+// them, and at most 6 % more.
 func TestAttention_CountsTheCallsThatViewersCost(t *testing.T) {
 	const users, share = 20, 0.15
 	days, seeds := 2, uint64(3)
@@ -82,7 +82,7 @@ func TestAttention_CountsTheCallsThatViewersCost(t *testing.T) {
 			if counted < additional || counted > 1.06*additional {
 				t.Errorf("viewers cost %.0f calls, and the allowance counted %.0f", additional, counted)
 			}
-			if used := additional / (users * 480 * share * float64(1+days)); used > 1 || used < 0.85 { // it was full at the start
+			if used := additional / (users * 480 * share * float64(1+days)); used > 1 || used < 0.85 { // the allowance was full at the start, with the calls of one more day
 				t.Errorf("viewers cost %.0f calls, %.2f of the allowance", additional, used)
 			}
 		})

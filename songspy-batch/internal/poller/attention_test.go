@@ -13,7 +13,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/attention"
 )
 
-// fakeWatches is what viewers watch, by when it was written.
+// fakeWatches is a WatchStore in memory. written holds the time at which each watch was written.
 type fakeWatches struct {
 	mu      sync.Mutex
 	written []time.Time
@@ -26,7 +26,8 @@ func (f *fakeWatches) write(w songspy.Watch) {
 	f.written, f.watches = append(f.written, time.Now()), append(f.watches, w)
 }
 
-// forgetAllBut keeps the last watches only, so that a long test stays fast.
+// forgetAllBut removes all watches except the newest, so that a long test stays fast. last is
+// how many it keeps.
 func (f *fakeWatches) forgetAllBut(last int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -82,7 +83,7 @@ func firstAfter(h *harness, token string, at time.Time) time.Duration {
 func TestAttention_OpeningAPagePollsWhoListens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, f := watchedPoller(t, 0.15)
-		<-time.After(30*time.Minute + 60*time.Second) // the song plays for a minute
+		<-time.After(30*time.Minute + 60*time.Second) // the song has been playing for three minutes
 		opened := time.Now()
 		if polled := h.player.pollTimes("1/1"); opened.Sub(polled[len(polled)-1]) < attention.MinGap {
 			t.Fatalf("the last poll came %v ago", opened.Sub(polled[len(polled)-1]))
@@ -123,9 +124,9 @@ func TestAttention_OwnPagePollsAnIdleUser(t *testing.T) {
 	})
 }
 
-// Any number of viewers may do anything: no user is polled for them within
-// 15 s of the last poll, the interval is kept, and the allowance too: also with few users,
-// whose polls go back to their own times.
+// Whatever viewers do, and however many they are: no user is polled for them within 15 s of the
+// user's last poll, no user waits longer than the interval, and the calls stay within the
+// allowance. That must hold with few users too, whose polls return to their phases.
 func TestAttention_KeepsTheGapTheIntervalAndTheAllowance(t *testing.T) {
 	for _, c := range []struct {
 		users int

@@ -289,9 +289,10 @@ func (b *budget) rollHour(now time.Time) {
 }
 
 // expectedDemand estimates the calls that are wanted in the next 24 hours. Each hour is
-// expected to cost the same as that hour of the day before. An hour
-// without a measurement is expected to cost the average of the measured hours. Without any
-// measured hour, each is expected to cost usual. Users who are listening now are expected to continue for a while.
+// expected to cost the same as that hour of the day before. An hour without a measurement
+// is expected to cost the average of the measured hours. If no hour has been measured,
+// each is expected to cost usual. listening is the number of users who are listening now;
+// they are expected to continue for a while.
 func (b *budget) expectedDemand(now time.Time, usual float64, listening int) (d quota.Demand) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -330,8 +331,9 @@ func (b *budget) forget(id songspy.UserID) {
 	delete(b.nextPolls, id)
 }
 
-// limit returns the poll that is made instead of next: later if the user is idle,
-// and perhaps left out if the user is listening. obs is what the last poll showed.
+// limit returns the poll that is made instead of next. It is later if the quota does not
+// allow next: idle users wait longer, and some polls of listening users are left out. obs is
+// what the last poll showed, n the state after that poll.
 func (b *budget) limit(id songspy.UserID, next playback.Poll, n songspy.NowPlaying, obs *songspy.Observation, now time.Time) playback.Poll {
 	if b == nil {
 		return next
@@ -362,8 +364,8 @@ func fractionFor(id songspy.UserID, began time.Time) float64 {
 	return rand.New(rand.NewPCG(uint64(id), uint64(began.UnixMilli()))).Float64()
 }
 
-// maxPollInterval returns the longest planned time between two polls of a user. A
-// longer time is a gap.
+// maxPollInterval returns the longest planned time between two polls of a user: interval,
+// or longer if the quota does not allow all polls.
 func (b *budget) maxPollInterval(interval time.Duration) time.Duration {
 	if b == nil {
 		return interval
@@ -379,7 +381,7 @@ func (b *budgets) notes(interval time.Duration) (notes []string) {
 	userApps := 0
 	for _, budget := range b.all() {
 		plan := budget.currentPlan()
-		if _, ok := songspy.UserAppClientID(budget.account); ok { // the client id identifies the user
+		if _, ok := songspy.UserAppClientID(budget.account); ok { // such apps are only counted, because their client id identifies their user
 			if plan.IdleWait > interval || plan.KeepRatio < 1 {
 				userApps++
 			}

@@ -144,8 +144,8 @@ func TestAnAccountIsPolledAlsoAfterViewersPolledAllItsUsersAtOnce(t *testing.T) 
 }
 
 // longestGap polls an account of five idle users, who are polled every half hour each, and
-// returns the longest time without a poll. All users are polled at once at the start, and
-// after the polls that a viewer follows.
+// returns the longest time without a poll. At the start all users are polled at once. If
+// viewerFollows returns true for a poll, a viewer causes polls of all users at once again.
 func longestGap(polls int, viewerFollows func(poll int) bool) (longest time.Duration) {
 	b := newBudget("app", 3*time.Minute)
 	b.update(noon, evenRoom(288, 288), userCounts{5, 0}, 1)

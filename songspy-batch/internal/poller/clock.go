@@ -17,8 +17,8 @@ const (
 	aheadLogInterval = time.Hour
 )
 
-// timesAhead corrects times that are ahead of the clock, and reports them. Such
-// times are stored when the clock is set back. They count as now.
+// timesAhead corrects times that are ahead of the clock, and reports them. The store
+// holds such times after the clock was set back. They count as now.
 type timesAhead struct {
 	registry *Registry
 	log      *slog.Logger
@@ -30,7 +30,7 @@ type timesAhead struct {
 	loggedAt time.Time
 }
 
-// correctUser returns a user from the store with times that are at most now. It
+// correctUser returns a user from the store without times that are ahead of the clock. It
 // also reports whether the stored now-playing state was ahead of the clock.
 func (s *timesAhead) correctUser(u songspy.PolledUser, now time.Time) (corrected songspy.PolledUser, ahead bool) {
 	playing := u.Playing.CorrectClock(now)
@@ -43,8 +43,8 @@ func (s *timesAhead) correctUser(u songspy.PolledUser, now time.Time) (corrected
 	return u, ahead
 }
 
-// correct sets times of a user's state that are ahead of now to now, and
-// corrects the entry too.
+// correct corrects the times of a user's state, and of the user's entry, that are ahead of
+// the clock.
 func (s *timesAhead) correct(state *userState, now time.Time) {
 	if state.isAheadOfClock(now) {
 		s.record(later(state.playing.ObservedAt, state.answeredUntil).Sub(now), now)

@@ -16,16 +16,16 @@ type userState struct {
 	entryRef
 	access         songspy.Credentials
 	expiresAt      time.Time // when access expires
-	generation     int64     // that of the link
-	version        int64     // that of the link
+	generation     int64     // the link's generation
+	version        int64     // the link's version
 	renewalRefused bool      // Spotify refused the refresh token lately
 	pollsRefused   bool      // Spotify refused polls lately, although the token was renewed
 	playing        songspy.NowPlaying
 
 	coverage
-	linkedAt      time.Time                 // the account was linked then; history is fetched from there on
+	linkedAt      time.Time                 // when the account was linked; earlier history is not fetched
 	gapReason     songspy.GapReason         // why no poll has succeeded since answeredUntil; empty: no poll has failed
-	historyHash   uint64                    // fingerprint of the last history answer; 0: it must be reconciled again
+	historyHash   uint64                    // fingerprint of the last history answer; 0: reconcile the next answer even if it is the same
 	partialPlays  songspy.PartialPlayCounts // how often the account's history listed partial plays
 	habit         historyHabit              // the history habit that is assumed for the account
 	pendingWrites int                       // updates that are not stored yet
@@ -41,8 +41,8 @@ type entryRef struct {
 
 // entry is one user in the registry. There may be a million, and most of them are
 // idle. An entry has no pointers, so that the garbage collector does not read it:
-// texts and open plays have stores of their own. Times have the precision of the
-// store.
+// type entries keeps its texts and its open play elsewhere. Times are in microseconds,
+// as in the store.
 type entry struct {
 	generation       int64
 	version          int64
@@ -55,7 +55,7 @@ type entry struct {
 	historyHash      uint64
 	accessToken      textRef
 	app              name
-	open             place // in entries.open; 0: observedAt and idle say the same
+	open             place // the place of the openPlay in entries.open; 0: none, because observedAt and idle are the whole state
 	serial           uint32
 	readRound        uint32 // the last full read of the store that returned the user
 	playsSinceFetch  int32
@@ -107,7 +107,7 @@ func (m micros) timeOrNil() *time.Time {
 	return new(m.time())
 }
 
-// openPlay is the part of a songspy.NowPlaying that an entry lacks, without pointers.
+// openPlay holds, without pointers, the fields of a songspy.NowPlaying that an entry does not have.
 type openPlay struct {
 	uri, doubtedURI                              textRef
 	trackID                                      songspy.TrackID
@@ -129,7 +129,7 @@ type entries struct {
 	open    slab[openPlay]
 	texts   texts
 	names   names
-	serial  uint32 // of the entry that was added last
+	serial  uint32 // the serial number of the entry that was added last
 }
 
 func newEntries() entries {
@@ -144,7 +144,7 @@ func (s *entries) get(id songspy.UserID) *entry {
 	return nil
 }
 
-// find returns the entry, or nil if the user has another one or none.
+// find returns the entry that r identifies. It returns nil if that entry was removed or replaced.
 func (s *entries) find(r entryRef) *entry {
 	if e := s.get(r.user); e != nil && e.serial == r.serial {
 		return e
@@ -152,7 +152,7 @@ func (s *entries) find(r entryRef) *entry {
 	return nil
 }
 
-// add adds an empty entry in place of the user's old one.
+// add adds an empty entry for the user. It removes the user's old entry, if there is one.
 func (s *entries) add(id songspy.UserID) *entry {
 	s.remove(id)
 	p := s.entries.add()
@@ -187,7 +187,7 @@ func (s *entries) all() iter.Seq2[songspy.UserID, *entry] {
 	}
 }
 
-// state returns a copy of the entry. It leaves the habit to the registry.
+// state returns a copy of the entry, without the habit: Registry.stateOf adds that.
 func (s *entries) state(id songspy.UserID, e *entry) userState {
 	return userState{
 		entryRef:  entryRef{id, e.serial},
@@ -200,7 +200,7 @@ func (s *entries) state(id songspy.UserID, e *entry) userState {
 	}
 }
 
-// setLink takes over the link's tokens, version and state.
+// setLink copies the link's access token, version and state to the entry.
 func (s *entries) setLink(e *entry, link songspy.Link) {
 	s.texts.set(&e.accessToken, link.AccessToken.Reveal())
 	e.expiresAt, e.version = microsOf(link.AccessExpiresAt), link.Version
@@ -240,7 +240,7 @@ func (s *entries) nowPlaying(id songspy.UserID, e *entry) songspy.NowPlaying {
 	return n
 }
 
-// setPlaying replaces the player's state. The state of most idle users needs no openPlay.
+// setPlaying replaces the entry's now-playing state. The state of most idle users needs no openPlay.
 func (s *entries) setPlaying(e *entry, n songspy.NowPlaying) {
 	e.observedAt, e.idle = microsOf(n.ObservedAt), n.State == songspy.PlayerIdle
 	compact := songspy.NowPlaying{UserID: n.UserID, Generation: n.Generation, ObservedAt: n.ObservedAt}

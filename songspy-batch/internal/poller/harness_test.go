@@ -42,7 +42,7 @@ func (h *harness) restart(t *testing.T, changes ...func(*Options)) *Poller {
 	return New(o)
 }
 
-// runPoller runs the poller until stop is called, with a plan now and once an interval.
+// runPoller runs the poller until stop is called. It calls Plan now and once an interval.
 func runPoller(t *testing.T, p *Poller) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -68,7 +68,8 @@ func runPoller(t *testing.T, p *Poller) (stop func()) {
 	}
 }
 
-// song observes a song of three and a half minutes that began at the given time.
+// song returns the observation, now, of a song of three and a half minutes that began at the
+// given time.
 func song(name string, began time.Time) (songspy.Observation, error) {
 	return songspy.Observation{
 		Kind:     songspy.ObservedPlaying,
@@ -83,11 +84,11 @@ type fakeStore struct {
 	changefeedtest.Feed
 	mu          sync.Mutex
 	users       map[songspy.UserID]songspy.PolledUser
-	batchSizes  []int                    // of the written batches, in order
+	batchSizes  []int                    // sizes of the written batches, in order
 	updates     []songspy.PlaybackUpdate // written updates, in order
 	pageReads   int                      // pages of links that were read
 	tokenReads  int                      // links whose tokens were read
-	writeFault  func() error             // the error of a whole batch
+	writeFault  func() error             // returns the error of a whole batch
 	rejected    map[songspy.UserID]error // the errors of single updates
 	reconciled  [][]songspy.HistoryItem  // history answers, in order
 	heartbeatAt time.Time
@@ -238,7 +239,7 @@ func (f *fakeStore) LastHeartbeat(context.Context, string) (time.Time, error) {
 	return f.heartbeatAt, nil
 }
 
-// fakePlayer answers by the access token, which is "user/generation".
+// fakePlayer answers each call by its access token, which is "user/generation", such as "7/1".
 type fakePlayer struct {
 	mu    sync.Mutex
 	polls map[string][]time.Time

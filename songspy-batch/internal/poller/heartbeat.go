@@ -15,7 +15,7 @@ const (
 	// heartbeatName is the poller's name in the table of heartbeats.
 	heartbeatName = "poller"
 	// heartbeatInterval is the time between two heartbeats. A process that died may
-	// have polled for that long after its last one.
+	// have polled for that long after its last heartbeat.
 	heartbeatInterval = 15 * time.Second
 )
 

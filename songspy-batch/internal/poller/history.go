@@ -28,8 +28,8 @@ const (
 	historyUnchanged = "unchanged"
 )
 
-// historyFetcher calls recently-played for users whose polls leave something
-// unexplained, and reconciles the answers with the stored plays.
+// historyFetcher calls recently-played for users whose polls have left a time uncovered,
+// and for every user at long intervals. It reconciles the answers with the stored plays.
 type historyFetcher struct {
 	Options
 	writer     *writer
@@ -126,10 +126,10 @@ func (h *historyFetcher) reconcile(ctx context.Context, state *userState, reason
 	return historyNew, nil
 }
 
-// flushIdle stores the state of an idle user if the registry's is newer. Only
-// the first poll of an idle time is stored at once, but history fills the time up
-// to the last one. Without this write, a process that starts later would let the
-// next play begin before the plays that history has added.
+// flushIdle stores the now-playing state of an idle user if the registry's is newer than
+// the store's. Only the first poll of an idle time is stored at once, but history may add
+// plays until the last poll. Without this write, a process that starts later would know
+// only the first poll, and could let the next play begin before the added plays.
 func (h *historyFetcher) flushIdle(ref entryRef) {
 	if n, newer := h.Registry.takeUnsavedIdle(ref); newer {
 		h.writer.put(pendingUpdate{ref, songspy.PlaybackUpdate{Playing: n}})

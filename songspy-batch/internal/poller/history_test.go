@@ -46,7 +46,7 @@ func TestHistoryIsFetchedAfterASessionAndAnUnchangedAnswerCostsNothing(t *testin
 func TestAFailedHistoryFetchIsRetriedLater(t *testing.T) {
 	for name, tt := range map[string]struct {
 		err  error
-		most int // times in four hours
+		most int // the largest number of fetches in four hours
 	}{
 		"the app is blocked": {failureWith(songspy.DispositionAppBlocked, time.Hour), 5},
 		"no answer":          {failureWith(songspy.DispositionRetryLater, 0), 4 * 60},
@@ -118,7 +118,7 @@ func TestTheIdleTimeUpToWhichHistoryFilledIsStored(t *testing.T) {
 		h.player.answer = playsThenIdle(began)
 		later := songspy.HistoryItem{PlayedAt: began.Add(10 * time.Hour), Track: songspy.Track{URI: "spotify:track:two", DurationMS: 210_000}}
 		h.player.history = func(string) (items []songspy.HistoryItem, err error) {
-			if time.Now().After(later.PlayedAt.Add(time.Hour)) { // a phone without a network
+			if time.Now().After(later.PlayedAt.Add(time.Hour)) { // history lists the play late, as if a phone had no network
 				items = append(items, later)
 			}
 			return items, nil

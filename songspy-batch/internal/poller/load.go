@@ -65,8 +65,8 @@ type loader struct {
 	mu sync.Mutex
 }
 
-// readAll updates the registry from the whole store. It returns a change number: the
-// registry then reflects at least the changes up to it.
+// readAll updates the registry from the whole store. It returns the number of a change:
+// the registry then reflects that change and all changes before it.
 func (l *loader) readAll(ctx context.Context) (change int64, err error) {
 	_, change, err = l.Feed.FeedBounds(ctx)
 	if err != nil {
@@ -82,9 +82,10 @@ func (l *loader) readAll(ctx context.Context) (change int64, err error) {
 	return change, nil
 }
 
-// readPage reads one page of links and plans a poll for every user who has none. It
-// reads whole users only where the version of the link is new: decrypting tokens costs
-// most, and tokens seldom change.
+// readPage reads one page of links, of the users after the given one, and plans a poll for
+// every user who has none. It returns the last user of the page and whether there may be
+// more pages. It reads whole users only where the version of the link is new: decrypting
+// tokens costs most, and tokens seldom change.
 func (l *loader) readPage(ctx context.Context, after songspy.UserID) (last songspy.UserID, more bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

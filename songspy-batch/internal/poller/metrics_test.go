@@ -14,7 +14,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
-// countedPolls returns the number of counted polls by "reason outcome", without zeros.
+// countedPolls returns the numbers of counted polls by "reason outcome", without zeros, and
+// their sum.
 func countedPolls(m *Metrics) (counts map[string]int, all int) {
 	counts = map[string]int{}
 	for reason := range reasonCount {
@@ -67,8 +68,8 @@ func TestEveryPollIsCountedByReasonAndOutcome(t *testing.T) {
 	})
 }
 
-// The store has every poll once, although it fails for ten minutes and the process ends
-// between two writes.
+// In this test the store fails for ten minutes, and the process ends between two writes of
+// the counts. The store must count every poll once.
 func TestEveryPollIsStoredByReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, 3)

@@ -56,7 +56,7 @@ func (p *Poller) handleFailure(ctx context.Context, state *userState, err error)
 // markNotRegistered sets the link's state to not_registered and removes the user:
 // the app's owner must register the user first. Users who link again are polled again.
 func (p *Poller) markNotRegistered(ctx context.Context, state *userState) error {
-	generation := state.generation // a pointer to the state in the function would put every state on the heap
+	generation := state.generation // if the function below used state itself, every userState would be on the heap
 	_, err := p.opt.Store.UpdateLink(ctx, state.user, func(l *songspy.Link) error {
 		if l.Generation != generation {
 			return errUnlinked

@@ -99,18 +99,18 @@ func (p *planner) next(before *userState, n songspy.NowPlaying, obs *songspy.Obs
 }
 
 // longestInterval returns the longest planned time between two polls of a user of the
-// app. A longer time is a gap.
+// app. More than twice that time without a successful poll is a gap.
 func (p *planner) longestInterval(app string) time.Duration {
 	return p.Registry.budgets.forApp(app).maxPollInterval(p.Interval)
 }
 
-// atPhase returns the user's next phase, at least wait from now. It plans the
-// poll after a failure: users whose polls fail together stay spread.
+// atPhase returns the next time of the user's phase that is at least wait from now. Polls
+// after a failure are made then, so that users whose polls fail together stay spread.
 func (p *planner) atPhase(id songspy.UserID, wait time.Duration) time.Time {
 	return delayqueue.NextAtPhase(p.Now().Add(wait), p.phase(id), p.Interval)
 }
 
-// phase returns the user's fixed place in the interval.
+// phase returns the user's fixed time within the interval; 0 for all users if Spread is false.
 func (p *planner) phase(id songspy.UserID) time.Duration {
 	if !p.Spread {
 		return 0

@@ -16,7 +16,7 @@ func (p *Poller) runPolls(ctx context.Context) {
 }
 
 // poll polls one user and plans the next poll, unless the user was removed. due
-// is the planned time of the poll. A failure affects no other user.
+// is the planned time of the poll. A failed poll is planned again.
 func (p *Poller) poll(ctx context.Context, id songspy.UserID, due time.Time) {
 	state, ok := p.registry.beginPoll(id)
 	if !ok {
@@ -74,10 +74,11 @@ func (p *Poller) handleAnswer(before *userState, obs *songspy.Observation) plann
 	return p.planner.next(before, out.State, obs)
 }
 
-// endPoll marks the poll as finished and sets the next one, if the user still has
-// this entry. It does so under the lock: else another poll could begin in between,
-// and the user would be planned twice. The poll's update is saved before, so that the
-// updates of a user stay in order.
+// endPoll marks the poll as finished and plans the next one. It does nothing if the user
+// no longer has this entry. It does both in one step under the lock: otherwise another
+// poll could begin in between, and two polls of the user would be planned. Callers save
+// the update of the poll before they call endPoll, so that the updates of a user stay in
+// order.
 func (r *Registry) endPoll(ref entryRef, next plannedPoll) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

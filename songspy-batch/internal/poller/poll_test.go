@@ -17,14 +17,14 @@ func failureWith(d songspy.Disposition, wait time.Duration) error {
 	return &songspy.Error{Code: songspy.CodeUnavailable, Disposition: d, RetryAfter: wait}
 }
 
-// renewals is a Renewer that renews every token, or returns err.
+// renewals is a Renewer that renews every token, or fails with err if that is set.
 type renewals struct {
 	store *fakeStore
 	calls atomic.Int32
 	err   error
 
 	pollsRefused, pollsRecovered, pollsAnswered atomic.Int32
-	wait                                        time.Duration // after a refused poll
+	wait                                        time.Duration // the result of PollRefused
 }
 
 func (r *renewals) PollRefused(context.Context, songspy.UserID, int64) (time.Duration, error) {
@@ -322,7 +322,7 @@ func TestAPollResultIsDroppedIfTheUserRelinkedMeanwhile(t *testing.T) {
 		h.player.answer = func(token string) (songspy.Observation, error) {
 			if token == "1/1" {
 				h.store.link(1)
-				<-time.After(5 * time.Second) // meanwhile the feed has reported it
+				<-time.After(5 * time.Second) // meanwhile the feed reports the new link
 				return song("of-the-previous-account", began)
 			}
 			return songspy.Observation{Kind: songspy.ObservedIdle, At: time.Now()}, nil

@@ -10,8 +10,8 @@
 //	write.go  save keeps the state in memory; run writes to the store in batches
 //	plan.go   next chooses the time of the next poll
 //
-// These files call functions of the other files as leaves: the path does not continue
-// there, and the first sentence of each says enough.
+// These functions also call functions of the other files. To follow the path, the first
+// sentence of their doc comments is enough:
 //
 //	poller.go    the parts of the poller; Run, Ready, Notes
 //	load.go      reads users from the store into the registry, also when the change
@@ -24,14 +24,16 @@
 //	history.go   fetches recently-played and reconciles it with stored plays
 //	budget.go    spreads the calls that a quota allows over 24 hours
 //	attention.go plans earlier polls of users who are being watched
-//	outcome.go   what follows from an answered or failed poll for the link and the app
+//	outcome.go   counts answered and failed polls, and records what a failure says
+//	             about the link and the app
 //	refusals.go  counts unknown 403 responses, per user and per app
 //	metrics.go   the metrics
 //	pollcounts.go stores regularly how many polls were made, by reason
 //
 // Every user in the registry has exactly one poll that is planned or running.
-// The registry is newer than the store: only what a restart needs is written.
-// After a crash, the next polls recover the rest.
+// The registry is often newer than the store, because the result of a poll is written
+// only if viewers or a restart need it. After a crash, the next polls observe again
+// what was not written.
 package poller
 
 import (
@@ -56,21 +58,25 @@ type Store interface {
 	LinkVersions(ctx context.Context, after songspy.UserID, limit int) ([]songspy.LinkVersion, error)
 	// PolledUsersByID returns those of the given users who may be polled.
 	PolledUsersByID(ctx context.Context, ids []songspy.UserID) ([]songspy.PolledUser, error)
-	// WritePlaybackUpdates writes every update that it can. The results are in
-	// the order of the updates. After an error no update is written.
+	// WritePlaybackUpdates writes every update that the database accepts. The results
+	// are in the order of the updates; the result of a rejected update says why. After
+	// an error it is unknown which updates were written, and all can be written again.
 	WritePlaybackUpdates(ctx context.Context, updates []songspy.PlaybackUpdate) ([]songspy.PlaybackUpdateResult, error)
-	// UpdateLink changes one link with fn. If fn returns an error, the link is unchanged.
+	// UpdateLink calls fn, which edits the stored link, stores the edited link and
+	// returns it. If fn returns an error, the link stays unchanged and UpdateLink
+	// returns that error.
 	UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error)
 	// ReconcileHistory calls fn with the stored plays of the time that items
-	// cover, and writes the result of fn. It returns CodeGone if the link has
-	// another generation now.
+	// cover, and writes the result of fn. It returns CodeGone if the user has
+	// unlinked, or linked again, since the given generation of the link.
 	ReconcileHistory(ctx context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
 		fn func(songspy.StoredPlays) songspy.Reconciliation) (songspy.Reconciliation, error)
 	// RecordHeartbeat stores the current time under the name.
 	RecordHeartbeat(ctx context.Context, name string) error
 	// LastHeartbeat returns the time of the last heartbeat; the zero time if there was none.
 	LastHeartbeat(ctx context.Context, name string) (time.Time, error)
-	// CountPolls adds polls, by reason, to those of all replicas.
+	// CountPolls adds numbers of polls, by reason, to the stored counts, which all
+	// replicas share.
 	CountPolls(ctx context.Context, polls map[string]int64) error
 }
 
@@ -123,7 +129,7 @@ type Options struct {
 	TripForbidden func(ctx context.Context, app string)
 	// Shards reports which users this replica polls. Nil: all users.
 	Shards Shards
-	// Attention makes polls for viewers. Nil: none.
+	// Attention says how many polls may be made for viewers. Nil: none.
 	Attention *AttentionOptions
 	// Interval is the longest time between two polls of a user.
 	Interval time.Duration

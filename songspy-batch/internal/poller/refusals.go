@@ -15,10 +15,10 @@ const (
 	// userRefusalLimit is the number of unknown refusals within refusalWindow that
 	// concern the user.
 	userRefusalLimit = 3
-	// appRefusedUsers and appRefusalsInARow decide when refusals concern the app: no
-	// poll of the app was answered meanwhile, that many users were refused, and one of
-	// them that many times in a row. Then a whole interval has passed, in which every
-	// other user was polled.
+	// appRefusedUsers and appRefusalsInARow decide when refusals concern the app: at least
+	// appRefusedUsers users were refused, one of them at least appRefusalsInARow times, and
+	// no poll of the app was answered in between. Between two refusals of one user lies a
+	// whole interval, in which every other user of the app was polled.
 	appRefusedUsers   = 2
 	appRefusalsInARow = 2
 )
@@ -43,11 +43,11 @@ type refusals struct {
 // appRefusals counts the refusals of one app.
 type appRefusals struct {
 	timesByUser map[songspy.UserID][]time.Time
-	inARow      map[songspy.UserID]int // refusals since the last answered poll
+	inARow      map[songspy.UserID]int // refusals since the last answered poll of any user of the app
 }
 
-// record counts a refusal and returns what the refusals concern. After a result
-// other than scopeUnknown, it starts counting again.
+// record counts a refusal and returns what the refusals concern. If that is the user or
+// the app, record forgets the refusals of that user or app, and counts from 0 again.
 func (r *refusals) record(app string, id songspy.UserID, now time.Time) refusalScope {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -17,7 +17,7 @@ func TestUnknownRefusalsCountAgainstTheAppOrTheUser(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		events []event
-		want   refusalScope // of the last one
+		want   refusalScope // what record returns for the last event
 	}{
 		"one":                               {[]event{{0, 1, false}}, scopeUnknown},
 		"one user twice":                    {[]event{{0, 1, false}, {3, 1, false}}, scopeUnknown},

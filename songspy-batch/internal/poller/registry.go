@@ -9,22 +9,22 @@ import (
 )
 
 // Registry holds the users that this process polls, with the queues of their
-// polls and history fetches. It may be used concurrently. The methods that only
-// the steps of a poll call are next to these, in poll.go and write.go.
+// polls and history fetches. It may be used concurrently. Methods that only one
+// step of a poll calls are next to that step, in poll.go and write.go.
 //
-// An entryRef identifies a link generation: a user who links again gets a new
-// entry. A caller with the old entryRef then changes nothing.
+// An entryRef identifies an entry. A user who links again gets a new entry. So a
+// poll that began before still has the old entryRef, and changes nothing.
 //
 // Lock order: loader.mu, Registry.mu, the lock of a queue or a budget.
 type Registry struct {
 	polls   *delayqueue.Queue[songspy.UserID]
-	fetches *delayqueue.Queue[songspy.UserID] // of history
+	fetches *delayqueue.Queue[songspy.UserID] // the history fetches
 	budgets *budgets
 
 	mu        sync.Mutex
 	entries   entries
 	habits    habitCounts
-	readRound uint32 // the number of the last full read
+	readRound uint32 // the number of the last full read of the store
 }
 
 // NewRegistry returns an empty Registry. A nil quota means that calls are not limited.
@@ -54,8 +54,8 @@ func (r *Registry) stateOf(id songspy.UserID, e *entry) userState {
 	return state
 }
 
-// confirm records that the store still holds the link. It returns false if the
-// store's link is newer than the entry.
+// confirm records that the store still holds the link. It returns false, and records
+// nothing, if the user has no entry or if the store's link is newer than the entry.
 func (r *Registry) confirm(v songspy.LinkVersion) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,9 +76,9 @@ const (
 	relinked                        // the user had an entry of an older link
 )
 
-// merge takes over a user as read from the store. The entry's now-playing state
-// stays if it belongs to the same link and is newer. A new entry starts with the
-// given coverage.
+// merge adds a user who was read from the store, or updates the user's entry. An entry
+// of the same link keeps its now-playing state if that is newer than the stored one. A
+// new entry starts with the given coverage.
 func (r *Registry) merge(from songspy.PolledUser, c coverage) mergeResult {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -115,9 +115,10 @@ func (r *Registry) merge(from songspy.PolledUser, c coverage) mergeResult {
 	return result
 }
 
-// recordFailure records why a poll failed. The first reason since the last successful
-// poll stays, but a blocked app replaces every other: Spotify may have refused the polls
-// before in words that are not known.
+// recordFailure records why a poll failed, as the reason of a possible gap. The first
+// reason since the last successful poll stays. Only GapAppBlocked replaces an earlier
+// reason, because Spotify may have blocked the app already when it refused the earlier
+// polls with an unknown message.
 func (r *Registry) recordFailure(ref entryRef, reason songspy.GapReason) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -135,9 +136,10 @@ func (r *Registry) setPollReason(id songspy.UserID, reason pollReason) {
 	}
 }
 
-// advancePoll moves the user's next poll to the time that choose returns, if choose
-// returns true. It does nothing while a poll runs or is about to begin, and after a
-// failed poll, whose next time must be kept.
+// advancePoll calls choose with the user's state and the planned poll. If choose returns
+// true, the poll that choose returns replaces the planned one. advancePoll does nothing
+// while a poll runs or is about to begin, nor after a failed poll, because the wait after
+// a failure must be kept.
 func (r *Registry) advancePoll(id songspy.UserID, choose func(*userState, plannedPoll) (plannedPoll, bool)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -176,8 +178,9 @@ func (r *Registry) recordHistoryFetch(ref entryRef, at time.Time, hash uint64, l
 	}
 }
 
-// UpdateLink takes over the new tokens or the new state of a link. It removes the
-// user if the link may not be polled any more. tokens.Renewer calls it after each renewal.
+// UpdateLink copies the tokens and the state of a link to the user's entry, unless the
+// entry is as new or belongs to another generation. It removes the user if the link may
+// not be polled any more. tokens.Renewer calls it after each renewal.
 func (r *Registry) UpdateLink(link songspy.Link) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

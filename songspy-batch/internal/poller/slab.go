@@ -1,7 +1,7 @@
 package poller
 
-// slab holds rows of the same width in pages. The collector does not read rows
-// without pointers, and a million of them are a few thousand allocations.
+// slab holds rows of the same width in pages. The garbage collector does not read rows
+// without pointers, and a million rows need only a few thousand allocations.
 type slab[T any] struct {
 	width int // values per row
 	pages [][]T
@@ -34,22 +34,23 @@ func (s *slab[T]) add() (p place) {
 	return s.used
 }
 
-// remove clears the row, whose place is used again.
+// remove clears the row. Its place becomes free for another row.
 func (s *slab[T]) remove(p place) {
 	clear(s.at(p))
 	s.free = append(s.free, p)
 }
 
-// texts holds texts in slabs, one for each length.
+// texts holds texts in slabs. The key of a slab is the length of its rows in bytes, a
+// multiple of textUnit.
 type texts map[uint32]*slab[byte]
 
-// textRef is a text in texts; the zero textRef is the empty text.
+// textRef refers to a text in texts; the zero textRef is the empty text.
 type textRef struct {
 	place  place
 	length uint32
 }
 
-// textUnit is the unit in which rows for texts grow.
+// textUnit is the length of the shortest rows for texts. Longer rows are multiples of it.
 const textUnit = 32
 
 // rowLength returns the length of the row that holds the text.
@@ -63,7 +64,7 @@ func (t texts) get(r textRef) string {
 	return string(t[r.rowLength()].at(r.place)[:r.length])
 }
 
-// set replaces the text.
+// set replaces the text to which r refers, and updates r.
 func (t texts) set(r *textRef, text string) {
 	next := textRef{r.place, uint32(len(text))}
 	if row := next.rowLength(); row != r.rowLength() {
@@ -82,7 +83,8 @@ func (t texts) set(r *textRef, text string) {
 	}
 }
 
-// names numbers a small set of texts: apps, and words of other packages.
+// names gives a number to each text of a small set, such as the ids of apps and the reasons
+// of gaps. So an entry holds a number instead of a string, which would be a pointer.
 type names struct {
 	all   []string
 	index map[string]name

@@ -39,11 +39,11 @@ type writer struct {
 	failing atomic.Bool // the database rejects whole batches
 }
 
-// save keeps the result of a poll in the registry. It hands to run what viewers or a
-// restart need. It returns false, and does nothing, if the user was removed or has
-// linked again during the poll.
+// save keeps the result of a poll in the registry. If viewers or a restart need the
+// result, it also gives it to run, which writes it to the store. It returns false, and
+// does nothing, if the user was removed or has linked again during the poll.
 func (w *writer) save(before *userState, obs *songspy.Observation, out *playback.StepResult, history playback.HistoryState, gap *songspy.Gap) bool {
-	visible := out.Visible || before.aheadOfClock && out.State.IsOpen() // viewers still see times that are ahead of the clock
+	visible := out.Visible || before.aheadOfClock && out.State.IsOpen() // viewers still see the stored times, which are ahead of the clock
 	mustSave := out.MustSave || visible || len(out.Plays) > 0 || gap != nil || before.aheadOfClock
 	if !w.Registry.update(before.entryRef, stateUpdate{out.State, history, mustSave}) {
 		return false
@@ -62,10 +62,10 @@ func (w *writer) save(before *userState, obs *songspy.Observation, out *playback
 type stateUpdate struct {
 	playing  songspy.NowPlaying
 	history  playback.HistoryState
-	mustSave bool // the store gets the update too
+	mustSave bool // the update is also given to the store
 }
 
-// update stores what a poll has changed in the entry. It returns false, and
+// update copies what a poll has changed to the entry. It returns false, and
 // changes nothing, if the user was removed or has linked again during the poll.
 func (r *Registry) update(ref entryRef, u stateUpdate) bool {
 	r.mu.Lock()
@@ -93,7 +93,7 @@ func (r *Registry) update(ref entryRef, u stateUpdate) bool {
 // updates, and so stops polls whose results could not be stored.
 func (w *writer) put(u pendingUpdate) { w.in <- u }
 
-// close ends run after the updates that were put before.
+// close makes run return when it has written the updates that were put before.
 func (w *writer) close() { close(w.in) }
 
 // run writes updates until close is called. After ctx has ended it drops the
@@ -165,9 +165,10 @@ func (w *writer) write(ctx context.Context, batch []pendingUpdate) {
 	}
 }
 
-// written records that the store has handled an update of the entry. result has the
-// store's id of the track that the user is playing, or says that the update was not
-// stored. Then the user is removed: the next run of Plan reads the user again.
+// written records the result of writing an update of the entry. If the update was stored,
+// it sets the id of the open play's track, which the store has assigned to the track with
+// this uri. If the update was not stored, it removes the user: the next run of Plan reads
+// the user from the store again.
 func (r *Registry) written(ref entryRef, uri string, result songspy.PlaybackUpdateResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -182,8 +183,8 @@ func (r *Registry) written(ref entryRef, uri string, result songspy.PlaybackUpda
 	}
 }
 
-// takeUnsaved returns all open plays that are newer than the store's, and marks
-// them as taken.
+// takeUnsaved returns updates with all open plays that are newer than the store's, and
+// marks their entries as saved.
 func (r *Registry) takeUnsaved() (updates []pendingUpdate) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -196,8 +197,8 @@ func (r *Registry) takeUnsaved() (updates []pendingUpdate) {
 	return updates
 }
 
-// takeUnsavedIdle returns the state of an idle user if it is newer than the
-// store's, and marks it as taken.
+// takeUnsavedIdle returns the state of an idle user, and marks it as saved, if it is newer
+// than the store's. Otherwise newer is false.
 func (r *Registry) takeUnsavedIdle(ref entryRef) (n songspy.NowPlaying, newer bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -5,10 +5,10 @@
 // have come. A replica that gets a shard from another continues from that time.
 // While a replica cannot renew its leases, it makes no calls.
 //
-// A replica measures its leases with its own monotonic clock, from before the
-// request, and begins no call that could outlast the lease. So it never polls a
-// user together with another replica, however late it learns that a shard is
-// lost.
+// A replica measures its leases with its own monotonic clock, from before it
+// requests them, and begins no call that could outlast the lease. So two replicas
+// never poll a user at the same time, however late a replica learns that it has
+// lost a shard.
 package sharding
 
 import (
@@ -126,9 +126,9 @@ func (l *Leaser) IsLeader() bool { return l.owned.Load()&bit(0) != 0 }
 // Share returns the part of all users that this replica polls, from 0 to 1.
 func (l *Leaser) Share() float64 { return float64(l.OwnedCount()) / songspy.ShardCount }
 
-// Run leases shards, whose users the worker polls, until ctx ends. Then it
-// renews only the leases that it has, until the caller closes stopped because
-// the last poll has been made and written. At the end it releases all shards.
+// Run leases shards, whose users the worker polls, until ctx ends. Then it keeps
+// renewing the leases, without reading users of new shards, until the caller closes
+// stopped: the last poll has been made and written. At the end Run releases all shards.
 func (l *Leaser) Run(ctx context.Context, worker Worker, stopped <-chan struct{}) {
 	r := &leaseRun{leaser: l, worker: worker, polledUntil: map[int16]time.Time{}, releasing: map[int16]time.Time{}}
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -156,7 +156,7 @@ func (l *Leaser) Run(ctx context.Context, worker Worker, stopped <-chan struct{}
 type leaseRun struct {
 	leaser      *Leaser
 	worker      Worker
-	polledUntil map[int16]time.Time // by shard that is owned and not loaded yet
+	polledUntil map[int16]time.Time // by owned shard: the time until which its previous owner has made all polls
 	releasing   map[int16]time.Time // shards given up, and when no call for their users can run any more
 	failing     bool                // the last renewal failed
 
@@ -176,9 +176,9 @@ func (r *leaseRun) newClaim() songspy.ShardClaim {
 	return c
 }
 
-// renew renews the leases of shards in the database and takes over the answer.
-// The renewal itself ends with ctx, but the reading of users that it starts
-// ends with loadCtx.
+// renew renews the leases of shards in the database and applies the answer. The
+// renewal itself stops when ctx ends. The reading of users, which renew starts in the
+// background, stops when loadCtx ends.
 func (r *leaseRun) renew(ctx, loadCtx context.Context) {
 	l := r.leaser
 	requestedAt := l.Now()
@@ -221,7 +221,8 @@ func (r *leaseRun) handleFailure(ctx context.Context, err error, requestedAt tim
 	}
 }
 
-// applyLease takes over the shards that the store says are leased. requestedAt
+// applyLease makes the shards that the store has leased to this replica the owned
+// shards. It drops lost shards, and gives up shards beyond the fair share. requestedAt
 // is when the request began: the length of the leases counts from then.
 func (r *leaseRun) applyLease(ctx context.Context, lease songspy.ShardLease, requestedAt time.Time) {
 	l := r.leaser

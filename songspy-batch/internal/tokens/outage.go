@@ -32,19 +32,19 @@ const (
 )
 
 // outage distinguishes an outage of Spotify from users who revoke their
-// consent. It counts the grants and rejections of one app's links and does no
-// I/O; the time is an argument.
+// consent. It counts grants (renewals that Spotify accepted) and rejections of one
+// app's links. It does no I/O; the time is an argument.
 //
-// It counts the links that were renewed in the last five and in the last forty
-// minutes. An outage begins if, in one of these times, at least three links and
-// at least half of them were rejected, or if two were rejected and no other
-// link was renewed. It ends after three grants in a row, or when that condition
-// no longer holds. So one rejected link is never an outage. If two users of a
-// tiny instance revoke their consent within forty minutes, that looks like an
-// outage, and they are asked to link again later than otherwise.
+// It looks at the last five and at the last forty minutes. An outage begins if, in
+// one of these times, Spotify rejected at least three links and made no more grants
+// than that, or if it rejected two links and made no grant. The outage ends after
+// three grants in a row, or when that condition no longer holds. So one rejected
+// link is never an outage. If two users of a tiny instance revoke their consent
+// within forty minutes, that looks like an outage, and they are asked to link again
+// later than otherwise.
 type outage struct {
 	refusedAt   map[songspy.UserID]time.Time // the last rejection of each link
-	grants      []minuteCount                // grants by the minute, oldest first
+	grants      []minuteCount                // the number of grants in each minute, oldest first
 	grantStreak int                          // grants since the last rejection
 	since       time.Time                    // when the outage was detected; zero: no outage
 	lastRefusal time.Time

@@ -15,8 +15,8 @@ import (
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 func TestAnOutageIsDistinguishedFromUsersWhoWithdrawConsent(t *testing.T) {
-	// Each letter is a renewal; capitals are rejected. The same letter is the same
-	// link.
+	// Each letter is a renewal. A capital is a renewal that Spotify rejects. A letter and
+	// its capital are the same link.
 	for name, c := range map[string]struct {
 		renewals string
 		spacing  time.Duration

@@ -216,7 +216,7 @@ func TestTwoRefusedUsersAreNoOutageWhereOthersAreAnswered(t *testing.T) {
 				}
 			}
 			if refuse {
-				due = time.Now().Add(wait) // both at the same time
+				due = time.Now().Add(wait) // users 1 and 2 are polled again at the same time
 			}
 			for id := songspy.UserID(3); id <= 5; id++ {
 				<-time.After(time.Minute - time.Second)

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// planMargin: this run plans the renewal of every access token that expires
-	// earlier than this time after the next run.
+	// planMargin extends the time of one plan: Plan plans the renewal of every access
+	// token that expires until planMargin after the next run of Plan.
 	planMargin = 10 * time.Minute
 	// renewBeforeExpiry: an access token is renewed at the latest this long
 	// before it expires.

@@ -34,7 +34,7 @@ func TestTokensAreRenewedShortlyBeforeTheyExpire(t *testing.T) {
 				t.Errorf("%d renewals in minute %d: they are not spread", n, minute)
 			}
 		}
-		h.plan(t) // all are valid for at least half an hour and expire before the run after the next
+		h.plan(t) // all tokens are valid for at least half an hour and expire before the run after the next
 		if n := h.job.Queue.Len(); n == 0 || n == users {
 			t.Errorf("%d of %d renewals planned by the second run", n, users)
 		}
