@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 	return cli.Run(ctx, &commandLine{}, &program{environ, stdout, stderr}, args, stdout, stderr)
 }
 
-// program is what every command may use.
+// program holds the environment variables and the outputs, which every command may use.
 type program struct {
 	environ        map[string]string
 	stdout, stderr io.Writer

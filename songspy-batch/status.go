@@ -142,7 +142,7 @@ func (t *table) row(name, format string, args ...any) {
 // numberRow writes a row with a number and its meaning.
 func (t *table) numberRow(name string, n int64, meaning string) { t.row(name, "%-8d  %s", n, meaning) }
 
-// formatCounts lists the counts, ordered by name.
+// formatCounts lists the counts, ordered by name, such as "4 interval, 2 track end".
 func formatCounts[K ~string](counts map[K]int64) string {
 	if len(counts) == 0 {
 		return "none"

@@ -9,16 +9,17 @@ import (
 )
 
 // writeAudit compares the users whose rows the batch wrote in the last round with what
-// the simulator knows about their playback.
+// the simulator knows about their playback. It looks at the last three rounds: the first,
+// the previous and the last one.
 type writeAudit struct {
 	// Written counts all users with a written row.
 	Written int `json:"written"`
 	// Changed counts the written users whose playback changed after the begin of the
 	// previous round.
 	Changed int `json:"changed"`
-	// Proven counts the written users whose playback changed only in the round before the
-	// previous one. A change may need two polls: a play ends after two idle polls, and it
-	// counts after enough listening time.
+	// Proven counts the written users whose playback changed only between the begin of the
+	// first and the begin of the previous round. A change may need two polls: a play ends
+	// after two idle polls, and it counts after enough listening time.
 	Proven int `json:"proven"`
 	// NoProgress counts users whose player reports no progress. Each poll extends the
 	// time for which the board shows them, so each poll writes.
@@ -27,8 +28,8 @@ type writeAudit struct {
 	Unchanged int `json:"unchanged"`
 	// Examples describes some of the unchanged users.
 	Examples []string `json:"examples,omitempty"`
-	// Eligible counts all users whose playback changed after the begin of the first of
-	// the three rounds, with or without a written row.
+	// Eligible counts all users whose playback changed after the begin of the first
+	// round, with or without a written row.
 	Eligible int `json:"eligible"`
 	// Missed counts the users whose track changed well before their poll,
 	// although no row was written. It must be 0.
@@ -46,8 +47,8 @@ const maxLinger = 10 * time.Minute
 
 // auditWrites compares the users with rows written in the last of three rounds with the
 // simulator's plays. The exact time of a user's poll within a round is not known. So any
-// event from the begin of the previous round to the end of this one counts as a possible
-// change.
+// event from the begin of the previous round to the end of the last round counts as a
+// possible change.
 func auditWrites(world *sim.Sim, rounds [3]pollRound, written map[songspy.UserID]bool) (a writeAudit) {
 	previous := timeSpan{rounds[1].Begin, rounds[1].End}
 	current := timeSpan{rounds[2].Begin, rounds[2].End}

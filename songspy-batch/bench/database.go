@@ -19,7 +19,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// database is a new database on the given server, and a connection to it.
+// database is a new database on the Postgres server of the tests, and a connection to it.
 type database struct {
 	server, name string
 	url          string
@@ -144,7 +144,7 @@ func (d *database) waitQuiet(ctx context.Context) error {
 }
 
 // cpu returns the processor time that the server's processes have used. It returns 0 if they
-// run in a container or on another machine, where it does not see them.
+// run in a container or on another machine, where the bench cannot see them.
 func (d *database) cpu(ctx context.Context) (total cpuTime, err error) {
 	rows, err := d.conn.Query(ctx, `SELECT pid FROM pg_stat_activity`)
 	if err != nil {

@@ -44,8 +44,8 @@ const (
 	// It only leaves time for the bare loop between two rounds.
 	minIntervalUnjudged = 8 * time.Second
 	// productionInterval is the default interval of the batch. Several numbers of
-	// users are compared at it, because the share of polls with changes grows with
-	// the interval.
+	// users are compared with this interval, because the share of polls with changes
+	// grows with the interval.
 	productionInterval = 3 * time.Minute
 	// defaultWorkers is the default of SONGSPY_POLL_CONCURRENCY.
 	defaultWorkers = 64

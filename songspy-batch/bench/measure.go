@@ -95,8 +95,8 @@ func (b *bench) addBareRun(ctx context.Context, r *report) error {
 const warmUpRounds = 2
 
 // measureRounds starts the batch and measures each round. It makes the bare calls in the
-// pause before the round, when the batch is idle: the closer in time the two are, the
-// more alike is the load of the machine. For the last round it also measures the
+// pause just before the round, when the batch is idle, so that the bare calls and the
+// round run under a similar load of the machine. For the last round it also measures the
 // processor time and the rows written.
 func (b *bench) measureRounds(ctx context.Context, bareRate float64, r *report) (err error) {
 	single := time.Duration(float64(b.people) / bareRate * float64(time.Second))

@@ -13,7 +13,7 @@ type bounds struct {
 	polls                       bool    // whether worstPollExcess must be 0 or less
 	withProbable, precision     float64 // recall of WithProbable; share of the probable plays that are real
 	p50, p90, startOff, onBoard float64 // p50 and p90 of Delay, p95 of StartOff, all in seconds; OnBoard
-	rateLimited                 float64 // calls of one account in a week that are rejected with 429
+	rateLimited                 float64 // calls of one account in a week that Spotify rejects with 429
 	longestOutage               float64 // seconds without a successful call of one account
 	wrong, moreCalls            float64 // share of wrong time, and calls, each divided by that without calls for viewers
 	viewerP90                   float64 // p90 of ViewerDelay, in seconds
@@ -56,14 +56,14 @@ func wholePlaysBounds(population string) (bounds, bool) {
 // people.
 var limitedBounds = bounds{perDay: 300, provable: 0.999, all: 0.97, p50: 5}
 
-// quotaBounds are the bounds of the policies with an unknown quota.
+// quotaBounds are the bounds, by name, of the policies with a quota that the service must learn.
 var quotaBounds = map[string]bounds{
 	regularQuotaPolicy: {provable: 0.999, all: 0.97, rateLimited: 1, longestOutage: 15 * 60},
 	livelyQuotaPolicy:  {all: 0.95},
 	quotaViewersPolicy: {wrong: 0.50, longestOutage: 15 * 60},
 }
 
-// attentionBounds are the bounds of the rows with viewers, by population.
+// attentionBounds are the bounds of the policies with viewers, by population and by name.
 var attentionBounds = map[string]map[string]bounds{
 	"regular": {
 		attentionPolicy: {wrong: 0.60, moreCalls: 1.20, viewerP90: 6},

@@ -12,7 +12,7 @@ import (
 // minListened is the listening time from which a play counts as one that should be recorded.
 const minListened = 30 * time.Second
 
-// judge compares the stored plays and the board with the real plays.
+// judge compares the stored plays and the board with the real plays, and returns the figures.
 func (r *policyRun) judge(plays []storedPlay) result {
 	res := result{
 		Policy: r.policy.name, Polls: r.db.polls, HistoryFetches: r.db.historyFetches, Calls: r.db.polls + r.db.historyFetches,

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// fraction counts how many of a total are true.
+// fraction counts cases (Total), and how many of them fulfil a condition (Count).
 type fraction struct {
 	Total int `json:"total"`
 	Count int `json:"count"`

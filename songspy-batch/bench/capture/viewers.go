@@ -100,7 +100,8 @@ func (w *watchStore) WatchesSince(_ context.Context, since time.Time) (watches [
 	return watches, now, nil
 }
 
-// updateShown updates which people the board shows at a time, and returns those that changed.
+// updateShown updates which people the board shows at a time. It returns the people that the
+// board has begun or stopped to show since the last call.
 func (w *watchStore) updateShown(at time.Time) (changed map[int]bool) {
 	w.db.mu.Lock()
 	defer w.db.mu.Unlock()
@@ -120,9 +121,9 @@ func (w *watchStore) updateShown(at time.Time) (changed map[int]bool) {
 	return changed
 }
 
-// checkVisits measures what the viewers of one person saw: how much of the time in which
-// they watched and the person was listening the board showed something else, and how
-// late they saw what played.
+// checkVisits measures what the viewers of one person saw. It adds up the time in which they
+// watched while the person was listening, and the part of that time in which the board showed
+// something else. It also records how late they saw each track.
 func (v userVerdict) checkVisits(visits []visit) {
 	for _, l := range visits {
 		if !l.measured || !v.isMeasured(l.from) || !slices.Contains(l.people, v.person) {

@@ -22,7 +22,7 @@ const (
 	// address.
 	keepWaiting = 180 * 24 * time.Hour
 	// keepNotifications is how long a notification stays stored after its cause was
-	// last seen. If the cause comes back within that time, it is not notified again.
+	// last seen. If the cause comes back within that time, no further message is sent.
 	keepNotifications = 30 * 24 * time.Hour
 	// keepBreakers is how long the breakers of an unused user-supplied app stay.
 	// A breaker is open for a day at most.

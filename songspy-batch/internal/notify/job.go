@@ -52,9 +52,9 @@ type Outbox interface {
 
 // Queue hands out messages that are due and records their results.
 type Queue interface {
-	// ClaimNotification returns one message that is due and keeps other
-	// processes from claiming it for the duration lease. It returns false if no
-	// message is due.
+	// ClaimNotification returns one message that is due on one of the channels,
+	// and keeps other processes from claiming it for the duration lease. It
+	// returns false if no message is due.
 	ClaimNotification(ctx context.Context, channels []songspy.NotificationChannel, lease time.Duration) (songspy.NotificationMessage, bool, error)
 	// CompleteNotifications records that the notifications were delivered, or
 	// that no further attempt to deliver them will be made.
@@ -221,10 +221,11 @@ func idsOf(notifications []songspy.Notification) []int64 {
 
 const (
 	// minRetryWait is how long to wait after the first failed attempt to send a
-	// message. Each further failure doubles it, up to maxRetryWait.
+	// message. Each further failure doubles the wait, up to maxRetryWait.
 	minRetryWait = time.Minute
 	maxRetryWait = 6 * time.Hour
-	// maxAttempts attempts take three days.
+	// maxAttempts is how often the job tries to send a message before it gives up.
+	// So many attempts take almost three days.
 	maxAttempts = 20
 )
 

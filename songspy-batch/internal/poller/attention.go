@@ -108,7 +108,8 @@ type crossfade struct{ last, former time.Duration }
 // fadeMax is the longest crossfade of Spotify's players, and a little more.
 const fadeMax = 12500 * time.Millisecond
 
-// observe compares the predicted end of a track with the start of the next one.
+// observe compares the predicted end of a track with the start of the next one. before and n
+// are the states before and after a poll.
 func (c *crossfade) observe(before, n songspy.NowPlaying) {
 	if before.State == songspy.PlayerPlaying && before.EndsAt != nil && n.IsOpen() && n.Skips == 0 && !n.Provisional && n.StartedAt.After(before.StartedAt) {
 		if early := before.EndsAt.Sub(n.StartedAt); early.Abs() <= fadeMax {
@@ -175,8 +176,8 @@ func (p *attentionPlanner) update(watches []songspy.Watch, readAt time.Time) {
 }
 
 // updateWatch adds or replaces one watch, which ends at until. It plans earlier polls of the
-// users who are new in it, or of all its users if the viewer has opened a page since. mu is
-// held.
+// users who are new in it, or of all its users if the viewer has opened a page since the last
+// read. mu is held.
 func (p *attentionPlanner) updateWatch(read songspy.Watch, until, now time.Time) {
 	key := watchKey{read.Viewer, read.Own}
 	former, known := p.watches[key]
@@ -258,8 +259,8 @@ func (p *attentionPlanner) pollSoon(id songspy.UserID, u *watchedUser, own bool,
 	})
 }
 
-// advance returns the next poll of a user: the planned one, or an earlier one if the user
-// is watched and that is worth a call.
+// advance returns the next poll of a user: planned, or an earlier poll if viewers watch the
+// user and an earlier poll is worth a call. n is the user's state.
 func (p *attentionPlanner) advance(id songspy.UserID, app string, planned plannedPoll, n songspy.NowPlaying, now time.Time) plannedPoll {
 	if p == nil {
 		return planned
@@ -323,7 +324,8 @@ func (p *attentionPlanner) bestTime(u *watchedUser, app string, n songspy.NowPla
 	return later(now, polled.Add(wait)), worth
 }
 
-// weight returns how much the user's viewers count. mu is held.
+// weight returns how much the user's viewers count together: see attention.Allowance.Weight. 0
+// means that no call may be made for them. mu is held.
 func (p *attentionPlanner) weight(u *watchedUser, app string, now time.Time) float64 {
 	switch {
 	case len(u.viewers) == 0:
@@ -383,14 +385,15 @@ func (p *attentionPlanner) additionalCalls(id songspy.UserID, plain, next planne
 	case next.reason == reasonMidTrack && plain.reason == reasonMidTrack && wait < p.interval:
 		return 1 // the track still needs one poll before its end
 	case (next.reason == reasonTrackEnd || next.reason == reasonProof) && moved >= -sameTime:
-		// The time of the next poll does not depend on this one. If it is later than that
-		// of the plain poll, it would have followed that one too.
+		// The time of next does not depend on this poll. If next is later than the plain
+		// poll, this poll has replaced the plain one. Otherwise next is the plain poll.
 		if moved > sameTime {
 			return 0
 		}
 		return 1
 	}
-	// The wait for the next poll begins with this one.
+	// The wait for any other next poll begins with this poll. The less time was left until
+	// the plain poll, the less this poll costs.
 	return 1 - max(-1, min(1, moved.Seconds()/max(wait.Seconds(), 1)))
 }
 

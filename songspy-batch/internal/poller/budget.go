@@ -30,8 +30,8 @@ type budgets struct {
 	QuotaOptions
 
 	updateMu sync.Mutex // one update at a time
-	// byAccount is replaced, never changed, so that polls read it without a lock:
-	// most instances have no budgets.
+	// byAccount holds the budgets. An update replaces the map and never changes it, so
+	// that polls can read it without a lock.
 	byAccount atomic.Pointer[map[string]*budget]
 }
 
@@ -63,8 +63,8 @@ func (b *budgets) accountOf(app string) string {
 }
 
 // plannedCalls returns how many calls are planned for 24 hours without viewers, by
-// account: a poll of each user in each interval, or what a quota allows. users are the
-// counts by app.
+// account: one poll of each user in each interval, or fewer if a quota does not allow them.
+// users are the counts by app.
 func (b *budgets) plannedCalls(interval time.Duration, users map[string]userCounts) map[string]float64 {
 	planned := map[string]float64{}
 	for app, counts := range users {
@@ -163,7 +163,7 @@ type budget struct {
 
 	mu           sync.Mutex
 	hourly       [24]hourCost // the cost of each hour of the last day
-	measured     [24]bool     // hourly holds that hour
+	measured     [24]bool     // which hours hourly holds
 	currentHour  time.Time    // the start of the hour that is being counted
 	currentCost  hourCost
 	meanInterval time.Duration // between two polls of a listening user, without thinning
@@ -196,8 +196,8 @@ const (
 	// maxStaggeredUsers is the largest number of users of an account whose polls are
 	// staggered. With more users, any time is near the poll of another user.
 	maxStaggeredUsers = 32
-	// accountGap is the time for which an account with a small quota may be without a poll.
-	// Accounts with one or two users may need a longer one.
+	// accountGap is how long an account with a small quota may be without a poll of any of its
+	// users. Accounts with one or two users may be without a poll for longer.
 	accountGap = 10 * time.Minute
 )
 
@@ -211,8 +211,8 @@ func newBudget(account string, interval time.Duration) *budget {
 func (b *budget) currentPlan() budgetPlan { return *b.current.Load() }
 
 // update decides how long idle users wait for a poll, and which part of the polls
-// of listening users is made. users are the users of this replica, which are the
-// given share of all users.
+// of listening users is made. room says how many calls the account may make. users are
+// the users of this replica, which are the given share of all users.
 func (b *budget) update(now time.Time, room quota.Headroom, users userCounts, share float64) {
 	if share <= 0 {
 		return

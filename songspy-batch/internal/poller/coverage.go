@@ -9,7 +9,7 @@ import (
 
 // coverage says which time of a user's listening polls and history have covered.
 type coverage struct {
-	answeredUntil time.Time // the last successful poll, by this process or the previous one
+	answeredUntil time.Time // when the last successful poll was made, by this process or the previous one
 	history       playback.HistoryState
 	aheadOfClock  bool // the store holds a state that is ahead of the clock
 }

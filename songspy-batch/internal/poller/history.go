@@ -15,7 +15,7 @@ import (
 const (
 	// minHistoryRetryWait is the shortest wait after a failed history fetch.
 	minHistoryRetryWait = time.Minute
-	// pendingWriteWait is the wait for updates that are not stored yet.
+	// pendingWriteWait is how long a history fetch waits for updates that are not stored yet.
 	pendingWriteWait = time.Second
 	// resumeSpread is the time over which history fetches are spread after polling
 	// was interrupted.
@@ -37,8 +37,8 @@ type historyFetcher struct {
 	timesAhead *timesAhead
 }
 
-// schedule schedules the user's next history fetch if it is due within an interval.
-// Later fetches are scheduled after a later poll.
+// schedule schedules the user's next history fetch if it is due within one poll interval.
+// Otherwise a later poll schedules it.
 func (h *historyFetcher) schedule(id songspy.UserID, state playback.HistoryState) {
 	next := state.NextFetch()
 	if !h.Spread || h.Registry.fetches.Has(id) || next.At.After(h.Now().Add(h.Interval)) {
@@ -137,8 +137,8 @@ func (h *historyFetcher) flushIdle(ref entryRef) {
 }
 
 // historyRetryWait returns how long to wait after a failed history fetch. If only
-// the user or the app's owner can repair the link, it returns the longest wait:
-// polls notice the repair.
+// the user or the app's owner can repair the link, it returns the longest wait,
+// because polls show when the link works again.
 func historyRetryWait(err error) time.Duration {
 	switch songspy.DispositionOf(err) {
 	case songspy.DispositionNeedsUser, songspy.DispositionNotRegistered, songspy.DispositionRefused, songspy.DispositionRenewToken:

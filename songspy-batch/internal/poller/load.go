@@ -116,7 +116,7 @@ func (l *loader) readPage(ctx context.Context, after songspy.UserID) (last songs
 	for _, u := range users {
 		id := u.Link.UserID
 		switch merged := l.merge(u); {
-		case merged == relinked, merged == added && l.firstRead.isDone(): // found before the change feed reports it
+		case merged == relinked, merged == added && l.firstRead.isDone(): // this read has found a link that the change feed has not reported yet
 			l.planner.planFirst(id, now, reasonLinked)
 		case l.Registry.hasPoll(id):
 		default:

@@ -25,7 +25,7 @@ func (p *Poller) recordAnswer(ctx context.Context, state *userState, kind songsp
 	}
 }
 
-// handleFailure counts and records a failed poll, and returns the next one.
+// handleFailure counts and records a failed poll, and returns the user's next poll.
 func (p *Poller) handleFailure(ctx context.Context, state *userState, err error) plannedPoll {
 	id := state.user
 	p.countPoll(ctx, state, outcomeOfError(err), err)
@@ -125,7 +125,7 @@ var outcomeNames = [outcomeCount]string{
 
 func (r pollOutcome) String() string { return outcomeNames[r] }
 
-// outcomeOf converts the kind of an observation.
+// outcomeOf returns the outcome of a poll that returned an observation of this kind.
 func outcomeOf(kind songspy.ObservationKind) pollOutcome {
 	if i := slices.Index(outcomeNames[:], string(kind)); i >= 0 {
 		return pollOutcome(i)

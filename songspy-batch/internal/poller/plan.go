@@ -60,8 +60,8 @@ func (p *planner) planFirst(id songspy.UserID, at time.Time, reason pollReason) 
 	p.Registry.polls.Schedule(id, at)
 }
 
-// firstAt returns the time of a user's first poll, after the user was read from the
-// store.
+// firstAt returns the time of a user's first poll after the user was read from the
+// store. n is the stored now-playing state.
 func (p *planner) firstAt(id songspy.UserID, n songspy.NowPlaying, now time.Time) time.Time {
 	if !p.Spread {
 		return now
@@ -70,8 +70,9 @@ func (p *planner) firstAt(id songspy.UserID, n songspy.NowPlaying, now time.Time
 }
 
 // resumedAt returns the time of a user's first poll after another replica has made all
-// polls until polledUntil. A poll that has become due since then is made now. If that
-// was so long ago that most users would be due now, each keeps its own phase instead.
+// polls until polledUntil. A poll that has become due since then is made now. If
+// polledUntil is so long ago that most users would be due now, users are polled at their
+// own phases instead.
 func (p *planner) resumedAt(id songspy.UserID, n songspy.NowPlaying, polledUntil, now time.Time) time.Time {
 	if !p.Spread || polledUntil.IsZero() || now.Sub(polledUntil) > max(p.Interval, maxTakeover) || polledUntil.After(now) {
 		return p.firstAt(id, n, now)
@@ -88,7 +89,7 @@ func (p *planner) next(before *userState, n songspy.NowPlaying, obs *songspy.Obs
 	}
 	now := p.Now()
 	extra := p.attention.recordPoll(before, n, obs.Kind)
-	n.Polls = max(min(n.Polls, 1), n.Polls-extra) // polls for viewers do not change the planned ones
+	n.Polls = max(min(n.Polls, 1), n.Polls-extra) // without the polls for viewers, which must not change the time of planned polls
 	nextPoll := playback.NextPollWithProof
 	if before.habit == listsPartialPlays {
 		nextPoll = playback.NextPoll
@@ -151,7 +152,7 @@ var reasonNames = [reasonCount]string{
 
 func (r pollReason) String() string { return reasonNames[r] }
 
-// reasonOf converts a reason of package playback.
+// reasonOf converts a reason of package playback to a pollReason.
 func reasonOf(r playback.PollReason) pollReason {
 	return pollReason(max(0, slices.Index(reasonNames[:], string(r))))
 }

@@ -39,8 +39,8 @@ func (p *Poller) poll(ctx context.Context, id songspy.UserID, due time.Time) {
 	p.registry.endPoll(state.entryRef, next)
 }
 
-// beginPoll marks a poll of the user as running and returns the user's state. It
-// fails if the user has no entry or a poll of the user is running.
+// beginPoll marks a poll of the user as running and returns the user's state. ok is
+// false if the user has no entry or a poll of the user is running already.
 func (r *Registry) beginPoll(id songspy.UserID) (state userState, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -162,8 +162,8 @@ type sharedDeadline struct {
 	reusableUntil time.Time
 }
 
-// contextAt returns the context for a call that begins now. It ends with parent,
-// or PollTimeout from now, or up to deadlineSlack earlier.
+// contextAt returns the context for a call that begins now. The context ends when
+// parent ends, and otherwise after PollTimeout or up to deadlineSlack earlier.
 func (d *sharedDeadline) contextAt(parent context.Context, now time.Time) context.Context {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -53,8 +53,8 @@ const shutdownGrace = 8 * time.Second
 
 // Store reads users and writes what polls and history show.
 type Store interface {
-	// LinkVersions returns a page of the links that may be polled, ordered by
-	// user id. Fewer than limit means that there are no more.
+	// LinkVersions returns up to limit links that may be polled, of the users after
+	// the given one, ordered by user id. Fewer than limit means that there are no more.
 	LinkVersions(ctx context.Context, after songspy.UserID, limit int) ([]songspy.LinkVersion, error)
 	// PolledUsersByID returns those of the given users who may be polled.
 	PolledUsersByID(ctx context.Context, ids []songspy.UserID) ([]songspy.PolledUser, error)

@@ -35,7 +35,7 @@ const (
 // refusals counts 403 responses of Spotify whose message is not known, per app.
 // The counts are in memory: after a restart, the next refusals lead to the same result.
 type refusals struct {
-	nonEmpty atomic.Bool // a refusal is counted
+	nonEmpty atomic.Bool // whether a refusal is counted; if not, recordAnswer needs no lock
 	mu       sync.Mutex
 	byApp    map[string]*appRefusals
 }

@@ -226,7 +226,7 @@ func (r *Registry) removeUnread(round uint32) {
 	}
 }
 
-// removeIf removes the users that satisfy gone.
+// removeIf removes the users for which gone returns true.
 func (r *Registry) removeIf(gone func(songspy.UserID) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -321,7 +321,8 @@ type habitCounts [omitsPartialPlays + 1]int
 // majority's habit is assumed for other accounts.
 const minHabitAccounts = 3
 
-// replace sets the partial plays of an entry and counts its habit. Registry.mu is held.
+// replace sets the partial plays of an entry, and updates the counts of habits. Registry.mu
+// is held.
 func (h *habitCounts) replace(e *entry, to partialPlays) {
 	h[habitOf(e.partialPlays)]--
 	e.partialPlays = to

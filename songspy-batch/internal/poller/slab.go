@@ -84,7 +84,7 @@ func (t texts) set(r *textRef, text string) {
 }
 
 // names gives a number to each text of a small set, such as the ids of apps and the reasons
-// of gaps. So an entry holds a number instead of a string, which would be a pointer.
+// of gaps. So an entry can hold a number instead of a string, which has a pointer.
 type names struct {
 	all   []string
 	index map[string]name

@@ -40,8 +40,9 @@ type writer struct {
 }
 
 // save keeps the result of a poll in the registry. If viewers or a restart need the
-// result, it also gives it to run, which writes it to the store. It returns false, and
-// does nothing, if the user was removed or has linked again during the poll.
+// result, it also gives it to run, which writes it to the store. before is the state
+// before the poll, obs the answer, out the result of playback.Step. save returns false,
+// and does nothing, if the user was removed or has linked again during the poll.
 func (w *writer) save(before *userState, obs *songspy.Observation, out *playback.StepResult, history playback.HistoryState, gap *songspy.Gap) bool {
 	visible := out.Visible || before.aheadOfClock && out.State.IsOpen() // viewers still see the stored times, which are ahead of the clock
 	mustSave := out.MustSave || visible || len(out.Plays) > 0 || gap != nil || before.aheadOfClock

@@ -109,7 +109,7 @@ func newRunner(job Job, o Options) *runner {
 }
 
 // run runs the job once. It logs an error or a panic here, because gocron's event
-// listeners do not have the correlated context.
+// listeners do not get the context that Options.Correlate returns.
 func (r *runner) run(ctx context.Context) {
 	select {
 	case <-r.token:

@@ -70,7 +70,7 @@ func (j *Job) Plan(ctx context.Context) error {
 }
 
 // Serve runs the planned renewals until ctx ends. A failed renewal is planned again if
-// it may succeed later. It does not affect others.
+// it may succeed later. It does not affect other renewals.
 func (j *Job) Serve(ctx context.Context) {
 	j.Queue.Run(ctx, j.Workers, func(ctx context.Context, id songspy.UserID, _ time.Time) {
 		l, err := j.Renewer.renewIf(ctx, id, func(l songspy.Link) bool {
@@ -94,10 +94,10 @@ func (j *Job) Serve(ctx context.Context) {
 func (j *Job) owns(id songspy.UserID) bool { return j.Owns == nil || j.Owns(id) }
 
 // renewAt returns when to renew the link's token before the next run: at the
-// link's own time (phase) within the interval, but before the token expires.
-// This also holds for a token that has expired already, so that renewals stay
-// spread after an outage; if a poll needs the token earlier, the poll renews
-// it.
+// link's own time (phase) within the interval, but before the token expires. A
+// token that has expired already is renewed at the link's own time too, so that
+// renewals stay spread after an outage. If a poll needs the token earlier, the
+// poll renews it.
 func (j *Job) renewAt(l songspy.Link, now time.Time) time.Time {
 	if !j.Spread {
 		return now

@@ -20,7 +20,7 @@ const (
 // rejected for the given reason. The first rejection makes the link suspect. If
 // Spotify still rejects it after six hours, the user has to link again. If
 // Spotify says that the consent expired, the user has to link again at once,
-// provided that the stored time of consent shows that it ends within 15 days.
+// but only if the consent ends within 15 days by its stored time.
 func afterRefusal(l songspy.Link, reason string, now time.Time) songspy.LinkState {
 	nearConsentEnd := l.ConsentEndsAt().AddDate(0, 0, -15)
 	if songspy.IsAheadOfClock(l.StateSince, now) {
@@ -57,17 +57,18 @@ const (
 	maxRefusedWait = time.Hour
 )
 
-// refusedRetryWait returns how long to wait before a refresh token is tried
-// again that Spotify has rejected for the time refusedFor: as long as
-// refusedFor, but between two minutes and an hour. Up to a quarter is added,
-// different for each user, so that not all users are tried at the same time.
+// refusedRetryWait returns how long to wait before a rejected refresh token is
+// tried again. refusedFor is for how long Spotify has rejected it. The wait is as
+// long as refusedFor, but between two minutes and an hour. Up to a quarter is
+// added, different for each user, so that not all users are tried at the same time.
 func refusedRetryWait(id songspy.UserID, refusedFor time.Duration) time.Duration {
 	wait := min(max(refusedFor, minRefusedWait), maxRefusedWait)
 	return wait + songspy.PhaseOf(id, wait/4)
 }
 
 // withGrant returns the link with the new tokens that Spotify has issued.
-// Spotify may omit the refresh token; then the old one stays valid.
+// Spotify may omit the refresh token; then the old one stays valid. A suspect link
+// becomes active, unless Spotify refuses its polls.
 func withGrant(l songspy.Link, g songspy.Grant, now time.Time) songspy.Link {
 	l.AccessToken, l.AccessExpiresAt = g.AccessToken, g.ExpiresAt
 	if g.RefreshToken != "" {
