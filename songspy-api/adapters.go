@@ -8,7 +8,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// ownAdapter reads and writes what belongs to the caller of a request.
+// ownAdapter adapts the Store to the interfaces of package httpapi. Its methods take the caller
+// of a request as visibility.Self, so that they reach only the caller's own data.
 type ownAdapter struct{ *store.Store }
 
 func (a ownAdapter) User(ctx context.Context, self visibility.Self) (songspy.User, error) {

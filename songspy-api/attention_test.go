@@ -69,8 +69,8 @@ func TestPollMe_AnswersTheSameIfNoPollsAreMadeForViewers(t *testing.T) {
 	}
 }
 
-// A page that is read counts without a stream: the users that it shows, and no others,
-// apart from followed people.
+// A viewer who reads a page watches the users that it shows, even without a stream. The viewer
+// watches no other users, except followed users.
 func TestAttention_WhoeverReadsAPageWatchesTheUsersOnIt(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, w *testAPI) {
 		ann, bob := w.signIn(t, 0), w.signIn(t, 1)
@@ -103,7 +103,8 @@ func TestAttention_WhoeverReadsAPageWatchesTheUsersOnIt(t *testing.T) {
 	}, "SONGSPY_TRUSTED_PROXIES", "127.0.0.1")
 }
 
-// A follower waits for a song of the people that they follow, unless these hide from followers.
+// A follower also watches followed users who play nothing, because their next song is what the
+// follower waits for. Users who hide from followers are not watched.
 func TestAttention_FollowersWatchPeopleWhoPlayNothing(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, w *testAPI) {
 		ann, bob, hidden := w.signIn(t, 0), w.signIn(t, 1), w.signIn(t, 2)
@@ -127,7 +128,7 @@ func TestAttention_FollowersWatchPeopleWhoPlayNothing(t *testing.T) {
 	})
 }
 
-// snapshotRecorder records an answer, and when its first snapshot is written.
+// snapshotRecorder records an answer. It sends the time of the first snapshot to at.
 type snapshotRecorder struct {
 	recorder
 	at chan time.Time

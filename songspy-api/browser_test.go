@@ -192,10 +192,10 @@ func TestRedirects_KeepTheAudienceOfBearerSignUps(t *testing.T) {
 	w := newTestAPI(t, storetest.SQLite)
 	for person, b := range []*browser{w.newBrowser(t, 0), w.newBrowser(t, 1)} {
 		if person == 1 {
-			b.signIn("/") // a browser first
+			b.signIn("/") // this person signs in with a browser first
 		}
 		in := w.signIn(t, person)
-		b.signIn("/") // signing in changes nothing
+		b.signIn("/") // signing in does not change the audience
 		var me struct{ Audience string }
 		w.Call("GET", prefix+"/me", nil, in.bearer()...).DecodeData(t, &me)
 		if want := []string{"everyone", "nobody"}[person]; me.Audience != want {
@@ -225,7 +225,7 @@ func queryEditor(t *testing.T) (with func(address, name, value string) string, g
 	return with, func(address, name string) string { return parse(address).Query().Get(name) }
 }
 
-// The table of attempts: each is refused with its reason, and signs nobody in.
+// Each attempt of the table is refused with the code of its row, and signs nobody in.
 func TestSignIn_RefusesAttempts(t *testing.T) {
 	w := newTestAPI(t, storetest.SQLite, "SONGSPY_SIGN_INS_PER_MINUTE", "0")
 	withQuery, query := queryEditor(t)
@@ -351,7 +351,7 @@ func TestSignIn_GivesANewSession(t *testing.T) {
 	w.wantStatus(t, w.Call("POST", prefix+"/token/refresh", map[string]string{"refreshToken": victim.cookies[sessionCookie]}), 401, "REFRESH_TOKEN_INVALID")
 	w.wantStatus(t, w.Call("GET", prefix+"/me", nil, "Authorization", "Bearer "+victim.cookies[sessionCookie]), 401, "UNAUTHORIZED")
 	victim.wantSignedIn(true)
-	// Two cookies of one name: one may be planted.
+	// Of two cookies with one name, an attacker may have set one.
 	w.wantStatus(t, w.Call("GET", prefix+"/me", nil, "Cookie", "songspy="+victim.cookies[sessionCookie]+"; songspy=x"), 401, "UNAUTHORIZED")
 }
 
@@ -513,7 +513,7 @@ func TestLinking_MovesAnAccountOnlyIfTheUserConfirms(t *testing.T) {
 	first.signIn("/")
 	second.signIn("/")
 	wantLocation(t, first.link(""), "/linked")
-	second.person = 0 // the same Spotify account
+	second.person = 0 // the second user consents with the Spotify account of the first
 	wantLocation(t, second.link(""), "/?error=SPOTIFY_LINKED_ELSEWHERE")
 
 	confirmed := second.call("GET", prefix+"/auth/spotify?move=true&return=%2Flinked", nil, "Sec-Fetch-Site", "same-origin").Header.Get("Location")
@@ -622,7 +622,7 @@ func TestSignIn_NeedsTheSecretOfGoogle(t *testing.T) {
 		wantLocation(t, b.open(prefix+path), "/?error=SIGN_IN_BY_REDIRECT_OFF")
 	}
 	w.wantStatus(t, b.call("POST", prefix+"/auth/google", map[string]string{}), 404, "SIGN_IN_BY_REDIRECT_OFF")
-	w.signIn(t, 0) // the original's way works without
+	w.signIn(t, 0) // signing in as the original frontend does needs no secret
 }
 
 func TestAuditableSecrets_AreStoredHashedOrSealed(t *testing.T) {

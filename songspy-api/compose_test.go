@@ -55,7 +55,8 @@ func composeServices(t *testing.T) map[string]composeService {
 	return services
 }
 
-// numberOrDefault is a number with a unit, or the default of a variable that is one.
+// numberOrDefault matches a size such as 512m, written directly or as the default of a
+// variable: ${NAME:-512m}.
 var numberOrDefault = regexp.MustCompile(`^(\$\{\w+:-)?[1-9][0-9]*[mg]\}?$`)
 
 func TestCompose_LimitsMemoryProcessesAndLogsOfEveryService(t *testing.T) {

@@ -36,7 +36,8 @@ type settings struct {
 	TrustedProxies config.List `env:"SONGSPY_TRUSTED_PROXIES"`
 	// AllowedOrigins are other origins whose pages may read the API's answers (CORS).
 	AllowedOrigins config.List `env:"SONGSPY_ALLOWED_ORIGINS"`
-	// JWTKeys sign and verify the JWTs; see config.ParseKeys.
+	// JWTKeys sign and verify the JWTs. The text is a list such as "id1:base64,id2:base64",
+	// with 32 bytes in base64 for each key. The first key signs, all keys verify.
 	JWTKeys songspy.Secret `env:"SONGSPY_JWT_KEYS"`
 	// TokenLife is how long a JWT is valid. A JWT never outlives its session.
 	TokenLife time.Duration `env:"SONGSPY_TOKEN_LIFE" envDefault:"24h"`

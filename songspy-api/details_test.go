@@ -91,7 +91,7 @@ func TestDetails_LinkPreviewsNeverHaveWhatAUserHearsAndANameOnlyForEveryone(t *t
 			}
 		}
 		if audience != songspy.AudienceEveryone {
-			// The page has its own address and the time.
+			// Every page contains its own address and the time, so both are made equal.
 			unknown := strings.ReplaceAll(w.page(t, "/u/00000000001"), "00000000001", ann.handle())
 			if html := w.page(t, "/u/"+ann.handle()); pageTime.ReplaceAllString(html, "") != pageTime.ReplaceAllString(unknown, "") {
 				t.Errorf("for the audience %s, the page differs from that of an unknown handle:\n%s\n%s", audience, html, unknown)

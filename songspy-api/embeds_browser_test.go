@@ -96,8 +96,8 @@ func startCachingNginx(t *testing.T, upstream string) string {
 	return addr
 }
 
-// Another site has an embed in an img: one from us, and one through a proxy that caches. When
-// the token is revoked, a reload shows the image of an unknown token.
+// A page of another site shows an embed twice: directly from this service, and through a proxy
+// that caches. When the token is revoked, a reload shows the image of an unknown token.
 func TestEmbed_InAPageOfAnotherSiteShowsTheSongUntilItIsRevoked(t *testing.T) {
 	w, ann, _, _ := newPeople(t)
 	token, id := w.newEmbed(t, ann, "embed")

@@ -59,10 +59,10 @@ func (w *testAPI) checkEmbeds(t *testing.T, ann signedIn) {
 	w.wantStatus(t, w.Call("DELETE", prefix+"/me/embeds/"+id, nil, ann.bearer()...), 200, "")
 }
 
-// embedFiles are the forms of an embed.
+// embedFiles are the endings of the addresses of an embed, one for each form of it.
 var embedFiles = []string{".svg", ".svg?theme=dark", ".svg?lang=en", ".json"}
 
-// emptyEmbed are the answers of an unknown token.
+// emptyEmbed returns the answers for an unknown token, by ending.
 func (w *testAPI) emptyEmbed(t *testing.T) map[string]contracttest.Response {
 	t.Helper()
 	empty := map[string]contracttest.Response{}
@@ -112,8 +112,8 @@ func TestDetails_AnEmbedOfAHiddenUserEqualsOneThatPlaysNothing(t *testing.T) {
 		w.untilEmpty(t, token)
 		w.wantEmpty(t, "hidden", token)
 	}
-	// Widening does not show what began while it was hidden. The next song is shown to the
-	// holder of a token as to the holder of a link.
+	// A wider audience does not see the song that began while the user was hidden. The holder of
+	// a token sees the next song, as the holder of a share link does.
 	w.share(t, ann, map[string]any{"now": "link"})
 	w.wantEmpty(t, "shown again", token)
 	w.play(t, ann, "B song")
@@ -263,8 +263,9 @@ type hookMessage struct {
 	}
 }
 
-// newReceiver returns a receiver of webhooks and what it gets. It fails the test for a
-// message whose signature is wrong.
+// newReceiver starts a receiver of webhooks, and returns its address and a channel of the
+// messages that it gets. secret points to the key of the webhook. The test fails if the
+// signature of a message is wrong.
 func newReceiver(t *testing.T, secret *string) (address string, messages chan hookMessage) {
 	t.Helper()
 	messages = make(chan hookMessage, 100)
@@ -284,7 +285,7 @@ func newReceiver(t *testing.T, secret *string) (address string, messages chan ho
 	return server.URL + "/hook", messages
 }
 
-// setWebhook sets the user's webhook and stores its secret.
+// setWebhook sets the user's webhook and stores the key in *secret.
 func (w *testAPI) setWebhook(t *testing.T, user signedIn, address string, secret *string) {
 	t.Helper()
 	a := w.Call("PUT", prefix+"/me/webhook", map[string]string{"url": address}, user.bearer()...)

@@ -33,7 +33,7 @@ type fuzzer struct {
 	t     *testing.T
 	r     *rand.Rand
 	users []signedIn
-	texts []string // that mean something to the service
+	texts []string // texts that mean something to the service, such as handles
 }
 
 type fuzzedOperation struct {
@@ -73,7 +73,7 @@ func TestAPI_FuzzedRequestsGetAnAnswerOfTheContract(t *testing.T) {
 	t.Logf("-fuzzed.seed=%d: %d requests to %d operations, statuses %v", seed, *fuzzRequests, len(operations), statuses)
 }
 
-// begin signs the users in who are not, and lets Ann play a song.
+// begin signs all users in, with new sessions, and lets Ann link Spotify and play a song.
 func (f *fuzzer) begin() {
 	f.texts = []string{"window", "following", "spotify:artist:0000000000000000000001", "00000000001", "stranger", "앤", "2026-11-27T00:00:00.000Z", "MTA"}
 	for person := range f.users {
@@ -101,7 +101,7 @@ func (f *fuzzer) send(o fuzzedOperation) int {
 		case !p.Required && f.once(3):
 		case p.In == openapi3.ParameterInQuery:
 			query.Add(p.Name, text)
-		case !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }): // else no client sends it
+		case !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }): // clients cannot send other characters in a header
 			header = append(header, p.Name, text)
 		}
 	}
@@ -156,8 +156,8 @@ func (f *fuzzer) send(o fuzzedOperation) int {
 	return a.Status
 }
 
-// openStream returns the beginning of an answer that does not end, as an answer without
-// a body, and every other answer.
+// openStream sends a request for a stream. If a stream begins, it closes the stream and returns
+// an answer without a body. Any other answer ends, and is returned with its body.
 func (f *fuzzer) openStream(path string, header []string) contracttest.Response {
 	ctx, cancel := context.WithCancel(f.t.Context())
 	defer cancel()
@@ -191,7 +191,7 @@ func (f *fuzzer) text() string {
 		strings.Repeat("x", 129), strings.Repeat("가", 600), strings.Repeat("x", 5000))
 }
 
-// value returns a value of the schema, or now and then another one.
+// value returns a value that mostly fits the schema, and now and then does not.
 func (f *fuzzer) value(ref *openapi3.SchemaRef, depth int) any {
 	s := ref.Value
 	if len(s.AllOf) > 0 && s.Type == nil {

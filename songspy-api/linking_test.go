@@ -84,7 +84,7 @@ func TestLink_SaysUntilWhenSpotifyBlocksTheCallsOfTheApp(t *testing.T) {
 			{breaker.SharedBreaker{}, ""},
 		} {
 			c.data.Epoch = int64(version + 1)
-			tokens := breaker.SharedBreaker{Cause: breaker.CauseRateLimited, OpenUntil: now.Add(time.Hour)} // does not hide what is playing
+			tokens := breaker.SharedBreaker{Cause: breaker.CauseRateLimited, OpenUntil: now.Add(time.Hour)} // this breaker blocks token calls only, and polls go on
 			if stored, err := w.db.SwapBreakers(t.Context(), sim.SpotifyClientID, int64(version), breaker.SharedBreakers{Accounts: tokens, API: c.data}); err != nil || !stored {
 				t.Fatalf("storing breaker %d: %v, %v", version, stored, err)
 			}

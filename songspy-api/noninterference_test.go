@@ -40,9 +40,9 @@ import (
 )
 
 // Noninterference: two worlds that differ only in what a viewer may not see give that
-// viewer the same bytes. A world is a database, with the whole API on it. The rule that
-// says what a viewer may see has its own tests in package visibility; here it says
-// whether two worlds differ for a viewer, and the API must add nothing to it.
+// viewer the same bytes. A world is a database, with the whole API on it. Package visibility
+// decides what a viewer may see, and has its own tests. Here it decides whether two worlds
+// differ for a viewer. If they do not, the answers of the API must not differ either.
 
 var (
 	noninterferencePairs = flag.Int("noninterference.pairs", 2000, "how many pairs of worlds, each with a viewer, to compare")
@@ -56,8 +56,9 @@ const (
 	// turnsPerUser is how many turns a user has in a pair of worlds, each with the share
 	// link of another user.
 	turnsPerUser = 2
-	// differentMax is how many viewers who may see the difference send requests. Fewer do
-	// not say how many notice it: of the first 20, 9 to 20 did with eight seeds.
+	// differentMax limits how many of the viewers who may see the difference send requests.
+	// With fewer viewers, the share of viewers who notice the difference would depend on chance:
+	// with eight seeds, 9 to 20 of the first 20 viewers did.
 	differentMax = 60
 	// settleTime is how long a change takes until the board has it.
 	settleTime = 200 * time.Millisecond
@@ -157,7 +158,7 @@ func noninterferenceSettings(t *testing.T) (settings, string) {
 	return s, migrated
 }
 
-// worldPair is two worlds with the same past. Then one of them changes.
+// worldPair is two worlds with the same past. diverge then changes one of them.
 type worldPair struct {
 	t          *testing.T
 	r          *rand.Rand
@@ -274,7 +275,7 @@ func (p *worldPair) populate(db *store.Store) {
 			p.step(db, u.ID)
 			<-time.After(time.Duration(p.r.IntN(120)) * time.Second)
 		}
-		if p.once(2) { // half of them are private, so that differences often stay hidden
+		if p.once(2) { // half of the users share little, so that differences often stay hidden
 			p.share(db, u.ID, true)
 		}
 	}
@@ -321,7 +322,8 @@ func (p *worldPair) link(db *store.Store, id songspy.UserID) {
 	p.must(err)
 }
 
-// share changes the settings of the user. Private ones show nothing to strangers.
+// share changes the settings of the user at random. If private is true, the settings show
+// nothing to strangers.
 func (p *worldPair) share(db *store.Store, id songspy.UserID, private bool) {
 	_, err := db.ChangeSharing(p.t.Context(), id, func(s *songspy.Sharing) error {
 		audiences := []songspy.Audience{songspy.AudienceEveryone, songspy.AudienceEveryone, songspy.AudienceFollowers, songspy.AudienceLink, songspy.AudienceNobody}
@@ -356,7 +358,8 @@ func (p *worldPair) relate(db *store.Store, a, b songspy.UserID) {
 	}
 }
 
-// play lets the user play a track, after a few others.
+// play lets the user play a track, after plays of a few other tracks. It does nothing if the
+// user has not linked Spotify.
 func (p *worldPair) play(db *store.Store, id songspy.UserID) {
 	l, err := db.Link(p.t.Context(), id)
 	if err != nil {
@@ -519,7 +522,7 @@ func (u *turn) views() (same, signedOut bool) {
 			u.stored[i] = &w
 		}
 		w := u.stored[i]
-		// The viewer can leave out the link, and see from the difference what it adds.
+		// The viewer can also send requests without the share link, so both views count.
 		public[i] = w.view(visibility.Anonymous()) + w.view(visibility.LinkHolder(visibility.Anonymous(), u.link.ID))
 		seen[i] = public[i]
 		if u.user == nil {
@@ -608,8 +611,9 @@ func (w rawWorld) view(v visibility.Viewer) string {
 	return strings.Join(seen, "\n")
 }
 
-// relations describes the viewer's own follows and blocks. Of users that the viewer does
-// not see, only the own blocks are known. The contract lists them with what a stranger sees.
+// relations describes what the viewer sees of the own follows and blocks. Of a user that the
+// viewer does not see, the viewer knows only the own block. The contract lists blocked users
+// with the profile that a stranger sees.
 func (w rawWorld) relations(v visibility.Viewer, self songspy.UserID, follows []songspy.Follow, blocks []songspy.Block) string {
 	var seen []string
 	stranger := visibility.SignedIn(visibility.NewSelf(self), visibility.Relations{})
@@ -656,7 +660,8 @@ type query struct {
 	header []string
 }
 
-// send sends the requests of one in so many cases of the phase, in both worlds.
+// send sends the requests of cases of the phase in both worlds. It chooses each case with the
+// probability 1/in.
 func (u *turn) send(during phase, in int) {
 	for _, c := range noninterferenceCases {
 		if c.phase != during || c.public && !u.signedOut || !u.once(in) {
@@ -671,7 +676,8 @@ func (u *turn) send(during phase, in int) {
 	}
 }
 
-// exchange sends a request in both worlds, and those that continue its list.
+// exchange sends a request in both worlds. If the answer is a page of a list, it requests the
+// next pages too.
 func (u *turn) exchange(c noninterferenceCase, q query) {
 	o, known := u.operations[c.operation]
 	if !known {
@@ -697,8 +703,8 @@ func (u *turn) exchange(c noninterferenceCase, q query) {
 	}
 }
 
-// both sends a request in both worlds and compares the transcripts. It returns the answer
-// in the first one.
+// both sends a request in both worlds, compares the two answers, and records the request if they
+// differ. It returns the answer of the first world.
 func (u *turn) both(method, path string, body any, header ...string) *httptest.ResponseRecorder {
 	u.sent++
 	content, err := json.Marshal(body)
@@ -731,7 +737,7 @@ func (u *turn) both(method, path string, body any, header ...string) *httptest.R
 	}
 	served.Wait()
 	for i, a := range answers {
-		a.Header().Del("X-Request-Id") // random, as the time of the retry is
+		a.Header().Del("X-Request-Id") // it is random, and so is the time of the retry
 		transcripts[i] = fmt.Sprint(a.Code, " ", a.Header(), " ", retryTime.ReplaceAllString(a.Body.String(), ""))
 	}
 	if transcripts[0] != transcripts[1] {
@@ -740,7 +746,7 @@ func (u *turn) both(method, path string, body any, header ...string) *httptest.R
 	return answers[0]
 }
 
-// answerTime is how long an answer may take. A stream ends then.
+// answerTime is how long an answer may take. A stream is closed after this time.
 const answerTime = time.Second
 
 var retryTime = regexp.MustCompile(`(?m)^retry: \d+$`)
@@ -804,7 +810,8 @@ func (u *turn) handles() (queries []query) {
 	return append(queries, query{values: []any{"00000000001"}})
 }
 
-// withLink adds the same requests with a share link.
+// withLink adds a request with the handle of the share link's owner. Then it adds each request
+// once more with the share link.
 func (u *turn) withLink(queries []query) []query {
 	link := "?link=" + string(linkOf(u.link))
 	queries = append(queries, query{values: []any{songspy.Handle(u.link.PublicID)}})
@@ -815,7 +822,8 @@ func (u *turn) withLink(queries []query) []query {
 	return queries
 }
 
-// positions returns requests for pages. One page begins at a user that the client chose.
+// positions returns requests for pages of a list. One has no cursor, and one has a cursor that
+// the client made itself, with the handle of some user.
 func (u *turn) positions() []query {
 	at := u.someone()
 	cursor := base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %s", time.Now().Add(-time.Duration(u.r.IntN(3600))*time.Second).UnixMicro(), songspy.Handle(at.PublicID)))

@@ -73,7 +73,7 @@ func (w *testAPI) checkPeople(t *testing.T, ann, bob signedIn) {
 	call(ann, "GET", "/me/audit", nil)
 }
 
-// share lets the user share with an audience, now and in the past.
+// share changes the user's sharing settings. change holds the fields of the request.
 func (w *testAPI) share(t *testing.T, user signedIn, change map[string]any) {
 	t.Helper()
 	w.wantStatus(t, w.Call("PATCH", prefix+"/me/sharing", change, user.bearer()...), 200, "")
@@ -382,7 +382,7 @@ func TestSharing_PreviewHasTheBytesThatTheViewerReceives(t *testing.T) {
 			"the profile": {"/people/" + ann.handle(), preview.Profile},
 		} {
 			want := w.Call("GET", prefix+c.path, nil, header...).Body
-			if what == "the board" { // but for the time of the answer
+			if what == "the board" { // the time of the answer, which comes first, differs
 				_, want, _ = bytes.Cut(want, []byte(`,"data":`))
 				_, c.got, _ = bytes.Cut(c.got, []byte(`,"data":`))
 			}

@@ -31,7 +31,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/board"
 )
 
-// site is the host name in the examples.
+// site is the host name in the example configurations.
 const site = "songs.example.org"
 
 // proxy is a running proxy with one of the example configurations, in front of a testAPI.
@@ -148,8 +148,8 @@ func TestProxyExamples_StreamsEndWithTheirReplicaAndContinueAtAnotherOne(t *test
 	var times []time.Duration
 	for range atReplica {
 		// The client gets the last event, and then the end of the answer: a broken chunk would be
-		// an error. A client waits a random part of the time that the server has said; nothing is
-		// a part, too.
+		// an error. A client waits for a random part of the time that the server has sent as
+		// retry, which may be 0: this client connects again at once.
 		e := <-ends
 		if e.err != nil || !strings.HasSuffix(e.text, "event: end\ndata: {\"reason\":\"restart\"}\n\n") {
 			t.Errorf("a stream ended with %q, error %v", e.text, e.err)
@@ -236,7 +236,8 @@ func (p proxy) send(t *testing.T, addr, scheme, method, path, body string, heade
 	return resp
 }
 
-// startNginx starts nginx with the example in front of the APIs.
+// startNginx starts nginx with the example configuration, in front of the APIs at these
+// addresses.
 func startNginx(t *testing.T, apis ...string) proxy {
 	dir := t.TempDir()
 	p := proxy{secure: freeAddr(t), plain: freeAddr(t), log: filepath.Join(dir, "access.log")}
@@ -265,7 +266,8 @@ func startNginx(t *testing.T, apis ...string) proxy {
 	return p
 }
 
-// startCaddy starts Caddy with the example in front of the APIs.
+// startCaddy starts Caddy with the example configuration, in front of the APIs at these
+// addresses.
 func startCaddy(t *testing.T, apis ...string) proxy {
 	dir := t.TempDir()
 	p := proxy{secure: freeAddr(t)}
@@ -282,7 +284,8 @@ func startCaddy(t *testing.T, apis ...string) proxy {
 	return p
 }
 
-// readExample returns an example with the changes applied. Each change must match.
+// readExample returns an example configuration in which the keys of changes are replaced by their
+// values. Each key must occur in the example.
 func readExample(t *testing.T, name string, changes map[string]string) string {
 	t.Helper()
 	content, err := os.ReadFile("../deploy/proxy/" + name)

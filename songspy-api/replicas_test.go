@@ -21,15 +21,15 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/contracttest"
 )
 
-// newReplica starts the API once more on the same database, and returns a client of it.
+// newReplica starts another replica of the API on the same database, and returns a client of it.
 func (w *testAPI) newReplica(t *testing.T) *contracttest.Client {
 	t.Helper()
 	c, _, _ := w.startReplica(t)
 	return c
 }
 
-// startReplica also returns the replica, and a function that stops it and returns when it
-// has ended.
+// startReplica does what newReplica does. It also returns the replica, and a function that stops
+// the replica and returns when it has ended.
 func (w *testAPI) startReplica(t *testing.T) (c *contracttest.Client, replica *service, end func()) {
 	t.Helper()
 	var s settings
@@ -160,7 +160,7 @@ var replicasStreams = flag.Int("replicas.streams", 200, "how many streams are op
 type liveStream struct {
 	showsSomebody atomic.Bool
 	isOver        atomic.Bool
-	changedAt     atomic.Int64 // when one of these changed, Unix nanoseconds
+	changedAt     atomic.Int64 // when showsSomebody or isOver last changed, Unix nanoseconds
 }
 
 func (s *liveStream) set(b *atomic.Bool, to bool) {
@@ -193,7 +193,7 @@ func openStream(ctx context.Context, t *testing.T, reading *sync.WaitGroup, base
 	return s
 }
 
-// read follows who is shown until the stream ends.
+// read reads the stream until it ends, and updates the fields.
 func (s *liveStream) read(lines *bufio.Scanner) {
 	shown, event := map[string]bool{}, ""
 	for lines.Scan() {

@@ -78,7 +78,8 @@ func (c seatsDropCommand) Run(ctx context.Context, p *program) error {
 	})
 }
 
-// withApps calls work with the configured Spotify apps, and with what operators do.
+// withApps calls work with the configured Spotify apps, and with a Service that assigns and
+// lists the seats of these apps.
 func withApps(ctx context.Context, p *program, work func([]config.App, *operator.Service) error) error {
 	return p.withCheckedStore(ctx, func(s settings, db *store.Store) error {
 		apps, err := s.Spotify.Apps()

@@ -50,7 +50,8 @@ type service struct {
 	publicListener, adminListener net.Listener
 	handler                       http.Handler
 	adminHandler                  http.Handler
-	// notes says, in words, what circuit breakers and quotas do to calls.
+	// notes returns sentences for the operator: which calls to Spotify the circuit breakers and
+	// the quotas block or limit now.
 	notes func() []string
 }
 
@@ -114,7 +115,7 @@ func (a *service) run(ctx context.Context) error {
 		return telemetry.ServeOn(ctx, a.publicListener, &http.Server{Handler: a.handler, MaxHeaderBytes: 256 << 10}, a.log)
 	})
 	group.Go(func() error {
-		// The client of a profile chooses how long it takes.
+		// A client that requests a profile chooses for how many seconds it is recorded.
 		return telemetry.ServeOn(ctx, a.adminListener, &http.Server{Handler: a.adminHandler, WriteTimeout: 5 * time.Minute}, a.log)
 	})
 	return group.Wait()
@@ -247,9 +248,10 @@ func (a *service) buildHandler(s settings) error {
 	return err
 }
 
-// derivedKeys come from the JWT keys. Those of the track ids and of the operators come
-// from the first one, so replacing that changes every track id, and operators have to
-// sign in again. The keys that bind authorizations to their users come from all JWT keys.
+// derivedKeys are derived from the JWT keys. The keys of the track ids, the operators and the
+// viewers are derived from the first JWT key. So replacing that key changes every track id,
+// and operators have to sign in again. The keys that bind authorizations to their users are
+// derived from all JWT keys, one from each.
 type derivedKeys struct {
 	trackIDs, operators, viewers []byte
 	authorizations               [][]byte
@@ -281,8 +283,8 @@ func newSpotify(s settings, apps []config.App, breakers spotify.BreakerStore, re
 	}, all...)
 }
 
-// simulatedImages returns where browsers find the images of a simulated Spotify and Google,
-// and where this process does: where it reaches Spotify. Both are empty if Spotify is real.
+// simulatedImages returns two addresses of the images of a simulated Spotify and Google: the
+// one that browsers use, and the one that this process uses. Both are empty if Spotify is real.
 func simulatedImages(s settings) (browsers, here string) {
 	if s.Spotify.Mode() == config.Simulated {
 		return s.Spotify.AuthorizeURL, s.Spotify.AccountsURL

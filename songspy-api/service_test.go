@@ -149,7 +149,8 @@ func TestAPI_ServesEveryRouteOfTheContract(t *testing.T) {
 	}, "SONGSPY_SPOTIFY_SEATS", "5", "SONGSPY_OPERATORS", emailOf(t, 0))
 }
 
-// writePlayback writes what a poll of the user would write.
+// writePlayback writes what the batch writes after a poll that finds the user playing a song with
+// the title.
 func (w *testAPI) writePlayback(t *testing.T, id songspy.UserID, title string) {
 	t.Helper()
 	link, err := w.db.Link(t.Context(), id)

@@ -17,7 +17,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/contracttest"
 )
 
-// signInBody is what a frontend posts to sign a person in with an invite.
+// signInBody returns the body that a frontend posts to sign a person in with an invite.
 func (w *testAPI) signInBody(person int, invite any, scopes ...string) map[string]any {
 	token := w.sim.GoogleToken(person, sim.GoogleClientID, scopes...)
 	w.secrets = append(w.secrets, token, w.sim.Person(person).Email)
@@ -27,7 +27,7 @@ func (w *testAPI) signInBody(person int, invite any, scopes ...string) map[strin
 	return map[string]any{"accessToken": token, "invite": invite}
 }
 
-// postSignIn signs a person in.
+// postSignIn signs a person in with an invite, and returns the answer.
 func (w *testAPI) postSignIn(person int, invite any, scopes ...string) contracttest.Response {
 	return w.Call("POST", prefix+"/google-auth", w.signInBody(person, invite, scopes...))
 }

@@ -1,8 +1,8 @@
 // Command bench measures how fast the API serves the board. It compares the API's whole
 // handler on a real listener, with many users on the board, with a bare Gin handler that
 // writes the same bytes. It does the same for the list of listeners that a signed-in viewer
-// gets, whose session and relations are in a database. The contenders alternate within one run, so that other load on
-// the machine affects all of them.
+// gets; the viewer's session and relations are in a database. The compared servers alternate
+// within one run, so that other load on the machine affects all of them.
 //
 // It prints a table and, last, one line of JSON. With -bounds=false it does not check the
 // bounds; that is for runs that are too small to judge.
@@ -66,10 +66,10 @@ type contender struct {
 	name   string
 	url    string
 	cookie string
-	bare   int // the contender that it is compared with
+	bare   int // the index of the contender with the bare handler
 	rate   []float64
 	p99    []time.Duration
-	cpu    []time.Duration // of server and client, for one request
+	cpu    []time.Duration // CPU time of server and client for one request
 }
 
 // measure runs the benchmark and prints the result. It returns an error if a bound is
@@ -107,7 +107,9 @@ func measure(ctx context.Context, o options, out io.Writer) error {
 	return nil
 }
 
-// run measures one round: each viewer sends the next request when the last is answered.
+// run measures one round: each viewer sends the next request when the last is answered. It
+// returns the requests a second, the 99th percentile of the response times, and the number
+// of answers.
 func (c *contender) run(ctx context.Context, o options, transport http.RoundTripper) (rate float64, p99 time.Duration, count int, err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	began := time.Now()
@@ -160,9 +162,9 @@ func request(ctx context.Context, transport http.RoundTripper, c *contender, bod
 	return nil
 }
 
-// report prints the table and the line of JSON. It compares each contender with its bare
-// handler in each round, and takes the median of the ratios. It returns those of the
-// board that does not change and of the list.
+// report prints the table and the line of JSON. It divides the rate of each contender by the
+// rate of its bare handler in each round, and takes the median of these ratios. It returns the
+// median for the board that does not change, and the median for the list.
 func report(out io.Writer, o options, contenders []contender) (ratio, listRatio float64) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "contender\trequests/s\tp99\tCPU\tof bare\t")
@@ -198,7 +200,8 @@ func median[T cmp.Ordered](values []T) T {
 	return sorted[len(sorted)/2]
 }
 
-// listen serves the handler on a free port of this machine until ctx ends.
+// listen serves the handler on a free port of this machine until ctx ends. It returns the URL
+// of the server.
 func listen(ctx context.Context, group *errgroup.Group, h http.Handler) (string, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

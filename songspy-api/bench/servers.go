@@ -35,8 +35,9 @@ import (
 
 const route, listeningRoute = "/v1/songspy/tracks/current-playing", "/v1/songspy/listening"
 
-// startServers serves a board that does not change and one that does, the list of listeners
-// of the first one, and bare handlers.
+// startServers serves a board that does not change, a board that changes, the list of
+// listeners of the board that does not change, and bare handlers that write the same bytes.
+// It returns the contenders, and the group that ends when ctx ends or a server fails.
 func startServers(ctx context.Context, o options) ([]contender, *errgroup.Group, error) {
 	contract, err := readContract()
 	if err != nil {
@@ -79,13 +80,13 @@ func startServers(ctx context.Context, o options) ([]contender, *errgroup.Group,
 const (
 	// followed and blocked are how many users the viewer of the list follows and blocks.
 	followed, blocked = 50, 5
-	// bareListening is the contender with which the list is compared.
+	// bareListening is the index of the contender with which the list is compared.
 	bareListening = 3
 	cookie        = "cookie-of-the-viewer"
 )
 
-// newDatabase returns a database with the session and the relations of a viewer. It is
-// deleted when ctx ends.
+// newDatabase returns a database with the session and the relations of a viewer. When ctx
+// ends, the group deletes the database.
 func newDatabase(ctx context.Context, group *errgroup.Group) (*store.Store, error) {
 	dir, err := os.MkdirTemp("", "songspy-bench")
 	if err != nil {
@@ -144,8 +145,8 @@ func readContract() (*httpapi.Contract, error) {
 	return nil, fmt.Errorf("openapi.yaml was not found; run this in the root of the repository")
 }
 
-// serveBoard starts a server with the API's handler. Its board follows a fake change feed,
-// and db has the sessions and relations. It returns its address.
+// serveBoard starts a server with the API's handler, and returns its URL. Its board follows a
+// fake change feed in which that many songs begin each second. db has the sessions and relations.
 func serveBoard(ctx context.Context, group *errgroup.Group, o options, contract *httpapi.Contract, db *store.Store, changes int) (string, error) {
 	log := telemetry.NewLogger(os.Stderr, "info", "json")
 	viewers := viewercache.New(time.Now)

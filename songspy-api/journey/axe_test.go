@@ -24,7 +24,8 @@ type state struct {
 	path string
 	// ready is a script that is true when the page shows the state.
 	ready string
-	// prepare runs once before. enter runs after the page is open, and leave at the end; nil: nothing.
+	// prepare runs once before all checks of the state. For each language, enter runs after
+	// the page is open, and leave after the checks. Each may be nil.
 	prepare, enter, leave func()
 }
 
@@ -39,8 +40,10 @@ type variant struct {
 
 var languages = []string{"en", "ko"}
 
-// variants returns how the nth state is checked: in make test-page in all ways, else in three,
-// so that all states together pair each state, theme, language and width with each other.
+// variants returns the variants in which the nth state is checked. If all is true, as in make
+// test-page, these are all combinations of theme, language and width. Otherwise these are three
+// variants, chosen so that over all states each state, theme, language and width occurs together
+// with each value of the others.
 func variants(n int, all bool) (list []variant) {
 	themes, widths := []string{"light", "dark"}, []int64{360, 768, 1280}
 	for i, width := range widths {
@@ -142,7 +145,7 @@ func TestPage_HasNoViolationsOfAccessibilityRules(t *testing.T) {
 	if found := evaluate[string](stranger, string(axe)+`; document.getElementById("main").append(document.createElement("input")); `+violations); !strings.Contains(found, "label") {
 		t.Fatalf("axe-core does not find a field without a label: %q", found)
 	}
-	// setSeats starts the programs again with so many seats in the Spotify app. Two are taken.
+	// setSeats starts the programs again with n seats in the Spotify app. Two of them are taken.
 	setSeats := func(n int) {
 		w.kill(api)
 		w.kill(batch)

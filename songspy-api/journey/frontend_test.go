@@ -13,7 +13,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// frontend makes the requests of songspy-fe for one person.
+// frontend makes the requests that songspy-fe, the original frontend, makes for one person.
 type frontend struct {
 	*testSystem
 	person int
@@ -77,7 +77,7 @@ func (f *frontend) call(method, path string, body any) response {
 	return a
 }
 
-// mustCall requires a 200.
+// mustCall sends a request, and fails the test unless the answer is 200.
 func (f *frontend) mustCall(method, path string, body any) response {
 	f.t.Helper()
 	a := f.call(method, path, body)
@@ -87,7 +87,8 @@ func (f *frontend) mustCall(method, path string, body any) response {
 	return a
 }
 
-// signedIn has the fields that the original frontend reads, and newer ones.
+// signedIn is the answer to a sign-in: the fields that the original frontend reads, and newer
+// fields.
 type signedIn struct {
 	ID              int64   `json:"id"`
 	NickName        *string `json:"nickName"`

@@ -25,8 +25,9 @@ func forEachDatabase(t *testing.T, o sim.Options, journey func(t *testing.T, w *
 	}
 }
 
-// songsInARow returns songs that play one after another, each for length. The first began
-// half a length ago.
+// songsInARow returns plays of songs, one after another, each for the length. first is the
+// number of the first track in the simulator, and songs is how many there are. The first play
+// began half a length ago.
 func songsInARow(s *sim.Sim, first, songs int, length time.Duration) []sim.Play {
 	start := time.Now().Add(-length / 2)
 	var plays []sim.Play

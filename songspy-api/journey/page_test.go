@@ -72,7 +72,7 @@ func TestPage_AUserSharesHidesAndErases(t *testing.T) {
 		`document.querySelector("#look .who").getAttribute("href").slice(3) + '"><img src="' + new URL(document.querySelector("img.embed").src).href.replace("&theme=dark", "") + '" alt="What I am listening to" width="480" height="148"></a>'`) {
 		t.Errorf("the HTML to paste is %s", html)
 	}
-	// To others a revoked embed is like one that never was.
+	// Others cannot distinguish a revoked embed from one that never existed.
 	const unknown = `document.querySelector("img.embed").src.replace(/embed\/[^.]+/, "embed/unknown")`
 	same := evaluate[string](mina, `(window.same = async (a, b) => (await (await fetch(a)).text()) === (await (await fetch(b)).text()), window.embed = document.querySelector("img.embed").src, window.unknown = `+unknown+`)`)
 	if evaluate[bool](mina, `same(embed, unknown)`) {
@@ -146,7 +146,7 @@ func TestPage_AnOperatorEntersASeatAndHandlesAReport(t *testing.T) {
 	operator.waitGone("a made-up reason")
 	user.open("/me")
 	user.waitText("told in the activity")
-	operator.open("/status") // and shows the user again
+	operator.open("/status") // to show the hidden user again
 	operator.wait(`document.querySelector("#hidden [data-hidden]")`)
 	operator.clickText("#hidden", "다시 보이기")
 	operator.click("#hidden .confirm button.main")
@@ -158,7 +158,7 @@ func TestPage_AnOperatorEntersASeatAndHandlesAReport(t *testing.T) {
 func TestPage_FollowersRelinkingAndTheNetwork(t *testing.T) {
 	onlyInTestPage(t)
 	w := newPageSystem(t, sim.Options{Seed: 5, People: 3, AccessTokenLife: 20 * time.Second})
-	// A wider audience acts from the next song on, so songs are short.
+	// A wider audience sees a user from the next song on, so the songs are short.
 	w.sim.Script(0, songsInARow(w.sim, 100, 200, 20*time.Second))
 	mina, juno, stranger := w.newTab(0), w.newTab(1), w.newTab(2)
 	w.start("songspy-api")
@@ -172,7 +172,7 @@ func TestPage_FollowersRelinkingAndTheNetwork(t *testing.T) {
 	mina.wait(`document.getElementById("announce").textContent === "Saved."`)
 
 	juno.open("/")
-	juno.waitText("You have not linked Spotify yet.") // nothing moves after this
+	juno.waitText("You have not linked Spotify yet.") // once this is shown, nothing on the page moves any more
 	juno.write(`input[type="search"]`, "mina")
 	juno.click(".find button")
 	juno.clickText("[data-found]", "mina")
@@ -188,7 +188,7 @@ func TestPage_FollowersRelinkingAndTheNetwork(t *testing.T) {
 	// Juno lets her screen reader say the songs of followed users. Ten seconds pass in one here.
 	juno.before(`const slowly = window.setInterval; window.setInterval = (run, ms, ...rest) => slowly(run, ms > 10000 ? ms / 10 : ms, ...rest);`)
 	juno.open("/")
-	juno.press("[data-read]") // no pointer finds it
+	juno.press("[data-read]") // only the keyboard and screen readers reach this button
 	juno.wait(`document.getElementById("announce").textContent === "Your screen reader gets the songs of people you follow, every 30 seconds."`)
 	juno.wait(`/^mina has started .+ by .+\.$/.test(document.getElementById("announce").textContent)`)
 	juno.open("/u/" + get[string](mina, "/me", "data.handle"))
@@ -198,11 +198,11 @@ func TestPage_FollowersRelinkingAndTheNetwork(t *testing.T) {
 	const plays = `performance.getEntriesByType("resource").filter((e) => e.name.includes("/plays")).length`
 	juno.clickText(".acts", "Report")
 	juno.write(".report input", "what juno writes")
-	juno.wait(`!document.querySelector(".answer").hidden`) // not between two songs, so that the song goes after this
+	juno.wait(`!document.querySelector(".answer").hidden`) // mina plays a song, which disappears when she hides
 	before := evaluate[int](juno, plays)
 	mina.click("[data-hide=hour]")
 	juno.waitText("mina is not playing anything right now, or is not sharing it.")
-	juno.wait(fmt.Sprintf("%s > %d", plays, before)) // these are read last
+	juno.wait(fmt.Sprintf("%s > %d", plays, before)) // the page reads the plays last
 	if got := evaluate[string](juno, `document.querySelector(".report input").value`); got != "what juno writes" {
 		t.Errorf("the report is %q now", got)
 	}

@@ -64,7 +64,7 @@ type testSystem struct {
 // newTestSystem starts a simulator and prepares the environment of the programs.
 func newTestSystem(t *testing.T, database string, o sim.Options, more ...string) *testSystem {
 	t.Helper()
-	// The covers' address is only known once the server listens.
+	// The simulator needs the address of its covers, which is known only once the server listens.
 	var handler http.Handler
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
@@ -130,7 +130,7 @@ func (w *testSystem) command(ctx context.Context, service string, args ...string
 type process struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it ended
-	err  error         // how it ended; read after done
+	err  error         // how the program ended; read it only after done is closed
 }
 
 // start starts a service and waits until it is ready.
@@ -205,7 +205,8 @@ func (w *testSystem) eventually(what string, holds func() bool) {
 	}
 }
 
-// logMetrics adds the metrics of both services to the output.
+// logMetrics adds the metrics of both services to the output, so that checkSecrets checks them
+// too.
 func (w *testSystem) logMetrics() {
 	w.t.Helper()
 	for _, base := range []string{w.admin, w.batch} {

@@ -59,7 +59,7 @@ func (b *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// send runs a command of the browser for this tab.
+// send runs a command of the browser's debugging protocol for this tab.
 func send[P, R any](b *tab, command cdp.Command[P, R], params P) {
 	b.t.Helper()
 	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
@@ -82,7 +82,7 @@ func (b *tab) text() string {
 func (b *tab) open(path string) { b.t.Helper(); b.do(chromedp.Navigate(b.api + path)) }
 
 // wait waits until a script returns a true value. While the tab opens another page, the
-// script returns none.
+// script returns no value, and wait goes on.
 func (b *tab) wait(script string) {
 	b.t.Helper()
 	holds := false
@@ -155,13 +155,15 @@ func evaluate[T any](b *tab, script string) T {
 	return value
 }
 
-// get returns the value of a script about the data of a route.
+// get requests a route of the API and returns the value of a script. In the script, data is the
+// data of the answer.
 func get[T any](b *tab, path, script string) T {
 	b.t.Helper()
 	return evaluate[T](b, fmt.Sprintf(`fetch(%q).then(async (r) => { const { data } = await r.json(); return %s; })`, "/v1/songspy"+path, script))
 }
 
-// request sends a request of the user who is signed in, and fails the test if it is refused.
+// request sends a request with the session of the tab, and fails the test unless the answer is
+// 200. An empty body sends no body.
 func (b *tab) request(method, path, body string) {
 	b.t.Helper()
 	status := evaluate[int](b, fmt.Sprintf(`fetch(%q, { method: %q, headers: { "Content-Type": "application/json" }, body: %q || null }).then((r) => r.status)`, "/v1/songspy"+path, method, body))
@@ -189,7 +191,7 @@ func (b *tab) setOffline(offline bool) {
 	send(b, cdp.Command[conditions, cdp.Empty]{Method: "Network.emulateNetworkConditions"}, conditions{Offline: offline, DownloadThroughput: -1, UploadThroughput: -1})
 }
 
-// step waits for a step of the first run.
+// step waits until the page /welcome shows the step with the name.
 func (b *tab) step(name string) {
 	b.t.Helper()
 	b.wait(fmt.Sprintf(`document.querySelector("[data-step]")?.dataset.step === %q`, name))
@@ -202,7 +204,7 @@ func (b *tab) consent() {
 	b.do(chromedp.Navigate(fmt.Sprintf("%s&person=%d&allow=1", evaluate[string](b, "location.href"), b.person)))
 }
 
-// signUp signs the person up on the page, as far as the step Spotify.
+// signUp signs the person up on the page /welcome, and returns at the step spotify.
 func (b *tab) signUp(nickname, audience string) {
 	b.t.Helper()
 	b.open("/welcome")
@@ -223,7 +225,7 @@ func (b *tab) signUp(nickname, audience string) {
 	b.step("spotify")
 }
 
-// link links Spotify on the page, from the step Spotify on.
+// link links Spotify on the page /welcome. The page must be at the step spotify.
 func (b *tab) link() {
 	b.t.Helper()
 	b.click("[data-link-spotify]")

@@ -126,7 +126,7 @@ type (
 func measureWindow(ctx context.Context, o options, bound bounder, note noter) error {
 	o.listeners, o.followed = windowSize, 0
 	kinds := []string{"bare", "board"}
-	figures := map[string][]float64{} // of each round
+	figures := map[string][]float64{} // one value for each round
 	var resets, missed float64
 	for range o.rounds {
 		var runs [2]result
@@ -265,10 +265,10 @@ type result struct {
 	items             float64 // received
 	rendered, commits []time.Duration
 	memory            float64 // bytes that the streams added to the server
-	heap, stacks      float64 // those of them that are reachable, and in stacks
+	heap, stacks      float64 // of these bytes, those of the reachable heap and of the stacks
 	cores             float64
 	boardHeap, resets int64
-	missed            float64 // items that other viewers received, before one that the viewer received
+	missed            float64 // items that one viewer did not receive although later items reached that viewer
 }
 
 func (r result) sinceRendered(percent int) float64 { return percentile(r.rendered, percent) }
@@ -282,7 +282,8 @@ func percentile(sorted []time.Duration, percent int) float64 {
 	return float64(sorted[min(len(sorted)*percent/100, len(sorted)-1)].Microseconds()) / 1000
 }
 
-// run starts a server, opens the streams and reads them for the length of a run.
+// run starts a server of the kind, bare or board, opens the streams with the query, and reads
+// them for the time o.length.
 func run(ctx context.Context, o options, kind, row, query string, signedIn bool) (r result, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -303,9 +304,9 @@ func run(ctx context.Context, o options, kind, row, query string, signedIn bool)
 	var readers sync.WaitGroup
 	isClosing := false
 	var began, ended time.Time
-	frames := map[time.Time]int{}             // items of each frame that was rendered while it measured
-	received := make([]int, len(clients))     // of these items
-	newest := make([]time.Time, len(clients)) // until when a stream has received all, or has missed some
+	frames := map[time.Time]int{}             // items of each frame that was rendered during the measurement
+	received := make([]int, len(clients))     // how many of these items each stream has received
+	newest := make([]time.Time, len(clients)) // when the newest frame of each stream was rendered; later if it was dropped
 	upToDate := make(chan struct{}, len(clients))
 	for i, c := range clients {
 		isUpToDate := false
@@ -333,7 +334,7 @@ func run(ctx context.Context, o options, kind, row, query string, signedIn bool)
 			})
 			mu.Lock()
 			defer mu.Unlock()
-			if !isClosing { // the server has dropped the stream
+			if !isClosing { // the server has dropped the stream: it has missed the frames until now
 				newest[i] = time.Now()
 			}
 		})
@@ -386,8 +387,9 @@ func run(ctx context.Context, o options, kind, row, query string, signedIn bool)
 // rendered in it. A change that comes later is late, and not missed.
 const lateMax = 2 * time.Second
 
-// waitForAll waits until each stream has received a frame that was rendered after all
-// streams were opened, within a second. So no frames that waited during the opening are left.
+// waitForAll waits until each stream has received, within a second after it was rendered, a
+// frame that was rendered after all streams were opened. Then no stream has old frames left
+// that queued up while the streams were being opened.
 func waitForAll(ctx context.Context, upToDate <-chan struct{}, streams int) error {
 	const most = time.Minute
 	ctx, cancel := context.WithTimeout(ctx, most)
@@ -402,7 +404,7 @@ func waitForAll(ctx context.Context, upToDate <-chan struct{}, streams int) erro
 	return nil
 }
 
-// pause waits, or until ctx ends.
+// pause waits for the time d, or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):
@@ -416,8 +418,8 @@ type server struct {
 	process *os.Process
 }
 
-// start starts a server process, which ends with ctx, and with this process, whose end
-// closes its standard input.
+// start starts a server process. It ends when ctx ends. It also ends when this process ends,
+// because that closes the standard input of the server.
 func start(ctx context.Context, o options, kind, row string) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -464,7 +466,7 @@ type client struct {
 	retry time.Duration
 }
 
-// open opens the streams, some at the same time.
+// open opens o.streams streams, up to 64 at the same time.
 func open(ctx context.Context, o options, address, query string, signedIn bool) ([]*client, error) {
 	clients, errs := make([]*client, o.streams), make([]error, o.streams)
 	var opening sync.WaitGroup
@@ -484,8 +486,8 @@ func open(ctx context.Context, o options, address, query string, signedIn bool) 
 	return clients, errors.Join(errs...)
 }
 
-// connect opens a stream and reads its first line, with the time to wait before the next
-// connection.
+// connect opens a stream and reads its first line: the time that the client has to wait before
+// it connects again.
 func connect(ctx context.Context, address, query, session string) (*client, error) {
 	const readBuffer = 32 << 10 // a frame of the window, so that reading costs little
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
@@ -525,7 +527,7 @@ type event struct {
 	// replaces: the event follows a "gone". Its users may have begun their songs long ago.
 	replaces                bool
 	items                   int
-	startedAt, rendered, at time.Time // the first two are those of the first item
+	startedAt, rendered, at time.Time // startedAt and rendered are those of the first item; at: when the event was read
 }
 
 // read calls each for the events until the connection ends.

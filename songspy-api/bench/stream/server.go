@@ -39,9 +39,9 @@ const (
 	statsPath  = "/bench/stats"
 	// interval is the time between two frames.
 	interval = 250 * time.Millisecond
-	// windowSize is how many users the first row changes in each interval.
+	// windowSize is how many users row a changes in each interval.
 	windowSize = 48
-	// trackLength is how long a song lasts in the second row, in seconds.
+	// trackLength is how long a song lasts in row b, in seconds.
 	trackLength = 210
 	// catalogue is how many tracks the listeners play.
 	catalogue = 10_000
@@ -59,8 +59,8 @@ type usage struct {
 	Resets     int64
 }
 
-// serve runs a server until SIGTERM, or until its standard input ends, which is when the
-// bench ends, however it does. It prints its address.
+// serve runs a server and prints its address. It ends at SIGTERM, or when its standard input
+// ends: that happens when the bench ends, even if it crashes.
 func serve(o options) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
@@ -206,8 +206,8 @@ func (b *bareLoop) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// newBoard runs a board with the API's handler. Its users change as the row says. size is
-// how much heap the loaded board needs.
+// newBoard runs a board with the API's handler. Its users change as the row o.row requires.
+// size is how many bytes of heap the loaded board needs.
 func newBoard(ctx context.Context, group *errgroup.Group, o options) (live *board.Board, handler http.Handler, size int64, err error) {
 	contract, err := readContract()
 	if err != nil {
@@ -271,7 +271,7 @@ func marked(item []byte) []byte {
 	return fmt.Appendf(item[:len(item)-1], `,"rendered":"%c%019d"}`, mark, time.Now().UnixNano())
 }
 
-// rendered returns an entry as a stream shows it.
+// rendered returns an entry as the JSON of a stream, with the mark.
 func rendered(p songspy.BoardEntry) []byte {
 	seen, _ := visibility.Reveal(&p, p.User.ID, p.Rule, visibility.NowThing(&p.Track, p.Playing.StartedAt), visibility.Anonymous(), time.Now())
 	return marked(httpapi.RenderLive(seen))
@@ -295,8 +295,8 @@ func newFeed(listeners int) *feed {
 	return f
 }
 
-// change begins songs until ctx ends: windowSize in each interval in the first row, else
-// as many as end.
+// change begins songs until ctx ends: in row a windowSize in each interval, else as many as end
+// in the same time.
 func (f *feed) change(ctx context.Context, o options) {
 	every, each := 20*time.Millisecond, 0.0
 	if o.row == "a" {

@@ -46,8 +46,9 @@ func Begin(ctx context.Context, s Store, a songspy.AuthorizationAttempt, state, 
 	return s.CreateAuthorizationAttempt(ctx, a)
 }
 
-// Finish takes the attempt that a callback belongs to. Whatever is wrong with the
-// callback, the attempt is used up. The reason of an error is AUTHORIZATION_EXPIRED,
+// Finish takes the attempt that a callback belongs to, and checks that it was begun at the
+// provider and by the user; user is 0 for a sign-in. The attempt is used up even if the
+// callback is rejected. The reason of an error is AUTHORIZATION_EXPIRED,
 // AUTHORIZATION_ELSEWHERE or AUTHORIZATION_DENIED.
 func Finish(ctx context.Context, s Store, provider songspy.AuthorizationProvider, user songspy.UserID, c Callback, now time.Time) (songspy.AuthorizationAttempt, error) {
 	a, err := s.TakeAuthorizationAttempt(ctx, Hash(c.State), now)
@@ -105,8 +106,8 @@ func Hash(secret songspy.Secret) []byte {
 const returnPathMax = 2048
 
 // ReturnPath returns the path if a redirect to it stays at this origin, and "/"
-// otherwise. It must begin with a slash, and have no two in a row. Browsers read a
-// backslash as a slash, and ignore tabs and line breaks.
+// otherwise. It must begin with a slash, and have no two in a row. It must also have no
+// backslash, which browsers read as a slash, and no tabs and line breaks, which they ignore.
 func ReturnPath(path string) string {
 	unsafe := func(r rune) bool { return r <= ' ' || r == '\\' || r >= 0x7f }
 	if len(path) > returnPathMax || !strings.HasPrefix(path, "/") || strings.Contains(path, "//") || strings.ContainsFunc(path, unsafe) {

@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// gather is how long new watches are gathered before they are written together. A viewer
-	// waits for it.
+	// gather is how long new watches are gathered before they are written together. It is
+	// short, because it delays the polls for the viewer.
 	gather = 50 * time.Millisecond
 	// renewal is how often watches are renewed.
 	renewal = 30 * time.Second
@@ -40,8 +40,9 @@ const (
 	ownLasts = 10 * time.Second
 	// usersMax is how many users one viewer watches at most.
 	usersMax = 256
-	// viewersMax is how many viewers who are signed in, and how many others, are known at
-	// most: a client can have very many addresses. Further viewers do not count.
+	// viewersMax limits the number of signed-in viewers in memory and, separately, the number
+	// of other viewers: one client can use very many addresses. Watches of further viewers
+	// are not reported.
 	viewersMax = 1 << 15
 )
 
@@ -62,7 +63,7 @@ type Reporter struct {
 	mu      sync.Mutex
 	viewers map[board.ViewerID]*viewing
 	counts  [2]int // the viewers who are not signed in, and the viewers who are
-	most    int    // of each: viewersMax
+	most    int    // the limit of each of the two counts: viewersMax
 	changed map[board.ViewerID]bool
 	wake    chan struct{}
 }
@@ -105,9 +106,9 @@ func (r *Reporter) RecordActive(v board.ViewerID) {
 	}
 }
 
-// Read records that the viewer has read a page that shows these users and on which they wait
-// for the followed ones. It replaces what the viewer saw on the page before. It counts as a
-// request of the viewer.
+// Read records that the viewer has read the page with the name. The page shows the given
+// users, and the viewer waits there for the followed users, who may play nothing. This
+// replaces what the viewer saw on the page before, and counts as a request of the viewer.
 func (r *Reporter) Read(v board.ViewerID, name string, users, followed []songspy.UserID) {
 	r.RecordActive(v)
 	if len(users)+len(followed) > 0 {
@@ -115,8 +116,9 @@ func (r *Reporter) Read(v board.ViewerID, name string, users, followed []songspy
 	}
 }
 
-// watch records that the viewer sees these users on a page for the given time, and waits for
-// the followed ones. It replaces what the viewer saw there before; no users end that.
+// watch records that the viewer sees the users on the page with the name for the given time,
+// and waits there for the followed users. This replaces what the viewer saw on the page
+// before. If both lists are empty, the viewer watches nobody on the page any more.
 func (r *Reporter) watch(v board.ViewerID, name string, users, followed []songspy.UserID, lasts time.Duration) {
 	if r == nil {
 		return
@@ -225,7 +227,7 @@ func (r *Reporter) Run(ctx context.Context) {
 	}
 }
 
-// write writes the changed watches, or all.
+// write writes the changed watches, or all watches if all is true.
 func (r *Reporter) write(ctx context.Context, all bool) {
 	watches := r.take(all)
 	if err := r.store.WriteWatches(ctx, watches); err != nil && ctx.Err() == nil {
@@ -261,7 +263,7 @@ func (r *Reporter) ReportStreams(ctx context.Context, streams Streams) {
 	}
 }
 
-// activeAtOf returns when the viewer last sent a request; the zero time: long ago.
+// activeAtOf returns when the viewer last sent a request; the zero time if that is not known.
 func (r *Reporter) activeAtOf(v board.ViewerID) (at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -271,8 +273,8 @@ func (r *Reporter) activeAtOf(v board.ViewerID) (at time.Time) {
 	return at
 }
 
-// take returns the changed watches, or all, and forgets viewers who watch nobody and have
-// sent no request for a while.
+// take returns the changed watches, or all watches if all is true. It forgets viewers who
+// watch nobody and have sent no request for the time activeFor.
 func (r *Reporter) take(all bool) (watches []songspy.Watch) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -308,7 +310,7 @@ func (r *Reporter) take(all bool) (watches []songspy.Watch) {
 	return watches
 }
 
-// distinct returns the users without repetitions, sorted, and at most so many.
+// distinct returns the users sorted and without repetitions: the first ones, at most most.
 func distinct(users []songspy.UserID, most int) []songspy.UserID {
 	slices.Sort(users)
 	users = slices.Compact(users)

@@ -85,7 +85,7 @@ func TestReporter_StoresNoAddressAndOneKeyForASubscriber(t *testing.T) {
 	}
 }
 
-// openStreams are open streams that show the given users.
+// openStreams are open streams. The test sets what they show.
 type openStreams struct {
 	ticked  chan struct{}
 	mu      sync.Mutex
@@ -176,7 +176,8 @@ func TestReporter_AViewerWaitsForFollowedUsers(t *testing.T) {
 	})
 }
 
-// lastUsers returns the users of the last watch that was written; ok is false without one.
+// lastUsers returns the users of the last watch that was written since the last call; ok is
+// false if there is none.
 func (f *fakeStore) lastUsers() (users []songspy.UserID, ok bool) {
 	if got := f.take(); len(got) > 0 {
 		return got[len(got)-1].Users, true

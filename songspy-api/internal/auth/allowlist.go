@@ -25,8 +25,8 @@ func (a Allowlist) GoString() string { return "auth.Allowlist{" + a.String() + "
 
 // ParseAllowlist parses addresses such as ann@example.org and domains such as
 // @example.org, separated by commas or white space. It returns an error if there
-// is none, or if an entry is invalid. The error gives the positions of invalid
-// entries, and never quotes one.
+// is no entry, or if an entry is invalid. The error gives the positions of invalid
+// entries, and never quotes an entry.
 func ParseAllowlist(text songspy.Secret) (Allowlist, error) {
 	list := Allowlist{map[string]bool{}, map[string]bool{}}
 	var invalid []string

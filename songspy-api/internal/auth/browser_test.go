@@ -12,8 +12,8 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/attempt"
 )
 
-// fakeOpenID is Google. Its code for a sign-in is the state and the nonce that the
-// sign-in sent.
+// fakeOpenID is Google. The code that it accepts for a sign-in consists of the nonce and the
+// verifier that the sign-in sent.
 type fakeOpenID struct{}
 
 func (fakeOpenID) AuthorizeURL(_ context.Context, state, nonce string, verifier songspy.Secret) (string, error) {
@@ -122,7 +122,7 @@ func TestCookieSessions_EndUnusedAndAtTheirAbsoluteLifetime(t *testing.T) {
 	}
 	began, end := w.now, w.now.Add(180*24*time.Hour)
 	const step = 29 * 24 * time.Hour
-	for w.now.Add(step).Before(end) { // each use prolongs it
+	for w.now.Add(step).Before(end) { // each use prolongs the session
 		w.now = w.now.Add(step)
 		caller, err := w.AuthenticateCookie(t.Context(), session.Cookie)
 		if err != nil {

@@ -93,9 +93,9 @@ func (s *signer) sign(session int64, user songspy.PublicID, now time.Time, life 
 	return songspy.Secret(signed), nil
 }
 
-// verify returns the session that a JWT names. The session's row says whose it is; the
-// subject is for clients. The reason of the error is TOKEN_EXPIRED for an expired token,
-// and UNAUTHORIZED for any other invalid token.
+// verify returns the session that a JWT names. The session's row in the database says which
+// user it belongs to; the subject of the JWT is only for clients. The reason of the error is
+// TOKEN_EXPIRED for an expired token, and UNAUTHORIZED for any other invalid token.
 func (s *signer) verify(token songspy.Secret) (session int64, err error) {
 	var c claims
 	_, err = s.parser.ParseWithClaims(token.Reveal(), &c, s.publicKey)
@@ -112,7 +112,8 @@ func (s *signer) verify(token songspy.Secret) (session int64, err error) {
 	return c.SessionID, nil
 }
 
-// publicKey returns the key that a token names, if the token has our type.
+// publicKey returns the key that the token names in kid. It returns errUnauthorized if there
+// is no such key, or if the typ of the token is not tokenType.
 func (s *signer) publicKey(t *jwt.Token) (any, error) {
 	kid, _ := t.Header["kid"].(string)
 	key, known := s.publicKeys[kid]

@@ -17,9 +17,9 @@ type Operators struct {
 	hashes [][]byte
 }
 
-// ParseOperators parses addresses separated by commas or white space; the empty text has
-// none. It returns an error for an entry that is not an address. The error never quotes
-// one.
+// ParseOperators parses addresses separated by commas or white space; an empty text means
+// no operators. key is the key of the hashes. It returns an error for an entry that is not
+// an address. The error never quotes an entry.
 func ParseOperators(text songspy.Secret, key []byte) (Operators, error) {
 	o := Operators{key: key}
 	if text == "" {
@@ -38,7 +38,7 @@ func ParseOperators(text songspy.Secret, key []byte) (Operators, error) {
 	return o, nil
 }
 
-// hash returns the keyed hash of an address of splitAddress.
+// hash returns the keyed hash of an address that splitAddress has normalized.
 func (o Operators) hash(address string) []byte {
 	mac := hmac.New(sha256.New, o.key)
 	mac.Write([]byte(address))
@@ -55,7 +55,8 @@ func (o Operators) hashOf(email songspy.Secret) []byte {
 	return nil
 }
 
-// has reports whether the hash is that of an operator. It takes equally long for each.
+// has reports whether the hash is that of an operator. It takes the same time for every
+// hash, so that the time reveals nothing about the list.
 func (o Operators) has(hash []byte) (found bool) {
 	for _, one := range o.hashes {
 		found = hmac.Equal(one, hash) || found

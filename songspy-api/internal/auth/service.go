@@ -28,22 +28,23 @@ const (
 	sessionsListedMax = 100
 )
 
-// errUnauthorized is returned for a token that is not one of ours. It gives no
-// details.
+// errUnauthorized is returned for a token that is no valid JWT of this instance. It does
+// not say what is wrong with the token.
 var errUnauthorized = &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "UNAUTHORIZED", Message: "The token is not valid; sign in."}
 
 // Google finds the user of a Google access token.
 type Google interface {
-	// Profile returns the profile of the token's user. It is an error if the token
-	// was not issued to one of our clients.
+	// Profile returns the profile of the token's user. It returns an error if the token
+	// was not issued to one of this instance's OAuth clients.
 	Profile(ctx context.Context, access songspy.Secret) (songspy.GoogleProfile, error)
 }
 
 // Users finds and creates users by their Google subject.
 type Users interface {
-	// SignInOrUp applies the condition to new users only. It stores no rejected
-	// user. It returns songspy.ErrInviteInvalid for an invite that does
-	// not admit the user.
+	// SignInOrUp returns the user with the profile's subject. If there is none, it
+	// creates a user with the audience, unless the condition rejects that. It returns
+	// songspy.ErrInviteInvalid for an invite that does not admit the user. linked
+	// reports whether the user has linked Spotify.
 	SignInOrUp(ctx context.Context, profile songspy.GoogleProfile, audience songspy.Audience, condition songspy.SignUpCondition) (user songspy.User, linked bool, err error)
 	// User returns CodeNotFound if there is no such user.
 	User(ctx context.Context, id songspy.UserID) (songspy.User, error)
@@ -63,8 +64,9 @@ type Sessions interface {
 	Session(ctx context.Context, id int64) (songspy.Session, error)
 	// SessionBySecret returns the session of a refresh token or a cookie by its hash.
 	SessionBySecret(ctx context.Context, hash []byte) (songspy.Session, error)
-	// RotateSession returns CodeConflict if the session was rotated or revoked already,
-	// and CodeNotFound if it no longer exists.
+	// RotateSession marks the session with the id as rotated, and stores its successor. It
+	// returns CodeConflict if the session was rotated or revoked already, and CodeNotFound
+	// if it no longer exists.
 	RotateSession(ctx context.Context, id int64, successor songspy.Session) (songspy.Session, error)
 	// RevokeFamily revokes all sessions of the family. If one was not revoked yet, the
 	// audit log records by as the actor.
@@ -205,8 +207,9 @@ func (s *Service) sessionByID(ctx context.Context, id int64) (songspy.Session, e
 		func() (songspy.Session, error) { return s.opts.Sessions.Session(ctx, id) })
 }
 
-// isAliveAndTouched reports whether a request may use the session in memory. Else
-// its row decides: another process may have written its last use, which prolongs it.
+// isAliveAndTouched reports whether a request may use the session from memory. If not, the
+// row in the database decides: another process may have written a later use of the
+// session, which prolongs it.
 func (s *Service) isAliveAndTouched(session songspy.Session) bool {
 	return s.isAlive(session) && s.opts.Now().Sub(session.LastUsedAt) < lastUseInterval
 }
@@ -340,7 +343,7 @@ func (s *Service) Refresh(ctx context.Context, presented songspy.Secret) (Tokens
 }
 
 // replay answers a repeated refresh: it returns the refresh token that the
-// first one returned, with a new JWT.
+// first refresh returned, with a new JWT.
 func (s *Service) replay(ctx context.Context, presented songspy.Secret, now time.Time) (Tokens, error) {
 	for _, refresh := range s.successors.all(presented) {
 		next, err := s.sessionOfRefreshToken(ctx, refresh)
@@ -365,8 +368,9 @@ func (s *Service) sessionOfRefreshToken(ctx context.Context, token songspy.Secre
 	return session, err
 }
 
-// newSession returns the next session of a sign-in, with the refresh token. of is
-// the session before it or, for the first one, holds only what the sign-in has set.
+// newSession returns the next session of a sign-in, with the refresh token. of is the
+// session before it. For the first session of a sign-in, of holds only what all sessions
+// of the sign-in have in common.
 func (s *Service) newSession(of songspy.Session, refresh songspy.Secret, now time.Time) songspy.Session {
 	return songspy.Session{
 		UserID: of.UserID, Family: of.Family, Kind: songspy.SessionBearer, OperatorHash: of.OperatorHash, Label: of.Label, SecretHash: attempt.Hash(refresh),
@@ -384,7 +388,7 @@ func (s *Service) sessionEnd(signedIn, expiry time.Time) time.Time {
 	return expiry
 }
 
-// reissueTokens is issueTokens for a session whose user is not read yet.
+// reissueTokens reads the user of the session and returns new tokens of it.
 func (s *Service) reissueTokens(ctx context.Context, session songspy.Session, refresh songspy.Secret, now time.Time) (Tokens, error) {
 	user, err := s.opts.Users.User(ctx, session.UserID)
 	if err != nil {
@@ -393,7 +397,7 @@ func (s *Service) reissueTokens(ctx context.Context, session songspy.Session, re
 	return s.issueTokens(session, user.PublicID, refresh, now)
 }
 
-// issueTokens returns the tokens of a user's session. The JWT does not outlive it.
+// issueTokens returns the tokens of a user's session. The JWT does not outlive the session.
 func (s *Service) issueTokens(session songspy.Session, user songspy.PublicID, refresh songspy.Secret, now time.Time) (Tokens, error) {
 	life := min(s.opts.TokenLife, session.ExpiresAt.Sub(now))
 	access, err := s.signer.sign(session.ID, user, now, life)

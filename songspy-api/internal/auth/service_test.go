@@ -29,7 +29,8 @@ func newTestService(t *testing.T, keys ...Key) *testService {
 	}
 	w := &testService{store: &fakeStore{sessions: map[int64]songspy.Session{}}, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	w.store.now = func() time.Time { return w.now }
-	// Its clock stands still, so that it keeps sessions for as long as no change is reported.
+	// The clock of the cache stands still, so that the cache keeps sessions until a change is
+	// reported.
 	began := w.now
 	w.store.viewers = viewercache.New(func() time.Time { return began })
 	w.store.viewers.CaughtUp(began)

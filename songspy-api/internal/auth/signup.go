@@ -55,7 +55,7 @@ func (s SignUp) Condition(p songspy.GoogleProfile, invite songspy.Secret) songsp
 
 // newSignUpClosedError returns the error for an address that is not on the
 // list. If Google gave no address, the log says that the frontend must request
-// it; the user is not told.
+// it. The answer to the user is the same in both cases.
 func newSignUpClosedError(email songspy.Secret) error {
 	closed := &songspy.Error{
 		Code: songspy.CodeForbidden, Reason: "SIGN_UP_CLOSED",

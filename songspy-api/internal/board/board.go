@@ -26,17 +26,20 @@ const (
 // Options configures a Board.
 type Options struct {
 	Feed Feed
-	// The functions Render… belong to package httpapi, which alone builds answers. They keep
-	// the board free of the contract. Render returns the answer for at most MaxEntries users.
+	// Render, RenderList and RenderLive are functions of package httpapi. They are passed in,
+	// so that this package does not depend on the contract. Render returns the body of the
+	// answer for the users on the board, at most MaxEntries.
 	Render func([]visibility.Seen[songspy.BoardEntry]) ([]byte, error)
-	// RenderList returns the answer for a list of listeners; next is as in Listening.
+	// RenderList returns the body of the answer for a list of listeners. next is the position
+	// of the last one if more follow, else nil.
 	RenderList func(listening []visibility.Seen[songspy.BoardEntry], next *Position) ([]byte, error)
 	// RenderLive returns an entry of a stream as a JSON object.
 	RenderLive func(visibility.Seen[songspy.BoardEntry]) []byte
 	// StreamsPerAccount and StreamsPerAddress limit the open streams of a user, and of an
 	// address whose viewers are not signed in; 0: no limit.
 	StreamsPerAccount, StreamsPerAddress int
-	// Viewers is kept up to date too, so that ReadViewer reads what has changed; nil: none.
+	// Viewers is the viewer cache; nil: none. The board applies each change to the cache
+	// before it calls ReadViewer, so that ReadViewer reads the changed values.
 	Viewers *viewercache.Cache
 	Now     func() time.Time
 	Log     *slog.Logger
@@ -102,9 +105,9 @@ const (
 	OnlyFollowed               // the users that the viewer follows
 )
 
-// Listening returns the first limit users after the position that the viewer sees, newest
-// start first; a nil position begins with the newest. next is the position of the last
-// one if there are more, else nil.
+// Listening returns up to limit users that the viewer sees, newest start first. They come
+// after the position in that order; nil begins with the newest. next is the position of the
+// last returned user if more users follow, else nil.
 func (b *Board) Listening(v visibility.Viewer, f Filter, after *Position, limit int) (seen []visibility.Seen[songspy.BoardEntry], next *Position, err error) {
 	if after == nil {
 		after = &beginning
@@ -114,7 +117,7 @@ func (b *Board) Listening(v visibility.Viewer, f Filter, after *Position, limit 
 }
 
 // Window returns the users that a new stream of the viewer shows in the topic window, newest
-// start first.
+// start first. key decides which of the windows is the viewer's.
 func (b *Board) Window(v visibility.Viewer, key ViewerID) (seen []visibility.Seen[songspy.BoardEntry], err error) {
 	err = b.read(func(x *index, now time.Time) { seen = x.window(v, key.window(), now) })
 	return seen, err
@@ -137,7 +140,8 @@ func (b *Board) NowPlaying(v visibility.Viewer, user songspy.UserID) (seen visib
 	return seen, ok, err
 }
 
-// read calls read with the index, as long as the board is available.
+// read calls the given function with the index and the time while it holds the lock. If the
+// board is not available, it returns CodeUnavailable and does not call the function.
 func (b *Board) read(read func(*index, time.Time)) error {
 	now := b.opts.Now()
 	if err := b.readyAt(now); err != nil {

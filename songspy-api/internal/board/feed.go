@@ -54,7 +54,8 @@ func (b *Board) follow(ctx context.Context) {
 	f.Run(ctx, changefeed.Unloaded)
 }
 
-// load replaces the board with a snapshot.
+// load replaces the board with a snapshot, and reads the viewers of all streams again. It
+// returns the number of the last change that is in the snapshot.
 func (b *Board) load(ctx context.Context) (number int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
 	defer cancel()
@@ -101,8 +102,8 @@ func (b *Board) refetch(ctx context.Context, changes []songspy.Change) error {
 	return nil
 }
 
-// caughtUp records the number of the last change on the board, and the time before
-// which every change is on it. Every pruneInterval it also removes entries whose song
+// caughtUp records that the board has all changes up to the number, and all changes that
+// were made before the given time. Every pruneInterval it also removes entries whose song
 // is over.
 func (b *Board) caughtUp(number int64, at time.Time) {
 	b.lastChange.Store(number)

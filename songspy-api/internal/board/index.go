@@ -24,10 +24,10 @@ type index struct {
 	tracks    map[songspy.PublicID]*sharedTrack
 	public    *btree.BTreeG[*entry] // listeners that strangers see, newest start first
 	byTrack   *btree.BTreeG[*entry] // listeners and paused users that strangers see, by track, newest start first
-	pending   *btree.BTreeG[*entry] // that strangers will see without another change, the soonest first
+	pending   *btree.BTreeG[*entry] // entries that strangers will see later without another change, the soonest first
 	deadlines deadlines             // all entries, by when time alone changes who sees them
 	// changed holds the users whose entry has changed since the last call of takeChanged,
-	// with the entry that they had then, which may be nil.
+	// each with the entry at the time of that call; nil if there was none.
 	changed map[songspy.UserID]*entry
 }
 
@@ -43,7 +43,8 @@ func newIndex() *index {
 	}
 }
 
-// put replaces the entry of a user.
+// put replaces the entry of the user of p. It only removes the entry if it has nothing to
+// show: the user has no open play, or the play is over.
 func (x *index) put(p songspy.BoardEntry, now time.Time) {
 	x.remove(p.User.ID)
 	p.Playing = p.Playing.CorrectClock(now)
@@ -59,7 +60,8 @@ func (x *index) put(p songspy.BoardEntry, now time.Time) {
 	x.file(e, now)
 }
 
-// file puts the entry where strangers find it: now, later or never.
+// file adds the entry to public and byTrack if strangers see it now, or to pending if they
+// will see it later without another change.
 func (x *index) file(e *entry, now time.Time) {
 	if e.isVisible(visibility.Anonymous(), now) {
 		e.isPublic = true
@@ -91,7 +93,8 @@ type sharedTrack struct {
 	entries int
 }
 
-// share makes the entry use the track of others.
+// share makes the entry point to the same track in memory as the other entries with that
+// track, and counts the entry.
 func (x *index) share(e *entry) {
 	t := x.tracks[e.track.PublicID]
 	switch {
@@ -119,16 +122,16 @@ func (x *index) markChanged(id songspy.UserID, before *entry) {
 	}
 }
 
-// takeChanged returns the users that have changed since the last call, each with the
-// entry of then; nil if there was none.
+// takeChanged returns the users whose entry has changed since the last call, each with the
+// entry at the time of that call; nil if there was none.
 func (x *index) takeChanged() map[songspy.UserID]*entry {
 	taken := x.changed
 	x.changed = map[songspy.UserID]*entry{}
 	return taken
 }
 
-// advance removes entries that have expired, and files those that strangers see from now
-// on.
+// advance applies what time alone changes: it removes the entries that have expired, and
+// files those that strangers see from now on.
 func (x *index) advance(now time.Time) {
 	for len(x.deadlines) > 0 && x.deadlines[0].deadline <= instantOf(now) {
 		e := x.deadlines[0]
@@ -146,8 +149,8 @@ func (x *index) advance(now time.Time) {
 	}
 }
 
-// top returns the first n entries as strangers see them, and until when that answer is
-// valid; zero if only a change ends it.
+// top returns the first n entries as strangers see them, and the time at which this result
+// becomes invalid; zero if only a change makes it invalid.
 func (x *index) top(n int, now time.Time) ([]visibility.Seen[songspy.BoardEntry], time.Time) {
 	x.advance(now)
 	var until time.Time
@@ -175,8 +178,8 @@ func (x *index) top(n int, now time.Time) ([]visibility.Seen[songspy.BoardEntry]
 	return top, until
 }
 
-// listening returns the first n entries after the position that the viewer sees. next is
-// the position of the last one if there are more, else nil.
+// listening returns up to n entries that come after the position and that the viewer sees.
+// next is the position of the last returned entry if more follow, else nil.
 func (x *index) listening(v visibility.Viewer, f Filter, position Position, n int, now time.Time) (seen []visibility.Seen[songspy.BoardEntry], next *Position) {
 	x.advance(now)
 	from := position.entry()
@@ -186,8 +189,8 @@ func (x *index) listening(v visibility.Viewer, f Filter, position Position, n in
 	return page(withPublic(x.of(v.Known(), from), after(x.public, from)), v, n, now)
 }
 
-// window returns the entries that the viewer sees and whose ranks are the smallest, newest
-// start first.
+// window returns the entries of a window, newest start first: of the entries that the viewer
+// sees, the windowSize with the smallest ranks. The seed identifies the window.
 func (x *index) window(v visibility.Viewer, seed uint64, now time.Time) (seen []visibility.Seen[songspy.BoardEntry]) {
 	x.advance(now)
 	from := beginning.entry()
@@ -215,7 +218,7 @@ func (x *index) window(v visibility.Viewer, seed uint64, now time.Time) (seen []
 	}
 }
 
-// listeners returns the first n entries with the track that the viewer sees.
+// listeners returns the first n entries that play the track and that the viewer sees.
 func (x *index) listeners(v visibility.Viewer, track songspy.PublicID, n int, now time.Time) []visibility.Seen[songspy.BoardEntry] {
 	x.advance(now)
 	from := beginning.entry()
@@ -225,8 +228,8 @@ func (x *index) listeners(v visibility.Viewer, track songspy.PublicID, n int, no
 	return seen
 }
 
-// page returns the first n of the entries that the viewer sees. next is the position of
-// the last one if there are more, else nil.
+// page returns the first n of the entries that play, not paused, and that the viewer sees.
+// next is the position of the last returned entry if more follow, else nil.
 func page(entries iter.Seq[*entry], v visibility.Viewer, n int, now time.Time) (seen []visibility.Seen[songspy.BoardEntry], next *Position) {
 	var last *entry
 	for e := range entries {
@@ -245,8 +248,8 @@ func page(entries iter.Seq[*entry], v visibility.Viewer, n int, now time.Time) (
 	return seen, nil
 }
 
-// of returns the entries of these users that are after the given one, in order and each
-// once.
+// of returns the entries of these users that come after the entry from, in the order of the
+// board and each once.
 func (x *index) of(users []songspy.UserID, from *entry) []*entry {
 	var entries []*entry
 	for _, id := range users {
@@ -258,7 +261,8 @@ func (x *index) of(users []songspy.UserID, from *entry) []*entry {
 	return slices.Compact(entries)
 }
 
-// withPublic yields these entries, and those that strangers see, in order and each once.
+// withPublic merges two ordered sequences: it yields the given entries and those of public,
+// which strangers see, in the order of the board and each once.
 func withPublic(entries []*entry, public iter.Seq[*entry]) iter.Seq[*entry] {
 	return func(yield func(*entry) bool) {
 		for e := range public {
@@ -302,8 +306,8 @@ func untilOtherTrack(entries iter.Seq[*entry], track songspy.PublicID) iter.Seq[
 }
 
 // prune removes entries whose song is over. After the clock was set back, some songs
-// start in the future: prune moves them to their right place, and reports whether
-// there was one.
+// start in the future: prune moves these entries to their right place, and reports
+// whether it has moved any.
 func (x *index) prune(now time.Time) (reordered bool) {
 	for id, e := range x.byUser {
 		switch {
@@ -335,7 +339,7 @@ type entry struct {
 	// expiresAt is when the entry becomes invalid, unless a change comes first. For a
 	// song without a known end, each poll that still sees it is such a change.
 	expiresAt instant
-	// shownFrom is when strangers see the entry, if it is pending.
+	// shownFrom is when strangers will see the entry; 0 unless it is pending.
 	shownFrom instant
 	// deadline is when the entry expires, or when time alone may show it to more viewers.
 	deadline      instant
@@ -385,7 +389,8 @@ func (e *entry) state() songspy.PlayerState {
 	return songspy.PlayerPlaying
 }
 
-// nextDeadline returns the deadline of the entry, which is after now.
+// nextDeadline returns the first time after now at which the entry expires, or at which
+// time alone may show it to more viewers.
 func (e *entry) nextDeadline(now time.Time) instant {
 	next := instantOf(visibility.NextChange(e.rule, e.thing(), now))
 	if next == 0 {
@@ -394,7 +399,8 @@ func (e *entry) nextDeadline(now time.Time) instant {
 	return min(next, e.expiresAt)
 }
 
-// instant is a time as Unix nanoseconds, which needs a third of the memory. 0 is no time.
+// instant is a time as Unix nanoseconds: it needs a third of the memory of a time.Time. 0
+// is no time.
 type instant int64
 
 // lastInstant stands for all times that are further in the future.
@@ -488,7 +494,7 @@ type Position struct {
 // beginning is before every entry.
 var beginning = Position{StartedAt: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)}
 
-// entry returns an entry at the position.
+// entry returns an entry that is only good for comparisons: it has the order of the position.
 func (p Position) entry() *entry {
 	return &entry{startedAt: instantOf(p.StartedAt), publicID: p.User, track: &songspy.Track{}}
 }

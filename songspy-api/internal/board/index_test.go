@@ -37,7 +37,8 @@ func ids(entries []visibility.Seen[songspy.BoardEntry]) []songspy.UserID {
 	return all
 }
 
-// isListening states without an index whether the user plays something.
+// isListening reports whether the user plays something. It is computed from the entry alone,
+// to be compared with the index.
 func isListening(p songspy.BoardEntry, now time.Time) bool {
 	expiresAt := p.Playing.SeenAt.Add(songspy.UnknownEndShownFor)
 	if p.Playing.EndsAt != nil {
@@ -46,7 +47,8 @@ func isListening(p songspy.BoardEntry, now time.Time) bool {
 	return p.Playing.State == songspy.PlayerPlaying && p.Track.ID != 0 && p.Track.Title != "" && now.Before(expiresAt)
 }
 
-// expected returns the users that the viewer sees, in order, by looking at all of them.
+// expected returns the users that the viewer sees, in the order of the board. It checks each
+// known user, to be compared with the index.
 func expected(known map[songspy.UserID]songspy.BoardEntry, v visibility.Viewer, now time.Time) []songspy.UserID {
 	var shown []songspy.BoardEntry
 	for _, p := range known {
@@ -112,7 +114,7 @@ func TestIndex_ShowsEachViewerTheVisibleUsers(t *testing.T) {
 			if got, want := ids(top), stranger(now); !slices.Equal(got, want) {
 				t.Fatalf("shown %v, want %v", got, want)
 			}
-			// Without a change, the answer must stay the same until then.
+			// Without a change, the answer must stay the same until the time until.
 			later := now.Add(time.Hour)
 			if !until.IsZero() {
 				if !until.After(now) {

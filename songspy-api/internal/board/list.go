@@ -17,13 +17,14 @@ const ListSize = windowSize
 type list struct {
 	answer *Answer
 	shown  []visibility.Seen[songspy.BoardEntry]
-	// users are those in the list and the next one, if there is one: it decides whether
-	// the list continues.
+	// users are the users in the list and the user that follows, if there is one: because
+	// of that user, the list has a next page.
 	users []songspy.UserID
 }
 
-// ListeningAnswer returns what Listening returns for the first ListSize users, and the
-// answer with them. Most viewers get the same answer, which is rendered once.
+// ListeningAnswer returns the first ListSize users that the viewer sees, newest start first,
+// and the rendered answer with these users. Most viewers see what strangers see: they share
+// one answer, which is rendered once.
 func (b *Board) ListeningAnswer(v visibility.Viewer) (answer *Answer, shown []visibility.Seen[songspy.BoardEntry], err error) {
 	var next *Position
 	var failed error
@@ -56,8 +57,9 @@ func (b *Board) renderList(now time.Time) (*list, error) {
 	return &list{&Answer{Body: body, ETag: ETag(body), validUntil: until}, shown, users}, nil
 }
 
-// list returns what listening does for the first n entries and strangers, and the users of
-// list. until is as in top.
+// list returns the first n entries as strangers see them, newest start first. next is the
+// position of the last of them if more follow, else nil. users are those of the type list.
+// until is when the result becomes invalid; zero if only a change makes it invalid.
 func (x *index) list(n int, now time.Time) (shown []visibility.Seen[songspy.BoardEntry], next *Position, users []songspy.UserID, until time.Time) {
 	shown, until = x.top(n+1, now)
 	for _, seen := range shown {
@@ -72,7 +74,7 @@ func (x *index) list(n int, now time.Time) (shown []visibility.Seen[songspy.Boar
 }
 
 // isSeenAsByStrangers reports whether the viewer sees the list of these users as strangers
-// do. It may report false for a viewer who does.
+// do. It may report false although the viewer sees the same.
 func (x *index) isSeenAsByStrangers(users []songspy.UserID, v visibility.Viewer, now time.Time) bool {
 	x.advance(now)
 	for _, id := range v.Known() {

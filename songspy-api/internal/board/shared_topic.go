@@ -8,8 +8,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// rankedTarget is how many entries a shared topic ranks. It is more than it shows, so that
-// some can leave before the topic ranks all users again.
+// rankedTarget is how many entries a shared topic ranks. These are more than the topic shows,
+// so that some can leave before the topic ranks all users again.
 const rankedTarget = 128
 
 type sharedKey struct {
@@ -18,26 +18,28 @@ type sharedKey struct {
 	name string
 }
 
-// sharedTopic is a topic that looks the same to all viewers who know nobody: they share
-// its frames. The others have own views and share the ranks.
+// sharedTopic is a topic that looks the same to strangers and to many other viewers: their
+// streams share its view and its frames. The streams of viewers who see other users have own
+// views, and share only the ranks.
 type sharedTopic struct {
 	key                         sharedKey
 	view                        view
 	withOwnView, withoutOwnView map[*subscription]struct{}
 
-	// ranked holds the entries that strangers see and whose rank is below the bound, in
-	// order. It may hold others.
+	// ranked holds the entries that strangers see and whose rank is less than below, in the
+	// order of their ranks. It may hold entries with greater ranks too.
 	ranked []ranked
 	below  uint64
 	target int // how many entries ranked should hold
-	most   int // if it holds more, all are ranked again
+	most   int // if ranked holds more, a window ranks all entries again
 
 	isChanged bool   // since the last tick
 	frame     []byte // of this tick
 	snapshot  []byte // at this tick; nil if nobody needed it
 }
 
-// rank ranks all entries again.
+// rank fills ranked again from all entries. It doubles below until ranked holds target
+// entries or all. Users that a view of the topic shows stay in ranked whatever their rank.
 func (s *sharedTopic) rank(x *index) {
 	held := map[songspy.UserID]bool{}
 	hold(held, &s.view)
@@ -59,7 +61,7 @@ func (s *sharedTopic) rank(x *index) {
 	s.most = 4 * max(len(s.ranked), s.target)
 }
 
-// hold adds the users that the view shows.
+// hold adds the users that the view shows to the set held.
 func hold(held map[songspy.UserID]bool, v *view) {
 	for _, e := range v.slots {
 		if e != nil {
@@ -68,7 +70,8 @@ func hold(held map[songspy.UserID]bool, v *view) {
 	}
 }
 
-// firstBound returns the bound below which about target of so many ranks are.
+// firstBound returns the value of below with which rank begins. For a window, about target
+// of the entries have a smaller rank; for other topics, all entries have.
 func (s *sharedTopic) firstBound(entries int) uint64 {
 	if s.key.kind != TopicWindow {
 		return math.MaxUint64
@@ -76,7 +79,8 @@ func (s *sharedTopic) firstBound(entries int) uint64 {
 	return boundOf(entries, s.target)
 }
 
-// boundOf returns the bound below which about target of the ranks of so many entries are.
+// boundOf returns a bound for ranks: of this number of entries, about target have a smaller
+// rank.
 func boundOf(entries, target int) uint64 {
 	if entries <= 2*target {
 		return math.MaxUint64
@@ -99,7 +103,8 @@ func (s *sharedTopic) limitRanks(x *index) {
 	}
 }
 
-// apply replaces the entry of a user.
+// apply replaces the entry before of a user in ranked by the entry after. before is nil if
+// the user had no entry, and after is nil if the user has none any more.
 func (s *sharedTopic) apply(before, after *entry) {
 	wasRanked := false
 	if before != nil {
@@ -122,7 +127,8 @@ func (s *sharedTopic) apply(before, after *entry) {
 	s.isChanged = s.isChanged || wasRanked || isRanked
 }
 
-// entries returns the entries that the topic may show.
+// entries returns the entries among which the topic chooses: for a track, those that play
+// it and that strangers see, and else all.
 func (s *sharedTopic) entries(x *index) func(func(*entry) bool) {
 	if s.key.kind != TopicTrack {
 		return maps.Values(x.byUser)

@@ -14,15 +14,18 @@ import (
 )
 
 const (
-	// KeepAlive is how long a stream is silent at most: then a comment is due.
+	// KeepAlive is the longest time in which a stream sends nothing. After it, the stream
+	// sends a comment.
 	KeepAlive = 15 * time.Second
-	// queueTime and queueBytes limit what waits for a slow reader. A reader that is further
-	// behind gets a reset. A page without a connection for queueTime shows nobody, so older
-	// frames are worth less than a snapshot. queueBytes limits the memory that one stream
-	// holds alone: it is enough for 48 users who change once a second for queueTime.
+	// queueTime and queueBytes limit the frames that wait for a slow reader. A reader that is
+	// further behind gets a reset and a snapshot instead. Older frames are worth less than a
+	// snapshot, because a page without a connection for queueTime shows nobody. queueBytes
+	// limits the memory that one stream does not share with others: it is enough for 48 users
+	// who change once a second for queueTime.
 	queueTime, queueBytes = 10 * time.Second, 256 << 10
-	// batchBytes is how much Next returns at once, unless one frame is longer. A snapshot can
-	// still replace the later frames of a slow reader.
+	// batchBytes is how much Next returns at most at once; it returns a longer frame alone.
+	// The other frames stay in the queue, where a snapshot can replace them if the reader is
+	// slow.
 	batchBytes = 64 << 10
 	// DrainTime is how long the streams take to end when the service stops, so that not
 	// all clients connect to another replica at once.
@@ -38,15 +41,16 @@ const (
 	EndSession EndReason = "session" // the session of the viewer has ended
 )
 
-// ViewerID identifies a viewer: the user or, of a viewer who is not signed in, the
-// network of the client.
+// ViewerID identifies a viewer: by the user in Account or, if the viewer is not signed in,
+// by the network of the client in Address.
 type ViewerID struct {
 	Account songspy.UserID
 	Address netip.Prefix // from SubscriberOf
 }
 
-// SubscriberOf returns the network that one subscriber has: an IPv4 address, or a /64. It
-// returns the zero Prefix for a text that is not an address.
+// SubscriberOf returns the network that one subscriber of a provider usually has: the single
+// IPv4 address, or the /64 of an IPv6 address. It returns the zero Prefix for a text that is
+// not an address.
 func SubscriberOf(address string) netip.Prefix {
 	const ipv4, subscriber = 32, 64
 	addr, err := netip.ParseAddr(address)
@@ -82,7 +86,7 @@ type StreamOptions struct {
 	// or sessions.
 	RereadOn []songspy.UserID
 	// ReadViewer returns the viewer as the store has it now, and when the viewer's session
-	// ends, zero if there is none. It returns unauthorized if the session has ended.
+	// ends, zero if there is none. It returns CodeUnauthorized if the session has ended.
 	// people.Service.OpenStream passes it, so that the board does not need the store.
 	ReadViewer func(context.Context) (visibility.Viewer, time.Time, error)
 }
@@ -97,7 +101,7 @@ type Stream struct {
 
 	reading sync.Mutex // held while ReadViewer runs, so that the newest viewer is stored last
 
-	// viewer and the fields until closed are guarded by the lock of the board.
+	// The lock of the board guards the fields from viewer to closed.
 	viewer        visibility.Viewer
 	updateOn      []songspy.UserID // users whose changes may change the own views
 	subscriptions []*subscription
@@ -108,8 +112,8 @@ type Stream struct {
 
 	mu     sync.Mutex
 	queue  []queued
-	taken  [][]byte // the slice that Next returns
-	bytes  int      // that the queue holds
+	taken  [][]byte // the slice that Next returns; each call uses it again
+	bytes  int      // the sum of held in the queue
 	behind bool     // the reader was too slow: the queue was dropped
 	ended  bool     // the queue holds the last frames
 }
@@ -117,8 +121,9 @@ type Stream struct {
 // queued is a frame that waits for a reader.
 type queued struct {
 	frame []byte
-	// held is the memory of the frame that counts for this reader: an nth of it, if n
-	// streams share it. It is 0 for a snapshot: there is at most one for each topic.
+	// held is how many bytes of the frame count for this reader: the length of the frame
+	// divided by the number of streams that share it. A snapshot counts as 0, because the
+	// queue holds at most one for each topic.
 	held int
 	at   time.Time // the time of the tick
 }
@@ -132,7 +137,7 @@ type subscription struct {
 	frame  []byte       // of the own view, during a tick
 }
 
-// visible returns what the stream shows; nil before its first tick.
+// visible returns the view that the stream shows of the topic; nil before its first tick.
 func (s *subscription) visible() *view {
 	switch {
 	case s.own != nil:
@@ -166,8 +171,9 @@ func (b *Board) OpenStream(ctx context.Context, o StreamOptions) (*Stream, error
 	return s, nil
 }
 
-// Next waits for frames and returns the first of them, as batchBytes allows. It returns none
-// after KeepAlive, and io.EOF after the last ones. The slice is valid until the next call.
+// Next waits for frames and returns the first of them, as many as batchBytes allows. If none
+// come within KeepAlive, it returns no frames and no error. After the last frame of the stream
+// it returns io.EOF. The slice is valid until the next call.
 func (s *Stream) Next(ctx context.Context) ([][]byte, error) {
 	s.keepAlive.Reset(KeepAlive)
 	defer s.keepAlive.Stop()
@@ -207,7 +213,8 @@ func (s *Stream) take() (frames [][]byte, behind, ended bool) {
 	return s.taken, s.behind, s.ended
 }
 
-// push queues a frame for the reader.
+// push queues a frame for the reader. If the queue has reached a limit, push drops all its
+// frames instead, and the reader gets a reset and snapshots.
 func (s *Stream) push(f queued) {
 	if len(f.frame) == 0 {
 		return
@@ -227,8 +234,8 @@ func (s *Stream) push(f queued) {
 	s.notify()
 }
 
-// pushSnapshots queues the present state of the stream's topics. A reader that was too slow
-// gets a reset first.
+// pushSnapshots queues a snapshot of each topic of the stream, which the function snapshot
+// returns. If the reader was too slow, a reset comes before each snapshot.
 func (s *Stream) pushSnapshots(now time.Time, snapshot func(*subscription) []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -249,7 +256,7 @@ func (s *Stream) pushSnapshots(now time.Time, snapshot func(*subscription) []byt
 	s.notify()
 }
 
-// end queues the last frame of the stream.
+// end queues the last frame of the stream: the event end with the reason.
 func (s *Stream) end(reason EndReason) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -317,7 +324,8 @@ func (b *Board) readViewer(ctx context.Context, s *Stream) error {
 	return nil
 }
 
-// rereadAtEnd ends the stream unless its session was prolonged.
+// rereadAtEnd runs at the time at which the session was to end. It reads the viewer again,
+// and the stream ends unless the session was prolonged.
 func (b *Board) rereadAtEnd(s *Stream) {
 	ctx, cancel := context.WithTimeout(context.Background(), feedTimeout)
 	defer cancel()
@@ -326,8 +334,8 @@ func (b *Board) rereadAtEnd(s *Stream) {
 	}
 }
 
-// drain ends all streams, spread over DrainTime, and returns when they are closed, or
-// soon after DrainTime.
+// drain ends all streams, at random times within DrainTime. It returns when all are closed,
+// but at the latest one second after DrainTime.
 func (b *Board) drain() {
 	const grace = time.Second
 	b.mu.Lock()

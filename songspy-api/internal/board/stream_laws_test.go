@@ -53,8 +53,9 @@ func (w *streamWorld) next(d time.Duration) {
 	w.tick(w.now)
 }
 
-// change makes a random change of one user: another track, a pause, an end, other
-// settings. It draws the same numbers in every world.
+// change makes a random change of one user: another track, a pause, an end, other settings.
+// If hidden is true, no viewer may see the user. It draws the same random numbers in every
+// world.
 func (w *streamWorld) change(r *rand.Rand, id songspy.UserID, hidden bool) {
 	p := newPlaying(id, w.now.Add(-time.Duration(r.IntN(60))*time.Second))
 	p.Track.PublicID = songspy.PublicID(1 + r.IntN(3))
@@ -91,8 +92,8 @@ func (w *streamWorld) change(r *rand.Rand, id songspy.UserID, hidden bool) {
 	w.put(p)
 }
 
-// visible returns what the viewer sees of all users, playing or paused, by the smallest
-// rank in the window.
+// visible returns the entries of all users that the viewer sees, playing or paused, sorted by
+// their ranks in the window with the seed.
 func (w *streamWorld) visible(v visibility.Viewer, seed uint64) (visible []ranked) {
 	for _, p := range w.entries {
 		e, ok := newEntry(p)
@@ -228,7 +229,7 @@ func (w *streamWorld) check(t *rapid.T, r *reader, v visibility.Viewer) {
 	}
 }
 
-// renderList renders each user with the song, and where the list continues.
+// renderList renders each user with the song, and the position next if there is one.
 func renderList(listening []visibility.Seen[songspy.BoardEntry], next *Position) (body []byte, err error) {
 	for _, seen := range listening {
 		body = append(append(body, renderLive(seen)...), ' ')
@@ -295,7 +296,8 @@ func TestStreams_AWindowShowsTheSmallestRanks(t *testing.T) {
 			}
 			before = now
 		}
-		// Everyone begins another track: no user waits any more. A new replica agrees.
+		// All users begin another track: then the window shows the smallest ranks again, and a
+		// new replica shows the same users.
 		for id := range w.entries {
 			p := newPlaying(id, w.now.Add(time.Minute))
 			p.Track.PublicID = 99

@@ -48,7 +48,7 @@ type account struct {
 	follows []songspy.UserID
 	blocks  []songspy.UserID
 	link    songspy.UserID
-	ended   bool // the session
+	ended   bool // the session has ended
 }
 
 func (a *account) viewer() (v visibility.Viewer) {
@@ -125,7 +125,7 @@ func openStream(t failer, b *Board, a *account, topics ...string) (*reader, erro
 			t.Fatalf("%s is no topic", name)
 		}
 		if topic.Kind == TopicPerson {
-			topic.User = songspy.UserID(topic.Handle) // in these tests they are the same
+			topic.User = songspy.UserID(topic.Handle) // in these tests a user's id is the same as the public id
 		}
 		o.Topics = append(o.Topics, topic)
 	}
@@ -259,7 +259,7 @@ func TestStream_BeginsWithASnapshotAndContinuesWithChanges(t *testing.T) {
 		wantText(t, r.read(t), "event: playing\n", `"user":1,"track":7,"state":"playing"`)
 		feed.put(one)
 		waitSecond(t)
-		wantText(t, r.read(t)) // nothing is different
+		wantText(t, r.read(t)) // the entry is the same as before, so there is no frame
 		feed.remove(1)
 		waitSecond(t)
 		wantText(t, r.read(t), "event: gone\ndata: {\"topic\":\"window\",\"handles\":[\""+songspy.Handle(1)+"\"]}\n\n")

@@ -149,7 +149,7 @@ type Shown struct {
 }
 
 // Ticked returns a channel that has a value after a tick: then streams may show other
-// users than before. It has one reader.
+// users than before. Only one reader may use the channel.
 func (b *Board) Ticked() <-chan struct{} { return b.ticked }
 
 // Shown returns what each open stream shows now.

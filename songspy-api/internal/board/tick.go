@@ -98,8 +98,9 @@ type tick struct {
 	items   map[*entry][]byte          // entries as JSON
 }
 
-// apply applies the change of one user to the shared topics, and touches the streams whose
-// own views it may change.
+// apply applies the change of one user's entry to the shared topics, and touches the streams
+// whose own views it may change. before is nil if the user had no entry, and after is nil if
+// the user has none any more.
 func (t *tick) apply(id songspy.UserID, before, after *entry) {
 	h := &t.board.streams
 	for key, s := range h.shared {
@@ -164,7 +165,8 @@ func (t *tick) push(s *Stream) {
 	}
 }
 
-// queued returns a frame of this tick, which so many streams share.
+// queued returns the frame with the time of this tick. streams is how many streams share
+// the frame.
 func (t *tick) queued(frame []byte, streams int) queued {
 	return queued{frame: frame, held: len(frame) / streams, at: t.now}
 }
@@ -174,7 +176,7 @@ func (t *tick) updateShared(s *sharedTopic) difference {
 	return s.view.update(t.filter(s.ranked, &s.view.topic, strangers), t.present(&s.view.topic, strangers))
 }
 
-// leaveShared gives the subscription an own view, which begins as the shared one.
+// leaveShared gives the subscription an own view, which begins as a copy of the shared one.
 func (s *subscription) leaveShared() {
 	own := s.shared.view
 	own.slots = slices.Clone(own.slots)
@@ -198,7 +200,8 @@ func (t *tick) needsOwn(sub *subscription) bool {
 	return false
 }
 
-// known returns the entries of the users that the topic shows to the viewer.
+// known returns the entries of those of the users that the topic of the subscription shows
+// to its viewer.
 func (t *tick) known(sub *subscription, users []songspy.UserID) (entries []*entry) {
 	present := t.present(&sub.topic, sub.stream.viewer)
 	for _, id := range users {
@@ -284,7 +287,8 @@ func (t *tick) candidates(sub *subscription) (candidates []ranked) {
 	return slices.Compact(candidates)
 }
 
-// join subscribes a stream to its topics, unless it is already, and queues the snapshots.
+// join subscribes the stream to its topics, unless it is subscribed already, and queues a
+// snapshot of each.
 func (t *tick) join(s *Stream) {
 	s.isJoining = false
 	for _, sub := range s.subscriptions {
@@ -323,7 +327,7 @@ func (t *tick) subscribe(sub *subscription) {
 	t.updateOwn(sub)
 }
 
-// sharedTopic returns the shared topic, and makes it for its first stream.
+// sharedTopic returns the shared topic with the key. It makes the topic if there is none yet.
 func (t *tick) sharedTopic(key sharedKey, topic Topic) *sharedTopic {
 	h := &t.board.streams
 	s := h.shared[key]

@@ -36,7 +36,7 @@ type Topic struct {
 	Kind TopicKind
 	// Handle is the handle of a person or a track; 0 if the name holds none.
 	Handle songspy.PublicID
-	// User is the user of a person's handle; 0 if there is none.
+	// User is the one user that a topic of kind TopicPerson shows; 0 if there is none.
 	User songspy.UserID
 }
 
@@ -92,17 +92,18 @@ func compareRank(a, b ranked) int {
 	return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.publicID, b.publicID))
 }
 
-// hourSeed returns a number that is random for each user and hour. The hour is the one
-// in which the track started, and each user's hours begin at their own second. So a rank
-// changes with a track only, and never those of all users at once.
+// hourSeed returns the number from which the ranks of an entry are computed: a hash of the
+// user and of the hour in which the track started. So a user's rank changes only when a
+// track starts. Each user's hours begin at another second, so that the ranks of all users
+// do not change at once.
 func hourSeed(p *songspy.BoardEntry) uint64 {
 	const hour = 3600
 	user := mix(uint64(p.User.PublicID))
 	return mix(user ^ uint64(p.Playing.StartedAt.Unix()+int64(user%hour))/hour)
 }
 
-// rankIn returns the rank of the entry in the topics with the seed. Replicas return the
-// same.
+// rankIn returns the rank of the entry in the topics with the seed. All replicas compute
+// the same rank.
 func (e *entry) rankIn(seed uint64) uint64 { return mix(e.seed ^ seed) }
 
 // mix is the output function of the generator SplitMix64: it changes about half of the

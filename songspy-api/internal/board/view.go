@@ -9,7 +9,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// view is what one viewer, or all viewers without relations, have of a topic: a user in
+// view is what one viewer, or all viewers without relations, see of a topic: a user in
 // each slot. A user keeps the slot until the view does not show them any more.
 type view struct {
 	topic Topic
@@ -86,8 +86,7 @@ func (e *entry) rendersLike(other *entry) bool {
 }
 
 // frame returns the events of a difference, in the format of server-sent events; nil if
-// there is none. item returns an entry as JSON, and
-// nil for one to leave out.
+// nothing has changed. item returns an entry as JSON, or nil to leave the entry out.
 func (v *view) frame(d difference, item func(*entry) []byte) (frame []byte) {
 	if len(d.gone) > 0 {
 		frame = append(v.beginEvent(frame, "gone"), `,"handles":[`...)
@@ -96,7 +95,7 @@ func (v *view) frame(d difference, item func(*entry) []byte) (frame []byte) {
 		}
 		frame = append(frame, "]}\n\n"...)
 	}
-	for _, state := range []songspy.PlayerState{songspy.PlayerPaused, songspy.PlayerPlaying} { // they are the names of events too
+	for _, state := range []songspy.PlayerState{songspy.PlayerPaused, songspy.PlayerPlaying} { // the states are also the names of the events
 		slots := slices.DeleteFunc(slices.Clone(d.changed), func(i int) bool { return v.slots[i].state() != state })
 		if len(slots) > 0 {
 			frame = v.appendItems(v.beginEvent(frame, string(state)), slots, item)

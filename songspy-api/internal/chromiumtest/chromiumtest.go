@@ -51,8 +51,8 @@ func find() string {
 	return ""
 }
 
-// Require skips the test if there is no browser, and its output names what was not tested;
-// in CI it fails.
+// Require skips the test if browser is nil. The message of the skip contains notTested: what
+// was not tested. In CI the test fails instead.
 func Require(t testing.TB, browser context.Context, notTested string) { //nolint:revive // as chromedp has it
 	t.Helper()
 	if browser != nil {

@@ -48,7 +48,7 @@ type document struct {
 	router routers.Router
 }
 
-// parsed has the function that parses a contract once, by its text.
+// parsed maps the text of a contract to a function that parses it once.
 var parsed sync.Map
 
 func parse(contract []byte) (document, error) {

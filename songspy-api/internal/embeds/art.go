@@ -66,7 +66,7 @@ func NewArt(via http.RoundTripper, simulated, reachedAt string, now func() time.
 	return a
 }
 
-// DataURI returns the image as a data URI; empty if it cannot be had, or not in time.
+// DataURI returns the image as a data URI; empty if it cannot be fetched within artWait.
 // Callers that want the same image share one fetch.
 func (a *Art) DataURI(ctx context.Context, address string) string {
 	u := a.source.Allowed(address)
@@ -88,8 +88,8 @@ func (a *Art) DataURI(ctx context.Context, address string) string {
 	return ""
 }
 
-// entry returns the entry of the image, and begins to fetch it if it is not known. It
-// returns nil while too many are being fetched.
+// entry returns the entry of the image, and begins to fetch the image if there is none. It
+// returns nil if that would be more than artFetchesMax fetches at the same time.
 func (a *Art) entry(u *url.URL) *artEntry {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -126,8 +126,8 @@ func (a *Art) keep(u *url.URL, fetched *artEntry, uri string) {
 	}
 }
 
-// fetch returns the image as a data URI; empty if it cannot be had. It does not end with
-// the request that began it: others may wait for the image too.
+// fetch returns the image as a data URI; empty if it cannot be fetched. It goes on if the
+// request that began it ends, because other requests may wait for the image too.
 func (a *Art) fetch(u *url.URL) string {
 	body, named := a.source.Fetch(context.Background(), u)
 	if body == nil {

@@ -148,7 +148,7 @@ func TestArt_TheCacheIsBounded(t *testing.T) {
 		return answer(200, "image/jpeg", large), nil
 	}), "", "", time.Now)
 	ask := func(i int) { art.DataURI(t.Context(), "https://i.scdn.co/image/"+strings.Repeat("x", i)) }
-	const more = 200 // images, of 32 MiB / 267 KiB = 122 that fit
+	const more = 200 // images; the cache has room for 32 MiB / 267 KiB = 122
 	for i := range more {
 		ask(i)
 	}

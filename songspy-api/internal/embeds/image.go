@@ -46,9 +46,9 @@ var (
 
 const fonts = `Pretendard, -apple-system, BlinkMacSystemFont, 'Segoe UI', 'Apple SD Gothic Neo', 'Noto Sans KR', 'Malgun Gothic', sans-serif`
 
-// Draw returns an SVG image of the track that the holder of a token sees; nil: none. art is the
-// album art as a data URI; empty if there is none. The image refers to nothing outside of
-// it and has no script.
+// Draw returns an SVG image of the track that the holder of a token sees. If playing is nil,
+// the holder sees no track, and the image says so. art is the album art as a data URI; empty
+// if there is none. The image refers to nothing outside of it and has no script.
 func Draw(playing *visibility.Seen[songspy.BoardEntry], art string, s Style) []byte {
 	p := lightPalette
 	if s.Dark {
@@ -112,9 +112,9 @@ func escape(text string) string {
 
 const ellipsis = "…"
 
-// shorten returns the text, or as much of its beginning as fits with an ellipsis. The
-// width is in units of the font size. The result is an estimate, because the font is not
-// known: the image clips what is wider.
+// shorten returns the text if it fits into the width, or else as much of its beginning as
+// fits, and an ellipsis. The width is in units of the font size. It can only estimate the
+// width of a text, because the font is not known: the image clips a text that is too wide.
 func shorten(text string, width float64) string {
 	if estimate(text) <= width {
 		return text
@@ -138,8 +138,8 @@ func estimate(text string) (width float64) {
 	return width
 }
 
-// clusterWidth estimates the width of a grapheme cluster of so many columns in a bold
-// sans-serif font.
+// clusterWidth estimates the width of a grapheme cluster in a bold sans-serif font, in units
+// of the font size. columns is how many columns a terminal needs for the cluster.
 func clusterWidth(cluster string, columns int) float64 {
 	switch {
 	case columns == 2:

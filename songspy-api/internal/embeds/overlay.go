@@ -30,8 +30,8 @@ var OverlayFiles = []OverlayFile{
 }
 
 // OverlayCSP returns the Content-Security-Policy of the overlay page. It allows the page's
-// own files, the stream, and images of Spotify, or of the simulated one. A nil Art is
-// that of the real Spotify.
+// own files, the stream, and images of Spotify and of the simulated Spotify, if there is one.
+// A nil Art allows the images of the real Spotify only.
 func (a *Art) OverlayCSP() string {
 	images := "img-src 'self'"
 	for _, host := range artHosts {

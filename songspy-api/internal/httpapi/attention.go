@@ -9,8 +9,9 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/board"
 )
 
-// reads reports that the viewer reads a page that shows these users and on which they wait for
-// the followed ones. The name is that of the page: a later read of it replaces this one.
+// reads reports that the viewer of the request reads a page. The page shows the users in seen,
+// and the viewer waits there for the users in followed. name identifies the page: when the
+// viewer reads it again, the new report replaces this one.
 func (s *server) reads(ctx context.Context, name string, followed []songspy.UserID, seen ...visibility.Seen[songspy.BoardEntry]) {
 	viewer := board.ViewerID{Account: callerFrom(ctx).UserID}
 	if viewer.Account == 0 {

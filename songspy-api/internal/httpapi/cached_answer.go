@@ -40,8 +40,8 @@ func cacheControlFor(caller auth.Caller) []string {
 	return noCache
 }
 
-// compress compresses the body, which has another ETag then. An ETag that the client
-// sends matches with and without compression.
+// compress compresses the body, and gives the answer the ETag of the compressed body. If a
+// client sends that ETag later, etagMatches finds that it matches the ETag without compression.
 func (a *cachedAnswer) compress() {
 	a.body, a.encoding = compressed(a.body), encodingGzip
 	a.etag = strings.TrimSuffix(a.etag, `"`) + `-gzip"`

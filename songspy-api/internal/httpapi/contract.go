@@ -50,27 +50,30 @@ type rule struct {
 	// streams: the answer has no end.
 	streams bool
 	// hasInput: the route has a body, or parameters in the path or the query. needsInput: it
-	// has more than optional parameters in the query.
+	// has a body or a required parameter.
 	hasInput, needsInput bool
 	// hasETag: clients may keep the answer and ask often whether it has changed.
 	hasETag bool
 }
 
-// isCheap reports whether the route is public, called often, and answered from memory.
+// isCheap reports whether the route takes no session and no input and has no rate limit. Such
+// routes are called often, and answered from memory.
 func (r *rule) isCheap() bool { return !r.takesSession && !r.hasInput && len(r.limits) == 0 }
 
 // isFrequent reports whether the route is cheap, and clients ask all the time whether its
-// answer has changed. Its requests do without what costs more than the answer.
+// answer has changed. For its requests, the middlewares leave out work that costs more than
+// the answer.
 func (r *rule) isFrequent() bool { return r.isCheap() && r.hasETag }
 
-// limitScope is the key by which requests are counted: the address, or the user.
+// limitScope names a rate limit. limitByAddress counts the requests of one address;
+// limitWrites and limitLinkings count those of one user.
 type limitScope string
 
 const (
 	limitByAddress limitScope = "address"
 	limitWrites    limitScope = "write"
 	limitLinkings  limitScope = "linking"
-	limitStreams   limitScope = "streams" // the board counts them
+	limitStreams   limitScope = "streams" // the board counts the open streams
 )
 
 // isNavigation reports whether an operation has the extension x-errors: redirect.
@@ -83,9 +86,9 @@ func streams(op *openapi3.Operation) bool {
 	return ok != nil && ok.Value.Content.Get("text/event-stream") != nil
 }
 
-// limitScopesOf reads the extension x-rate-limit of an operation. It returns an error
-// unless exactly the operations with x-rate-limit document the response 429, or
-// redirect errors.
+// limitScopesOf reads the extension x-rate-limit of an operation. It returns an error for an
+// unknown value, and if the operation has only one of x-rate-limit and the response 429. The
+// second rule does not apply to an operation whose errors are redirects.
 func limitScopesOf(op *openapi3.Operation) ([]limitScope, error) {
 	var limits []limitScope
 	names, _ := op.Extensions["x-rate-limit"].([]any)

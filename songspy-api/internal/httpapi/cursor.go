@@ -20,8 +20,9 @@ const defaultPageSize = 50
 
 func pageSize(requested *int) int { return cmp.Or(deref(requested), defaultPageSize) }
 
-// readPage reads one item more than requested, to see whether another page follows.
-// next is the cursor of that page; name returns the cursor of an item.
+// readPage calls read for one item more than requested, to see whether another page follows.
+// next is the cursor of that page; nil if none follows. name returns the cursor of the page
+// that begins after the item.
 func readPage[T any](requested *int, read func(limit int) ([]T, error), name func(T) string) (items []T, next *string, err error) {
 	limit := pageSize(requested)
 	if items, err = read(limit + 1); err != nil || len(items) <= limit {
@@ -106,7 +107,8 @@ func parseHandleCursor(cursor *string) (songspy.PublicID, error) {
 	return id, nil
 }
 
-// parsePosition decodes a cursor that is a time and a handle.
+// parsePosition decodes a cursor that is a time and a handle. Without a cursor it returns the
+// zero Position.
 func parsePosition(cursor *string) (people.Position, error) {
 	at, handle, err := parseCursor(cursor)
 	if err != nil || at.IsZero() {
@@ -119,7 +121,7 @@ func parsePosition(cursor *string) (people.Position, error) {
 	return people.Position{At: at, User: id}, nil
 }
 
-// positionCursor returns nil for nil.
+// positionCursor returns the cursor that parsePosition decodes to p; nil if p is nil.
 func positionCursor(p *people.Position) *string {
 	if p == nil {
 		return nil
@@ -127,7 +129,8 @@ func positionCursor(p *people.Position) *string {
 	return new(newCursor(p.At, songspy.Handle(p.User)))
 }
 
-// boardPosition is the position of the board in a cursor of parsePosition.
+// boardPosition converts a position of parsePosition for the board. It returns nil, which
+// begins the list, for the zero Position.
 func boardPosition(p people.Position) *board.Position {
 	if p.At.IsZero() {
 		return nil

@@ -168,7 +168,7 @@ type fakeBackend struct {
 	entries     []songspy.BoardEntry
 	failing     atomic.Pointer[error] // of every read of accounts and of the board
 	panics      bool
-	hangs       bool  // reads of accounts, until their context ends
+	hangs       bool  // reads of accounts hang until their context ends
 	spotifyErr  error // of Ready and Refresh
 	exchangeErr error // of Exchange
 	scope       string
@@ -417,7 +417,7 @@ func (h *fakeBackend) RevokeSessions(_ context.Context, user songspy.UserID, fam
 	return err
 }
 
-// signInUsers is the fakeBackend as auth's Users.
+// signInUsers adapts a fakeBackend to the interface auth.Users.
 type signInUsers struct{ *fakeBackend }
 
 func (f signInUsers) User(_ context.Context, id songspy.UserID) (songspy.User, error) {

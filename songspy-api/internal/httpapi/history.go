@@ -19,8 +19,9 @@ func (s *server) ListMyPlays(ctx context.Context, r ListMyPlaysRequestObject) (L
 	return ListMyPlays200JSONResponse{Result: SUCCESS, Data: PlaysPage{Items: each(plays, s.opts.TrackIDs.myPlay), NextCursor: next}}, err
 }
 
-// DeleteMyPlay finds the play by its start: two plays of one user never start together.
-// The ids of the database count the plays of all users.
+// DeleteMyPlay finds the play by its start, which is its id for clients: two plays of one user
+// never start together. Clients do not get the ids of the database, because these would show
+// how many plays all users have.
 func (s *server) DeleteMyPlay(ctx context.Context, r DeleteMyPlayRequestObject) (DeleteMyPlayResponseObject, error) {
 	caller, start := callerFrom(ctx), time.UnixMicro(r.Id).UTC()
 	plays, err := s.opts.History.Plays(ctx, caller.Self(), songspy.Play{StartedAt: start.Add(time.Microsecond)}, 1)

@@ -31,10 +31,10 @@ func (h *fakeBackend) Plays(_ context.Context, _ visibility.Self, after songspy.
 	return plays, h.failure()
 }
 
-// newestPlay is the start of the newest play, in microseconds. Its id is 1.
+// newestPlay is the start of the newest play, in microseconds. This play has the id 1.
 const newestPlay = 1e15
 
-// DeletePlay knows only the play 1.
+// DeletePlay knows only the play with the id 1.
 func (h *fakeBackend) DeletePlay(_ context.Context, _ songspy.UserID, play songspy.PlayID, _ time.Time) error {
 	if play != 1 {
 		return errNotFound

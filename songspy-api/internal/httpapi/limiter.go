@@ -60,8 +60,8 @@ func (l *limiter[K]) bucket(key K) *rate.Limiter {
 	return known
 }
 
-// networkFactor: the limit of an IPv6 network of /48 is so many times the limit of one
-// subscriber. Some providers give one subscriber a /48, which holds 65,536 networks of /64.
+// networkFactor is how many times the limit of one subscriber an IPv6 network of /48 may use.
+// Some providers give one subscriber a /48, which holds 65,536 networks of /64.
 const networkFactor = 8
 
 // addressLimiter counts IPv4 addresses, and IPv6 by /64 and by /48.

@@ -65,8 +65,8 @@ func (s *server) renderedListening(
 	return &board.Answer{Body: body, ETag: board.ETag(body)}, listening, err
 }
 
-// RenderList returns the answer for a list of listeners. The board stores the one that most
-// viewers get.
+// RenderList returns the body of the answer for a list of listeners. next is the position of
+// the last one if more follow, else nil.
 func RenderList(listening []visibility.Seen[songspy.BoardEntry], next *board.Position) ([]byte, error) {
 	page := ListeningPage{Items: each(listening, listeningEntry)}
 	if next != nil {
@@ -75,9 +75,9 @@ func RenderList(listening []visibility.Seen[songspy.BoardEntry], next *board.Pos
 	return json.Marshal(ListeningAnswer{Result: SUCCESS, Data: page})
 }
 
-// cachedListening is an answer with an ETag. It does not repeat its request, so that
-// the size of the compressed answer reveals no content to a site that makes others send
-// requests.
+// cachedListening is an answer with an ETag, which may be compressed. It contains no text from
+// its request. Otherwise another site could make browsers send requests with guesses, and
+// find out from the sizes of the compressed answers which guess is in the answer (BREACH).
 type cachedListening struct{ cachedAnswer }
 
 // VisitListListeningResponse implements the generated interface.

@@ -74,7 +74,9 @@ func (s *server) observe(c *gin.Context) {
 			slog.Duration("took", took), slog.Int("bytes", max(c.Writer.Size(), 0)),
 		}
 		if s.opts.Log.Enabled(ctx, slog.LevelDebug) {
-			// If client is the address of a proxy, SONGSPY_TRUSTED_PROXIES must name peer too.
+			// peer is the other end of the connection. client is the address that the rate limits
+			// count: from X-Forwarded-For if peer is a trusted proxy, else peer. If client is the
+			// address of a proxy, SONGSPY_TRUSTED_PROXIES lacks that proxy.
 			line = append(line, slog.String("client", c.ClientIP()), slog.String("peer", c.RemoteIP()))
 		}
 		s.opts.Log.LogAttrs(ctx, level, "request", line...)
@@ -217,7 +219,8 @@ func withAddress(c *gin.Context) context.Context {
 	return context.WithValue(c.Request.Context(), addressKey{}, board.SubscriberOf(c.ClientIP()))
 }
 
-// addressFrom returns the network of the client, as board.SubscriberOf does.
+// addressFrom returns the network of the client that withAddress has stored; the zero Prefix
+// if there is none.
 func addressFrom(ctx context.Context) netip.Prefix {
 	address, _ := ctx.Value(addressKey{}).(netip.Prefix)
 	return address

@@ -16,7 +16,8 @@ func (s *server) SetMyNotices(ctx context.Context, r SetMyNoticesRequestObject) 
 	return SetMyNotices200JSONResponse(notificationsAnswer(mail)), userGone(err)
 }
 
-// notificationsAnswer masks the address: its owner recognizes it, others cannot use it.
+// notificationsAnswer returns the answer with a masked address: its owner recognizes it, but
+// others cannot use it.
 func notificationsAnswer(m songspy.Mailbox) MyNoticesAnswer {
 	return MyNoticesAnswer{Result: SUCCESS, Data: MyNotices{Email: !m.OptedOut, Address: nullIfEmpty(songspy.MaskEmail(m.Address))}}
 }

@@ -23,7 +23,7 @@ import (
 // languageCookie holds the language that the viewer has chosen on the page.
 const languageCookie = "songspy-language"
 
-// listeningMax is how many people that the viewer follows are on the front page at most.
+// listeningMax is how many of the users that the viewer follows the front page shows at most.
 const listeningMax = 100
 
 // pageRoutes registers the routes of the bundled page. They are not in the contract.
@@ -77,10 +77,10 @@ func (s *server) servePage(p web.Page) gin.HandlerFunc {
 			view.SignedIn = err == nil
 			known = err == nil || songspy.CodeOf(err) == songspy.CodeUnauthorized
 		}
-		if known && p.Path == "/" { // else the module asks, and shows what is wrong
+		if known && p.Path == "/" { // else the page's script sends the request again, and shows the error
 			view.Listening, _ = s.firstListening(c.Request.Context(), view.Now)
 		}
-		if p.Name == "person" && !view.SignedIn { // only programs read it, and these do not sign in
+		if p.Name == "person" && !view.SignedIn { // only programs that make link previews read the name, and they do not sign in
 			if seen, err := s.opts.People.LinkPreview(ctx, view.Handle); err == nil {
 				view.Name = person(seen).NickName
 			}
@@ -102,12 +102,14 @@ func (s *server) signInPath(r *http.Request) string {
 	return "/v1/songspy/auth/google?return=" + url.QueryEscape(welcome)
 }
 
-// isClosed reports whether not everybody can join at once.
+// isClosed reports whether some users cannot sign up and link Spotify at once: they need an
+// invite, an entry in the allowlist or a seat.
 func (s *server) isClosed() bool {
 	return s.opts.Auth.Policy() != auth.PolicyOpen || s.opts.Linking.LimitsSeats()
 }
 
-// firstListening returns who is listening, as the viewer sees it.
+// firstListening returns the users that the front page shows to the viewer, and reports that
+// the viewer watches them.
 func (s *server) firstListening(ctx context.Context, now time.Time) (*web.Listening, error) {
 	self := callerFrom(ctx).Self()
 	window, err := s.opts.People.Window(ctx, self, addressFrom(ctx))

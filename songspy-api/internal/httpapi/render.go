@@ -76,7 +76,7 @@ func personOf(u songspy.User) Person {
 func personTrack(t songspy.Track) PersonTrack {
 	uri := t.URI
 	if t.Kind == songspy.KindLocal {
-		uri = "" // it names the file
+		uri = "" // the URI contains the file's name
 	}
 	return PersonTrack{
 		Handle: songspy.Handle(t.PublicID), Uri: uri, Title: t.Title, ArtistName: t.Artists, Artists: artists(t), Album: album(t),
@@ -89,7 +89,8 @@ func listeningEntry(seen visibility.Seen[songspy.BoardEntry]) ListeningEntry {
 	return ListeningEntry{Person: personOf(p.User), Track: personTrack(p.Track), StartedAt: Time(p.Playing.StartedAt), EndsAt: timeOrNull(p.Playing.EndsAt)}
 }
 
-// RenderLive returns the entry of a stream, without a slot.
+// RenderLive returns an entry of a stream as a JSON object. It lacks the field slot, which the
+// board adds for each view.
 func RenderLive(seen visibility.Seen[songspy.BoardEntry]) []byte {
 	l := listeningEntry(seen)
 	text, err := json.Marshal(LiveEntry{
@@ -101,8 +102,8 @@ func RenderLive(seen visibility.Seen[songspy.BoardEntry]) []byte {
 	return text
 }
 
-// frontPage returns the users on the front page at a time. Users that the viewer follows are
-// in Following only. self is the viewer, 0 if the viewer is not signed in.
+// frontPage returns what the front page shows at the time now. A user that is in both lists is
+// shown only as a followed user. self is the viewer, 0 if the viewer is not signed in.
 func frontPage(window, following []visibility.Seen[songspy.BoardEntry], self songspy.UserID, now time.Time) *web.Listening {
 	known := map[songspy.UserID]bool{}
 	cards := func(entries []visibility.Seen[songspy.BoardEntry]) (list []web.Card) {
@@ -145,7 +146,7 @@ func profile(p people.Profile) Profile {
 	return answer
 }
 
-// nowPlaying returns nil for nil.
+// nowPlaying returns the value of the contract; nil if seen is nil.
 func nowPlaying(seen *visibility.Seen[songspy.BoardEntry]) *NowPlaying {
 	if seen == nil {
 		return nil
@@ -159,7 +160,8 @@ func embed(playing *visibility.Seen[songspy.BoardEntry]) Embed {
 	return Embed{NowPlaying: nowPlaying(playing)}
 }
 
-// RenderEmbed returns the data of a message to a webhook: that of an embed.
+// RenderEmbed returns the data of a message to a webhook, which is the same as the data of an
+// embed. If playing is nil, nothing plays.
 func RenderEmbed(playing *visibility.Seen[songspy.BoardEntry]) (json.RawMessage, error) {
 	return json.Marshal(embed(playing))
 }

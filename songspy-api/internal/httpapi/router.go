@@ -128,7 +128,7 @@ type server struct {
 }
 
 // New returns the handler of the public address. It returns an error if an address
-// in the options is none.
+// in the options is not valid.
 func New(o Options) (http.Handler, error) {
 	o.RequestTimeout = cmp.Or(o.RequestTimeout, defaultRequestTimeout)
 	s := &server{
@@ -174,8 +174,9 @@ func New(o Options) (http.Handler, error) {
 	return dispatch(engine), nil
 }
 
-// dispatch answers HEAD requests as GET requests: net/http does not send the body. It lets
-// serveStream answer requests for a stream.
+// dispatch returns a handler that passes requests to the engine: HEAD requests as GET requests,
+// because net/http leaves out the body of the answer. For streamPath, serveStream passes the
+// request to the engine and then writes the stream.
 func dispatch(engine http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		isHead := r.Method == http.MethodHead

@@ -30,7 +30,8 @@ func (s *server) GetSpotifyLink(ctx context.Context, _ GetSpotifyLinkRequestObje
 	}}, err
 }
 
-// linkBlock says why nobody can see what the users of an app play; nil if that can be seen.
+// linkBlock returns why, and until when, the calls of an app are blocked; nil if they are not
+// blocked. While they are, the service cannot know what the users of the app play.
 func linkBlock(calls breaker.SharedBreaker, now time.Time) *LinkBlock {
 	switch cause, until := calls.BlocksUntil(now); cause {
 	case "":
@@ -52,7 +53,7 @@ func (s *server) GetSpotifyAuthorization(ctx context.Context, r GetSpotifyAuthor
 }
 
 func (s *server) LinkSpotify(ctx context.Context, r LinkSpotifyRequestObject) (LinkSpotifyResponseObject, error) {
-	body := deref(r.JSONBody) // of a form too, which has the same fields
+	body := deref(r.JSONBody) // a form has the same fields and is decoded into JSONBody too
 	_, err := s.opts.Linking.Link(ctx, callerFrom(ctx).UserID, songspy.AuthorizationCode{
 		Code:        songspy.Secret(cmp.Or(deref(body.Code), deref(r.Params.Code))),
 		RedirectURI: deref(body.RedirectUri),

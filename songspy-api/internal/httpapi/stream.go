@@ -21,7 +21,8 @@ const (
 	// shortestRetry and longestRetry limit how long a client waits before it reconnects.
 	// The time is random, so that clients do not reconnect together.
 	shortestRetry, longestRetry = time.Second, 15 * time.Second
-	// frameTimeout is how long a write waits at least for a client that does not read.
+	// frameTimeout is how long a write waits at least for a client that does not read, before
+	// the stream is closed.
 	frameTimeout = 10 * time.Second
 )
 
@@ -37,7 +38,8 @@ var (
 // streamPath is the route of streams.
 const streamPath = "/v1/songspy/listening/stream"
 
-// openedKey is the key of a **board.Stream in the context of a request to streamPath.
+// openedKey is the key of a **board.Stream in the context of a request to streamPath. There
+// StreamListening stores the stream that it has opened.
 type openedKey struct{}
 
 // serveStream lets the engine open a stream, and writes the stream when the engine has

@@ -50,7 +50,7 @@ func (c *memoryConn) Close() error {
 }
 
 func (c *memoryConn) SetReadDeadline(at time.Time) error {
-	if !at.IsZero() && at.Before(time.Now()) { // net/http ends a read so
+	if !at.IsZero() && at.Before(time.Now()) { // in this way net/http ends a read that waits
 		c.expired <- struct{}{}
 	}
 	return nil

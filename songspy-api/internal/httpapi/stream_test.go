@@ -241,7 +241,7 @@ func TestStreamListening_DropsAReaderThatDoesNotRead(t *testing.T) {
 func TestStreamListening_KeepsAReaderThatReadsSlowly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		live, client := openOn(t)
-		for i := range 10 { // of the first line, which is written at once
+		for i := range 10 { // bytes of the first line, which the server writes at once
 			<-time.After(frameTimeout - time.Second)
 			if _, err := client.Read(make([]byte, 1)); err != nil {
 				t.Fatalf("byte %d: %v", i, err)

@@ -24,7 +24,8 @@ const (
 
 // structure reads packages of the workspace from source, with their types and
 // without the bodies of functions. All other packages are empty, because they do not
-// hold our types. Only those of dirs are read too.
+// hold types of the workspace. Only the packages in dirs are read too: it maps their
+// import paths to their directories.
 type structure struct {
 	fset *token.FileSet
 	dirs map[string]string
@@ -82,8 +83,8 @@ func (s *structure) Import(path string) (*types.Package, error) {
 	return p, nil
 }
 
-// rawTypes are the types of the vocabulary that hold the data of a user. A viewer
-// gets them as Seen, and a user gets the own ones by Self.
+// rawTypes are the types of package songspy that hold the data of a user. A viewer gets
+// such a value as a Seen. Users get their own values by functions that take a Self.
 var rawTypes = []string{"User", "Track", "Play", "PlayWithTrack", "NowPlaying", "BoardEntry", "UserTrack", "HistoryItem", "Follow", "Block", "Sharing", "HiddenItem", "SharingRule"}
 
 // holds returns the first raw type that a type contains outside of a Seen, or "".
@@ -109,7 +110,7 @@ func holds(t types.Type, visited map[types.Type]bool) string {
 			path = t.Obj().Pkg().Path()
 		}
 		if path == workspace+"songspy-domain/visibility" {
-			return "" // sealed
+			return "" // a Seen holds a value that was revealed
 		}
 		if path == workspace+"songspy-domain" && slices.Contains(rawTypes, name) {
 			return name
@@ -163,9 +164,10 @@ func takesSelf(f *types.Signature) bool {
 }
 
 // rawSignatures lists the exported functions, the exported methods and the methods
-// of interfaces of a package that pass raw values without Self. A package that
-// answers viewers reads raw values through its interfaces, so only the results of
-// its exported functions and methods count.
+// of interfaces of a package that pass raw values without Self. If answers is true, the
+// package answers viewers. It may then take raw values through its interfaces and its
+// parameters. So only the results of its exported functions and methods, and the values
+// that they pass to callbacks, count.
 func rawSignatures(s *structure, path string, answers bool) (found []string, err error) {
 	p, err := s.Import(path)
 	if err != nil {
@@ -213,9 +215,9 @@ func rawSignatures(s *structure, path string, answers bool) (found []string, err
 	return found, nil
 }
 
-// builtElsewhere lists where a package builds a value of one of the types outside of
-// one file and of generated files: by a literal, a variable, new, make, a conversion
-// or a named result.
+// builtElsewhere lists the places where a package builds a value of one of the types with
+// these names: by a literal, a variable, new, make, a conversion or a named result. It
+// leaves out the given file and generated files.
 func builtElsewhere(s *structure, dir, file string, names []string) (found []string, err error) {
 	files, err := s.files(dir)
 	if err != nil {

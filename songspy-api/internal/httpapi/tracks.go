@@ -23,7 +23,7 @@ func (s *server) ListCurrentPlaying(_ context.Context, r ListCurrentPlayingReque
 	return answer, nil
 }
 
-// currentPlaying is the answer of the board. serverTime is in its head.
+// currentPlaying is the answer of the board. The field serverTime of the JSON is in head.
 type currentPlaying struct{ cachedAnswer }
 
 // VisitListCurrentPlayingResponse implements the generated interface.
@@ -74,7 +74,8 @@ type TrackIDs struct{ key []byte }
 // NewTrackIDs returns TrackIDs with a key. Replicas with the same key make the same ids.
 func NewTrackIDs(key []byte) TrackIDs { return TrackIDs{key} }
 
-// Of returns a positive integer below 2^53, which JavaScript can represent exactly.
+// Of returns the id for the user and the track: a positive integer below 2^53, which
+// JavaScript can represent exactly.
 func (t TrackIDs) Of(user songspy.UserID, track songspy.PublicID) int64 {
 	const unsafeBits = 64 - 53
 	var both [16]byte

@@ -34,7 +34,7 @@ const verifierSeparator = "~"
 var clientIDPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 // chooseApp returns the app for a user's next link, and whether the user is, as far
-// as is known, registered with it.
+// as is known, registered with it. clientID selects the app as for Authorization.
 func (s *Service) chooseApp(ctx context.Context, user songspy.UserID, clientID string) (app App, registered bool, err error) {
 	if clientID != "" && clientID != InstanceApps {
 		if _, ours := s.instanceApp(clientID); !ours {
@@ -53,9 +53,10 @@ func (s *Service) chooseApp(ctx context.Context, user songspy.UserID, clientID s
 	return app, registered, err
 }
 
-// appOfVerifier returns the app for which a verifier was made. A verifier in another
-// form was made by a frontend, which uses the first app. A verifier that was made
-// for another user is an error, and so is a state of another verifier.
+// appOfVerifier returns the app for which newVerifier made the verifier of r. A verifier
+// without the form of newVerifier was made by a frontend: it belongs to the first app.
+// appOfVerifier returns an error if the verifier was made for another user, or if the state
+// of r was made for another verifier.
 func (s *Service) appOfVerifier(user songspy.UserID, r songspy.AuthorizationCode) (App, error) {
 	verifier := r.Verifier.Reveal()
 	parts := strings.SplitN(verifier, verifierSeparator, 3)
@@ -80,14 +81,14 @@ var errForeignAuthorization = &songspy.Error{
 }
 
 // newVerifier returns a PKCE verifier that also names the app, with a MAC that
-// binds it to the user. So a code that one user obtained cannot be redeemed for
-// another (appOfVerifier checks it), although Authorization stores nothing.
+// binds it to the user. appOfVerifier checks the MAC. So a code that one user obtained
+// cannot be redeemed for another user, although Authorization stores nothing.
 func (s *Service) newVerifier(user songspy.UserID, random, app string) string {
 	return random + verifierSeparator + bindingMAC(s.opts.Keys[0], "verifier", user, random, app) + verifierSeparator + app
 }
 
-// stateFor returns the OAuth state for a verifier. A state of another verifier
-// or user is rejected.
+// stateFor returns the OAuth state for a verifier. appOfVerifier rejects the state with
+// another verifier or for another user.
 func (s *Service) stateFor(key []byte, user songspy.UserID, verifier string) string {
 	return bindingMAC(key, "state", user, verifier)
 }
@@ -103,8 +104,8 @@ func bindingMAC(key []byte, purpose string, user songspy.UserID, texts ...string
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
 }
 
-// appByName returns the app with that ID. An unknown ID is random text of a
-// frontend's own verifier, which belongs to the first app.
+// appByName returns the app with that ID. For an unknown ID it returns the first app: the
+// ID is then random text of a verifier that a frontend made itself.
 //
 // The ID may come from a browser. If it declares an app of the instance to be
 // user-supplied, the instance's app is used: its seats, its circuit breakers and

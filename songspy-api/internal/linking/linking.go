@@ -47,8 +47,9 @@ type Links interface {
 	SavePendingGrant(ctx context.Context, l songspy.NewLink) (songspy.Link, error)
 	// Link returns CodeNotFound if the user has no link.
 	Link(ctx context.Context, user songspy.UserID) (songspy.Link, error)
-	// UpdateLink calls change with the stored link and stores the result. It returns
-	// CodeNotFound if there is no link.
+	// UpdateLink calls change, which edits the stored link in place, and stores and returns
+	// the edited link. If change returns an error, it stores nothing and returns that error.
+	// It returns CodeNotFound if there is no link.
 	UpdateLink(ctx context.Context, user songspy.UserID, change func(*songspy.Link) error) (songspy.Link, error)
 }
 
@@ -139,8 +140,10 @@ func (s *Service) authorize(ctx context.Context, user songspy.UserID, clientID, 
 	}, nil
 }
 
-// Link exchanges the code for tokens and stores the link. It first checks that calls
-// to Spotify are not blocked, because a code works only once.
+// Link exchanges the code of r for tokens and stores the link. Without a code it completes
+// the user's pending grant. move says whether the Spotify account may be moved from another
+// user to this one. Link first checks that calls to Spotify are not blocked, because a code
+// works only once.
 func (s *Service) Link(ctx context.Context, user songspy.UserID, r songspy.AuthorizationCode, move bool) (songspy.Link, error) {
 	if r.Code == "" {
 		return s.completePendingGrant(ctx, user, move)
@@ -152,7 +155,7 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r songspy.Autho
 	return s.linkByCode(ctx, user, r, move)
 }
 
-// linkByCode is Link for a code and a redirect address that is known already.
+// linkByCode does the work of Link for an r that has a code and a checked redirect address.
 func (s *Service) linkByCode(ctx context.Context, user songspy.UserID, r songspy.AuthorizationCode, move bool) (songspy.Link, error) {
 	app, err := s.appOfVerifier(user, r)
 	if err != nil {
@@ -375,7 +378,8 @@ func (s *Service) Seat(ctx context.Context, user songspy.UserID) (songspy.Seat, 
 }
 
 // AskSeat requests a seat. email is the address of the user's Spotify account, which the
-// operator registers in the app's dashboard. A repeated request replaces the address.
+// operator registers in the app's dashboard. A repeated request replaces the address. AskSeat
+// returns the seat, and how many users are ahead in the waiting list.
 //
 // It returns CodeConflict and the reason SPOTIFY_SEAT_NOT_NEEDED if every app admits any
 // number of users.

@@ -56,7 +56,7 @@ func (f *fakeServices) SavePendingGrant(_ context.Context, n songspy.NewLink) (s
 	return *f.link, nil
 }
 
-// checkVersion returns gone if the stored link does not have IfVersion.
+// checkVersion returns CodeGone if the stored link does not have the version IfVersion.
 func (f *fakeServices) checkVersion(n songspy.NewLink) error {
 	if n.IfVersion != 0 && (f.link == nil || f.link.Version != n.IfVersion) {
 		return &songspy.Error{Code: songspy.CodeGone}
@@ -223,7 +223,7 @@ func TestLink_CompletesWithoutACodeOnceTheUserIsRegistered(t *testing.T) {
 			f := newFakeServices()
 			s := newService(f, false)
 			f.accountErr = &songspy.Error{Disposition: d}
-			for _, code := range []songspy.Secret{"code", ""} { // and a retry before the registration
+			for _, code := range []songspy.Secret{"code", ""} { // without a code it is a retry, here before the registration
 				if _, err := s.Link(t.Context(), 7, songspy.AuthorizationCode{Code: code}, false); songspy.ReasonOf(err) != "SPOTIFY_NOT_REGISTERED" {
 					t.Fatalf("code %q: error %v", code, err)
 				}

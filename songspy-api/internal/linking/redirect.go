@@ -10,10 +10,10 @@ import (
 
 // BeginLinking begins a linking by redirect, and returns the address at Spotify that
 // the browser opens. The attempt is bound to the session, whose cookie only this
-// browser has. It stores the verifier, so that the browser need not keep it. As for Link,
-// the verifier names the app and the user, so that linkByCode serves both ways. In the end
-// the browser goes to the path returnTo. clientID is as for Authorization, and move as for
-// Link.
+// browser has. It stores the verifier, so that the browser need not keep it. The verifier
+// names the app and the user, as it does for clients that call Link. In the end the browser
+// goes to the path returnTo. clientID selects the app as for Authorization. move says whether
+// the Spotify account may be moved from another user to this one.
 func (s *Service) BeginLinking(ctx context.Context, user songspy.UserID, session songspy.Secret, clientID, returnTo string, move bool) (string, error) {
 	a, err := s.authorize(ctx, user, clientID, s.opts.CallbackURL)
 	if err != nil {

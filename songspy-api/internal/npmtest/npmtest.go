@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// Install installs the locked packages of a folder in a copy of it, and returns the
-// copy. If Node.js is missing or the packages cannot be installed, the test is skipped,
-// and its output names what was not tested; in CI it fails.
+// Install copies a folder, installs its locked packages in the copy, and returns the path of
+// the copy. If Node.js is missing or the packages cannot be installed, the test is skipped,
+// and the message of the skip contains notTested: what was not tested. In CI the test fails
+// instead.
 func Install(t *testing.T, folder, notTested string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()

@@ -25,13 +25,15 @@ type Store interface {
 	EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, err error)
 	// LeaveSeat deletes the user's seat request.
 	LeaveSeat(ctx context.Context, id songspy.UserID) error
-	// OpenReports returns up to limit open reports, by id, after the given one.
+	// OpenReports returns up to limit open reports whose ids are greater than after, by id.
 	OpenReports(ctx context.Context, after int64, limit int) ([]songspy.Report, error)
 	CloseReport(ctx context.Context, id int64) error
-	// SetHiddenByOperator and RenameByOperator record the act in the user's audit log.
+	// SetHiddenByOperator and RenameByOperator record the act with the detail in the user's
+	// audit log. A nil nick removes the nickname.
 	SetHiddenByOperator(ctx context.Context, id songspy.UserID, hidden bool, detail string) error
 	RenameByOperator(ctx context.Context, id songspy.UserID, nick *string, detail string) error
-	// HiddenByOperator returns up to limit hidden users, by public id, after the given one.
+	// HiddenByOperator returns up to limit hidden users whose public ids are greater than
+	// after, by public id.
 	HiddenByOperator(ctx context.Context, after songspy.PublicID, limit int) ([]songspy.HiddenPerson, error)
 	// People returns the users with these ids; those that do not exist are missing.
 	People(ctx context.Context, ids []songspy.UserID) ([]songspy.Person, error)
@@ -50,7 +52,8 @@ func New(store Store, apps []songspy.AppSeats, now func() time.Time) *Service {
 	return &Service{store, apps, now}
 }
 
-// WaitingList assigns the free seats, and returns what is to be done about seats.
+// WaitingList assigns the free seats, and returns all seats, the users who wait for one, and
+// the linked users that the operator still has to register.
 func (s *Service) WaitingList(ctx context.Context) (songspy.WaitingList, error) {
 	if _, err := s.store.AssignSeats(ctx, s.apps); err != nil {
 		return songspy.WaitingList{}, err
@@ -61,8 +64,9 @@ func (s *Service) WaitingList(ctx context.Context) (songspy.WaitingList, error) 
 // Seats are the lists of WaitingList, with the users' profiles.
 type Seats struct {
 	Apps []songspy.AppUse
-	// ToRegister have a seat. Rejected have a link that Spotify rejects, and gave no
-	// address. Entered are registered and expected to link. Waiting have no seat yet.
+	// ToRegister have a seat and are to be registered by the operator. Rejected have a link
+	// that Spotify rejects because they are not registered; they have requested no seat, so
+	// their address is not known. Entered are registered and can link. Waiting have no seat yet.
 	ToRegister, Rejected, Entered, Waiting []Seat
 }
 
@@ -161,8 +165,9 @@ type Report struct {
 	IsHidden bool
 }
 
-// Reports returns the open reports among the limit that come after the given id, by id.
-// next is the id of the last one if others may follow, and else 0.
+// Reports returns up to limit open reports whose ids are greater than after, by id. It leaves
+// out reports about users who were erased meanwhile. next is the id of the last report that
+// was read if more may follow, else 0.
 func (s *Service) Reports(ctx context.Context, after int64, limit int) (reports []Report, next int64, err error) {
 	open, err := s.store.OpenReports(ctx, after, limit)
 	if err != nil {
@@ -195,8 +200,8 @@ type Hidden struct {
 	Detail string
 }
 
-// Hidden returns up to limit users that the operator hides, by public id, after the given
-// one; 0 begins.
+// Hidden returns up to limit users that the operator hides and whose public ids are greater
+// than after, by public id.
 func (s *Service) Hidden(ctx context.Context, after songspy.PublicID, limit int) (hidden []Hidden, err error) {
 	found, err := s.store.HiddenByOperator(ctx, after, limit)
 	for i := range found {
@@ -215,7 +220,8 @@ func (s *Service) HideReported(ctx context.Context, report int64, detail string)
 	return s.handle(ctx, report, func(user songspy.UserID) error { return s.SetHidden(ctx, user, true, detail) })
 }
 
-// RenameReported is HideReported with a new nickname instead; empty removes it.
+// RenameReported does the same as HideReported, but it renames the user instead of hiding
+// them. An empty nickname removes the user's nickname.
 func (s *Service) RenameReported(ctx context.Context, report int64, nickName, detail string) error {
 	return s.handle(ctx, report, func(user songspy.UserID) error {
 		_, err := s.Rename(ctx, user, nickName, detail)
@@ -228,7 +234,8 @@ func (s *Service) Dismiss(ctx context.Context, report int64) error {
 	return s.store.CloseReport(ctx, report)
 }
 
-// handle acts on the user of an open report, and closes the report.
+// handle calls act with the user of an open report, and closes the report unless act fails.
+// It returns CodeNotFound if the report is not open.
 func (s *Service) handle(ctx context.Context, id int64, act func(songspy.UserID) error) error {
 	reports, err := s.store.OpenReports(ctx, id-1, 1)
 	if err != nil {
@@ -243,13 +250,13 @@ func (s *Service) handle(ctx context.Context, id int64, act func(songspy.UserID)
 	return s.store.CloseReport(ctx, id)
 }
 
-// SetHidden hides the user from all others, or ends that.
+// SetHidden hides the user from all others, or shows the user again if hidden is false.
 func (s *Service) SetHidden(ctx context.Context, user songspy.UserID, hidden bool, detail string) error {
 	return s.store.SetHiddenByOperator(ctx, user, hidden, sanitize.Line(detail))
 }
 
-// Rename gives the user another nickname, and returns the stored one. An empty one
-// removes the nickname. It returns NICKNAME_INVALID for one that users may not have.
+// Rename gives the user another nickname, and returns the stored nickname. An empty nickName
+// removes the nickname. Rename returns NICKNAME_INVALID for a nickname that users may not have.
 func (s *Service) Rename(ctx context.Context, user songspy.UserID, nickName, detail string) (string, error) {
 	if nickName == "" {
 		return "", s.store.RenameByOperator(ctx, user, nil, sanitize.Line(detail))

@@ -1,6 +1,6 @@
 // Package people answers what one user may know of others, and lets users decide who
 // sees them. It reads raw values from the store and the board, and returns them as
-// visibility.Seen: only what the viewer may see leaves it.
+// visibility.Seen: only what the viewer may see leaves the package.
 //
 // A user that the viewer may not see does not exist for that viewer. A page is full
 // even if some candidates are hidden, and its cursor is the position of a value that was

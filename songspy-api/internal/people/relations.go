@@ -8,7 +8,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// Follow is a follow, and the other one of its two users.
+// Follow is a follow by the caller or of the caller, and the profile of the other user.
 type Follow struct {
 	songspy.Follow
 	Person visibility.Seen[songspy.User]
@@ -144,16 +144,17 @@ func (s *Service) Unblock(ctx context.Context, self visibility.Self, handle stri
 
 // Block is a user that the caller blocks.
 type Block struct {
-	// User is the id in the handle that the caller blocked.
+	// User is the public id of the blocked user. The caller knows it already: it is in the
+	// handle that the caller blocked.
 	User songspy.PublicID
 	At   time.Time
-	// Person is nil if a stranger does not see them.
+	// Person is the profile of the blocked user; nil if a stranger does not see it.
 	Person *visibility.Seen[songspy.User]
 }
 
 // Blocks returns up to limit users that the caller blocks, newest first, after the
-// position. next is the position of the last one if there are more, else nil. Between the
-// two accounts neither sees the other, so the caller sees what a stranger sees.
+// position. next is the position of the last one if there are more, else nil. A block hides
+// the two users from each other, so the caller gets the profiles as a stranger sees them.
 func (s *Service) Blocks(ctx context.Context, self visibility.Self, after Position, limit int) ([]Block, *Position, error) {
 	stranger := visibility.SignedIn(self, visibility.Relations{})
 	from := songspy.BlockedPerson{Block: songspy.Block{At: after.At}}

@@ -32,8 +32,9 @@ func New(store Store, b *board.Board, viewers *viewercache.Cache, now func() tim
 // see.
 var errNotFound = &songspy.Error{Code: songspy.CodeNotFound}
 
-// viewer returns the viewer that the relations of the user make. link is the secret of a
-// share link; empty if there is none.
+// viewer returns the viewer of a request: the user self with their relations, or a viewer who
+// is not signed in. link is the secret of a share link, empty if there is none: the viewer is
+// then also the holder of that link.
 func (s *Service) viewer(ctx context.Context, self visibility.Self, link string) (v visibility.Viewer, err error) {
 	if isSignedIn(self) {
 		relations, err := s.viewers.Relations(self.ID(), func() (visibility.Relations, error) {
@@ -132,8 +133,8 @@ func (s *Service) Picture(ctx context.Context, self visibility.Self, handle, lin
 	return seen, err
 }
 
-// LinkPreview returns the user with the handle if the preview of a link, which anybody may
-// see, may name them.
+// LinkPreview returns the user with the handle if a preview of the link to their page may name
+// them. Other programs show such previews to anybody.
 func (s *Service) LinkPreview(ctx context.Context, handle string) (visibility.Seen[songspy.User], error) {
 	id, _ := songspy.ParseHandle(handle) // no user has the id 0
 	p, err := s.store.PersonByPublicID(ctx, id)
@@ -266,8 +267,8 @@ type StreamOptions struct {
 	Self   visibility.Self
 	Link   string // the secret of a share link; empty if there is none
 	Topics []board.Topic
-	// Token is that of an overlay; empty if there is none. The other secrets do not count
-	// then.
+	// Token is the token of an overlay; empty if there is none. With a token, Self and Link
+	// are ignored.
 	Token songspy.Secret
 	// Address identifies a viewer who is not signed in.
 	Address netip.Prefix
@@ -365,8 +366,8 @@ type Preview struct {
 	Profile *Profile
 }
 
-// Preview returns what a viewer with this relation to the caller sees, who is a stranger
-// to all others: the board, the first limit listeners, and the caller's profile.
+// Preview returns what a viewer sees who has the relation as to the caller and is a stranger
+// to all other users: the board, the first limit listeners, and the caller's profile.
 func (s *Service) Preview(ctx context.Context, self visibility.Self, as visibility.Relation, limit int) (p Preview, err error) {
 	own, err := s.store.People(ctx, []songspy.UserID{self.ID()})
 	if err == nil && len(own) == 0 {
@@ -392,9 +393,10 @@ func (s *Service) Preview(ctx context.Context, self visibility.Self, as visibili
 	return p, err
 }
 
-// fill reads candidates until limit of them are revealed, and reports whether another one
-// follows. read returns n candidates after the given one, and fewer only at the end. So a
-// page is full although some are hidden.
+// fill reads candidates until limit of them are revealed, so that a page is full although
+// some candidates are hidden. more reports whether another candidate that would be revealed
+// follows. read returns n candidates after the given one, and fewer only at the end. reveal
+// returns false for a candidate that is hidden.
 func fill[C, S any](limit int, after C, read func(after C, n int) ([]C, error), reveal func(C) (S, bool)) (seen []S, more bool, err error) {
 	for n := limit + 1; ; n = min(2*n, candidatesMax) {
 		candidates, err := read(after, n)

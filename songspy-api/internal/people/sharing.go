@@ -11,8 +11,8 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/attempt"
 )
 
-// Sharing are the caller's present settings, and when their share link was created; nil
-// if they have none.
+// Sharing returns the caller's present sharing settings, and when the caller's share link was
+// created; nil if there is none.
 func (s *Service) Sharing(ctx context.Context, self visibility.Self) (songspy.Sharing, *time.Time, error) {
 	settings, err := s.store.Sharing(ctx, self.ID())
 	if err != nil {
@@ -29,8 +29,8 @@ func (s *Service) Sharing(ctx context.Context, self visibility.Self) (songspy.Sh
 	}
 }
 
-// ChangeSharing changes the caller's settings. A time in the past hides nobody, so it is
-// stored as none.
+// ChangeSharing calls change, which edits the caller's sharing settings, and stores them. A
+// HiddenUntil in the past hides nothing any more, so it is stored as nil.
 func (s *Service) ChangeSharing(ctx context.Context, self visibility.Self, change func(*songspy.Sharing)) error {
 	_, err := s.store.ChangeSharing(ctx, self.ID(), func(settings *songspy.Sharing) error {
 		change(settings)

@@ -6,8 +6,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Store holds raw values, without regard to who may see them. Lists return up to limit
-// values, and fewer only at the end. They follow the value after; its zero value begins.
+// Store holds raw values, without regard to who may see them. Methods that return a list
+// return up to limit values, and fewer only at the end of the list. The values come behind
+// the value after in the order of the list; a zero after begins the list.
 type Store interface {
 	// Relations returns all follows and blocks that concern the user.
 	Relations(ctx context.Context, id songspy.UserID) ([]songspy.Follow, []songspy.Block, error)
@@ -18,15 +19,17 @@ type Store interface {
 	PersonByShareLink(ctx context.Context, hash []byte) (songspy.Person, error)
 	// EmbedTokenOwner returns CodeNotFound if no token of the purpose has the SHA-256 hash.
 	EmbedTokenOwner(ctx context.Context, purpose songspy.EmbedPurpose, hash []byte) (songspy.UserID, error)
-	// SearchPeople returns the findable users whose nickname begins with the prefix, by
-	// nickname and public id: the id tells who signed up first.
+	// SearchPeople returns the findable users whose nickname begins with the prefix, sorted
+	// by nickname and public id. It does not sort by the internal id, because that would show
+	// who signed up first.
 	SearchPeople(ctx context.Context, prefix string, after songspy.User, limit int) ([]songspy.Person, error)
 	// PlaysForOthers returns plays that are certain, newest start first.
 	PlaysForOthers(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) ([]songspy.PlayWithTrack, error)
 
-	// RequestFollow returns the follow that there is, if there is one.
+	// RequestFollow stores that the follower asks to follow the user id, and returns this
+	// follow. If there is a follow already, it returns that and changes nothing.
 	RequestFollow(ctx context.Context, id, follower songspy.UserID) (songspy.Follow, error)
-	// ApproveFollow and RemoveFollow return CodeNotFound if there is none.
+	// ApproveFollow and RemoveFollow return CodeNotFound if there is no such follow.
 	ApproveFollow(ctx context.Context, id, follower songspy.UserID) (songspy.Follow, error)
 	RemoveFollow(ctx context.Context, id, follower songspy.UserID) error
 	// Followers, Following and Blocks return the newest first.
@@ -50,6 +53,7 @@ type Store interface {
 	ShowItem(ctx context.Context, id songspy.UserID, uri string) error
 
 	CreateReport(ctx context.Context, r songspy.Report) (songspy.Report, error)
-	// AuditEvents returns the newest first, before the event with the given id.
+	// AuditEvents returns events newest first, beginning before the event with the id before;
+	// 0 begins with the newest.
 	AuditEvents(ctx context.Context, id songspy.UserID, before int64, limit int) ([]songspy.AuditEvent, error)
 }

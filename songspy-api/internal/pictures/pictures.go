@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// lifetime is how long a picture is kept. Google's address of another picture is
-	// another one.
+	// lifetime is how long a picture is kept. It may be long: if a user chooses another
+	// picture, Google gives that another address.
 	lifetime = 24 * time.Hour
 	// retryAfter is how long a failure is remembered.
 	retryAfter = time.Minute
@@ -59,8 +59,8 @@ func New(via http.RoundTripper, simulated, reachedAt string, now func() time.Tim
 	return f
 }
 
-// JPEG returns the picture at Google's address; nil if it cannot be had. Callers that want
-// the same picture share one fetch, which does not end with the request that began it.
+// JPEG returns the picture at Google's address; nil if it cannot be fetched. Callers that want
+// the same picture share one fetch, which goes on if the request that began it ends.
 func (f *Fetcher) JPEG(ctx context.Context, address string) []byte {
 	if e, ok := f.cache.Get(address); ok && f.now().Before(e.until) {
 		return e.jpeg

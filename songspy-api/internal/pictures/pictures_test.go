@@ -42,7 +42,7 @@ const address = "https://lh3.googleusercontent.com/a/picture=s96-c"
 
 func TestJPEG_IsFetchedOnceAndKeepsNothingButThePixels(t *testing.T) {
 	now := time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC)
-	// Programs append what they like after the end of an image, and so may a camera.
+	// A file may go on after the end of the image: programs and cameras append data there.
 	g := &google{body: append(pngOf(t, 96), "taken at home"...), status: 200}
 	f := New(g, "", "", func() time.Time { return now })
 	picture := f.JPEG(t.Context(), address)

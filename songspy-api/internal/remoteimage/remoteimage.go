@@ -55,8 +55,9 @@ func New(o Options) *Source {
 	return s
 }
 
-// Allowed returns the URL to fetch for an address; nil if it must not be fetched. Calls
-// are made by https, and no other host has the certificate of an image host.
+// Allowed returns the URL to fetch for an address; nil if the address must not be fetched.
+// An address at an image host must be https: then the certificate proves that the call has
+// reached that host and no other.
 func (s *Source) Allowed(address string) *url.URL {
 	u, err := url.Parse(address)
 	switch {
@@ -86,8 +87,8 @@ func (s *Source) SimulatedOrigin() string {
 	return (&url.URL{Scheme: s.simulated.Scheme, Host: s.simulated.Host}).String()
 }
 
-// Fetch returns the file at an allowed URL and the type that the host names; no file if it
-// cannot be had, or is too large.
+// Fetch returns the file at an allowed URL, and the Content-Type that the host sent. The file
+// is nil if it cannot be fetched or is too large.
 func (s *Source) Fetch(ctx context.Context, u *url.URL) (file []byte, contentType string) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), http.NoBody)
 	if err != nil {

@@ -20,8 +20,9 @@ import (
 )
 
 const (
-	// Staleness is how long ago all applied changes may have been made. After that the
-	// cache is not used. A reader of the feed that has nothing to read catches up more often.
+	// Staleness is how outdated a returned value may be: the cache is used only while all
+	// changes that were committed more than Staleness ago are applied. A reader that follows
+	// the feed calls CaughtUp more often than that, even if the feed has no changes.
 	Staleness = time.Second
 	// life is how long a value is used without being read again. It limits the effect of a
 	// change that the feed does not report, such as a row that an operator deletes manually.
@@ -53,7 +54,7 @@ type Cache struct {
 	// generation changes whenever values are removed because of changes. A value that was
 	// being read at that time may be outdated and is not stored.
 	generation uint64
-	appliedAt  time.Time // all changes that were committed before are applied
+	appliedAt  time.Time // all changes that were committed before this time are applied
 	users      *simplelru.LRU[songspy.UserID, *user]
 	owners     map[SessionKey]songspy.UserID // of the sessions in users
 	size       int
@@ -147,8 +148,9 @@ func (c *Cache) Relations(id songspy.UserID, read func() (visibility.Relations, 
 	return relations, err
 }
 
-// store lets set change what is known of the user, unless values were removed since the
-// generation.
+// store calls set to change what is known of the user, unless changes have removed values
+// since the cache had the given generation. Then it removes other users if the cache is too
+// large.
 func (c *Cache) store(id songspy.UserID, generation uint64, set func(*user)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -168,16 +170,17 @@ func (c *Cache) store(id songspy.UserID, generation uint64, set func(*user)) {
 	}
 }
 
-// isCurrent reports whether all changes of more than Staleness ago are applied. It asks
-// both clocks: the monotonic one stands still while the machine sleeps, and the other one
-// can be set back.
+// isCurrent reports whether all changes of more than Staleness ago are applied. It compares
+// both the monotonic clock, which stands still while the machine sleeps, and the wall clock,
+// which can be set back.
 func (c *Cache) isCurrent(now time.Time) bool {
 	return within(Staleness, now, c.appliedAt)
 }
 
 func (v *value[T]) isRecent(now time.Time) bool { return within(life, now, v.readAt) }
 
-// within reports whether at is at most d before now, by both clocks.
+// within reports whether at is at most d before now, by the monotonic clock and by the wall
+// clock.
 func within(d time.Duration, now, at time.Time) bool {
 	age, wall := now.Sub(at), now.Round(0).Sub(at.Round(0))
 	return age <= d && 0 <= wall && wall <= d
@@ -201,7 +204,7 @@ func (c *Cache) Apply(changes []songspy.Change) {
 	}
 }
 
-// Clear removes everything: changes were lost.
+// Clear removes everything. It is called when changes may have been lost.
 func (c *Cache) Clear() {
 	if c == nil {
 		return

@@ -73,8 +73,9 @@ func (d *database) newest(id songspy.UserID) int {
 	return len(d.versions[id]) - 1
 }
 
-// write commits another version of the user. A write of this process applies it before it
-// returns, as store.OnChanges does; a write of another process reaches the cache by the feed.
+// write commits another version of the user. If isOwn is true, this process writes: the change
+// is applied to the cache before write returns, as store.OnChanges does. Otherwise another
+// process writes, and the change reaches the cache by the feed.
 func (d *database) write(id songspy.UserID, isOwn bool) {
 	kind := []songspy.ChangeKind{songspy.ChangeRelation, songspy.ChangeSession, songspy.ChangeUser}[d.pick(3)]
 	d.mu.Lock()
@@ -219,7 +220,7 @@ func TestCache_IsNeverOlderThanItsBoundNorThanAWriteOfThisProcess(t *testing.T) 
 	}
 }
 
-// manual is a cache whose clock a test sets, and what was read.
+// manual is a cache whose clock a test sets, and the number of its reads of the database.
 type manual struct {
 	*viewercache.Cache
 	now   time.Time

@@ -33,13 +33,14 @@ const (
 	typeTest    = "listening.test"
 )
 
-// public accepts addresses on the public internet only. Azure serves secrets of the
-// machine at an address that looks public.
+// public accepts addresses on the public internet only. It also rejects 168.63.129.16,
+// which looks public: on a machine of Azure, that address serves secrets of the machine.
 var public = ssrf.New(ssrf.WithAnyPort(), ssrf.WithDeniedV4Prefixes(netip.MustParsePrefix("168.63.129.16/32")))
 
-// newTransport returns a transport that checks the address of each connection after the
-// name was resolved, so that a name cannot change its meaning between check and call. It
-// uses no proxy: a proxy would connect without the check.
+// newTransport returns a transport that checks the IP address of each connection after the
+// host name was resolved, so that the name cannot resolve to another address between check
+// and call. It uses no proxy: a proxy would connect without the check. If anyAddress is
+// true, it checks nothing.
 func newTransport(anyAddress bool) *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	if !anyAddress {
@@ -59,7 +60,8 @@ func newClient(via http.RoundTripper) *http.Client {
 	}
 }
 
-// body returns a message. Receivers read it, so fields may be added, but must not change.
+// body returns the JSON of a message of the type kind. seen is what the user plays; nil if
+// nothing plays. Other programs read the message: fields may be added, but must not change.
 func (s *Service) body(kind string, seen *visibility.Seen[songspy.BoardEntry], at time.Time) ([]byte, error) {
 	data, err := s.Render(seen)
 	if err != nil {
@@ -107,7 +109,8 @@ func (s *Service) post(ctx context.Context, w songspy.Webhook, id string, body [
 	return resp.StatusCode, songspy.WebhookRejected
 }
 
-// failureOf says why there is no answer, without the address.
+// failureOf returns the reason why a call got no answer. Unlike err, the reason does not
+// contain the address.
 func failureOf(err error) songspy.WebhookFailure {
 	if errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedNetwork) {
 		return songspy.WebhookForbidden

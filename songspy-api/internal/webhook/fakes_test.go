@@ -160,7 +160,7 @@ func (b *fakeBoard) playEpisode(title string) {
 	b.playing.Track.Kind = songspy.KindEpisode
 }
 
-// share begins a sharing period.
+// share begins a sharing period with the settings that change edits.
 func (b *fakeBoard) share(change func(*songspy.Sharing)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -170,7 +170,7 @@ func (b *fakeBoard) share(change func(*songspy.Sharing)) {
 	b.rule.Periods = append(b.rule.Periods[:len(b.rule.Periods):len(b.rule.Periods)], p)
 }
 
-// message is one that a receiver got.
+// message is a message that a receiver got.
 type message struct {
 	URL, ID, Type, Data string
 	At                  time.Time
@@ -178,7 +178,7 @@ type message struct {
 	Header              http.Header
 }
 
-// receiver is the other end of all webhooks.
+// receiver is a transport that receives the messages of all webhooks and answers them.
 type receiver struct {
 	mu       sync.Mutex
 	messages []message
@@ -224,7 +224,7 @@ func (r *receiver) take() []message {
 	return taken
 }
 
-// render renders the title only.
+// render returns data with the title only; the title is empty if nothing plays.
 func render(seen *visibility.Seen[songspy.BoardEntry]) (json.RawMessage, error) {
 	title := ""
 	if seen != nil {
@@ -241,7 +241,8 @@ func newService(s *fakeStore, b webhook.Board, via http.RoundTripper) *webhook.S
 	})
 }
 
-// world is a replica with everything around it. Use it within a synctest bubble.
+// world is a replica with a fake store, a fake board and a receiver. Use it within a synctest
+// bubble.
 type world struct {
 	*webhook.Service
 	store    *fakeStore
@@ -250,7 +251,7 @@ type world struct {
 	key      []byte
 }
 
-// newWorld runs a replica, for a user who has set a webhook.
+// newWorld returns a world whose replica runs and whose user has set a webhook.
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{store: &fakeStore{hooks: map[songspy.UserID]songspy.Webhook{}}, board: newBoard(), receiver: &receiver{status: 200}}

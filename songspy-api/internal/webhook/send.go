@@ -21,7 +21,7 @@ import (
 const (
 	// interval is how often the board is compared with what was sent.
 	interval = time.Second
-	// reloadInterval is how often webhooks that users have set are looked for.
+	// reloadInterval is how often Run looks for webhooks that users have set or deleted.
 	reloadInterval = 5 * time.Second
 	// leaseName names the lease of the sender. It lasts for leaseLength and is renewed
 	// every leaseRenewal.
@@ -29,16 +29,16 @@ const (
 	leaseLength, leaseRenewal = 15 * time.Second, 5 * time.Second
 	// storeTimeout limits one call of the store.
 	storeTimeout = 4 * time.Second
-	// claimLength is how long a message that is being sent is not sent by another
-	// process. It is longer than a message and its record take.
+	// claimLength is how long other processes do not send a message that one process has
+	// begun to send. Sending it and storing the result takes less time.
 	claimLength = 30 * time.Second
 	// sendersMax limits the messages that are sent at the same time.
 	sendersMax = 64
 	// loadPage is how many webhooks are read at once.
 	loadPage = 500
 
-	// firstRetry is the time after a failure. Each further failure doubles it, up to
-	// lastRetry. A webhook that has failed for offAfter is switched off.
+	// firstRetry is the wait after a first failure. Each further failure in a row doubles
+	// the wait, up to lastRetry. A webhook that has failed for offAfter is switched off.
 	firstRetry, lastRetry = 5 * time.Second, time.Hour
 	offAfter              = 3 * 24 * time.Hour
 )
@@ -104,7 +104,8 @@ func (s *Service) forget() {
 	s.hooks = map[songspy.UserID]*hook{}
 }
 
-// reload reads webhooks that this process does not know, and forgets those that are gone.
+// reload reads the webhooks that this process does not know yet, and forgets those that
+// were deleted, replaced or switched off. It returns false if the store failed.
 func (s *Service) reload(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
@@ -134,7 +135,7 @@ func (s *Service) reload(ctx context.Context) bool {
 	return true
 }
 
-// unknown returns the users of webhooks that this process does not know.
+// unknown returns the users in ids whose webhook this process does not know.
 func (s *Service) unknown(ids map[songspy.UserID]songspy.PublicID) (users []songspy.UserID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,7 +148,7 @@ func (s *Service) unknown(ids map[songspy.UserID]songspy.PublicID) (users []song
 }
 
 // sendChanges begins to send to each webhook whose last message does not say what the
-// board shows, unless it has to wait after a failure.
+// board shows now. It skips webhooks that have to wait after a failure.
 func (s *Service) sendChanges(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,8 +179,8 @@ func (s *Service) sendChanges(ctx context.Context) {
 	}
 }
 
-// fingerprint returns a keyed hash of the content of a message about the track; nil if
-// nothing plays. A track that plays again has another start.
+// fingerprint returns a keyed hash of the track and of the start of the play; nil if nothing
+// plays. Because of the start, another play of the same track has another fingerprint.
 func fingerprint(key songspy.Secret, seen *visibility.Seen[songspy.BoardEntry]) []byte {
 	if seen == nil {
 		return nil
@@ -193,7 +194,8 @@ func fingerprint(key songspy.Secret, seen *visibility.Seen[songspy.BoardEntry]) 
 	return mac.Sum(nil)
 }
 
-// send makes one attempt, and records it before and after.
+// send makes one attempt to send what seen shows; nil: nothing plays. says is the
+// fingerprint of seen. send stores the webhook before the attempt and after it.
 func (s *Service) send(ctx context.Context, h *hook, seen *visibility.Seen[songspy.BoardEntry], says []byte) {
 	w, read := h.Webhook, h.Sequence
 	keep := func(w songspy.Webhook, known bool) {
@@ -239,7 +241,9 @@ func messageID(w songspy.Webhook) string {
 	return "msg_" + songspy.Handle(w.ID) + "_" + strconv.FormatInt(w.Sequence, 10)
 }
 
-// after returns the webhook after an attempt at a time. It counts the attempt.
+// after adds the result of an attempt, which ended at the given time, to the webhook and
+// returns it. An empty failure means that the message was delivered. after also counts the
+// attempt in the metrics.
 func (s *Service) after(w songspy.Webhook, failure songspy.WebhookFailure, at time.Time) songspy.Webhook {
 	outcome := "delivered"
 	if failure == "" {
@@ -259,7 +263,7 @@ func (s *Service) after(w songspy.Webhook, failure songspy.WebhookFailure, at ti
 	return w
 }
 
-// retryWait returns how long to wait after so many failures in a row.
+// retryWait returns how long to wait after this number of failures in a row.
 func retryWait(failures int) time.Duration {
 	const doublingsMax = 10 // beyond lastRetry
 	return min(firstRetry<<min(failures-1, doublingsMax), lastRetry)

@@ -18,7 +18,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// Store stores webhooks. Its methods return CodeNotFound if there is none.
+// Store stores webhooks. Webhook and DeleteWebhook return CodeNotFound if the user has none.
 type Store interface {
 	// SaveWebhook replaces the user's webhook.
 	SaveWebhook(ctx context.Context, id songspy.UserID, url, key songspy.Secret) (songspy.Webhook, error)
@@ -27,10 +27,12 @@ type Store interface {
 	// WebhookIDs returns the ids of the webhooks that are on.
 	WebhookIDs(ctx context.Context) (map[songspy.UserID]songspy.PublicID, error)
 	WebhooksByUser(ctx context.Context, ids []songspy.UserID) ([]songspy.Webhook, error)
-	// UpdateWebhook returns CodeConflict if the stored webhook has another sequence than the
-	// one that was read, has another id, or is off.
+	// UpdateWebhook stores how far the sending of w has come. read is the sequence that the
+	// caller has read. UpdateWebhook returns CodeConflict if the stored webhook has another
+	// sequence or another id, if it is off, or if there is none.
 	UpdateWebhook(ctx context.Context, w songspy.Webhook, read int64) error
-	// AcquireLease returns false while another owner has the lease.
+	// AcquireLease gives the owner the lease for the length, or renews it. It returns false
+	// while another owner has the lease.
 	AcquireLease(ctx context.Context, name, owner string, length time.Duration) (bool, error)
 	ReleaseLease(ctx context.Context, name, owner string) error
 }
@@ -44,7 +46,7 @@ type Board interface {
 type Options struct {
 	Store Store
 	Board Board
-	// Render returns the data of a message about a track; nil: nothing plays.
+	// Render returns the field data of a message. A nil argument means that nothing plays.
 	Render func(*visibility.Seen[songspy.BoardEntry]) (json.RawMessage, error)
 	// AnyAddress allows http and addresses that are not on the public internet, for
 	// development.
@@ -64,7 +66,7 @@ type Service struct {
 	sending  sync.WaitGroup
 
 	mu    sync.Mutex
-	hooks map[songspy.UserID]*hook // that are on, as this process knows them
+	hooks map[songspy.UserID]*hook // the webhooks that are on and that this process knows
 }
 
 // New returns a Service.
@@ -89,8 +91,8 @@ const keyBytes = 32
 // keyPrefix begins a key as users see it.
 const keyPrefix = "whsec_"
 
-// Set sets the caller's webhook, in place of any other. It returns the key, and no other
-// method does. The error for an address that cannot be used has the reason
+// Set sets the caller's webhook and replaces the one before. It returns the key, which no
+// other method returns. For an address that cannot be used, the error has the reason
 // WEBHOOK_URL_INVALID.
 func (s *Service) Set(ctx context.Context, self visibility.Self, address songspy.Secret) (songspy.Webhook, songspy.Secret, error) {
 	if err := s.checkAddress(address.Reveal()); err != nil {
@@ -102,7 +104,9 @@ func (s *Service) Set(ctx context.Context, self visibility.Self, address songspy
 	return w, songspy.Secret(keyPrefix + base64.StdEncoding.EncodeToString(key)), err
 }
 
-// checkAddress checks what can be known of an address before it is called.
+// checkAddress returns WEBHOOK_URL_INVALID unless the address is an https URL without a user
+// and a fragment. If its host is an IP address, that must be public. AnyAddress allows http
+// and every host.
 func (s *Service) checkAddress(address string) error {
 	u, err := url.Parse(address)
 	ok := err == nil && u.Hostname() != "" && u.User == nil && u.Fragment == "" && (u.Scheme == "https" || s.AnyAddress && u.Scheme == "http")
@@ -131,8 +135,8 @@ func (s *Service) Delete(ctx context.Context, self visibility.Self) error {
 }
 
 // Test sends a message of the type listening.test with the present state to the caller's
-// webhook. It returns why it failed, and the status of an answer; 0 if there was none. It
-// does not count as a failure of the webhook.
+// webhook. It returns the status of the answer, 0 if there was none, and why the message was
+// not delivered; empty if it was. A failed test does not count as a failure of the webhook.
 func (s *Service) Test(ctx context.Context, self visibility.Self) (status int, failure songspy.WebhookFailure, err error) {
 	w, err := s.Store.Webhook(ctx, self.ID())
 	if err != nil {

@@ -441,7 +441,7 @@ func TestPost_ConnectsToNoPrivateAddress(t *testing.T) {
 	t.Setenv("HTTPS_PROXY", server.URL) // a proxy would connect without the check
 	store := &fakeStore{hooks: map[songspy.UserID]songspy.Webhook{}}
 	s := newService(store, newBoard(), nil)
-	// The name is checked when it has been resolved, whatever it meant before.
+	// The IP address is checked after the host name was resolved.
 	for _, host := range []string{"localhost", "127.0.0.1", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]"} {
 		if _, err := store.SaveWebhook(t.Context(), user, songspy.Secret("https://"+host+":"+port+"/"), "key of a webhook"); err != nil {
 			t.Fatal(err)
