@@ -18,7 +18,7 @@ import (
 const (
 	// invitesListedMax is how many invites `invite list` prints at most.
 	invitesListedMax = 1000
-	// inviteUsesMax is the largest number of users that one invite can have. An
+	// inviteUsesMax is the largest number of users that one invite can admit. An
 	// operator who needs more can let everyone sign up.
 	inviteUsesMax = 10_000
 	// inviteDaysMax is the longest validity of an invite, in days.

@@ -136,9 +136,10 @@ func (a *service) close() {
 	}
 }
 
-// prepareSchema migrates SQLite, which only this process uses. Postgres is
-// migrated once for all replicas, by `songspy-api migrate`; prepareSchema returns
-// an error while its schema is outdated.
+// prepareSchema migrates the schema of a SQLite file, because no other process does:
+// there is one API, and the batch waits for it. Postgres is migrated once for all
+// replicas, by `songspy-api migrate`; prepareSchema returns an error while the schema
+// is outdated.
 func prepareSchema(ctx context.Context, s settings, db *store.Store) error {
 	if strings.HasPrefix(s.Service.DatabaseURL.Reveal(), "sqlite:") {
 		return db.Migrate(ctx)

@@ -223,7 +223,7 @@ func measureRestart(ctx context.Context, o options, bound bounder, note noter) e
 			}
 			next, err := connect(ctx, other.address, "", "")
 			if err != nil {
-				return // it is not back
+				return // this viewer does not come back
 			}
 			defer next.close()
 			mu.Lock()

@@ -41,7 +41,7 @@ const (
 	interval = 250 * time.Millisecond
 	// windowSize is how many users row a changes in each interval.
 	windowSize = 48
-	// trackLength is how long a song lasts in row b, in seconds.
+	// trackLength is how long a song lasts in the rows b and c, in seconds.
 	trackLength = 210
 	// catalogue is how many tracks the listeners play.
 	catalogue = 10_000

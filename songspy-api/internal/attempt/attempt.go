@@ -1,5 +1,5 @@
 // Package attempt guards redirects to Google and Spotify. An attempt begins when the
-// browser leaves, and is taken once when it comes back. It is bound to one browser: a
+// browser leaves, and is taken once when the browser comes back. It is bound to one browser: a
 // secret that only this browser has must come back with the state. So nobody can
 // finish an attempt of theirs in the browser of somebody else.
 package attempt
@@ -32,7 +32,8 @@ type Store interface {
 // Callback is what the browser brings back.
 type Callback struct {
 	State, Code songspy.Secret
-	// Refusal is the parameter error: the user, or the provider, has refused.
+	// Refusal is the query parameter error. It is not empty if the user, or the provider,
+	// has refused.
 	Refusal string
 	// BrowserSecret is the cookie that binds the attempt to the browser: the sign-in
 	// cookie at sign-in, the session cookie at linking; empty if the browser has none.

@@ -33,8 +33,8 @@ const (
 	// streamLasts is how long a viewer watches the users that a stream shows, after the
 	// last tick at which it showed them.
 	streamLasts = 2 * time.Second
-	// activeFor is how long after its opening, and after a request of its viewer, a stream is
-	// reported: a page may stay open without a reader.
+	// activeFor is how long a stream is reported after it was opened, and after each request
+	// of its viewer. After that, the page is probably open without a reader.
 	activeFor = 10 * time.Minute
 	// ownLasts is how long a viewer who asked for a poll of themselves counts as watching.
 	ownLasts = 10 * time.Second
@@ -62,7 +62,7 @@ type Reporter struct {
 
 	mu      sync.Mutex
 	viewers map[board.ViewerID]*viewing
-	counts  [2]int // the viewers who are not signed in, and the viewers who are
+	counts  [2]int // how many viewers are known: first not signed in, then signed in
 	most    int    // the limit of each of the two counts: viewersMax
 	changed map[board.ViewerID]bool
 	wake    chan struct{}

@@ -10,8 +10,8 @@ import (
 
 // Operators are the users who operate the service, by their verified Google addresses.
 // Their sessions store a keyed hash of the address and not the address. Each request
-// compares it with the list, so a user who is removed from the list is no operator
-// anymore. The zero Operators has none.
+// compares the hash with the list, so a user who is removed from the list is no operator
+// anymore. The zero Operators contains nobody.
 type Operators struct {
 	key    []byte
 	hashes [][]byte

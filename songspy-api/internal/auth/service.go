@@ -227,7 +227,7 @@ func (s *Service) callerOf(ctx context.Context, session songspy.Session, err err
 	}
 	if now := s.opts.Now(); now.Sub(session.LastUsedAt) >= lastUseInterval {
 		if err := s.opts.Sessions.TouchSession(ctx, session.ID, now); err != nil {
-			// The request does not depend on it.
+			// The request goes on: it does not need the stored time.
 			s.opts.Log.WarnContext(ctx, "the last use of a session could not be written", slog.Any(logkey.Error, err))
 		}
 	}
@@ -244,8 +244,8 @@ func (s *Service) SessionEnd(ctx context.Context, c Caller) (time.Time, error) {
 	return s.endOf(session), err
 }
 
-// isAlive reports whether the session is neither revoked nor over either of its
-// lifetimes.
+// isAlive reports whether the session is not revoked and has not reached the end that
+// endOf returns.
 func (s *Service) isAlive(session songspy.Session) bool {
 	return session.RevokedAt == nil && s.opts.Now().Before(s.endOf(session))
 }
@@ -379,8 +379,8 @@ func (s *Service) newSession(of songspy.Session, refresh songspy.Secret, now tim
 	}
 }
 
-// sessionEnd returns when a session ends: at expiry, or at the end of
-// SessionMaxLife if that is earlier.
+// sessionEnd returns when a session ends: at expiry, or SessionMaxLife after the
+// sign-in if that is earlier.
 func (s *Service) sessionEnd(signedIn, expiry time.Time) time.Time {
 	if last := signedIn.Add(s.opts.SessionMaxLife); last.Before(expiry) {
 		return last

@@ -69,7 +69,7 @@ func (b *Board) load(ctx context.Context) (number int64, err error) {
 	}
 	b.opts.Viewers.Clear()
 	b.mu.Lock()
-	fresh.takeChanged() // everything is new
+	fresh.takeChanged() // not needed: because of isReloaded, the next tick updates everything
 	b.index, b.streams.isReloaded = fresh, true
 	b.forgetAnswers()
 	streams := slices.Collect(maps.Keys(b.streams.open))

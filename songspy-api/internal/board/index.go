@@ -167,7 +167,7 @@ func (x *index) top(n int, now time.Time) ([]visibility.Seen[songspy.BoardEntry]
 		if seen, ok := e.reveal(visibility.Anonymous(), now); ok {
 			top = append(top, seen)
 			sooner(e.expiresAt.time())
-		} else { // the clock was set back
+		} else { // not visible any more, because the clock was set back
 			sooner(e.visibleFrom(now))
 		}
 		return len(top) < n

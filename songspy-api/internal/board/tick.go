@@ -200,8 +200,8 @@ func (t *tick) needsOwn(sub *subscription) bool {
 	return false
 }
 
-// known returns the entries of those of the users that the topic of the subscription shows
-// to its viewer.
+// known returns the entries of the users. It leaves out entries that the topic of the
+// subscription does not show to its viewer.
 func (t *tick) known(sub *subscription, users []songspy.UserID) (entries []*entry) {
 	present := t.present(&sub.topic, sub.stream.viewer)
 	for _, id := range users {

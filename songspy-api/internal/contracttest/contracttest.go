@@ -31,7 +31,8 @@ type Client struct {
 	called   map[string]bool // operations that succeeded
 }
 
-// New returns a client of the service at base, which must keep the contract.
+// New returns a client of the service at base. contract is the text of openapi.yaml, which the
+// service must keep.
 func New(t testing.TB, base string, contract []byte) *Client {
 	t.Helper()
 	parse, _ := parsed.LoadOrStore(string(contract), sync.OnceValues(func() (document, error) { return parse(contract) }))

@@ -43,7 +43,7 @@ func (s *server) newCookie(name string, value songspy.Secret, life time.Duration
 
 // browser holds what a browser sent along with a navigation.
 type browser struct {
-	session, signIn songspy.Secret // cookies; empty without
+	session, signIn songspy.Secret // cookies; empty if there is none
 	sameOrigin      bool           // no page of another origin led here
 }
 

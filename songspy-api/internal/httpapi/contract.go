@@ -311,7 +311,8 @@ func invalidField(request *openapi3filter.RequestError, schema *openapi3.SchemaE
 	}
 }
 
-// unknownField returns the field that is not in a schema without additional properties.
+// unknownField returns the path of the first field that the schema does not allow, or "body" if
+// it finds none.
 func unknownField(schema *openapi3.SchemaError) string {
 	object, _ := schema.Value.(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(object)) {

@@ -132,7 +132,7 @@ var (
 	contentTypeJSON = []string{"application/json"}
 )
 
-// secureHeaders sets the security headers. The page overrides what it needs.
+// secureHeaders sets the security headers. Handlers of pages and images replace some of them.
 func (s *server) secureHeaders(c *gin.Context) {
 	h := c.Writer.Header()
 	h["X-Content-Type-Options"] = nosniff

@@ -77,7 +77,7 @@ func (s *server) servePage(p web.Page) gin.HandlerFunc {
 			view.SignedIn = err == nil
 			known = err == nil || songspy.CodeOf(err) == songspy.CodeUnauthorized
 		}
-		if known && p.Path == "/" { // else the page's script sends the request again, and shows the error
+		if known && p.Path == "/" { // else the page's script asks the API, and shows the error
 			view.Listening, _ = s.firstListening(c.Request.Context(), view.Now)
 		}
 		if p.Name == "person" && !view.SignedIn { // only programs that make link previews read the name, and they do not sign in
@@ -89,8 +89,9 @@ func (s *server) servePage(p web.Page) gin.HandlerFunc {
 	}
 }
 
-// signInPath returns where the button to sign in leads: to Google, and back to this page.
-// It leads to the page welcome if that has to ask or explain something first.
+// signInPath returns the address of the button to sign in. The button leads to Google, from
+// there to the page welcome, and from there back to this page. It leads to the page welcome at
+// once if that page has to ask or explain something first.
 func (s *server) signInPath(r *http.Request) string {
 	welcome := "/welcome"
 	if path := r.URL.Path; path != "/" && path != welcome {

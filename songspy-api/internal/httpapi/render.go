@@ -90,7 +90,7 @@ func listeningEntry(seen visibility.Seen[songspy.BoardEntry]) ListeningEntry {
 }
 
 // RenderLive returns an entry of a stream as a JSON object. It lacks the field slot, which the
-// board adds for each view.
+// board adds in the topic window.
 func RenderLive(seen visibility.Seen[songspy.BoardEntry]) []byte {
 	l := listeningEntry(seen)
 	text, err := json.Marshal(LiveEntry{

@@ -41,9 +41,8 @@ type Links interface {
 	// CodeGone if the stored link does not have IfVersion.
 	SaveLink(ctx context.Context, l songspy.NewLink) (songspy.Link, error)
 	// SavePendingGrant stores a grant without an account: the user is not registered
-	// with the app yet. It does not change a link whose
-	// account is known. It returns the link that is stored afterwards, and CodeGone as
-	// SaveLink does.
+	// with the app yet. It does not change a link whose account is known. It returns the
+	// link that is stored afterwards, and CodeGone as SaveLink does.
 	SavePendingGrant(ctx context.Context, l songspy.NewLink) (songspy.Link, error)
 	// Link returns CodeNotFound if the user has no link.
 	Link(ctx context.Context, user songspy.UserID) (songspy.Link, error)
@@ -293,8 +292,9 @@ func replaceGone(err, missing error) error {
 	return err
 }
 
-// checkRedirectURI accepts known addresses only. Spotify checks the address too, but
-// the client should get our error.
+// checkRedirectURI returns the redirect address to use: the given one if this instance
+// accepts it, or the default if it is empty. Spotify checks the address too, but this
+// error says which field of the request is wrong.
 func (s *Service) checkRedirectURI(uri string) (string, error) {
 	switch {
 	case uri == "" && len(s.opts.RedirectURLs) > 0:
@@ -402,7 +402,7 @@ func (s *Service) AskSeat(ctx context.Context, user songspy.UserID, email songsp
 	}
 	seat, ahead, err := s.opts.Seats.Seat(ctx, user)
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
-		return asked, 0, nil // another tab has given it up, or linked: return the seat before that
+		return asked, 0, nil // another tab has given the seat up, or linked: return the seat before that
 	}
 	return seat, ahead, err
 }

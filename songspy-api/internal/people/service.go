@@ -178,8 +178,8 @@ func (s *Service) Plays(ctx context.Context, self visibility.Self, handle, link 
 var ErrPosition = &songspy.Error{Code: songspy.CodeInvalid, Message: "The page cannot be continued; begin with the first one."}
 
 // Search returns up to limit findable users whose nickname begins with the text, after
-// the given user; 0 begins. more reports whether others follow. It returns ErrPosition if
-// the viewer does not find that user.
+// the given user; 0 begins the list. more reports whether others follow. It returns
+// ErrPosition if the viewer cannot find the given user.
 func (s *Service) Search(ctx context.Context, self visibility.Self, text string, after songspy.PublicID, limit int) (found []visibility.Seen[songspy.User], more bool, err error) {
 	v, err := s.viewer(ctx, self, "")
 	if err != nil {
@@ -209,8 +209,9 @@ type Position struct {
 	User songspy.PublicID
 }
 
-// idAt returns the id of the user at the position, and -1, which no user has, if the
-// viewer does not see them: clients choose positions.
+// idAt returns the id of the user at the position. If the viewer does not see that user, it
+// returns -1, which no user has: clients choose positions, and an answer must not depend on a
+// user that the viewer does not see.
 func (s *Service) idAt(ctx context.Context, v visibility.Viewer, at Position) (songspy.UserID, error) {
 	const nobody = -1
 	p, err := s.store.PersonByPublicID(ctx, at.User)
@@ -223,7 +224,8 @@ func (s *Service) idAt(ctx context.Context, v visibility.Viewer, at Position) (s
 	return p.User.ID, nil
 }
 
-// Listening returns who is listening now: see board.Board.Listening.
+// Listening returns the users that are listening now and that the viewer sees, with the
+// parameters and results of board.Board.Listening.
 func (s *Service) Listening(ctx context.Context, self visibility.Self, f board.Filter, after *board.Position, limit int) ([]visibility.Seen[songspy.BoardEntry], *board.Position, error) {
 	v, err := s.viewer(ctx, self, "")
 	if err != nil {
@@ -238,8 +240,8 @@ func (s *Service) Follows(ctx context.Context, self visibility.Self) ([]songspy.
 	return v.Follows(), err
 }
 
-// ListeningAnswer returns the first page of Listening, rendered: see
-// board.Board.ListeningAnswer.
+// ListeningAnswer returns the first page of Listening as a rendered answer, and the users in
+// it.
 func (s *Service) ListeningAnswer(ctx context.Context, self visibility.Self) (*board.Answer, []visibility.Seen[songspy.BoardEntry], error) {
 	v, err := s.viewer(ctx, self, "")
 	if err != nil {
@@ -248,8 +250,8 @@ func (s *Service) ListeningAnswer(ctx context.Context, self visibility.Self) (*b
 	return s.board.ListeningAnswer(v)
 }
 
-// Window returns who is in the window of the viewer: see board.Board.Window. address
-// identifies a viewer who is not signed in.
+// Window returns the users in the window of the viewer, newest start first. address identifies
+// a viewer who is not signed in.
 func (s *Service) Window(ctx context.Context, self visibility.Self, address netip.Prefix) ([]visibility.Seen[songspy.BoardEntry], error) {
 	v, err := s.viewer(ctx, self, "")
 	if err != nil {

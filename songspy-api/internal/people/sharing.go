@@ -57,8 +57,8 @@ func (s *Service) DeleteShareLink(ctx context.Context, self visibility.Self) err
 	return nil
 }
 
-// HiddenItems returns up to limit items that the caller hides, by URI, after the given
-// one.
+// HiddenItems returns up to limit items that the caller hides, by URI. They come after the
+// given URI; an empty one begins the list.
 func (s *Service) HiddenItems(ctx context.Context, self visibility.Self, after string, limit int) ([]songspy.HiddenItem, error) {
 	return s.store.HiddenItems(ctx, self.ID(), after, limit)
 }
@@ -90,7 +90,7 @@ func (s *Service) ShowItem(ctx context.Context, self visibility.Self, uri string
 }
 
 // AuditEvents returns up to limit events of the caller's account, newest first, before the
-// event with the id; 0 begins.
+// event with the id; 0 begins with the newest.
 func (s *Service) AuditEvents(ctx context.Context, self visibility.Self, before int64, limit int) ([]songspy.AuditEvent, error) {
 	return s.store.AuditEvents(ctx, self.ID(), before, limit)
 }

@@ -26,7 +26,8 @@ const (
 	retryAfter = time.Minute
 	// fetchTimeout limits one fetch.
 	fetchTimeout = 3 * time.Second
-	// bytesMax and sideMax limit what is fetched. Google's pictures have 96 pixels.
+	// bytesMax limits the file of a picture, sideMax its width and height in pixels. Google's
+	// pictures have 96 pixels.
 	bytesMax, sideMax = 1 << 20, 1024
 	// cacheEntries limits the cache, to about 40 MB.
 	cacheEntries = 4096

@@ -1,6 +1,6 @@
 // Package remoteimage fetches images from the image hosts of a provider, and from no other
 // host: an address that is stored with a track or a user cannot make this process call
-// another one.
+// another host.
 package remoteimage
 
 import (
@@ -15,8 +15,8 @@ import (
 
 // Options configures a Source.
 type Options struct {
-	// Hosts are the provider's image hosts. One that begins with a dot stands for all its
-	// subdomains.
+	// Hosts are the provider's image hosts. A host that begins with a dot stands for all
+	// subdomains, such as .scdn.co for i.scdn.co.
 	Hosts []string
 	// Accept is the header Accept of a request.
 	Accept string
@@ -25,8 +25,8 @@ type Options struct {
 	BytesMax int64
 	// Via makes the calls; nil: the network.
 	Via http.RoundTripper
-	// Simulated is an URL of the simulated provider as browsers know it, and ReachedAt
-	// one at which this process reaches it. Both are empty if the provider is real.
+	// Simulated is a URL at which browsers reach the simulated provider, and ReachedAt is
+	// a URL at which this process reaches it. Both are empty if the provider is real.
 	Simulated, ReachedAt string
 }
 

@@ -265,7 +265,7 @@ func (s *Service) after(w songspy.Webhook, failure songspy.WebhookFailure, at ti
 
 // retryWait returns how long to wait after this number of failures in a row.
 func retryWait(failures int) time.Duration {
-	const doublingsMax = 10 // beyond lastRetry
+	const doublingsMax = 10 // firstRetry doubled ten times is more than lastRetry
 	return min(firstRetry<<min(failures-1, doublingsMax), lastRetry)
 }
 
