@@ -275,7 +275,7 @@ func (p *worldPair) populate(db *store.Store) {
 			p.step(db, u.ID)
 			<-time.After(time.Duration(p.r.IntN(120)) * time.Second)
 		}
-		if p.once(2) { // half of the users share little, so that differences often stay hidden
+		if p.once(2) { // half of the users share nothing with strangers, so that differences often stay hidden
 			p.share(db, u.ID, true)
 		}
 	}

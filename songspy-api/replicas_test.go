@@ -193,7 +193,7 @@ func openStream(ctx context.Context, t *testing.T, reading *sync.WaitGroup, base
 	return s
 }
 
-// read reads the stream until it ends, and updates the fields.
+// read reads the stream until it ends, and updates showsSomebody.
 func (s *liveStream) read(lines *bufio.Scanner) {
 	shown, event := map[string]bool{}, ""
 	for lines.Scan() {

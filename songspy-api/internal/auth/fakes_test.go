@@ -29,7 +29,7 @@ type fakeStore struct {
 	signIns int
 	touches int // how often a last use was written
 	reads   int // how often a session was read
-	// viewers is notified of sessions that end, as the real store does by OnChanges.
+	// viewers is notified of sessions that end, as the real store notifies it by OnChanges.
 	viewers      *viewercache.Cache
 	sessions     map[int64]songspy.Session
 	now          func() time.Time

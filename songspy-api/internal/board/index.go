@@ -43,8 +43,8 @@ func newIndex() *index {
 	}
 }
 
-// put replaces the entry of the user of p. It only removes the entry if it has nothing to
-// show: the user has no open play, or the play is over.
+// put replaces the entry of the user of p. If there is nothing to show, because the user has
+// no open play or the play is over, put only removes the entry.
 func (x *index) put(p songspy.BoardEntry, now time.Time) {
 	x.remove(p.User.ID)
 	p.Playing = p.Playing.CorrectClock(now)
@@ -228,7 +228,7 @@ func (x *index) listeners(v visibility.Viewer, track songspy.PublicID, n int, no
 	return seen
 }
 
-// page returns the first n of the entries that play, not paused, and that the viewer sees.
+// page returns the first n of the entries that the viewer sees. It skips users who have paused.
 // next is the position of the last returned entry if more follow, else nil.
 func page(entries iter.Seq[*entry], v visibility.Viewer, n int, now time.Time) (seen []visibility.Seen[songspy.BoardEntry], next *Position) {
 	var last *entry
@@ -494,7 +494,8 @@ type Position struct {
 // beginning is before every entry.
 var beginning = Position{StartedAt: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)}
 
-// entry returns an entry that is only good for comparisons: it has the order of the position.
+// entry returns an entry for comparisons with other entries: it stands at the position in the
+// order of the board.
 func (p Position) entry() *entry {
 	return &entry{startedAt: instantOf(p.StartedAt), publicID: p.User, track: &songspy.Track{}}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// KeepAlive is the longest time in which a stream sends nothing. After it, the stream
+	// KeepAlive is the longest time in which a stream sends nothing. After this time, it
 	// sends a comment.
 	KeepAlive = 15 * time.Second
 	// queueTime and queueBytes limit the frames that wait for a slow reader. A reader that is
@@ -23,8 +23,8 @@ const (
 	// limits the memory that one stream does not share with others: it is enough for 48 users
 	// who change once a second for queueTime.
 	queueTime, queueBytes = 10 * time.Second, 256 << 10
-	// batchBytes is how much Next returns at most at once; it returns a longer frame alone.
-	// The other frames stay in the queue, where a snapshot can replace them if the reader is
+	// batchBytes limits how much Next returns at once; it returns a longer frame alone. Frames
+	// beyond the limit stay in the queue, where a snapshot can replace them if the reader is
 	// slow.
 	batchBytes = 64 << 10
 	// DrainTime is how long the streams take to end when the service stops, so that not

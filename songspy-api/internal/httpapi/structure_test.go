@@ -24,8 +24,8 @@ const (
 
 // structure reads packages of the workspace from source, with their types and
 // without the bodies of functions. All other packages are empty, because they do not
-// hold types of the workspace. Only the packages in dirs are read too: it maps their
-// import paths to their directories.
+// hold types of the workspace. dirs is an exception: it maps the import paths of further
+// packages that are read to their directories.
 type structure struct {
 	fset *token.FileSet
 	dirs map[string]string

@@ -21,7 +21,7 @@ type Store interface {
 	AssignSeats(ctx context.Context, apps []songspy.AppSeats) ([]songspy.Seat, error)
 	WaitingList(ctx context.Context, apps []songspy.AppSeats) (songspy.WaitingList, error)
 	// EnterSeat stores that the operator has registered the user. linked reports whether
-	// the user has a link; that is then tried again.
+	// the user has a link, which is then tried again.
 	EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, err error)
 	// LeaveSeat deletes the user's seat request.
 	LeaveSeat(ctx context.Context, id songspy.UserID) error
