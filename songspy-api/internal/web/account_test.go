@@ -15,17 +15,19 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// account answers requests about the viewer's account as a test says; the API's handler
-// answers the others. It records the changes that the page asks for.
+// account answers the requests for which a test has set an answer, most of them about the
+// viewer's account. The API's handler answers the other requests. account records the changes
+// that the page requests.
 type account struct {
 	mu      sync.Mutex
 	answers map[string]string
 	changes []string
 }
 
-// answerWith answers the requests of routes such as "GET /me/gaps", or only those with a query:
-// "GET /me/gaps?limit=10". An answer is the data of the contract, or an error:
-// "409 SPOTIFY_NO_SEAT and its message", or "502" of a proxy.
+// answerWith sets answers by route. A key is a route, such as "GET /me/gaps", or a route with a
+// query, which then has its own answer: "GET /me/gaps?limit=10". A value is the data of the
+// answer as JSON; or an error, with status, code and message: "409 SPOTIFY_NO_SEAT All are
+// taken."; or only a status, "502", for an error page of a proxy.
 func (a *account) answerWith(answers map[string]string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -35,15 +37,16 @@ func (a *account) answerWith(answers map[string]string) {
 	maps.Copy(a.answers, answers)
 }
 
-// asked returns the changes that the page has asked for and that the test answers, in order:
-// "PATCH /me/sharing {"now":"nobody"}".
+// asked returns the changes that the page has requested, in order: all requests except GET that
+// have an answer of the test, such as "PATCH /me/sharing {"now":"nobody"}".
 func (a *account) asked() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Clone(a.changes)
 }
 
-// answer answers a request if the test says how.
+// answer answers the request if the test has set an answer for it. Otherwise it writes nothing
+// and returns false.
 func (a *account) answer(w http.ResponseWriter, r *http.Request) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -82,8 +85,8 @@ func (a *account) answer(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// signedIn returns a page for the user of the first entry, who follows nobody. The answers are
-// those of account.answerWith.
+// signedIn returns a page test in which the user of the first entry is signed in and follows
+// nobody. It passes the answers to account.answerWith.
 func signedIn(t *testing.T, entries []songspy.BoardEntry, answers map[string]string) *pageTest {
 	s := newPageTest(t, entries...)
 	s.feed.viewer = entries[0].User.ID

@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// fakeOpenID makes the button to sign in lead to Google.
+// fakeOpenID must not be called. Because auth.Service has one, the button to sign in leads to Google.
 type fakeOpenID struct{ auth.OpenID }
 
 // pageTest serves the page with the API's handler, over a board that the test fills.
@@ -61,9 +61,9 @@ type pageTest struct {
 	board   *board.Board
 	handler http.Handler // of the API
 	account account
-	// override replaces the handler of the board's routes; nil: the real one.
+	// override answers the routes of the board in place of handler; nil: handler answers them.
 	override atomic.Pointer[http.HandlerFunc]
-	// covers is the JPEG that all covers are; nil: drawings.
+	// covers is the JPEG with which the server answers for each cover; nil: it draws covers.
 	covers atomic.Pointer[[]byte]
 }
 
@@ -131,7 +131,7 @@ func startPage(t *testing.T, entries []songspy.BoardEntry) *pageTest {
 		case strings.HasPrefix(r.URL.Path, route) && answer != nil:
 			(*answer)(w, r)
 		default:
-			if s.feed.viewer != 0 { // not a cookie of the browser, which all tests share
+			if s.feed.viewer != 0 { // in place of a cookie of the browser, which all tests share
 				r.AddCookie(&http.Cookie{Name: "songspy", Value: "secret"})
 			}
 			handler.ServeHTTP(w, r)
@@ -142,7 +142,7 @@ func startPage(t *testing.T, entries []songspy.BoardEntry) *pageTest {
 	return s
 }
 
-// setAnswer replaces the handler of the board's route; nil restores it.
+// setAnswer makes h answer the routes of the board; nil: the API's handler answers them again.
 func (s *pageTest) setAnswer(h http.HandlerFunc) {
 	if h == nil {
 		s.override.Store(nil)
@@ -151,13 +151,14 @@ func (s *pageTest) setAnswer(h http.HandlerFunc) {
 	s.override.Store(&h)
 }
 
-// openTab opens the front page in a new tab of that size. The script before runs first.
+// openTab opens the front page in a new tab of this size, and waits until its script has
+// started. The script before runs before the scripts of the page.
 func (s *pageTest) openTab(width, height int64, before string) context.Context {
 	s.t.Helper()
 	return s.openPage("/", width, height, before)
 }
 
-// openPage opens a page as openTab does.
+// openPage opens the page at the path, as openTab opens the front page.
 func (s *pageTest) openPage(path string, width, height int64, before string) context.Context {
 	s.t.Helper()
 	tab, leave := chromedp.NewContext(browser)
@@ -178,7 +179,9 @@ func (s *pageTest) openPage(path string, width, height int64, before string) con
 // waitMax is far longer than any wait takes, because test machines may be slow.
 const waitMax = 40 * time.Second
 
-// waitFor waits until the expression is true in the page. It makes the page refresh.
+// waitFor waits until the JavaScript expression is true in the page. Between two attempts it
+// tells the page that it has become visible: then a page without a stream reads its data again
+// at once.
 func (s *pageTest) waitFor(tab context.Context, expression string) {
 	s.t.Helper()
 	tab, cancel := context.WithTimeout(tab, waitMax+10*time.Second)
@@ -196,7 +199,7 @@ func (s *pageTest) waitFor(tab context.Context, expression string) {
 	}
 }
 
-// evaluate runs a script in the page and returns its value.
+// evaluate runs an expression in the page and returns its value, or that of its promise.
 func evaluate[T any](s *pageTest, tab context.Context, expression string) T {
 	s.t.Helper()
 	tab, cancel := context.WithTimeout(tab, waitMax)
@@ -208,7 +211,8 @@ func evaluate[T any](s *pageTest, tab context.Context, expression string) T {
 	return value
 }
 
-// fakeStore has the people of the feed, who have played one track before.
+// fakeStore has the users of the feed. Each of them has played one track before, or what
+// feed.before returns.
 type fakeStore struct {
 	people.Store
 	feed *fakeFeed
@@ -246,13 +250,13 @@ func (s fakeStore) Relations(context.Context, songspy.UserID) (follows []songspy
 	return follows, nil, nil
 }
 
-// fakeSessions has one session, of the viewer.
+// fakeSessions has one session: that of feed.viewer.
 type fakeSessions struct {
 	sessions
 	feed *fakeFeed
 }
 
-type sessions = auth.Sessions // so that the field does not hide the method Sessions
+type sessions = auth.Sessions // the embedded field needs another name than the method Sessions of the interface
 
 func (s fakeSessions) Session(context.Context, int64) (songspy.Session, error) {
 	now := time.Now()
@@ -279,7 +283,7 @@ func (s fakeUsers) User(ctx context.Context, self visibility.Self) (songspy.User
 	return u, err
 }
 
-// fakeLinks has a link that works for each user.
+// fakeLinks has an active link for each user.
 type fakeLinks struct{ httpapi.Links }
 
 func (fakeLinks) Link(_ context.Context, id songspy.UserID) (songspy.Link, error) {
@@ -291,11 +295,11 @@ func (fakeLinks) Breakers(context.Context, string) (breaker.Stored, error) {
 	return breaker.Stored{}, nil
 }
 
-// fakeFeed is a change feed in memory.
+// fakeFeed is a board.Feed in memory: a change feed, and the entries of the listening users.
 type fakeFeed struct {
 	changefeedtest.Feed
 	viewer   songspy.UserID   // who is signed in; 0: nobody
-	followed []songspy.UserID // by the viewer
+	followed []songspy.UserID // the users that the viewer follows
 	mu       sync.Mutex
 	entries  []songspy.BoardEntry
 	before   func(songspy.UserID) []songspy.PlayWithTrack // returns what a user has played; nil: one track
@@ -304,7 +308,9 @@ type fakeFeed struct {
 // testStart is when these tests began.
 var testStart = time.Now()
 
-// newEntry returns a user who plays a long track. It began ago seconds before testStart.
+// newEntry returns a user who plays a track of one hour, which began ago seconds before
+// testStart. The user's name is "Listener A" for id 1, "Listener B" for id 2. In the address of
+// the cover, HERE stands for the address of the test's server.
 func newEntry(id int, title string, ago int) songspy.BoardEntry {
 	name, start := "Listener "+string(rune('A'+id-1)), testStart.Add(-time.Duration(ago)*time.Second)
 	end := start.Add(time.Hour)
@@ -326,7 +332,7 @@ func newEntry(id int, title string, ago int) songspy.BoardEntry {
 	}
 }
 
-// put replaces the entry of a user.
+// put adds an entry to the board. It replaces the previous entry of the same user.
 func (s *pageTest) put(p songspy.BoardEntry) {
 	p.Track.ImageURL = strings.Replace(p.Track.ImageURL, "HERE", s.url, 1)
 	s.feed.change(p.User.ID, func(entries []songspy.BoardEntry) []songspy.BoardEntry { return append(entries, p) })

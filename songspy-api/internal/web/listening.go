@@ -10,38 +10,42 @@ import (
 	"time"
 )
 
-// justStarted is how long the hero says that its track has just begun. js/now.js has the same.
+// justStarted is how long after its start a track counts as just begun. The front page says so
+// about the hero's track. js/now.js has the same limit.
 const justStarted = 30 * time.Second
 
-// windowSize is how many people the window has at most. js/now.js has the same.
+// windowSize is how many users the window shows at most. It is mostSlots in js/now.js.
 const windowSize = 48
 
-// mostPairs is how many pairs the front page shows at most. js/now.js has the same.
+// mostPairs is how many pairs the front page shows at most, apart from the pair of the hero. It
+// is mostMatches in js/now.js.
 const mostPairs = 1
 
-// Card is a person who is listening.
+// Card is a user who is listening, with the track.
 type Card struct {
-	// Entry is the card in values of the contract. Scripts begin with it.
+	// Entry has the user, the track and the times in the form of the contract, for the templates
+	// and the scripts.
 	Entry any
-	// Person and Track are handles.
+	// Person and Track are the handles of the user and of the track.
 	Person, Track string
 	Artists       []Artist
 	StartedAt     time.Time
 	EndsAt        *time.Time    // nil if unknown
 	Duration      time.Duration // 0 if unknown
-	// IsMine says that the person is the viewer.
+	// IsMine reports whether the user is the viewer.
 	IsMine bool
 
-	now time.Time
+	now time.Time // when the page is written
 }
 
 // Artist is an artist of a track.
 type Artist struct{ URI, Name string }
 
-// MarshalJSON implements json.Marshaler: scripts get the entry.
+// MarshalJSON implements json.Marshaler: the scripts get Entry only.
 func (c Card) MarshalJSON() ([]byte, error) { return json.Marshal(c.Entry) }
 
-// begin returns when the track would have begun without pauses and jumps.
+// begin returns when the track would have begun without pauses and jumps: its end minus its
+// duration, or StartedAt if these are unknown.
 func (c Card) begin() time.Time {
 	if c.EndsAt == nil || c.Duration == 0 {
 		return c.StartedAt
@@ -54,7 +58,8 @@ func (c Card) played() (_ time.Duration, ok bool) {
 	return min(max(c.now.Sub(c.begin()), 0), c.Duration), c.EndsAt != nil && c.Duration > 0
 }
 
-// Time returns "1:12 / 3:40"; empty if it is unknown.
+// Time returns how much of the track has played, and its duration: "1:12 / 3:40". It is empty
+// if these are unknown.
 func (c Card) Time() string {
 	played, ok := c.played()
 	if !ok {
@@ -63,7 +68,8 @@ func (c Card) Time() string {
 	return clock(played) + " / " + clock(c.Duration)
 }
 
-// Percent returns how much of the track has played, as the width of a line.
+// Percent returns how much of the track has played, as the width of a line: "32.73%". It is "0%"
+// if that is unknown.
 func (c Card) Percent() string {
 	played, ok := c.played()
 	if !ok {
@@ -72,7 +78,7 @@ func (c Card) Percent() string {
 	return strconv.FormatFloat(100*played.Seconds()/c.Duration.Seconds(), 'f', 2, 64) + "%"
 }
 
-// HasJustStarted reports whether the track began a few seconds ago.
+// HasJustStarted reports whether the track began less than justStarted ago.
 func (c Card) HasJustStarted() bool { return c.now.Sub(c.StartedAt) < justStarted }
 
 // clock writes a duration as 1:02 or 1:02:03.
@@ -84,21 +90,24 @@ func clock(d time.Duration) string {
 	return fmt.Sprintf("%d:%02d:%02d", seconds/3600, seconds/60%60, seconds%60)
 }
 
-// Listening is who is listening.
+// Listening is what the front page shows: the users who are listening, and the pairs among them.
 type Listening struct {
-	// Window and Following are the people of the front page. Nobody is in both.
+	// Window has the users of the window, and Following those that the viewer follows. Nobody is
+	// in both.
 	Window, Following []Card
-	// Hero is the card in large type: that of the person whose track began last. Nil if there
-	// are no people.
+	// Hero is the card that the page shows in large type: that of the user whose track began
+	// last. It is nil if nobody is listening.
 	Hero *Card
-	// Together is the person of the hero with the viewer, or else with the closest person, who
-	// plays the same track; nil if nobody does. The page shows it in large type.
+	// Together is a pair of the hero's user and another user who plays the same track: the viewer
+	// if possible, else the user whose track began at the closest time. The page shows it in
+	// large type. It is nil if nobody else plays the hero's track.
 	Together *Pair
-	// Pairs are the others. Beside Together it is the viewer's own only.
+	// Pairs are the other pairs that the page shows. If Together is set, Pairs has only pairs of
+	// the viewer with a user who plays another track than the hero.
 	Pairs []Pair
 }
 
-// NewListening returns what the front page shows at a time.
+// NewListening returns what the front page shows at the time now. No user may be in both lists.
 func NewListening(window, following []Card, now time.Time) *Listening {
 	l := &Listening{Window: append([]Card{}, window...), Following: append([]Card{}, following...)}
 	for _, list := range [][]Card{l.Window, l.Following} {
@@ -119,30 +128,32 @@ func NewListening(window, following []Card, now time.Time) *Listening {
 	return l
 }
 
-// Wall returns the cards of the window. The person of the hero is not among them, because the
-// page shows that person in large type.
+// Wall returns the cards of the window without that of the hero, which the page shows in large
+// type.
 func (l *Listening) Wall() []Card {
 	return slices.DeleteFunc(slices.Clone(l.Window), func(c Card) bool { return l.Hero != nil && c.Person == l.Hero.Person })
 }
 
-// IsFull reports whether the window has no place left, so that more people may be sharing.
+// IsFull reports whether the window has no place left. Then more users may be listening than it
+// shows.
 func (l *Listening) IsFull() bool { return len(l.Window) >= windowSize }
 
-// Pair is two people who play the same track, or the same artist.
+// Pair is two users who play the same track, or tracks of the same artist.
 type Pair struct {
 	A, B    Card
-	Seconds int
-	// Artist is the name of the artist; empty if both play the same track.
+	Seconds int // between the starts of their tracks
+	// Artist is the name of the artist that both play; empty if both play the same track.
 	Artist string
 }
 
-// Members are the two.
+// Members returns A and B.
 func (p Pair) Members() []Card { return []Card{p.A, p.B} }
 
 // IsMine reports whether the viewer is A. The viewer is never B.
 func (p Pair) IsMine() bool { return p.A.IsMine }
 
-// Other returns the first person that the sentence names: never the viewer.
+// Other returns the user that the sentence about the pair names first: B if A is the viewer,
+// else A.
 func (p Pair) Other() Card {
 	if p.IsMine() {
 		return p.B
@@ -150,7 +161,7 @@ func (p Pair) Other() Card {
 	return p.A
 }
 
-// Text returns the key of the sentence about the pair.
+// Text returns the key of the text that is the sentence about the pair.
 func (p Pair) Text() string {
 	switch {
 	case p.Artist != "" && p.IsMine():
@@ -168,7 +179,8 @@ func (p Pair) Text() string {
 	}
 }
 
-// together returns the pair of the hero, by the rule of js/match.js.
+// together returns the pair for Listening.Together; nil if nobody else plays the hero's track.
+// js/match.js has the same rule.
 func together(hero Card, all []Card) *Pair {
 	var other *Card
 	for _, c := range all {
@@ -192,9 +204,9 @@ func together(hero Card, all []Card) *Pair {
 // distance returns the time between the starts of two tracks.
 func distance(a, b Card) time.Duration { return a.begin().Sub(b.begin()).Abs() }
 
-// closest returns the pairs that the front page shows, by the rule of js/match.js: the
-// viewer's own first, then those with the smallest distance. If nobody plays the same track,
-// they are pairs of people with the same artist.
+// closest returns up to mostPairs pairs of users who play the same track or, if there are none,
+// of users who play the same artist. The viewer's pairs come first, then those with the smallest
+// distance. js/match.js has the same rule.
 func closest(cards []Card) []Pair {
 	mineFirst := slices.Clone(cards)
 	slices.SortStableFunc(mineFirst, func(a, b Card) int { return cmp.Compare(rank(a), rank(b)) })
@@ -205,7 +217,7 @@ func closest(cards []Card) []Pair {
 	return found[:min(len(found), mostPairs)]
 }
 
-// rank returns 0 for the viewer, and 1 for others.
+// rank returns 0 for the viewer's card, and 1 for other cards. Cards and pairs are sorted by it.
 func rank(c Card) int {
 	if c.IsMine {
 		return 0
@@ -213,7 +225,9 @@ func rank(c Card) int {
 	return 1
 }
 
-// pairsBy returns one pair for each key that several cards have.
+// pairsBy returns one pair for each key that several cards have, in the order of closest. keys
+// returns the keys of a card: its track, or its artists. Two users are a pair only once, even if
+// they share several keys.
 func pairsBy(cards []Card, keys func(Card) []Artist) (pairs []Pair) {
 	groups, order := map[string][]Card{}, []Artist{}
 	for _, c := range cards {
@@ -243,8 +257,8 @@ func pairsBy(cards []Card, keys func(Card) []Artist) (pairs []Pair) {
 	return pairs
 }
 
-// nearest returns the two of several cards whose tracks began at about the same time; one
-// of them is the viewer if the viewer is among them.
+// nearest returns the two cards whose tracks began with the smallest distance. If the viewer is
+// among the cards, A is the viewer.
 func nearest(cards []Card) (best Pair) {
 	isMine := slices.ContainsFunc(cards, func(c Card) bool { return c.IsMine })
 	sorted := slices.Clone(cards)

@@ -124,7 +124,7 @@ func TestRender_AsksToJoinWhereTheNumberOfListenersSays(t *testing.T) {
 	}
 }
 
-// Go writes the first HTML, and the scripts go on from there.
+// Go writes the first HTML, and the scripts change it later. So both need the same limits.
 func TestListening_HasTheLimitsOfTheScripts(t *testing.T) {
 	script := string(newSite(t).files["js/now.js"].Body)
 	for name, value := range map[string]int64{"justStarted": justStarted.Milliseconds(), "mostSlots": windowSize, "mostMatches": mostPairs} {

@@ -22,7 +22,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// openAlone opens the page in a tab that shares no process and no cache with other tabs.
+// openAlone opens the front page in a tab that shares no process and no cache with other tabs.
+// The actions before run first.
 func (s *pageTest) openAlone(width, height int64, before ...chromedp.Action[chromedp.Void]) context.Context {
 	s.t.Helper()
 	tab, leave := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
@@ -36,7 +37,7 @@ func (s *pageTest) openAlone(width, height int64, before ...chromedp.Action[chro
 	return tab
 }
 
-// command returns the action that sends a command to the browser.
+// command returns an action that sends a command to the browser and ignores its result.
 func command[P, R any](c cdp.Command[P, R], params P) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		_, err := cdp.Call(ctx, target, c, params)
@@ -57,7 +58,8 @@ func call[P, R any](s *pageTest, tab context.Context, c cdp.Command[P, R], param
 	return result
 }
 
-// usage is what a page holds after its garbage is collected.
+// usage is what a page keeps in memory after a garbage collection: its heap, DOM nodes and event
+// listeners.
 type usage struct {
 	heap             float64 // bytes
 	nodes, listeners int64
@@ -65,7 +67,7 @@ type usage struct {
 
 func (s *pageTest) usage(tab context.Context) usage {
 	s.t.Helper()
-	for range 3 { // a node is freed after the script object that refers to it
+	for range 3 { // one is not enough: a node is freed only after the script object that refers to it
 		call(s, tab, heapprofiler.CollectGarbage, cdp.Empty{})
 	}
 	heap, counters := call(s, tab, runtime.GetHeapUsage, cdp.Empty{}), call(s, tab, memory.GetDOMCounters, cdp.Empty{})
@@ -76,7 +78,7 @@ func (s *pageTest) usage(tab context.Context) usage {
 type feeder struct {
 	items   []map[string]any // the entries of the window
 	changes chan int         // how many changes to write next
-	round   int              // how often it has written
+	round   int              // how many numbers changes has received
 }
 
 func newFeeder(t *testing.T, s *pageTest) *feeder {
@@ -126,9 +128,9 @@ func (f *feeder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// write writes the ith of n changes. Of 50 changes, 48 begin another track with another
-// cover, one removes a user, and one brings the user back. The last 50 end with the same board
-// each time.
+// write sends change i of n by the function write. Of 50 changes, 48 begin another track with
+// another cover, one removes a user, and one brings the user back. The number in the titles
+// counts down to 1, so all rounds end with the same titles, except for the digit of the round.
 func (f *feeder) write(write func(string, map[string]any), i, n int) {
 	one := i % len(f.items)
 	if step := i % 50; step == 48 {
@@ -173,7 +175,7 @@ func TestPage_KeepsItsSizeFor20000ChangesAsFastAsTheyCome(t *testing.T) {
 	if after.heap > 1.05*before.heap {
 		t.Errorf("the heap has grown from %.0f to %.0f bytes", before.heap, after.heap)
 	}
-	// A few cards may have one text more, such as their time.
+	// A few cards may have one more text node, such as their time.
 	if after.nodes > before.nodes+before.nodes/20 || after.listeners > before.listeners {
 		t.Errorf("there were %d nodes and %d listeners, and now there are %d and %d", before.nodes, before.listeners, after.nodes, after.listeners)
 	}
@@ -205,8 +207,8 @@ func newLoadTest(t *testing.T) (*pageTest, *feeder, context.Context) {
 	return s, f, s.openAlone(1280, 800)
 }
 
-// traceTasks returns the processor times of the tasks that the page's main thread runs
-// meanwhile, the longest first.
+// traceTasks calls meanwhile. It returns the processor times of the tasks that the page's main
+// thread runs during this call, the longest first.
 func (s *pageTest) traceTasks(tab context.Context, meanwhile func()) (times []time.Duration) {
 	s.t.Helper()
 	type task struct {

@@ -29,7 +29,8 @@ const (
 		"profile":{"result":"ERROR","data":null,"error":{"code":"NOT_FOUND","message":"There is no such page.","field":null}}}`
 )
 
-// with returns a JSON object with some of its fields replaced.
+// with returns a JSON object with some of its fields replaced. fields are the new ones without
+// braces: `"now":"link"`.
 func with(t *testing.T, object, fields string) string {
 	t.Helper()
 	all := map[string]json.RawMessage{}
@@ -45,14 +46,15 @@ func with(t *testing.T, object, fields string) string {
 	return string(changed)
 }
 
-// myTab is one's own page in a tab.
+// myTab is the viewer's own page, /me, in a tab.
 type myTab struct {
 	*pageTest
 	tab context.Context
 }
 
-// watched is a script that notes the faults of the page's scripts, keeps the browser on the page
-// on request, and has functions that act as a person does.
+// watched is a script that runs before those of the page. It notes their errors in faults. While
+// stay is set, it keeps the browser on the page, and notes in left where a link would have led.
+// Its functions act on the page as a person does (press, write), or read what a person sees (text).
 const watched = `
 	window.faults = [];
 	const report = console.error;
@@ -77,8 +79,9 @@ const watched = `
 	window.announced = () => document.getElementById("announce").textContent;
 	window.isSeen = (element) => { const box = element.getBoundingClientRect(); return box.height > 0 && box.top >= 0 && box.bottom <= innerHeight; };`
 
-// openMine opens one's own page in a tab. The account has a link that works, no plays, and nobody
-// around it, except for what the answers say.
+// openMine opens the page /me in a tab. The account has an active link and no plays, and it has
+// no followers, follows and blocks. The answers, as in account.answerWith, replace those of this
+// account.
 func openMine(t *testing.T, answers map[string]string) *myTab {
 	t.Helper()
 	all := map[string]string{
@@ -96,7 +99,7 @@ func openMine(t *testing.T, answers map[string]string) *myTab {
 	return m
 }
 
-// open opens the page again, with other answers.
+// open replaces some of the answers, and opens the page again.
 func (m *myTab) open(answers map[string]string) {
 	m.t.Helper()
 	m.requireNoFaults()
@@ -134,7 +137,8 @@ func (m *myTab) do(script string) {
 	evaluate[any](m.pageTest, m.tab, script+`; undefined`)
 }
 
-// require compares the value of a script, a text, with what a person should find.
+// require reports an error if the value of the script, which is a text, is not want. what names
+// the value in the error.
 func (m *myTab) require(what, script, want string) {
 	m.t.Helper()
 	if got := evaluate[string](m.pageTest, m.tab, script); got != want {
@@ -142,12 +146,12 @@ func (m *myTab) require(what, script, want string) {
 	}
 }
 
-// sent returns the changes that the page has asked for, without the polls that it asks for.
+// sent returns the changes that the page has requested, without its requests for a poll.
 func (m *myTab) sent() []string {
 	return slices.DeleteFunc(m.account.asked(), func(change string) bool { return change == "POST /me/poll" })
 }
 
-// requireSent compares the last changes that the page has asked for.
+// requireSent reports an error if the last changes that the page has requested are not these.
 func (m *myTab) requireSent(want ...string) {
 	m.t.Helper()
 	if got := m.sent(); len(got) < len(want) || !slices.Equal(got[len(got)-len(want):], want) {
@@ -155,7 +159,7 @@ func (m *myTab) requireSent(want ...string) {
 	}
 }
 
-// requireNothingSent fails if the page has asked for a change.
+// requireNothingSent reports an error if the page has requested a change.
 func (m *myTab) requireNothingSent() {
 	m.t.Helper()
 	if got := m.sent(); len(got) > 0 {
@@ -224,7 +228,7 @@ func TestMe_KeepsTheSettingAndShowsTheErrorNextToItIfItIsNotStored(t *testing.T)
 	}
 }
 
-// The clock of the viewer is three hours fast: the server's counts.
+// The viewer's clock is three hours fast, so the page must use the server's time.
 func TestMe_HidesForAnHourForTodayOrUntilItEnds(t *testing.T) {
 	seoul := time.FixedZone("KST", 9*60*60)
 	midnight := func(now time.Time) time.Time {
@@ -257,7 +261,7 @@ func TestMe_HidesForAnHourForTodayOrUntilItEnds(t *testing.T) {
 		if err := json.Unmarshal([]byte(body), &change); err != nil || !ok || len(change) != 1 {
 			t.Fatalf("%s: the page has asked for %q, error %v", c.choice, sent, err)
 		}
-		// The time of the server that the page learns is that of a whole second.
+		// The page learns the server's time from the header Date, which has whole seconds.
 		if until := change["hiddenUntil"]; until.Before(before.Add(-2*time.Second)) || until.After(c.until(time.Now()).Add(2*time.Second)) {
 			t.Errorf("%s: hidden until %s, want %s", c.choice, until, before)
 		}
@@ -281,7 +285,7 @@ func TestMe_CountsTheTimeThatIsLeftDown(t *testing.T) {
 	in := func(d time.Duration) string {
 		return with(t, mySharing, `"hiddenUntil":"`+time.Now().Add(d).UTC().Format("2006-01-02T15:04:05.000Z")+`"`)
 	}
-	m := openMine(t, nil) // it waits until tests run in parallel
+	m := openMine(t, nil) // it calls t.Parallel, which may wait long, so the times are computed only after it
 	m.open(map[string]string{"GET /me/sharing": in(47*time.Minute + 25*time.Second)})
 	got := evaluate[string](m.pageTest, m.tab, `(async () => {
 		const { left } = await import(document.documentElement.dataset.base + "js/me/hide.js");
@@ -317,7 +321,7 @@ func TestMe_CreatesAndRevokesTheShareLink(t *testing.T) {
 	m.require("the link", link, m.url+"/u/00000000001?link=a%20secret%2F1")
 	m.require("a new link", `text("#sharing h3 + div")`, hint+" Copy The link is shown only now, so copy it. An earlier link no longer works. Replace the link Revoke the link")
 
-	// The audience decides whether the link shows something. The link itself stays in view.
+	// Whether the link shows something depends on the audience. The page shows the link all the same.
 	for _, c := range [][2]string{{"link", "Anyone with the link sees you, also without signing in."}, {"nobody", hint}} {
 		m.account.answerWith(map[string]string{"PATCH /me/sharing": with(t, created, `"now":"`+c[0]+`"`)})
 		m.do(`document.getElementById("announce").textContent = ""; press(document.querySelector("#sharing input[name=now][value=` + c[0] + `]"))`)
@@ -372,7 +376,9 @@ func TestMe_ListsWhatIsHiddenAndShowsItAgain(t *testing.T) {
 	m.require("if nothing is hidden", `text("#sharing .body > div:last-child")`, "Nothing is hidden.")
 }
 
-// seenAs returns what somebody who sees the user of myAccount receives.
+// seenAs returns the answer of GET /me/sharing/preview for a viewer who may see the user of
+// myAccount. track is the track on the user's page, and front the track on the front page, both
+// as JSON; empty: none.
 func seenAs(track, front string) string {
 	const person = `{"handle":"00000000001","nickName":"Listener A","profileImageUrl":""}`
 	playing, items := `null`, ``
@@ -386,7 +392,7 @@ func seenAs(track, front string) string {
 		"profile":{"result":"SUCCESS","data":{"person":` + person + `,"nowPlaying":` + playing + `,"follow":"none"},"error":null}}`
 }
 
-// seenTrack returns a track of the contract.
+// seenTrack returns a track of the contract as JSON. cover is the address of its album art.
 func seenTrack(title, cover string) string {
 	return `{"id":1,"handle":"00000000009","uri":"spotify:track:1","title":"` + title + `","artistName":"Somebody, Somebody Else","artists":[{"uri":"spotify:artist:1","name":"Somebody","url":"https://open.spotify.com/artist/1"},
 		{"uri":"spotify:artist:2","name":"Somebody Else","url":"https://open.spotify.com/artist/2"}],"albumName":"An Album","album":{"uri":"spotify:album:1","name":"An Album","url":"https://open.spotify.com/album/1"},
@@ -411,8 +417,8 @@ func TestMe_ShowsWhatAStrangerAndAFollowerSee(t *testing.T) {
 	m.do(`pressText("#look", "A stranger")`)
 	m.wait(seen + ` === "Listener A They do not see a song right now. You are not on their front page."`)
 
-	// A change of the settings changes what is seen at once, not only once the page reads it again.
-	m.do(`Object.defineProperty(document, "hidden", { configurable: true, value: true })`) // a hidden page does not read it again
+	// After a change of the settings the page reads at once what others see, before the regular time.
+	m.do(`Object.defineProperty(document, "hidden", { configurable: true, value: true })`) // a hidden page does not read at the regular times
 	m.account.answerWith(map[string]string{"GET /me/sharing/preview?as=stranger": nothingSeen, "PATCH /me/sharing": with(t, mySharing, `"now":"nobody"`)})
 	m.do(`press(document.querySelector("#sharing input[name=now][value=nobody]"))`)
 	m.wait(seen + ` === "Nothing. To them your page does not exist."`)
@@ -428,7 +434,8 @@ func TestMe_ShowsWhatAStrangerAndAFollowerSee(t *testing.T) {
 	m.wait(seen + `.startsWith("Listener A A Song")`)
 }
 
-// The table has all states and tasks of the contract.
+// The table has all states and tasks of a link, all states of a seat, and all reasons of a
+// blocked link that the contract has.
 func TestMe_SaysInWordsHowTheLinkIsAndLeadsToTheRemedy(t *testing.T) {
 	const (
 		works     = "Spotify is linked. We are following what you play."
@@ -548,7 +555,7 @@ func TestMe_LinksThroughAnAppOfOnesOwn(t *testing.T) {
 	m.require("where the form leads", `window.left`, m.url+"/v1/songspy/auth/spotify?return=%2Fme&clientId=0123456789abcdef0123456789abcdef")
 }
 
-// A person without a link asks for a seat, corrects the address, and gives the seat up.
+// A user whose link is not_registered requests a seat, corrects the address, and gives the seat up.
 func TestMe_AsksForASeatAndGivesItUp(t *testing.T) {
 	const waiting = `{"state":"waiting","stateSince":"2026-03-04T05:06:07.000Z","askedAt":"2026-03-04T05:06:07.000Z","ahead":3}`
 	m := openMine(t, map[string]string{"GET /spotify-auth": with(t, myLink, `"state":"not_registered","task":"ask_operator"`), "POST /spotify-auth/seat": "409 SPOTIFY_SEAT_NOT_NEEDED You need no place."})
@@ -602,12 +609,14 @@ func TestMe_ShowsGapsWithTheirReasons(t *testing.T) {
 	m.require("an error", `text("#link .body > div:last-child")`, "Please try again later. Try again")
 }
 
-// newPlay returns a play of the contract.
+// newPlay returns a play of the contract as JSON. fields are its provisional and probable; if
+// fields is empty, both are false.
 func newPlay(id int, fields, track string) string {
 	return fmt.Sprintf(`{"id":%d,"startedAt":"2026-03-04T05:06:07.000Z","endedAt":"2026-03-04T05:09:07.000Z","listenedMs":83000,"source":"live",%s,"track":%s}`, id, cmp.Or(fields, `"provisional":false,"probable":false`), track)
 }
 
-// playsPage returns a page of plays: "Song 1" to "Song 3".
+// playsPage returns a page of plays as JSON, with the ids and titles first to last: "Song 1" to
+// "Song 3". cover is the address of their album art, and next is nextCursor as JSON.
 func playsPage(first, last int, cover, next string) string {
 	var plays []string
 	for id := first; id <= last; id++ {
@@ -788,7 +797,7 @@ func TestMe_ListsSessionsAndEndsThem(t *testing.T) {
 	m.requireSent("DELETE /me/sessions/3", "DELETE /me/sessions/3")
 	m.wait(`document.activeElement.id === "sessions-title"`)
 
-	// To end all sessions ends this one, so the page leads to the front page.
+	// Ending all sessions ends this one too, so the page leads to the front page.
 	m.do(`window.stay = true; pressText("#sessions", "Sign out everywhere")`)
 	m.require("the question", `text("#sessions .confirm")`, "This ends this session too. Sign out everywhere Cancel")
 	m.do(`pressText("#sessions", "Cancel")`)
@@ -844,12 +853,12 @@ func TestMe_ErasesTheAccountOnlyOnceTheWordIsTyped(t *testing.T) {
 	m.requireSent("DELETE /me", "DELETE /me")
 	m.require("the focus, where the link leads, and the header", `[document.activeElement.textContent, document.querySelector("#main a").getAttribute("href"), document.querySelector("header [data-sign-in]").checkVisibility(), document.querySelector("header [data-me]").checkVisibility()].join("|")`,
 		"Everything is erased|/|true|false")
-	// The parts that were shown do not go on: their timers find no account.
+	// The timers of the parts that were shown still run. They must not fail without an account.
 	m.do(`window.settled = false; setTimeout(() => (settled = true), 1500)`)
 	m.wait(`window.settled`)
 }
 
-// person returns a person of the contract: "Listener B" is the second one.
+// person returns a person of the contract as JSON: "Listener B" for id 2.
 func person(id int) string {
 	return fmt.Sprintf(`{"handle":%q,"nickName":"Listener %c","profileImageUrl":""}`, songspy.Handle(songspy.PublicID(id)), 'A'+id-1)
 }
@@ -866,8 +875,8 @@ func items(all ...string) string {
 	return `{"items":[` + strings.Join(all, ",") + `],"nextCursor":null}`
 }
 
-// peopleParts is a script that returns what stands below each heading of the people: requests,
-// followers, those that one follows, and blocks.
+// peopleParts is a script that returns the texts below the headings of the part People, with |
+// between them: requests, followers, followed users, blocks.
 const peopleParts = `Array.from(document.querySelectorAll("#people .body > div"), plain).join("|")`
 
 func TestMe_AnswersFollowRequests(t *testing.T) {
@@ -978,7 +987,7 @@ func TestMe_ListsWhatHappenedToTheAccount(t *testing.T) {
 
 func TestMe_AsksForAPollOfThePlayerWhenItOpensAndWhenItIsShownAgain(t *testing.T) {
 	m := openMine(t, nil)
-	// The fixture says that the page is shown again, over and over, which this page does not hear.
+	// waitFor dispatches visibilitychange again and again. While deaf is true, the page does not notice.
 	opened := &myTab{m.pageTest, m.openPage("/me", 1280, 800, watched+`
 		window.deaf = true;
 		document.addEventListener("visibilitychange", (event) => window.deaf && event.stopImmediatePropagation(), true);
@@ -999,7 +1008,8 @@ func TestMe_AsksForAPollOfThePlayerWhenItOpensAndWhenItIsShownAgain(t *testing.T
 	opened.requireNoFaults()
 }
 
-// The page says what is wrong, that a session has ended, and tries again.
+// The page says what is wrong, also that the session has ended. Its button reads the account
+// again.
 func TestMe_ReadsTheAccountAgainAfterAnError(t *testing.T) {
 	m := openMine(t, nil)
 	m.require("the parts", `Array.from(document.querySelectorAll("nav.jump a"), (a) => a.textContent + " " + (document.querySelector(a.getAttribute("href")) ? "" : "leads nowhere")).join()`,

@@ -21,8 +21,8 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/web"
 )
 
-// titles is a script that returns the titles in the window, in order, and then that of the hero;
-// "-" is an empty place.
+// titles is a script that returns the titles in the window, in order, and then the hero's title;
+// "-" stands for an empty place.
 const titles = `Array.from(document.querySelectorAll("#board li"), (li) => li.querySelector("h3")?.textContent || "-")
 	.concat(Array.from(document.querySelectorAll(".answer:not([hidden]) .title"), (title) => title.textContent)).join()`
 
@@ -73,7 +73,8 @@ func TestPage_CardsKeepTheirPlaceAndTheFocus(t *testing.T) {
 	}
 }
 
-// nextFocus is a script that notes what has the focus, and what the key Tab should lead to.
+// nextFocus is a script that notes in from what has the focus, and in expected to what the key Tab
+// should lead.
 const nextFocus = `window.from = document.activeElement;
 	window.expected = Array.from(document.querySelectorAll("a[href], button, input, summary")).find((e) => e.tabIndex === 0 && e.getClientRects().length > 0 &&
 		from.compareDocumentPosition(e) & Node.DOCUMENT_POSITION_FOLLOWING); 0`
@@ -81,7 +82,8 @@ const nextFocus = `window.from = document.activeElement;
 // hurry is a script that makes the timers of the page run four times as fast.
 const hurry = `const slow = window.setTimeout; window.setTimeout = (run, ms, ...rest) => slow(run, ms / 4, ...rest);`
 
-// answer is a script that returns the name and the title of the hero.
+// answer is a script that returns the name and the title of the hero: "Listener A: one"; empty if
+// there is no hero.
 const answer = `(document.querySelector(".answer").hidden ? "" : document.querySelector(".answer .name").textContent + ": " + document.querySelector(".answer .title").textContent)`
 
 func TestHero_PassesAtAChangeOnlyAndNeverWhileItIsUsed(t *testing.T) {
@@ -100,7 +102,7 @@ func TestHero_PassesAtAChangeOnlyAndNeverWhileItIsUsed(t *testing.T) {
 		t.Errorf("while it is focused the hero passes to %s", got)
 	}
 	s.put(newEntry(1, "again", 90))
-	s.waitFor(tab, answer+` === "Listener A: again"`) // its own track
+	s.waitFor(tab, answer+` === "Listener A: again"`) // the hero's user has begun another track, which the hero shows at once
 	evaluate[any](s, tab, `document.activeElement.blur()`)
 	s.put(newEntry(2, "fourth", -6))
 	s.waitFor(tab, answer+` === "Listener B: fourth"`)
@@ -128,7 +130,7 @@ func TestHero_TakesItsCardFromTheListUnlessTheCardIsInUse(t *testing.T) {
 	s.waitFor(tab, titles+` === "four,three,one,second"`)
 	evaluate[any](s, tab, `later = 42000`)
 	s.put(newEntry(3, "third", -1))
-	s.waitFor(tab, titles+` === "four,second,one,third"`) // the previous hero takes the place of the next one
+	s.waitFor(tab, titles+` === "four,second,one,third"`) // the card of the previous hero is in the place of the new hero's card
 }
 
 func TestPause_HoldsTheBoardAndRemovesWhoWithdraws(t *testing.T) {
@@ -302,7 +304,8 @@ func TestPage_AsksWithoutPush(t *testing.T) {
 	s.waitFor(tab, titles+` === "second,one" && document.getElementById("connection").hidden`)
 }
 
-// A stream counts as watched for ten minutes after a request of its viewer.
+// A stream counts as watched only for ten minutes after a request of its viewer. So the page
+// sends a small request while the viewer uses it.
 func TestLive_AViewerWhoUsesThePageSendsASignEveryFiveMinutes(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "Song", 10))
 	tab := s.openTab(1000, 800, `const now = Date.now, ask = fetch;
@@ -359,7 +362,7 @@ func TestPage_SaysWhatIsWrongAndRecovers(t *testing.T) {
 			s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
 			s.setAnswer(answer)
 			tab := s.openTab(1280, 800, hurry)
-			s.waitFor(tab, titles+` === "two,one"`) // what the HTML has
+			s.waitFor(tab, titles+` === "two,one"`) // the entries of the first HTML
 			s.waitFor(tab, `document.getElementById("connection").textContent === "The connection is unsteady. Reconnecting."`)
 			s.waitFor(tab, titles+` === "" && document.getElementById("connection").textContent === "The connection is lost, so the list is empty for now. Reconnecting."`)
 			s.setAnswer(nil)
@@ -390,7 +393,7 @@ func TestPage_AFaultOfTheScriptIsNoFaultOfTheNetwork(t *testing.T) {
 					}
 					s.handler.ServeHTTP(w, r)
 				})
-				// titleOf returns the entry with the same track under another name.
+				// titleOf returns the entry with another title of its track.
 				titleOf := func(title string) songspy.BoardEntry {
 					next := playing
 					next.Track.Title = title
@@ -427,7 +430,8 @@ func TestPage_AFaultOfTheScriptIsNoFaultOfTheNetwork(t *testing.T) {
 	}
 }
 
-// A stream lists its users in an order that is random for each hour.
+// A stream lists its users in the order of their slots, which does not depend on their starts. So
+// the page has to sort them.
 func TestPage_FillsAnEmptyBoardAsTheHTMLDoesNewestStartFirst(t *testing.T) {
 	names := []string{"one", "two", "three", "four", "five", "six", "seven"}
 	entries := make([]songspy.BoardEntry, len(names))
@@ -526,20 +530,21 @@ func TestPage_MarksWhatIsPausedAndSaysWhenItBegan(t *testing.T) {
 func TestPage_GathersPeopleWithTheSameTrack(t *testing.T) {
 	a, b, c := newEntry(1, "one", 10), newEntry(2, "two", 20), newEntry(3, "three", 30)
 	b.Track = a.Track
-	// The distance is that of the times shown, also if one of them jumps within the track.
+	// The users' starts are a minute apart, but the second user has jumped within the track: now
+	// the positions are 14 seconds apart, and the page has to say that.
 	b.Playing.StartedAt = a.Playing.StartedAt.Add(time.Minute)
 	end := a.Playing.EndsAt.Add(14 * time.Second)
 	b.Playing.EndsAt = &end
 	s := newPageTest(t, a, b, c, newEntry(9, "hero", -60))
 	tab := s.openTab(1280, 800, "")
 	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener A and Listener B are playing the same song, 14\u00a0s\u00a0apart"`)
-	// The scripts fill every title within the large song, so a pair may not be there.
+	// The scripts write the hero's title into each [data-track] within the hero, so no pair may be there.
 	s.waitFor(tab, `document.querySelector("[data-matches] [data-track]").textContent === "one" && !document.querySelector("[data-hero] [data-matches]")`)
 	s.remove(2)
 	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener C and Listener A are both listening to Somebody" &&
 		document.querySelectorAll("[data-matches] .art").length === 2`)
 
-	// Nobody stays in a pair who has stopped sharing: not if the pair is focused, and not if the board is paused.
+	// If a user stops sharing, the pair disappears, even if it has the focus or the board is paused.
 	evaluate[any](s, tab, `document.querySelector("[data-matches] a:not([tabindex])").focus()`)
 	s.put(newEntry(4, "four", 40))
 	s.remove(3)
@@ -563,7 +568,7 @@ func TestHero_ShowsThePairOfItsPersonWithBothLines(t *testing.T) {
 	const pair = `[document.querySelector("[data-sentence]").textContent, document.querySelectorAll("[data-members] [data-line]").length, document.querySelector("[data-matches]").children.length,
 		document.querySelector(".answer > .line").checkVisibility(), document.querySelector(".answer > .lead").checkVisibility()].join("|")`
 	const shown = "Listener B and Listener A are playing the same song, 14\u00a0s\u00a0apart|2|0|false|false"
-	const none = "|0|1|true|true" // another pair stands below: two people with the same artist
+	const none = "|0|1|true|true" // another pair is below the hero: two users with the same artist
 	s.waitFor(tab, pair+` === "`+shown+`"`)
 	evaluate[any](s, tab, `document.querySelector("[data-sentence] a").focus()`)
 	s.remove(2)
@@ -596,7 +601,7 @@ func TestClosest_PrefersTheViewerThenTheSmallestDistance(t *testing.T) {
 
 func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 	s := newPageTest(t)
-	s.url = strings.Replace(s.url, "127.0.0.1", "localhost", 1) // other tests share the cookies of that host
+	s.url = strings.Replace(s.url, "127.0.0.1", "localhost", 1) // all tests share the cookies of 127.0.0.1
 	tab := s.openTab(800, 600, "")
 	s.waitFor(tab, `document.documentElement.lang === "en" && document.querySelector("[data-state]").textContent.startsWith("Be the first to answer.")`)
 	evaluate[any](s, tab, `document.querySelector("[data-language]").click()`)
@@ -612,7 +617,7 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 	}
 	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1")?.textContent === "지금 무슨 노래 듣고 있으세요?" &&
 		document.querySelector("[data-state]")?.textContent === "가장 먼저 답해\u00a0주세요.\n지금은 듣는 노래를 공개한 사람이 없어요. Spotify를 연결하고, 지금 듣는 노래를 원하는 사람에게만 보여\u00a0주세요."`)
-	evaluate[any](s, tab, `document.cookie = "songspy-language=; Path=/; Max-Age=0"`) // all tests share the browser
+	evaluate[any](s, tab, `document.cookie = "songspy-language=; Path=/; Max-Age=0"`) // all tests share the browser and its cookies
 }
 
 // The scripts keep the HTML that Go has written.
@@ -641,7 +646,7 @@ func TestPage_TheFirstHTMLHasTheTimesAndThePair(t *testing.T) {
 	}
 }
 
-// The first HTML and the scripts find the same pairs.
+// The first HTML and the scripts must show the same pairs, so both languages have the same rule.
 func TestClosest_IsTheSameInGoAndInJavaScript(t *testing.T) {
 	s := newPageTest(t)
 	tab := s.openTab(800, 600, "")
@@ -767,7 +772,7 @@ func TestPage_ShowsWhatFollowedPeopleHavePlayedSinceTheLastVisit(t *testing.T) {
 		"GET /me/following": `{"items":[{"state":"approved","person":` + person(2) + `},{"state":"requested","person":` + person(3) + `}],"nextCursor":null}`,
 	})
 	const since = `(document.querySelector("[data-since-section]").hidden ? "" : Array.from(document.querySelectorAll("[data-since] li"), (row) => row.textContent).join("|"))`
-	tab := s.openTab(1280, 800, `document.cookie = "songspy-visit=1.1; Path=/";`) // long ago
+	tab := s.openTab(1280, 800, `document.cookie = "songspy-visit=1.1; Path=/";`) // the previous visit was long ago
 	s.waitFor(tab, since+`.startsWith("before") && `+since+`.includes("Listener B") && document.querySelectorAll("[data-since] li").length === 1`)
 	first := s.openTab(1280, 800, `document.cookie = "songspy-visit=; Path=/; Max-Age=0";`)
 	s.waitFor(first, `document.querySelector("[data-mine]").textContent !== ""`)

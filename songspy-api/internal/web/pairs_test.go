@@ -9,7 +9,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Followed people have their own list above the window, and are in no other list.
+// Followed users have their own list above the window, and are not in the window too.
 func TestPage_ListsFollowedPeopleNewestStartFirstAndKeepsTheirPlaces(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "own", 40), newEntry(2, "two", 20), newEntry(3, "three", 60), newEntry(4, "four", 30), newEntry(5, "five", 50), newEntry(6, "six", 10))
 	s.feed.viewer, s.feed.followed = 1, []songspy.UserID{3, 4, 5, 6, 7, 8}
@@ -37,7 +37,7 @@ func TestPage_ListsFollowedPeopleNewestStartFirstAndKeepsTheirPlaces(t *testing.
 	}
 }
 
-// pairOf makes the second entry play the track of the first, 14 seconds later.
+// pairOf makes b play the track of a, 14 seconds behind a, and returns both entries.
 func pairOf(a, b songspy.BoardEntry) (songspy.BoardEntry, songspy.BoardEntry) {
 	end := a.Playing.EndsAt.Add(14 * time.Second)
 	b.Track, b.Playing.StartedAt, b.Playing.EndsAt = a.Track, a.Playing.StartedAt.Add(14*time.Second), &end
@@ -81,7 +81,7 @@ func TestPage_AScreenReaderFindsThePairsWithTheirLinks(t *testing.T) {
 	}
 }
 
-// The first HTML of the pairs below the hero is what the scripts build.
+// For the pairs below the hero, the first HTML and the scripts must have the same elements.
 func TestPage_ThePairsOfTheFirstHTMLAreThoseOfTheScripts(t *testing.T) {
 	a, b := pairOf(newEntry(1, "one", 40), newEntry(2, "two", 0))
 	bare := newEntry(4, "bare", 20)
@@ -96,7 +96,7 @@ func TestPage_ThePairsOfTheFirstHTMLAreThoseOfTheScripts(t *testing.T) {
 				window.parts = () => Array.from(document.querySelectorAll("[data-matches] *:not(rect)"), (e) => [e.localName, ...["class", "href", "src", "width", "tabindex", "aria-hidden", "target"].map((name) => e.getAttribute(name)), e.children.length ? "" : e.textContent.replace(/^[0-9:]+ /, "")].join(" ")).join("\n");
 				document.addEventListener("readystatechange", () => { if (document.readyState === "interactive") { window.first = parts(); window.pair = document.querySelector("[data-pair]"); } });`)
 			s.waitFor(tab, `document.querySelectorAll("#board li h3").length === `+strconv.Itoa(len(entries)-1))
-			// Without its person the pair is gone, so the scripts build it when that person is back.
+			// Without one of its users the pair disappears. So the scripts build it when the user is back.
 			s.remove(1)
 			s.waitFor(tab, `!pair.isConnected`)
 			s.put(person)

@@ -11,7 +11,8 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
 )
 
-// onPerson returns the answers with {} in their routes replaced by the address of user 2.
+// onPerson returns the answers with {} in their routes replaced by the route of user 2:
+// "PUT {}/follow" becomes "PUT /people/HANDLE/follow".
 func onPerson(answers map[string]string) map[string]string {
 	all := map[string]string{}
 	for route, answer := range answers {
@@ -20,7 +21,8 @@ func onPerson(answers map[string]string) map[string]string {
 	return all
 }
 
-// openPerson opens the page of user 2 for user 1, who is signed in. The answers are those of onPerson.
+// openPerson opens the page of user 2 for user 1, who is signed in. In the routes of the answers,
+// {} stands for the route of user 2.
 func openPerson(t *testing.T, answers map[string]string) (*pageTest, context.Context) {
 	s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 10), newEntry(2, "two", 20)}, map[string]string{"GET /me": newMe("Listener A", "everyone", true)})
 	s.account.answerWith(onPerson(answers))
@@ -29,7 +31,8 @@ func openPerson(t *testing.T, answers map[string]string) (*pageTest, context.Con
 	return s, tab
 }
 
-// expectAsked reports an error if the page has asked for other changes. {} stands for the address of user 2.
+// expectAsked reports an error if the changes that the page has requested are not these. {} stands
+// for the route of user 2.
 func (s *pageTest) expectAsked(want ...string) {
 	s.t.Helper()
 	for i := range want {
@@ -49,7 +52,7 @@ func TestPerson_IsFollowedAskedAndUnfollowed(t *testing.T) {
 	evaluate[any](s, tab, press)
 	s.waitFor(tab, said+` === "Too many requests." && `+first+` === "Follow"`)
 
-	// A person approves followers, so a request comes first. It can be withdrawn.
+	// Followers need an approval, so the viewer first requests to follow, and can withdraw that.
 	state := func(value httpapi.FollowState) string {
 		return contractJSON(httpapi.Follow{Person: httpapi.Person{Handle: songspy.Handle(2), NickName: "Listener B"}, State: value, AskedAt: httpapi.Time(testStart)})
 	}

@@ -81,7 +81,8 @@ func indent(text string, by int) string {
 	return prefix + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n"+prefix) + "\n"
 }
 
-// spoken is a script that notes what live regions say.
+// spoken is a script that notes in spoken the texts of live regions, which screen readers read
+// aloud when they change.
 const spoken = `window.spoken = [];
 	const live = '[role=status], [role=alert], [aria-live]:not([aria-live=off])';
 	new MutationObserver((all) => {

@@ -18,7 +18,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// nicknames are those of the first listeners; the others have one word of each list.
+// nicknames are the names of the first listeners. The name of each other listener consists of a
+// word of firstWords and a word of secondWords.
 var (
 	nicknames = []string{
 		"민아", "Jonas", "서준", "달토끼", "Ines", "하루", "몽글몽글", "Theo", "윤슬", "Priya", "라디오헤드폰", "Camille", "지우", "새벽두시", "Oskar", "하람", "Noor", "은하수", "Bea", "도토리",
@@ -73,7 +74,8 @@ var songs = []song{
 	{"오늘의 날씨", "맑음 뒤 흐림", "예보", 215},
 }
 
-// The titles of the other songs have one word of each list.
+// Listeners after the first len(songs) mostly play other songs. Their titles consist of a word of
+// moreFirst and a word of moreSecond, in English or in Korean.
 var (
 	moreFirst = [2][]string{
 		{"Quiet", "Paper", "Winter", "Golden", "Hidden", "Silver", "Distant", "Velvet", "Summer", "Broken", "Little", "Electric", "Midnight", "Lonely", "Burning", "Secret", "Slow"},
@@ -90,7 +92,7 @@ var (
 	}
 )
 
-// newListener returns the nth of many listeners.
+// newListener returns listener n, counted from 0. The name and the song are from the lists above.
 func newListener(n int) songspy.BoardEntry {
 	of := n*7 + n/len(songs)
 	s := songs[of%len(songs)]
@@ -128,7 +130,7 @@ func newMany(n int) (entries []songspy.BoardEntry) {
 	return entries
 }
 
-// songsBefore returns six songs that the first listener has played, the last one first.
+// songsBefore returns six plays of the user, the newest first.
 func (s *pageTest) songsBefore(id songspy.UserID) (plays []songspy.PlayWithTrack) {
 	ended := time.Now().Add(-45 * time.Second)
 	for n := range 6 {
@@ -154,8 +156,8 @@ func lasting(entries []songspy.BoardEntry) []songspy.BoardEntry {
 	return entries
 }
 
-// newListeners returns 24 listeners. Two of them hear the same track; one hears an episode,
-// and one a chapter.
+// newListeners returns 24 listeners. Two of them play the same track, one plays an episode, and
+// one a chapter.
 func newListeners() []songspy.BoardEntry {
 	entries := newMany(24)
 	first, second := &entries[3], &entries[1]
@@ -194,20 +196,22 @@ func emulateMedia(media ...*emulation.MediaFeature) chromedp.Action[chromedp.Voi
 	})
 }
 
-// shoot returns a picture of the front page: of the first screen, or of the whole page.
+// shoot returns a picture of the front page: of the whole page if whole is true, else of the part
+// that the viewer sees without scrolling. media are as in emulateMedia.
 func (s *pageTest) shoot(width, height int64, language string, whole bool, media ...*emulation.MediaFeature) []byte {
 	s.t.Helper()
 	tab := s.openTab(width, height, "")
 	defer func() { _ = chromedp.Cancel(tab) }()
 	err := chromedp.Do(tab, emulateMedia(media...), chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		// All tabs share the browser's cookies, so the language is not in one.
+		// All tabs share the browser's cookies, so a header chooses the language instead of the cookie.
 		_, err := cdp.Call(ctx, target, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": language}})
 		return err
 	}), chromedp.Navigate(s.url+"/"))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	// Lazy covers outside of the window would be missing in a picture of the whole page.
+	// A picture of the whole page would lack covers that the browser loads only when they are
+	// scrolled into view, so the script makes it load all of them.
 	s.waitFor(tab, `document.documentElement.lang === "`+language+`" && document.getElementById("main").dataset.started !== undefined &&
 		(`+strconv.FormatBool(s.feed.viewer == 0)+` || document.querySelector(".match, .together")) &&
 		(!document.body.classList.contains("nobody") || document.querySelector("[data-state]").textContent !== "") &&
@@ -263,7 +267,7 @@ func TestShots_OfTheFrontPage(t *testing.T) {
 		for size, box := range map[string][2]int64{"phone": {390, 844}, "desktop": {1440, 900}} {
 			for _, scheme := range []string{"light", "dark"} {
 				for _, lang := range []string{"ko", "en"} {
-					entries, followed := newListeners(), []songspy.UserID(nil) // for each picture, because songs end
+					entries, followed := newListeners(), []songspy.UserID(nil) // new ones for each picture, because songs end meanwhile
 					switch {
 					case state.signedIn:
 						entries, followed = withFollowed(state.listeners)

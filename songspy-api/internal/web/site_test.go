@@ -16,7 +16,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// get reads an address of the page, and reports an error if its media type is another.
+// get reads the path from the test's server. It reports an error if the status is not 200, or if
+// the media type is not contentType.
 func (s *pageTest) get(path, contentType string) []byte {
 	s.t.Helper()
 	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url+path, http.NoBody)
@@ -35,8 +36,8 @@ func (s *pageTest) get(path, contentType string) []byte {
 	return body
 }
 
-// getIcon reads a PNG of the page, and reports an error if it is not a filled square of that size:
-// a system cuts it to a shape of its own, and shows black where it is transparent.
+// getIcon reads a PNG, and reports an error if it is not an opaque square of this size. Systems
+// cut an icon to a shape of their own, and show black where it is transparent.
 func (s *pageTest) getIcon(path string, size int) {
 	s.t.Helper()
 	icon, err := png.Decode(bytes.NewReader(s.get(path, "image/png")))

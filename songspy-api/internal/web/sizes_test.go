@@ -9,7 +9,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// addresses is a script that returns the addresses of the people who are shown with a present song.
+// addresses is a script that returns the links to the users that the page shows as listening now:
+// in the hero, in the window, and in the list of followed users.
 const addresses = `Array.from(document.querySelectorAll(".answer:not([hidden]) .name a, #board .who a, [data-following] .who a"), (who) => who.getAttribute("href"))`
 
 // The page shows at most 48 people, and no count of listeners or of plays.
@@ -19,7 +20,7 @@ func TestPage_ShowsWhatTheNumberOfListenersSays(t *testing.T) {
 			s := newPageTest(t, newLasting(listeners)...)
 			tab := s.openTab(1280, 800, "")
 			s.waitFor(tab, `(() => { const shown = `+addresses+`; return new Set(shown).size + " people, full: " + !document.querySelector("[data-full]").hidden; })() === "`+want+`"`)
-			// Links and names are removed, then times.
+			// The script removes links and names, then times, and returns the lines that still have a digit.
 			const numbers = `(() => {
 				const main = document.getElementById("main").cloneNode(true);
 				main.querySelectorAll("a, [data-member], template").forEach((e) => e.remove());

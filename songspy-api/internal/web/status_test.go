@@ -21,10 +21,12 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
 )
 
-// statusTools is a script for the operators' page. It notes which routes of operators the page asks
-// for, and replaces the timer of the state: timers has what the page has set and not cleared.
-// seen returns the visible text of an element, one line for each line of the page, with the
-// machine-readable form of each date. press presses the button with a text.
+// statusTools is a script for the page /status. It notes in asked which routes of operators the
+// page requests. It replaces the timer with which the page reads the state every 15 s: timers has
+// the functions of the timers that the page has set and not cleared. If away is true, the page
+// counts as hidden. seen returns the visible text of an element, with | between the lines, and
+// with dates in the form [11-28T06:30]. press presses the button with a text. said returns what a
+// screen reader reads last, and focused the id or the text of the element with the focus.
 const statusTools = `
 	window.asked = [];
 	window.timers = [];
@@ -56,10 +58,10 @@ const statusTools = `
 	window.said = () => document.getElementById("announce").textContent;
 	window.focused = () => document.activeElement.id || document.activeElement.textContent;`
 
-// minute returns a time of the answers of these tests.
+// minute returns a time for the answers of these tests: m minutes after 06:00.
 func minute(m int) httpapi.Time { return httpapi.Time(time.Date(2026, 11, 28, 6, m, 0, 0, time.UTC)) }
 
-// operatorAccount returns the answer of GET /me.
+// operatorAccount returns the answer of GET /me for a user who is an operator, or is not.
 func operatorAccount(isOperator bool) string {
 	name := "Listener A"
 	return contractJSON(httpapi.Me{Handle: songspy.Handle(1), NickName: &name, Operator: isOperator, Audience: httpapi.MeAudienceEveryone, HasSpotify: true, CreatedAt: minute(0)})
@@ -74,12 +76,13 @@ func newStatus() httpapi.OperatorStatus {
 	}
 }
 
-// noSeats is the answer of GET /operator/seats without an app.
+// noSeats returns the answer of GET /operator/seats if there is no app and no request for a seat.
 func noSeats() httpapi.OperatorSeats {
 	return httpapi.OperatorSeats{Apps: []httpapi.AppUse{}, ToRegister: []httpapi.OperatorSeat{}, Rejected: []httpapi.OperatorSeat{}, Entered: []httpapi.OperatorSeat{}, Waiting: []httpapi.OperatorSeat{}}
 }
 
-// openStatus opens the page of an operator. The answers replace those of a service without users.
+// openStatus opens the page /status for an operator. The answers replace those of a service that
+// has no users.
 func openStatus(t *testing.T, answers map[string]string) (*pageTest, context.Context) {
 	t.Helper()
 	all := map[string]string{
@@ -93,7 +96,7 @@ func openStatus(t *testing.T, answers map[string]string) (*pageTest, context.Con
 	return s, tab
 }
 
-// showStatus makes the page read another state, as its timer does.
+// showStatus makes the server answer with this state, and the page read it, as its timer does.
 func (s *pageTest) showStatus(tab context.Context, status httpapi.OperatorStatus) {
 	s.t.Helper()
 	s.account.answerWith(map[string]string{"GET /operator/status": contractJSON(status)})
@@ -101,7 +104,8 @@ func (s *pageTest) showStatus(tab context.Context, status httpapi.OperatorStatus
 	s.waitFor(tab, `document.querySelector(".lead h1")`)
 }
 
-// checkSeen compares the visible text of an element with its lines.
+// checkSeen reports an error if the visible text of the element with the selector is not these
+// lines.
 func (s *pageTest) checkSeen(tab context.Context, selector string, lines ...string) {
 	s.t.Helper()
 	if got, want := evaluate[string](s, tab, fmt.Sprintf(`seen(%q)`, selector)), strings.Join(lines, "|"); got != want {
@@ -166,7 +170,7 @@ func TestStatus_SaysWhetherTheServiceIsReady(t *testing.T) {
 		t.Errorf("the languages of the messages are %q", got)
 	}
 
-	// An error stands where the state was, and its button reads the state again.
+	// An error replaces the state, and its button reads the state again.
 	s.account.answerWith(map[string]string{"GET /operator/status": "503 UNAVAILABLE The database does not answer."})
 	evaluate[any](s, tab, `timers[0]()`)
 	s.waitFor(tab, `seen(".lead") === "The database does not answer. Try again" && seen("#service").includes("Batch")`)
@@ -264,7 +268,7 @@ func TestStatus_HasAWordForEachValueOfTheContract(t *testing.T) {
 	s, tab := openStatus(t, map[string]string{"GET /operator/status": contractJSON(status), "GET /operator/reports": contractJSON(reports)})
 	for _, lang := range []string{"en", "ko"} {
 		texts := readTexts(t, lang)
-		// All tabs share the browser's cookies, so the language is not in one.
+		// All tabs share the browser's cookies, so a header chooses the language instead of the cookie.
 		call(s, tab, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": lang}})
 		if err := chromedp.Do(tab, chromedp.Navigate(s.url+"/status")); err != nil {
 			t.Fatal(err)
@@ -294,7 +298,7 @@ func TestStatus_HasAWordForEachValueOfTheContract(t *testing.T) {
 	}
 }
 
-// listener returns a person with the name of newEntry.
+// listener returns the user of newEntry as a person of the contract: "Listener A" for id 1.
 func listener(id int) httpapi.Person {
 	return httpapi.Person{Handle: songspy.Handle(songspy.PublicID(id)), NickName: "Listener " + string(rune('A'+id-1))}
 }
@@ -350,7 +354,7 @@ func TestStatus_ShowsLinksByStateAndWhenConsentEnds(t *testing.T) {
 	s.checkSeen(tab, "#links", "Links", "active", "1,500", "being tried again", "1", "Consent ends", "within 7 days", "2", "within 30 days", "1,100")
 }
 
-// The timer of the state is that of the page; the test decides when it fires.
+// The page reads the state by a timer. The test calls the timer's function itself.
 func TestStatus_ReadsTheStateAgainWhileItIsVisible(t *testing.T) {
 	s, tab := openStatus(t, nil)
 	const reads = `asked.filter((route) => route === "status").length`
@@ -374,7 +378,8 @@ func TestStatus_ReadsTheStateAgainWhileItIsVisible(t *testing.T) {
 	}
 }
 
-// seat returns a seat of the nth listener.
+// seat returns the seat of listener(n) in an app. app is empty for a user on the waiting list. An
+// empty email means that the service has no address.
 func seat(n int, app, email string) httpapi.OperatorSeat {
 	s := httpapi.OperatorSeat{Person: listener(n), App: app, Since: minute(n)}
 	if email != "" {
@@ -472,7 +477,8 @@ func TestStatus_RemovesUsersFromSeatsAfterAQuestion(t *testing.T) {
 	}
 }
 
-// newReports returns open reports about the listeners with these numbers.
+// newReports returns a page of open reports, one about each of the listeners with these numbers.
+// cursor leads to the next page; empty: there is none.
 func newReports(cursor string, numbers ...int) httpapi.ReportsPage {
 	page := httpapi.ReportsPage{Items: []httpapi.Report{}}
 	if cursor != "" {

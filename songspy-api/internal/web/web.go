@@ -1,9 +1,13 @@
-// Package web holds the bundled page, which shows the live board in a browser. It reads
-// the public API and shows its answers as text only. There is no build step: the browser
-// loads the files of the folder page.
+// Package web holds the bundled page: a small website that shows the live board and the
+// viewer's account. Its scripts read the public API, and show the answers as text only. There
+// is no build step: the browser loads the scripts and style sheets of the folder page unchanged.
 //
-// The files are served below an address that has a hash of all of them, so a browser
-// may keep them forever, and modules find each other by relative paths.
+// The address of a file contains a hash of all files: /assets/HASH/js/now.js. So a browser may
+// keep a file forever. Scripts import each other by relative paths.
+//
+// The front page shows one listening user in large type: the hero. Each other user has a card,
+// in the list of followed users or in the window. Two users who play the same track, or tracks
+// of the same artist, are a pair.
 package web
 
 import (
@@ -33,13 +37,15 @@ var files embed.FS
 // Languages are the languages of the page. Viewers who prefer another language get the first.
 var Languages = []string{"en", "ko"}
 
-// Page is one page. Its module is js/NAME.js, and css/NAME.css is its style sheet if it
-// exists. html/NAME.html has its first content if it exists.
+// Page is one page of the website. In the names of its files, NAME is the field Name: js/NAME.js
+// is its script. css/NAME.css is its style sheet, and html/NAME.html is its content before the
+// script runs; some pages lack these two.
 type Page struct {
 	Name string
 	// Path is its route as Gin writes it.
 	Path string
-	// Style is its style sheet if other pages share it: css/STYLE.css.
+	// Style, if set, replaces Name in the name of the style sheet, because several pages share
+	// that sheet: css/STYLE.css.
 	Style string
 }
 
@@ -59,10 +65,10 @@ var Pages = []Page{
 type File struct {
 	ContentType string
 	Body        []byte
-	Gzip        []byte // the body, compressed; nil if that does not make it smaller
+	Gzip        []byte // the body, compressed; nil if that saves 10 % or less
 }
 
-// Site is the page with all its files.
+// Site is the website: its files and its templates, ready to be served.
 type Site struct {
 	version   string
 	files     map[string]File               // by path, such as js/now.js
@@ -71,8 +77,8 @@ type Site struct {
 	policy    string
 }
 
-// New returns the page. pictures are URLs whose origins may serve images, such as that of a
-// simulated Spotify.
+// New returns the site. pictures are addresses, such as that of a simulated Spotify: the pages
+// may show images from their origins, in addition to those from Spotify's hosts.
 func New(pictures ...string) (*Site, error) {
 	b, err := bundle()
 	if err != nil {
@@ -83,8 +89,8 @@ func New(pictures ...string) (*Site, error) {
 	return &s, nil
 }
 
-// bundle reads and compresses the bundled files once. It returns a Site without a policy,
-// whose maps do not change.
+// bundle reads and compresses the bundled files once. It returns a Site without a policy. All
+// Sites share its maps, so nothing may change them.
 var bundle = sync.OnceValues(func() (*Site, error) {
 	s := &Site{files: map[string]File{}, root: map[string]File{}, templates: map[string]*template.Template{}}
 	hash := sha256.New()
@@ -139,7 +145,8 @@ func newFile(name string, body []byte) (File, error) {
 	return f, nil
 }
 
-// addRootFiles adds the files that browsers know by a fixed address.
+// addRootFiles adds the files that browsers expect at a fixed address. These files are
+// templates: it fills in the path of the other files, and the version.
 func (s *Site) addRootFiles() error {
 	for address, name := range map[string]string{"/sw.js": "root/sw.js", "/manifest.webmanifest": "root/manifest.webmanifest", "/offline.html": "root/offline.html"} {
 		source := s.files[name]
@@ -163,8 +170,9 @@ const AssetPath = "/assets/:version/*name"
 
 func (s *Site) base() string { return "/assets/" + s.version + "/" }
 
-// Asset returns a file. isCurrent reports whether the version is that of this Site; a
-// browser may keep the answer only then. A page of another release may ask for a file.
+// Asset returns the file with the name, whatever the version is, because a page of another
+// release may ask for it. isCurrent reports whether the version is that of this Site; only then
+// may a browser keep the answer. ok is false for a file that does not exist, and for a template.
 func (s *Site) Asset(version, name string) (f File, isCurrent, ok bool) {
 	name = strings.TrimPrefix(name, "/")
 	if dir, _, _ := strings.Cut(name, "/"); dir == "html" || dir == "root" {
@@ -177,13 +185,13 @@ func (s *Site) Asset(version, name string) (f File, isCurrent, ok bool) {
 // RootFiles returns the files with a fixed address, by address.
 func (s *Site) RootFiles() map[string]File { return s.root }
 
-// View is what a page shows at first.
+// View is what a page shows before its script runs.
 type View struct {
 	Page Page
-	// Handle is that of the user or track of the page; empty if it has none.
+	// Handle is the handle of the user or track that the page shows; empty on other pages.
 	Handle string
-	// Name is the nickname of the user of the page in previews of links to it; empty: they
-	// name nobody.
+	// Name is the nickname of the user that the page shows. Only previews of links to the page
+	// use it. If it is empty, they have the title of the site.
 	Name string
 	// PublicURL is the address at which browsers reach this instance.
 	PublicURL string
@@ -192,14 +200,14 @@ type View struct {
 	SignedIn bool
 	// SignIn is where the button to sign in leads.
 	SignIn string
-	// InApp says that the browser is inside another app, where Google signs nobody in.
+	// InApp reports whether the browser is an in-app browser, in which Google signs nobody in.
 	InApp bool
-	// Message is a message for the viewer; empty without one.
+	// Message tells the viewer what has failed; empty if nothing has.
 	Message string
-	// Closed says that not everybody can join at once: the site asks for an invite, has an
-	// allowlist, or the places in Spotify's apps are limited.
+	// Closed reports whether some users cannot join at once: they need an invite, an entry in
+	// the allowlist, or a seat in a Spotify app.
 	Closed bool
-	// Listening is who is listening; nil if it is not known.
+	// Listening is what the front page shows; nil on other pages, and if it could not be read.
 	Listening *Listening
 	Now       time.Time
 }
@@ -212,11 +220,13 @@ func (s *Site) Render(w io.Writer, v View) error {
 		Styles    []string
 		Known     bool
 		Listening *Listening // not nil
-		// IsFew says that the front page has one card at most. Then it asks the viewer to join.
+		// IsFew reports whether this is the front page, with one listening user at most. Then it
+		// asks the viewer to join at the top, and not again at the end.
 		IsFew bool
-		// LeadsToGoogle says that the button to sign in leads to Google, which asks for its mark then.
+		// LeadsToGoogle reports whether the button to sign in leads to Google at once. Google requires
+		// its logo on such a button.
 		LeadsToGoogle bool
-		First         any // what JavaScript begins with
+		First         any // the data with which the scripts begin, as JSON in the HTML
 	}{View: v, Styles: s.styles(v.Page), Known: v.Listening != nil, Listening: cmp.Or(v.Listening, &Listening{}), First: first}
 	if l := v.Listening; l != nil {
 		first["window"], first["following"], first["hero"] = l.Window, l.Following, l.Hero
@@ -234,8 +244,8 @@ func (s *Site) styles(p Page) []string {
 	return list
 }
 
-// functions are what the templates call. base returns where the files are. t takes a key, and pairs of a placeholder such as
-// "{name}" and its value.
+// functions returns the functions that the templates call. base returns the path of the files.
+// t returns the text with the key; values are pairs of a placeholder, such as "{name}", and its value.
 func functions(base string, texts map[string]string) template.FuncMap {
 	text := func(key string) (string, error) {
 		text, ok := texts[key]
@@ -250,16 +260,17 @@ func functions(base string, texts map[string]string) template.FuncMap {
 			text, err := text(key)
 			return strings.NewReplacer(values...).Replace(text), err
 		},
-		// sentence returns the pieces of the text about a pair; "{a}" and "{b}" are people.
+		// sentence returns the text about a pair in pieces: "{a}" and "{b}", for which the template
+		// writes links to the users, and the words between them.
 		"sentence": func(p Pair) ([]string, error) {
 			text, err := text(p.Text())
 			text = strings.NewReplacer("{n}", strconv.Itoa(p.Seconds), "{artist}", p.Artist, "{a}", "\x00{a}\x00", "{b}", "\x00{b}\x00").Replace(text)
 			return strings.Split(text, "\x00"), err
 		},
-		// noCard and noEntry are what a card shows before a script fills it.
+		// noCard and noEntry return empty values, for the HTML of a card that a script fills later.
 		"noCard":  func() Card { return Card{Entry: emptyEntry{}} },
 		"noEntry": func() any { return emptyEntry{} },
-		// web returns an address with http or https, else "".
+		// web returns the address if it has the scheme http or https, else "".
 		"web": func(address string) string {
 			if u, err := url.Parse(address); err == nil && (u.Scheme == "https" || u.Scheme == "http") {
 				return address
@@ -269,7 +280,8 @@ func functions(base string, texts map[string]string) template.FuncMap {
 	}
 }
 
-// emptyEntry has the fields of an entry of the contract that a card shows.
+// emptyEntry is an entry without values. Its fields are those of an entry of the contract that
+// the templates use.
 type emptyEntry struct {
 	Person struct{ Handle, NickName string }
 	Track  struct {
@@ -279,9 +291,9 @@ type emptyEntry struct {
 	}
 }
 
-// Policy returns the page's Content-Security-Policy. It allows the page's own scripts,
-// styles and API, and images from Spotify's hosts and from those of New. Scripts cannot
-// write HTML, because no Trusted Types policy makes any.
+// Policy returns the page's Content-Security-Policy. It allows scripts, styles and requests of
+// this origin, and images from Spotify's hosts and from the origins given to New. Scripts cannot
+// write HTML: the only Trusted Types policy that it allows, songspy of js/router.js, makes none.
 func (s *Site) Policy() string { return s.policy }
 
 func policy(pictures []string) string {

@@ -78,7 +78,7 @@ func TestPolicy_AllowsImagesOfASimulatedProviderByOrigin(t *testing.T) {
 	}
 }
 
-// texts returns all catalogues of a language as one.
+// texts returns all texts of a language, those of all files text/*.json together.
 func texts(t *testing.T, lang string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -126,8 +126,8 @@ func TestTexts_HaveTheSameKeysAndPlaceholdersInBothLanguages(t *testing.T) {
 	}
 }
 
-// A key that a script builds from parts, such as t("me.link." + state), uses all keys with
-// that beginning.
+// If a script builds a key from parts, such as t("me.link." + state), all keys with that
+// beginning count as used.
 func TestTexts_AreThoseThatThePageUses(t *testing.T) {
 	known, used := texts(t, "en"), map[string]bool{}
 	key := regexp.MustCompile("[\"`]([a-z]+(?:\\.[A-Za-z0-9_]+)+|[a-z]+(?:\\.[A-Za-z0-9_]+)*\\.)[\"`$]")
@@ -171,7 +171,7 @@ func TestAsset_MayBeKeptOnlyIfItsVersionIsCurrent(t *testing.T) {
 	}
 }
 
-// The privacy page names what each cookie is for: a new one needs a word there.
+// The privacy page says what each cookie is for, so a new cookie needs words there.
 func TestFiles_SetNoCookieThatThePrivacyPageDoesNotName(t *testing.T) {
 	purposes := map[string][2]string{"songspy-language": {"choice of language", "언어 선택"}, "songspy-visit": {"time of your last visit", "마지막 방문 시각"}}
 	site, cookie := newSite(t), regexp.MustCompile(`document\.cookie = "([a-z-]+)=`)

@@ -20,11 +20,13 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// complete is a script that is true when the first sight of 1,000 listeners is there.
+// complete is an expression that is true once the page has started, and shows the 47 cards and the
+// logos of a board with 1,000 listeners.
 const complete = `document.getElementById("main").dataset.started !== undefined && document.querySelectorAll("#board li").length === 47 &&
 	Array.from(document.querySelectorAll("img.logo")).every((i) => i.complete)`
 
-// The first sight of a board with 1,000 listeners needs few bytes before album art.
+// To show a board with 1,000 listeners for the first time, the page transfers at most 60 KiB, apart
+// from album art and the stream.
 func TestPage_FirstSightOfManyListenersIsSmall(t *testing.T) {
 	s := newPageTest(t, newLasting(1000)...)
 	var mu sync.Mutex
@@ -73,7 +75,7 @@ func newPhoto(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// slowPhone are actions that slow the network and the processor down, as Lighthouse does.
+// slowPhone returns actions that slow down the network and the processor, as Lighthouse does.
 func slowPhone() []chromedp.Action[chromedp.Void] {
 	type conditions struct {
 		Offline            bool    `json:"offline"`

@@ -21,7 +21,8 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
 )
 
-// notesLeaving is a script that notes in "left" where the page leads the browser, which stays.
+// notesLeaving is a script that notes in left the addresses to which the browser would go, and
+// keeps it on the page.
 const notesLeaving = `window.left = []; navigation.addEventListener("navigate", (event) => { left.push(event.destination.url.replace(location.origin, "")); event.preventDefault(); });`
 
 // hrefs is a script that returns where the links of the page's content lead.
@@ -36,7 +37,8 @@ func (s *pageTest) navigate(tab context.Context, path string) {
 	s.waitFor(tab, `document.getElementById("main").dataset.started !== undefined`)
 }
 
-// expect reports an error if the expression differs from the text.
+// expect reports an error if the value of the JavaScript expression is not want. what names the
+// value in the error.
 func (s *pageTest) expect(tab context.Context, what, expression, want string) {
 	s.t.Helper()
 	if got := evaluate[string](s, tab, expression); got != want {
@@ -44,7 +46,8 @@ func (s *pageTest) expect(tab context.Context, what, expression, want string) {
 	}
 }
 
-// expectTexts reports an error if the content lacks one of the texts, or shows one of the others.
+// expectTexts reports an error if the page's content lacks one of the texts of shown, or has one of
+// notShown.
 func (s *pageTest) expectTexts(tab context.Context, what string, shown, notShown []string) {
 	s.t.Helper()
 	got := strings.ReplaceAll(evaluate[string](s, tab, `document.querySelector("main").innerText`), "\u00a0", " ")
@@ -60,14 +63,15 @@ func (s *pageTest) expectTexts(tab context.Context, what string, shown, notShown
 	}
 }
 
-// expectStep reports an error if the page shows another step or question, or if the focus is elsewhere.
+// expectStep reports an error if the page /welcome does not show this step and this question, or if
+// the focus is not on the question.
 func (s *pageTest) expectStep(tab context.Context, what, current, question string) {
 	s.t.Helper()
 	s.expect(tab, what+": step, question, focus", `[document.querySelector("main [aria-current]")?.textContent, document.querySelector("main h1").textContent, document.activeElement.textContent].join("|")`,
 		current+"|"+question+"|"+question)
 }
 
-// The steps and their questions.
+// The steps of the page /welcome, and the question of each step.
 const (
 	stepSignIn, askSignIn     = "1. Sign in", "Share what you are listening to"
 	stepName, askName         = "2. Nickname", "What should we call you?"
@@ -75,7 +79,7 @@ const (
 	stepSpotify, askSpotify   = "4. Spotify", "Link your Spotify account"
 )
 
-// newMe returns the answer of GET /me for the user 1; without a nickname, they have just signed up.
+// newMe returns the answer of GET /me for user 1. A user who has just signed up has no nickname.
 func newMe(nickName string, audience httpapi.MeAudience, hasSpotify bool) string {
 	me := httpapi.Me{Id: 1, Handle: songspy.Handle(1), Name: "A Name", Audience: audience, HasSpotify: hasSpotify, CreatedAt: httpapi.Time(testStart)}
 	if nickName != "" {
@@ -94,8 +98,8 @@ func newSeat(state httpapi.SeatState, ahead int64) string {
 	return contractJSON(httpapi.Seat{State: state, Ahead: ahead, StateSince: at, AskedAt: at})
 }
 
-// newWelcome returns the page for a user who has signed in and has to link Spotify; there is a
-// free place. The answers replace those of such a user.
+// newWelcome returns a page test in which the viewer is signed in and has to link Spotify; a seat
+// is free. The answers replace those of this state.
 func newWelcome(t *testing.T, answers map[string]string) *pageTest {
 	s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 10)}, map[string]string{
 		"GET /me": newMe("Listener A", "everyone", false), "GET /me/sharing": newSharing("everyone"),
@@ -165,7 +169,7 @@ func TestWelcome_SendsAnInviteAndKeepsOneThatIsRefused(t *testing.T) {
 		t.Errorf("the page has sent %q", got)
 	}
 
-	// Only the way back from Google tells whether the code is valid.
+	// Whether the code is valid is known only after the redirect from Google back to the page.
 	s.navigate(tab, "/?error=INVITE_INVALID")
 	s.expectStep(tab, "back from Google", stepSignIn, askSignIn)
 	s.expectTexts(tab, "back from Google", []string{"This code cannot be used. Check it, or ask the operator for another one."}, nil)
@@ -174,8 +178,9 @@ func TestWelcome_SendsAnInviteAndKeepsOneThatIsRefused(t *testing.T) {
 	s.expect(tab, "the code at the next visit", typed, "")
 }
 
-// failures are the codes with which signing in, linking and signing out end here, by who sees
-// them, and what repairs them.
+// failures are the error codes with which signing in, linking and signing out lead to the page
+// /welcome. The first key says which viewer gets the code. The value of a code is a text of the
+// step that repairs the failure.
 var failures = map[string]map[string]string{
 	"signed out": {
 		"UNAUTHORIZED": "Sign in with Google", "SESSION_ENDED": "Sign in with Google", "CROSS_ORIGIN": "Sign in with Google", "INVALID_REQUEST": "Sign in with Google",
@@ -505,13 +510,13 @@ func TestWelcome_ReturnsToThePageOfThisSiteThatAskedToSignIn(t *testing.T) {
 			s.expectStep(tab, to, "", "You are ready")
 		}
 	}
-	// A user who still has to link returns there too: after linking, and without.
+	// A user who still has to link returns there too: after linking, or by the link that skips it.
 	s.account.answerWith(map[string]string{"GET /me": newMe("Listener A", "everyone", false), "GET /spotify-auth": "null"})
 	s.navigate(tab, "/welcome?to=%2Fu%2Fsomeone")
 	s.expect(tab, "links", `Array.from(document.querySelectorAll("main .actions a"), (a) => a.getAttribute("href")).join()`, "/v1/songspy/auth/spotify?return=%2Fwelcome%3Fto%3D%252Fu%252Fsomeone,/u/someone")
 }
 
-// userAgent makes the browser name itself so. It is to be used before a page is opened.
+// userAgent sets the user agent of the tab. It applies to the next page that the tab opens.
 func (s *pageTest) userAgent(tab context.Context, name string) {
 	s.t.Helper()
 	err := chromedp.Do(tab, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
@@ -523,7 +528,7 @@ func (s *pageTest) userAgent(tab context.Context, name string) {
 	}
 }
 
-// Google signs nobody in inside other apps, so the page leads to a browser.
+// Google signs nobody in inside an in-app browser, so the page leads to another browser.
 func TestWelcome_LeadsFromTheBrowsersOfAppsToABrowser(t *testing.T) {
 	const android, webView, iPhone = "Mozilla/5.0 (Linux; Android 14; SM-S918N) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36",
 		"Mozilla/5.0 (Linux; Android 14; SM-S918N Build/UP1A; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/131.0.0.0 Mobile Safari/537.36",
@@ -531,7 +536,7 @@ func TestWelcome_LeadsFromTheBrowsersOfAppsToABrowser(t *testing.T) {
 	const google = `document.querySelectorAll('a[href*="/auth/google"], img.google').length`
 	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
 	s.account.answerWith(map[string]string{"GET /sign-up": contractJSON(httpapi.SignUp{Policy: "open", Redirect: true})})
-	// A service worker would send the requests of the pages under the browser's real name.
+	// A service worker would send the requests of the page with the browser's real user agent.
 	tab := s.openPage("/privacy", 400, 800, `delete Navigator.prototype.serviceWorker; Object.defineProperty(navigator, "clipboard", { value: { writeText: async (text) => { window.copied = text; } } }); `+notesLeaving)
 	host := strings.TrimPrefix(s.url, "http://")
 	const from = "/u/" // the page of a person, which asks to sign in
@@ -567,7 +572,7 @@ func TestWelcome_LeadsFromTheBrowsersOfAppsToABrowser(t *testing.T) {
 			await new Promise((done) => setTimeout(done));
 			return [document.querySelector(".copy input").getAttribute("aria-label"), document.querySelector(".copy input").value, copied, document.querySelector(".copy [role=status]").textContent].join("|");
 		})()`, "The address of this page|"+s.url+back+"|"+s.url+back+"|Copied.")
-		if strings.HasPrefix(name, "KakaoTalk, A") { // all pages ask the same function
+		if strings.HasPrefix(name, "KakaoTalk, A") { // all pages get the address from the same function, so one app is enough
 			for path, leads := range map[string]string{"/": "/welcome", from + songspy.Handle(1): back} {
 				s.navigate(tab, path)
 				s.expect(tab, name+": the links to sign in of "+path, `[`+google+`, ...Array.from(document.querySelectorAll('a[href^="/welcome"]'), (a) => a.getAttribute("href")).filter((href, i, all) => all.indexOf(href) === i)].join()`, "0,"+leads)
