@@ -362,7 +362,7 @@ func TestPage_SaysWhatIsWrongAndRecovers(t *testing.T) {
 			s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
 			s.setAnswer(answer)
 			tab := s.openTab(1280, 800, hurry)
-			s.waitFor(tab, titles+` === "two,one"`) // the entries of the first HTML
+			s.waitFor(tab, titles+` === "two,one"`) // the entries in the HTML that Go writes
 			s.waitFor(tab, `document.getElementById("connection").textContent === "The connection is unsteady. Reconnecting."`)
 			s.waitFor(tab, titles+` === "" && document.getElementById("connection").textContent === "The connection is lost, so the list is empty for now. Reconnecting."`)
 			s.setAnswer(nil)
@@ -646,7 +646,7 @@ func TestPage_TheFirstHTMLHasTheTimesAndThePair(t *testing.T) {
 	}
 }
 
-// The first HTML and the scripts must show the same pairs, so both languages have the same rule.
+// Go writes the pairs into the HTML, and scripts update them. So both need the same rule.
 func TestClosest_IsTheSameInGoAndInJavaScript(t *testing.T) {
 	s := newPageTest(t)
 	tab := s.openTab(800, 600, "")
@@ -781,7 +781,8 @@ func TestPage_ShowsWhatFollowedPeopleHavePlayedSinceTheLastVisit(t *testing.T) {
 	}
 }
 
-// A browser may keep the page when it leaves it, and show it again at "back".
+// When a browser leaves a page, it may keep the page and show it again at "back". So the page
+// must become empty.
 func TestPage_IsEmptyOnceTheBrowserLeavesIt(t *testing.T) {
 	a, b := newEntry(1, "one", 10), newEntry(2, "two", 20)
 	b.Track = a.Track

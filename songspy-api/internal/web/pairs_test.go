@@ -81,7 +81,7 @@ func TestPage_AScreenReaderFindsThePairsWithTheirLinks(t *testing.T) {
 	}
 }
 
-// For the pairs below the hero, the first HTML and the scripts must have the same elements.
+// Go writes the pairs below the hero, and scripts replace them. Both must write the same elements.
 func TestPage_ThePairsOfTheFirstHTMLAreThoseOfTheScripts(t *testing.T) {
 	a, b := pairOf(newEntry(1, "one", 40), newEntry(2, "two", 0))
 	bare := newEntry(4, "bare", 20)

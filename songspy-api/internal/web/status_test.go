@@ -372,7 +372,7 @@ func TestStatus_ReadsTheStateAgainWhileItIsVisible(t *testing.T) {
 	if got := evaluate[string](s, tab, `asked.slice().sort().join()`); got != "people?limit=20,reports?limit=20,seats,status,status,status" {
 		t.Errorf("the page asked for %s", got)
 	}
-	// A browser may keep the page when it leaves it.
+	// When a browser leaves the page, it may keep the page in memory. So the timers must stop.
 	if got := evaluate[int](s, tab, `window.dispatchEvent(new Event("pagehide")); timers.length`); got != 0 {
 		t.Errorf("once the browser has left the page, it keeps %d timers", got)
 	}

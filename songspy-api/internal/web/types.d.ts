@@ -4,12 +4,12 @@ import type { components, paths } from "contract";
 
 type Schemas = components["schemas"];
 
-/** Entry is a card: who hears what. */
+/** Entry is what a card shows: a user, the track that the user plays, and its times. */
 export type Entry = Schemas["LiveEntry"];
 export type Person = Schemas["Person"];
 export type Track = Schemas["PersonTrack"];
 
-/** Listeners are called while topics are followed. */
+/** Listeners are the functions that follow in js/live.js calls. */
 export interface Listeners {
   onEntries: (topic: string, entries: Entry[]) => void;
   onState: (state: string, emptied: boolean) => void;
@@ -22,7 +22,7 @@ export type Audience = Account["audience"];
 /** Account is the answer of GET /me. */
 export type Account = Data<Operation<"/me", "GET">>;
 
-/** Pair is two people who play the same track, or the same artist. */
+/** Pair is two users who play the same track, or tracks of the same artist. */
 export type Pair = { a: Entry; b: Entry; seconds: number; isSelf: boolean; artist: string };
 
 type Prefix = "/v1/songspy";
@@ -38,7 +38,7 @@ type PathParameters<O> = O extends { parameters: { path: infer P } } ? { path: P
 type Body<O> = O extends { requestBody?: { content: { "application/json": infer B } } } ? { body?: B } : unknown;
 type Options<O> = PathParameters<O> & Query<O> & Body<O> & { signal?: AbortSignal; timeout?: number };
 
-/** Call is a request as its implementation sees it. */
+/** Call has the options of a request, in the form in which js/api.js reads them. */
 export type Call = { path?: Record<string, string | number>; query?: object; body?: unknown; signal?: AbortSignal; timeout?: number };
 
 /** Request calls a route of the contract. The method, the parameters, the body and the result are those of the contract. */

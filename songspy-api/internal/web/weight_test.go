@@ -58,7 +58,7 @@ func TestPage_FirstSightOfManyListenersIsSmall(t *testing.T) {
 	t.Logf("%.0f bytes before album art", total)
 }
 
-// newPhoto returns a cover with the size and the weight of Spotify's: 640 pixels, about 100 KB.
+// newPhoto returns a cover as large as Spotify's: 640 pixels wide and high, about 100 KB.
 func newPhoto(t *testing.T) []byte {
 	t.Helper()
 	picture, random := image.NewRGBA(image.Rect(0, 0, 640, 640)), rand.New(rand.NewPCG(1, 2))

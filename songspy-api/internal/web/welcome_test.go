@@ -528,7 +528,7 @@ func (s *pageTest) userAgent(tab context.Context, name string) {
 	}
 }
 
-// Google signs nobody in inside an in-app browser, so the page leads to another browser.
+// Inside an in-app browser, Google signs nobody in. So the page leads to another browser.
 func TestWelcome_LeadsFromTheBrowsersOfAppsToABrowser(t *testing.T) {
 	const android, webView, iPhone = "Mozilla/5.0 (Linux; Android 14; SM-S918N) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36",
 		"Mozilla/5.0 (Linux; Android 14; SM-S918N Build/UP1A; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/131.0.0.0 Mobile Safari/537.36",

@@ -13,7 +13,7 @@ export class ApiError extends Error {
 
 let clockOffset = 0;
 
-// serverNow returns the server's time in milliseconds, as of the last answer.
+// serverNow returns the present time of the server's clock, in milliseconds.
 export function serverNow() {
   return Date.now() + clockOffset;
 }
@@ -24,9 +24,9 @@ export function setServerTime(text) {
   if (time) clockOffset = time - Date.now();
 }
 
-// request calls a route of the contract, /v1/songspy{route}, and returns data of the envelope.
-// It throws ApiError. path fills the parameters of the route, such as {handle}. body is sent
-// as JSON. The signal and the timeout (milliseconds) end the request.
+// request calls a route of the contract, /v1/songspy{route}, and returns the field data of the
+// answer. It throws ApiError. path has the parameters of the route, such as {handle}. body is
+// sent as JSON. The signal and the timeout (milliseconds) end the request.
 /** @type {import("../../types").Request} */
 export const request = async (method, route, ...options) => {
   const { path = {}, query, body, signal, timeout = 15000 } = /** @type {import("../../types").Call} */ (options[0] || {});

@@ -1,4 +1,4 @@
-// The last songs of a person who is alone on the front page.
+// The last songs of a user who is alone on the front page.
 import { request } from "./api.js";
 import { name } from "./card.js";
 import { h, setText } from "./dom.js";
@@ -6,7 +6,7 @@ import { playRow } from "./row.js";
 import { t } from "./text.js";
 
 const most = 6;
-const spread = 20000; // milliseconds within which the viewers ask again after a song
+const spread = 20000; // milliseconds: when a new song begins, each viewer's page reads again at a random time within them
 
 export class LastSongs {
   constructor(section, signal) {
@@ -20,8 +20,8 @@ export class LastSongs {
     this.list.addEventListener("focusout", () => setTimeout(() => this.key || this.replace([], "")));
   }
 
-  // show shows what the viewer may see of the last songs of the entry's person. Without an
-  // entry, or with another person, the former songs are gone at once.
+  // show shows the last songs of the entry's user, as far as the viewer may see them. If entry
+  // is null or has another user, the songs shown before disappear at once.
   show(entry) {
     const handle = entry ? entry.person.handle : "";
     const key = entry ? handle + entry.track.handle + entry.startedAt : "";
@@ -37,7 +37,7 @@ export class LastSongs {
   async load(entry, key) {
     const { handle } = entry.person;
     const page = await request("GET", "/people/{handle}/plays", { path: { handle }, query: { limit: most }, signal: this.signal }).catch(() => ({ items: [] }));
-    // The person may be gone by now. Songs stay while the focus is on one of them.
+    // The user may be gone by now. The list stays the same while one of its songs has the focus.
     if (key === this.key && !this.list.contains(document.activeElement)) this.replace(page.items.map(playRow), name(entry.person));
   }
 

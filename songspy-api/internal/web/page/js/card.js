@@ -28,7 +28,7 @@ function setImage(old, address) {
   old.replaceWith(img);
 }
 
-// watchImages hides the images of a part of the page that do not load.
+// watchImages hides those images in root that do not load.
 export function watchImages(root) {
   for (const img of root.querySelectorAll(".art img")) {
     img.onerror = () => (img.hidden = true);
@@ -36,7 +36,7 @@ export function watchImages(root) {
   }
 }
 
-// artists returns links to all artists, or their joined names.
+// artists returns links to all artists or, if the track has no list of them, their joined names.
 export function artists(track) {
   if (track.artists.length === 0) return [document.createTextNode(track.artistName)];
   return track.artists.flatMap((a, i) => (i ? [", ", outLink(a.url, a.name)] : [outLink(a.url, a.name)]));
@@ -47,15 +47,16 @@ export function kind(track) {
   return track.kind === "track" ? "" : t("card." + track.kind);
 }
 
-// replace replaces the children only if their text or links differ, so that a focused
-// link keeps the focus.
+// replace replaces the children of the element unless the key is the same as at the last call.
+// So a link that stays the same keeps the focus.
 function replace(element, key, children) {
   if (element.dataset.key === key) return;
   element.dataset.key = key;
   element.replaceChildren(...children);
 }
 
-// keyed notes which track the HTML shows, so that fill replaces nothing that is the same.
+// keyed notes which track the HTML from the server shows in root, so that fill does not replace
+// links that are already right.
 export function keyed(root, track) {
   for (const part of root.querySelectorAll("[data-artists], [data-album]")) part.dataset.key = track.handle;
 }
@@ -101,19 +102,21 @@ function played({ track, startedAt, endsAt, state }, now) {
   return Math.min(track.durationMs, Math.max(0, at));
 }
 
-// begin returns when the track would have begun without pauses and jumps.
+// begin returns when the track would have begun without pauses and jumps: its end minus its
+// duration, or startedAt if these are unknown.
 export function begin({ track, startedAt, endsAt }) {
   return track.durationMs && endsAt ? Date.parse(endsAt) - track.durationMs : Date.parse(startedAt);
 }
 
-// timeText returns "1:12 / 3:40", or since when the track plays.
+// timeText returns how much of the track has played, "1:12 / 3:40", or if that is unknown, how
+// long ago it started.
 export function timeText(entry, now) {
   const at = played(entry, now);
   const text = at < 0 ? t("card.started", { ago: ago(Date.parse(entry.startedAt), now) }) : clock(at) + " / " + clock(entry.track.durationMs);
   return entry.state === "paused" ? t("card.paused", { time: text }) : text;
 }
 
-// tick moves the time of a card.
+// tick updates the time and the line of a card or of the hero.
 export function tick(root, entry) {
   const now = serverNow();
   const time = root.querySelector("[data-time]");
@@ -123,8 +126,8 @@ export function tick(root, entry) {
   if (line) line.setAttribute("width", Math.max(0, (100 * played(entry, now)) / (entry.track.durationMs || 1)) + "%");
 }
 
-// replaceFocused puts the place where an element with the focus is, and moves the focus to it. It
-// returns false if the focus is elsewhere, and changes nothing then.
+// replaceFocused replaces the element by place, an empty element, and moves the focus there. If
+// the focus is outside the element, it changes nothing and returns false.
 export function replaceFocused(element, place) {
   if (!element.contains(document.activeElement)) return false;
   place.tabIndex = -1;
@@ -134,9 +137,9 @@ export function replaceFocused(element, place) {
   return true;
 }
 
-// Wall is a list of cards. A card stays at its place as long as its person is shown. The
-// place of a person who is gone stays empty until another person takes it; empty places
-// at the end disappear.
+// Wall is a list of up to most cards. A card stays at its place as long as its user is shown.
+// The place of a user who is gone stays empty until another user takes it. Empty places at the
+// end disappear.
 export class Wall {
   constructor(list, most) {
     this.list = list;
@@ -146,7 +149,7 @@ export class Wall {
     list.addEventListener("focusout", () => setTimeout(() => this.sweep()));
   }
 
-  // adopt takes over the cards that the HTML has.
+  // adopt takes over the cards in the HTML from the server, and removes those that have no entry.
   adopt(entries) {
     const byHandle = new Map(entries.map((entry) => [entry.person.handle, entry]));
     for (const element of Array.from(this.list.children)) {
@@ -160,13 +163,13 @@ export class Wall {
     this.tick();
   }
 
-  // isHeld reports whether the pointer or the focus is on the card of a person.
+  // isHeld reports whether the pointer or the focus is on the card of a user.
   isHeld(handle) {
     const card = this.cards.get(handle);
     return card !== undefined && card.element.matches(":hover, :focus-within");
   }
 
-  // show makes the wall show exactly these entries. New ones take the free places, newest
+  // show makes the wall show exactly these entries. New users take the empty places, newest
   // start first.
   show(entries) {
     const wanted = new Map(entries.map((entry) => [entry.person.handle, entry]));
@@ -189,7 +192,8 @@ export class Wall {
     fill(card.element, entry);
   }
 
-  // free returns an empty place: the first one, else a new one.
+  // free adds an empty card to the list and returns it. The card takes the first empty place
+  // without the focus, else a place at the end.
   free() {
     const empty = Array.from(this.list.children).find((e) => !e.dataset.handle && !e.contains(document.activeElement));
     const element = this.template.cloneNode(true);
@@ -200,7 +204,7 @@ export class Wall {
     return element;
   }
 
-  // empty removes what a card shows. A focused card keeps its place and the focus.
+  // empty replaces the card of a user by an empty place. The place gets the focus if the card had it.
   empty(handle) {
     const card = this.cards.get(handle);
     if (!card) return;
@@ -209,7 +213,7 @@ export class Wall {
     if (!replaceFocused(card.element, place)) card.element.replaceWith(place);
   }
 
-  // sweep removes the empty places at the end.
+  // sweep removes the empty places at the end, up to one that has the focus.
   sweep() {
     for (let last = this.list.lastElementChild; last && !last.dataset.handle && last !== document.activeElement; last = this.list.lastElementChild) last.remove();
   }

@@ -1,8 +1,8 @@
 // Builds elements. Texts become text nodes, never HTML.
 
-// h returns an element. Properties that begin with "on" are listeners; others are
-// attributes; false, null and undefined leave an attribute out. href and src with a
-// scheme other than http and https are left out.
+// h returns an element. props are its attributes, and its listeners if the name begins with
+// "on". h leaves out an attribute whose value is false, null or undefined, and an href or src for
+// which isSafe is false.
 export function h(tag, props, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(props || {})) {
@@ -24,7 +24,8 @@ export function isWeb(address) {
   }
 }
 
-// isSafe also allows addresses of this origin: a path, a query or a fragment.
+// isSafe reports whether an address is one with http or https, or one of this origin: a path, a
+// query or a fragment.
 function isSafe(address) {
   return /^[/?#](?!\/)/.test(address) || isWeb(address);
 }
@@ -46,7 +47,7 @@ export function announce(text) {
   setTimeout(() => setText(document.getElementById("announce"), text), 50);
 }
 
-// outLink returns a link to another site.
+// outLink returns a link to another site; only its text if the address lacks http or https.
 export function outLink(address, text, props) {
   if (!isWeb(address)) return h("span", { dir: "auto" }, text);
   return h("a", Object.assign({ href: address, target: "_blank", rel: "noopener noreferrer", dir: "auto" }, props), text);

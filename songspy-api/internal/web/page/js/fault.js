@@ -14,7 +14,7 @@ export function showFault(fault) {
   document.getElementById("main")?.prepend(notice);
 }
 
-// guard calls a function and shows its error. The caller goes on.
+// guard calls run. If run throws, guard shows the fault and does not throw.
 export function guard(run) {
   try {
     run();

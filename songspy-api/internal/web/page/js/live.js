@@ -1,17 +1,17 @@
 // Follows who is listening. All tabs of a browser share one stream: the tab that holds the
-// lock reads it and passes its events on. Without push, or in a browser without locks or
-// channels, a tab has its own stream or asks every few seconds.
+// lock reads it and passes its events on. A tab with a share link, or in a browser without locks
+// or channels, has its own stream. Without a stream a tab reads the API every few seconds.
 import { request, setServerTime } from "./api.js";
 import { guard } from "./fault.js";
 
 const silence = 20000; // milliseconds without a byte, after which a stream counts as broken
 const emptyAfter = 10000; // milliseconds without a connection, after which nothing is shown
-const askEvery = 5000; // milliseconds between two questions without push
+const askEvery = 5000; // milliseconds between two reads without a stream
 const mostTopics = 8;
-const signEvery = 300000; // milliseconds between two signs of the viewer
-const longestWork = 10; // milliseconds of events after which the browser may do something else
+const signEvery = 300000; // milliseconds between two requests that say that the viewer is there
+const longestWork = 10; // milliseconds: after so much work on events the browser may do something else
 
-const waiting = []; // what goes on once the browser has done something else
+const waiting = []; // functions that resume the work once the browser has done something else
 const breaks = new MessageChannel();
 breaks.port1.onmessage = () => waiting.shift()();
 
@@ -23,7 +23,8 @@ function pauseWork() {
   });
 }
 
-// readStream reads server-sent events until the stream ends. It throws if there is none.
+// readStream reads server-sent events until the stream ends. It calls onEvent(type, data) for
+// each event, and onByte() for each piece of text. It throws if the answer is no stream.
 async function readStream(topics, link, onEvent, onByte, signal) {
   const query = new URLSearchParams({ topics: topics.join(",") });
   if (link) query.set("link", link);
@@ -60,7 +61,7 @@ async function readStream(topics, link, onEvent, onByte, signal) {
   }
 }
 
-// ask reads the entries of a topic without push.
+// ask reads the entries of a topic by a request, in place of a stream.
 async function ask(topic, link, signal) {
   const [word, handle] = topic.split(":");
   const quiet = (error) => {
@@ -78,10 +79,11 @@ async function ask(topic, link, signal) {
   return (await request("GET", "/listening", { query: word === "following" ? { audience: "following", limit: 100 } : {}, signal })).items;
 }
 
-// follow calls onEntries(topic, entries) with all entries of a topic after each change, and
-// onState with "live", "asking", "reconnecting" or "offline". link is the secret of a share
-// link. onSession is called when the server ends the session. The signal ends it all. An error
-// of one of these functions is a fault of the page: the stream goes on.
+// follow calls onEntries(topic, entries) with all entries of a topic after each change. It calls
+// onState(state, emptied) with "live", "asking" (without a stream), "reconnecting" or "offline";
+// emptied says that the lists are empty now because there was no connection for too long. It
+// calls onSession when the session has ended. An error of these functions is a fault of the page,
+// and the stream goes on. link is the secret of a share link. The signal ends everything.
 export function follow(topics, /** @type {import("../../types").Listeners} */ { onEntries, onState, onSession, link }, signal) {
   const entries = new Map(); // by topic: entries by handle
   let state = "";
@@ -123,7 +125,7 @@ export function follow(topics, /** @type {import("../../types").Listeners} */ { 
   }
 
   // A stream counts as watched for ten minutes after a request of its viewer. So a viewer who
-  // uses the page, or comes back to it, sends a small one from time to time.
+  // uses the page, or comes back to it, sends a small request from time to time.
   let signedAt = Date.now();
   const sign = () => {
     if (document.hidden || Date.now() - signedAt < signEvery) return;
@@ -139,8 +141,9 @@ export function follow(topics, /** @type {import("../../types").Listeners} */ { 
   signal.addEventListener("abort", () => clearTimeout(emptying));
 }
 
-// connect keeps a stream of the topics open, and asks while there is none. It returns a
-// function that opens the stream again, with other topics.
+// connect keeps a stream of the topics wanted() open, and reads them by requests while there is
+// no stream. It returns a function that opens the stream again, with the topics that wanted()
+// returns then.
 function connect(wanted, link, apply, setState, signal) {
   let failures = 0;
   let opened; // ends the current stream
@@ -180,7 +183,7 @@ function connect(wanted, link, apply, setState, signal) {
         opened.signal,
       );
     } catch (error) {
-      // An answer that is no stream will be none in a second either.
+      // If the server answers, but not with a stream, it will do so again: that counts as two failures.
       failures += error.status && error.status !== 429 && error.status !== 503 ? 2 : 1;
       wait = Math.max(1000 * Math.pow(2, Math.min(failures, 5)), 1000 * (error.retryAfter || 0));
     } finally {
@@ -213,7 +216,7 @@ function connect(wanted, link, apply, setState, signal) {
       if (failures < 2) setState(navigator.onLine === false ? "offline" : "reconnecting");
       const until = Date.now() + Math.random() * wait;
       if (failures > 1) {
-        // There may be no push at all: ask meanwhile, and try again once a minute.
+        // There may be no streams at all here: read by requests, and try a stream once a minute.
         for (let i = 0; i < 12 && !signal.aborted && !again; i++) {
           if (!document.hidden) await askAll();
           await pause(askEvery);
@@ -232,13 +235,14 @@ function connect(wanted, link, apply, setState, signal) {
   return restart;
 }
 
-// share takes part in the one stream of the browser.
+// share takes part in the one stream of the browser. The tab that holds the lock is the leader: it
+// opens the stream for the topics of all tabs, and sends its events and its state to the others.
 function share({ topics, apply, setState, signal }) {
   const id = Math.random().toString(36).slice(2);
   const channel = new BroadcastChannel("songspy-live");
-  const tabs = new Map(); // of the leader, by tab: {topics, seenAt}
-  const known = new Map(); // of the leader, by topic: entries by handle
-  let leading = null; // of the leader: opens the stream again
+  const tabs = new Map(); // in the leader: the other tabs by id: {topics, seenAt}
+  const known = new Map(); // in the leader: by topic, the entries by handle
+  let leading = null; // in the leader: a function that opens the stream again
   let served = []; // the topics of the leader's stream
   let leaderState = "reconnecting";
   let leaderSeenAt = Date.now();

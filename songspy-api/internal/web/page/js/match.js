@@ -1,10 +1,11 @@
-// Finds people who play the same track at the same moment. ../../listening.go has the same
-// rule, for the first HTML.
+// Finds pairs: two users who play the same track, or tracks of the same artist. ../../listening.go
+// has the same rule, for the HTML from the server.
 import { begin } from "./card.js";
 
 // closest returns up to most pairs {a, b, seconds, isSelf, artist}: the viewer's own first,
-// then those with the smallest distance. Of one track there is one pair. artist is the name
-// of a common artist if nobody plays the same track.
+// then those with the smallest distance. There is one pair for each track. If no two users play
+// the same track, there is one for each artist, and artist is the name. self is the viewer's
+// entry, or null.
 export function closest(entries, self, most) {
   const playing = entries.filter((entry) => entry.state !== "paused" && (!self || entry.person.handle !== self.person.handle));
   const mine = self && self.state !== "paused" ? self : null;
@@ -13,9 +14,10 @@ export function closest(entries, self, most) {
   return found.slice(0, most);
 }
 
-// around returns what the page shows of the pairs. together is the person of the hero (an entry)
-// with the viewer, or else with the closest person, if somebody else plays the same track. pairs
-// are the others: beside together it is the viewer's own only.
+// around returns the pairs that the page shows. hero is the hero's entry. together is a pair of
+// the hero's user and another user who plays the same track: the viewer if possible, else the
+// user whose track began at the closest time; null if there is none. pairs are those of closest.
+// If there is together, they are only the viewer's pairs with another track than the hero's.
 export function around(hero, entries, self, most) {
   const together = hero && pairOf(hero, entries, self);
   const pairs = closest(entries, self, most);

@@ -1,4 +1,4 @@
-// One's own page: what others see, and everything that is stored about oneself.
+// The page /me: what others see of the viewer, and everything that is stored about the viewer.
 import { request } from "./api.js";
 import { h } from "./dom.js";
 import { fill, section, signInLink } from "./parts.js";
@@ -47,18 +47,19 @@ export async function render(root, { first }, signal) {
   if (wanted) wanted.scrollIntoView();
 }
 
-// pollMe asks for a poll of one's own player, so that what the page shows is true soon.
+// pollMe requests a poll of the viewer's own player, so that the page soon shows its present state.
 function pollMe() {
   if (!document.hidden && me() && me().hasSpotify) request("POST", "/me/poll").catch(() => null);
 }
 
-// newState returns the sharing settings, which several parts show and change.
+// newState returns an object with the sharing settings, which several parts show and change.
 function newState(settings) {
   const listeners = [];
   return {
     settings,
     onChange: (listener) => listeners.push(listener),
-    // changed tells all parts that the settings, or what they act on, are others now.
+    // changed stores next, the new settings, if it is given. It notifies all parts: the settings
+    // have changed, or data that they act on.
     changed(next) {
       if (next) this.settings = next;
       for (const listener of listeners) listener();

@@ -1,4 +1,4 @@
-// The front page: one person in large type, then everybody in the window.
+// The front page: one user in large type (the hero), then the followed users, then the window.
 import { request, serverNow } from "./api.js";
 import { LastSongs } from "./before.js";
 import { Wall, artists, emptyArt, fill, keyed, name, replaceFocused, tick, watchImages } from "./card.js";
@@ -12,13 +12,13 @@ import { clockTime, t } from "./text.js";
 
 /** @typedef {import("../../types").Entry} Entry */
 
-const passAfter = 20000; // milliseconds for which the hero stays with a person at least
+const passAfter = 20000; // milliseconds for which the hero shows the same user at least
 const justStarted = 30000; // milliseconds for which a track counts as just begun
-const readEvery = 30000; // milliseconds between two sentences about followed people
+const readEvery = 30000; // milliseconds between two sentences about followed users, for screen readers
 const mostSlots = 48;
 const mostOnPhones = 12; // slots before "Show more", as in now.css
 const mostMatches = 1;
-const settle = 100; // milliseconds in which changes are gathered
+const settle = 100; // milliseconds for which changes are gathered before the page shows them
 
 export function render(root, { first }, signal) {
   const find = (selector) => root.querySelector(selector);
@@ -33,14 +33,14 @@ export function render(root, { first }, signal) {
   const lastSongs = new LastSongs(find("[data-before-section]"), signal);
   let own = /** @type {Entry | null} */ (null); // what the viewer plays
   let shown = /** @type {Entry | null} */ (null); // the entry of the hero
-  let passedAt = 0; // when the hero began to show its person
-  let plays = new Map(); // by person: the track of the last update
+  let passedAt = 0; // when the hero began to show its user
+  let plays = new Map(); // by handle: the track and its start at the last update
   let together = /** @type {import("../../types").Pair | null} */ (null); // the pair that the hero shows
   let pairs = /** @type {import("../../types").Pair[]} */ ([]); // the pairs below the hero
   let paused = false;
   let known = first.window !== null; // whether the board is known
 
-  // people returns who is listening: those that the viewer follows first, each once.
+  // people returns the entries of all who are listening: the followed users first, each user once.
   function people() {
     const byHandle = new Map();
     for (const entry of latest.following.concat(latest.window)) if (!byHandle.has(entry.person.handle)) byHandle.set(entry.person.handle, entry);
@@ -58,15 +58,15 @@ export function render(root, { first }, signal) {
     return hero.matches(":hover") || hero.contains(document.activeElement);
   }
 
-  // changed returns who has begun another track since the last call.
+  // changed returns the entries of the users who have begun another track since the last call.
   function changed(all) {
     const before = plays;
     plays = new Map(all.map((entry) => [entry.person.handle, entry.track.handle + entry.startedAt]));
     return all.filter((entry) => before.get(entry.person.handle) !== plays.get(entry.person.handle));
   }
 
-  // pass chooses whom the hero shows. It passes at a change only: when its person is gone,
-  // or when somebody has just begun a track.
+  // pass chooses the user that the hero shows. The hero changes to another user only when its
+  // user is gone, or when somebody has just begun a track and the viewer does not use the hero.
   function pass(all) {
     const begun = newest(changed(all));
     const handle = shown && shown.person.handle;
@@ -102,7 +102,7 @@ export function render(root, { first }, signal) {
     setText(hero.querySelector("[data-just]"), isNew ? t("now.just", { name: name(shown.person) }) : "");
   }
 
-  // Everything else.
+  // The texts around the hero, and the pairs.
 
   function showState(all) {
     let text = "";
@@ -137,7 +137,7 @@ export function render(root, { first }, signal) {
     tickMatches();
   }
 
-  // showTogether shows a pair that includes the person of the hero, in the hero; null: none.
+  // showTogether shows the pair of the hero's user within the hero; null removes it.
   // Links in it keep the focus while the pair stays the same.
   function showTogether(pair) {
     together = pair;
@@ -173,8 +173,8 @@ export function render(root, { first }, signal) {
     return [a.person.handle, b.person.handle, a.track.handle, seconds].join(" ");
   }
 
-  // dropMatches removes the pairs of people who have stopped sharing. A focused pair keeps its
-  // place and the focus.
+  // dropMatches removes the pairs of users who have stopped sharing: present lacks their handles. A
+  // pair with the focus leaves an empty place that keeps the focus.
   function dropMatches(present) {
     const list = find("[data-matches]");
     for (const pair of Array.from(list.children)) {
@@ -184,7 +184,7 @@ export function render(root, { first }, signal) {
     if (together && ![together.a, together.b].every((entry) => present.has(entry.person.handle))) showTogether(null);
   }
 
-  // match returns what html/card.html has as "pair".
+  // match returns the element that the template "pair" in html/card.html writes.
   function match(pair) {
     const { a, b, artist } = pair;
     const title = ({ track }) => outLink(track.originalUrl, track.title);
@@ -201,7 +201,7 @@ export function render(root, { first }, signal) {
     return parts(key, { a: isSelf ? person(b) : person(a), b: person(b), artist: artist || "", n: seconds });
   }
 
-  // members returns the parts of both, which tickMembers gives their times and lines.
+  // members returns one element for each user of the pair. tickMembers fills in times and lines.
   function members({ a, b, isSelf }) {
     return [a, b].map((entry) => {
       const element = get("#member").content.firstElementChild.cloneNode(true);
@@ -210,8 +210,8 @@ export function render(root, { first }, signal) {
     });
   }
 
-  // isOnWall reports whether the window has a card for the entry. The hero's person has none, but
-  // a card that is hovered or focused stays where it is.
+  // isOnWall reports whether the window has a card for the entry. The hero's user has none, except
+  // that a card with the pointer or the focus stays where it is.
   function isOnWall({ person: { handle } }) {
     return !shown || handle !== shown.person.handle || walls.window.isHeld(handle);
   }
@@ -228,7 +228,7 @@ export function render(root, { first }, signal) {
     if (own) present.add(own.person.handle);
     dropMatches(present);
     if (paused) {
-      // The board is held, but nobody stays on it who has stopped sharing.
+      // The board is paused, but users who have stopped sharing still disappear.
       for (const wall of Object.values(walls)) for (const handle of Array.from(wall.cards.keys())) if (!present.has(handle)) wall.empty(handle);
       if (shown && !present.has(shown.person.handle)) setHero(null);
     } else {
@@ -318,7 +318,8 @@ export function render(root, { first }, signal) {
     line.hidden = !text;
   }
 
-  // openGap returns why Songspy cannot see right now what the viewer plays; empty if it can.
+  // openGap returns the reason of a gap that still lasts and that the viewer cannot end; empty if
+  // there is none.
   async function openGap() {
     const { items } = await request("GET", "/me/gaps", { query: { limit: 1 }, signal }).catch(() => ({ items: [] }));
     const [last] = items;
@@ -378,7 +379,8 @@ export function render(root, { first }, signal) {
     tickHero();
   }
   changed(people());
-  // The HTML knows what the viewer plays, and a script knows it once it has read the account.
+  // If the viewer is signed in, the HTML already shows the viewer's own pair. The script can do so
+  // only once it has read the account, and leaves the HTML as it is until then.
   if (!first.signedIn) {
     showMatches(people());
     showState(people());
@@ -447,7 +449,7 @@ export function render(root, { first }, signal) {
   if (!first.signedIn) connect();
 }
 
-// parts fills a text with nodes: {a} and {b} may be elements.
+// parts returns a text as a list of texts and elements: params may have elements for {a} and {b}.
 function parts(key, params) {
   const numbers = {};
   for (const [param, value] of Object.entries(params)) if (!(value instanceof Node)) numbers[param] = value;
@@ -456,8 +458,9 @@ function parts(key, params) {
     .map((piece) => (/^\{\w+\}$/.test(piece) ? params[piece.slice(1, -1)] : piece));
 }
 
-// lastVisit returns when this browser was here before, and notes that it is here now. A
-// visit ends after half an hour.
+// lastVisit returns when this browser last opened the page in the visit before, in milliseconds; 0
+// if there was none. It notes the present time in a cookie. A visit ends half an hour after the
+// page was last opened.
 function lastVisit() {
   const [, before = 0, now = 0] = document.cookie.match(/(?:^|; )songspy-visit=(\d+)\.(\d+)/) || [];
   const isSame = now && Date.now() - Number(now) < 1800000;

@@ -22,7 +22,8 @@ export function button(text, run, props) {
   return element;
 }
 
-// explain returns what an error means and what to do: texts and, if it helps, a button.
+// explain returns what an error means and what to do: texts, and a link to sign in or, if it helps,
+// a button that calls retry.
 export function explain(error, retry) {
   const again = retry && button(t("part.retry"), retry);
   if (error.status === 401) return [t("part.signedOut") + " ", signInLink(t("part.signInAgain"))];
@@ -31,14 +32,14 @@ export function explain(error, retry) {
   return [error.message + " ", again];
 }
 
-// notes returns an empty place for what an action says.
+// notes returns an empty element for the error of an action. Screen readers read what it gets.
 export function notes() {
   return h("p", { class: "said", role: "alert" });
 }
 
-// act runs the change of a control. The control is disabled meanwhile. An error and its
-// remedy are shown in place; what was done is read to screen readers. It returns whether
-// the change was made.
+// act calls change() for a control, and ignores the control until it ends. It shows an error and
+// its remedy in place. Otherwise screen readers read done, a text or a function of the result. act
+// returns whether the change was made.
 export async function act(control, place, change, done) {
   if (control.getAttribute("aria-busy") === "true") return false;
   control.setAttribute("aria-busy", "true");
@@ -56,8 +57,9 @@ export async function act(control, place, change, done) {
   }
 }
 
-// fill reads something and shows it in a place: children(data) are the new children; without
-// children, read shows them itself. An error is shown with a button that tries again.
+// fill calls read() and shows its result in place: children(result) returns the new children.
+// Without the function children, read shows the result itself. An error is shown with a button
+// that tries again.
 export async function fill(place, read, children) {
   if (!place.hasChildNodes()) place.append(h("p", { class: "soft" }, t("part.loading")));
   try {
@@ -91,7 +93,8 @@ export function choices(name, legend, options, current, choose) {
   return set;
 }
 
-// toggle returns a checkbox; change(checked) returns a promise as choose of choices does.
+// toggle returns a checkbox. change(checked) returns a promise of whether the change was stored; if
+// not, the checkbox changes back.
 export function toggle(label, checked, change, hint) {
   const input = h("input", { type: "checkbox", checked });
   input.addEventListener("change", async () => {
@@ -101,7 +104,8 @@ export function toggle(label, checked, change, hint) {
   return h("label", { class: "choice" }, input, h("span", {}, label, hint && h("span", { class: "soft hint" }, hint)));
 }
 
-// confirmed returns a button that asks a question before it acts. yes returns a promise.
+// confirmed returns a button that asks a question and calls yes(button) if the viewer confirms.
+// button is the one with yesText.
 export function confirmed(text, question, yesText, yes) {
   const place = h("span", { class: "confirm" });
   const first = button(text, () => {
@@ -116,8 +120,8 @@ export function confirmed(text, question, yesText, yes) {
   return place;
 }
 
-// pages shows a list that the API gives in pages: item(one) is the element of one item.
-// At most most items are read. The text empty stands for an empty list.
+// pages shows a list that the API returns page by page: item(one) returns the element of one item,
+// or false for none. It reads up to most items. empty is the text in place of an empty list.
 /** @param {import("../../types").ListRoute} path */
 export function pages(path, item, { empty, limit = 20, most = Infinity, attributes = {} }) {
   const outer = h("div");
@@ -149,14 +153,15 @@ export function pages(path, item, { empty, limit = 20, most = Infinity, attribut
   return outer;
 }
 
-// focusRow moves the focus to the first control of a row, or to the row if it has none.
+// focusRow moves the focus to the first element of a row that matches the selector, else to the row.
 function focusRow(row, selector = "a:not([tabindex]), button, summary") {
   const control = row.querySelector(selector);
   if (!control) row.tabIndex = -1;
   (control || row).focus();
 }
 
-// removeRow removes a row. The focus moves to the next one, or to the heading of the part.
+// removeRow removes a row. The focus moves to the next or previous row or, without one, to the
+// heading of the part.
 export function removeRow(row, selector) {
   const next = row.nextElementSibling || row.previousElementSibling;
   const list = row.parentElement;
@@ -187,7 +192,7 @@ export function logo() {
   return h("img", { class: "logo", alt: "Spotify", src: base + "img/spotify.svg", width: 96, height: 30 });
 }
 
-// art returns the whole album art, which links to the track.
+// art returns the album art with a link to the track; an empty place if the track has none.
 export function art(track, size) {
   const img = isWeb(track.albumImageUrl) && h("img", { alt: "", src: track.albumImageUrl, width: size, height: size, loading: "lazy", referrerpolicy: "no-referrer" });
   if (!img) return h("span", { class: "no-art", "aria-hidden": "true" });
@@ -195,7 +200,7 @@ export function art(track, size) {
   return h("a", { class: "art", href: track.originalUrl, target: "_blank", rel: "noopener noreferrer", tabindex: "-1", "aria-hidden": "true" }, img);
 }
 
-// artists returns links to all artists, or their joined names.
+// artists returns links to all artists or, if the track has no list of them, their joined names.
 export function artists(track) {
   if (track.artists.length === 0) return [track.artistName];
   return track.artists.flatMap((a, i) => (i ? [", ", outLink(a.url, a.name)] : [outLink(a.url, a.name)]));

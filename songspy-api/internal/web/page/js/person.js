@@ -1,4 +1,4 @@
-// The page of a person: what they hear now, and what the viewer may see of their last plays.
+// The page of a user: what the user plays now, and those last plays that the viewer may see.
 import { ApiError, request } from "./api.js";
 import { fill, name, tick, watchImages } from "./card.js";
 import { h, setText } from "./dom.js";
@@ -19,7 +19,7 @@ export async function render(root, { handle }, signal) {
   const acts = find("[data-acts]");
   let profile = null;
   let playing = null;
-  let actsFor = ""; // what the buttons were made for
+  let actsFor = ""; // for which relation of the viewer the buttons were made
   let blocked = false; // the viewer has just blocked the person; the page keeps saying so
   watchImages(hero);
 
@@ -30,7 +30,7 @@ export async function render(root, { handle }, signal) {
     setText(state, profile && !entry ? t("person.silent", { name: name(profile.person) }) : "");
   }
 
-  // gone empties the page: the person may not be seen, or does not exist.
+  // gone empties the page: the viewer may not see the user, or the user does not exist.
   function gone(text) {
     profile = null;
     show(null);
@@ -122,7 +122,8 @@ export async function render(root, { handle }, signal) {
     {
       onEntries(topic, entries) {
         const entry = entries[0] || null;
-        // Plays of a person who has withdrawn may not stay. That can happen before the first entries.
+        // If the user has stopped sharing, the plays must go too, so read the page again. That can
+        // have happened before the first entries arrive.
         const mayHaveWithdrawn = !entry && (!first || playing !== null);
         if (profile) show(entry);
         if (mayHaveWithdrawn) load().catch((error) => console.error(error));

@@ -27,7 +27,7 @@ async function start() {
   root.dataset.started = ""; // the controls work from here on
 }
 
-// keepFiles installs the service worker, which shows an empty page without a network.
+// keepFiles installs the service worker, which shows a page without content if there is no network.
 function keepFiles() {
   if (!("serviceWorker" in navigator)) return;
   const address = "/sw.js";

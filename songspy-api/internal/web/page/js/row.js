@@ -4,7 +4,8 @@ import { artists, name } from "./card.js";
 import { get, h, isWeb, outLink, setText } from "./dom.js";
 import { ago, t } from "./text.js";
 
-// showConnection says what is wrong with the connection, and what happens next.
+// showConnection says what is wrong with the connection, and what happens next. For its parameters
+// see follow in live.js.
 export function showConnection(state, emptied) {
   const line = get("#connection");
   const lost = state === "reconnecting" || state === "offline";
@@ -20,7 +21,7 @@ export function cover(track) {
   return h("a", { class: "art", href: track.originalUrl, tabindex: -1, "aria-hidden": "true", target: "_blank", rel: "noopener noreferrer" }, img);
 }
 
-// playRow returns a row of a list of plays.
+// playRow returns a row of a list of plays, with the user's name if play.person is set.
 export function playRow(play) {
   const { track } = play;
   return h(

@@ -45,8 +45,9 @@ export function onSessionFault(listener, signal) {
 const leastWait = 2000; // milliseconds until the account is read again after a fault
 const mostWait = 60000;
 
-// startSession takes what the HTML says, and reads the account if there is one. If that fails,
-// the page works without the account, and the account is read again until that succeeds.
+// startSession reads the account if hasSession is true: if the HTML says that there is a session.
+// If that fails, the page works without the account, and startSession tries again until it
+// succeeds or the signal aborts.
 export async function startSession(hasSession, signal) {
   signedIn = hasSession;
   for (let wait = leastWait; hasSession && !signal.aborted; wait = Math.min(2 * wait, mostWait)) {

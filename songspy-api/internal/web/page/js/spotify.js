@@ -1,4 +1,4 @@
-// The link to Spotify: buttons, the desk for seats, and a user-supplied app.
+// The link to Spotify: buttons, the request for a seat, and a user-supplied app.
 import { request } from "./api.js";
 import { h } from "./dom.js";
 import { act, confirmed, copyField, notes, when } from "./parts.js";
@@ -6,7 +6,8 @@ import { t } from "./text.js";
 
 const clientID = /^[0-9a-f]{32}$/;
 
-// linkAddress returns where linking begins. back is the path where it ends.
+// linkAddress returns the address at which linking begins. back is the return path, options are
+// more parameters: move, clientId.
 export function linkAddress(back, options = {}) {
   return "/v1/songspy/auth/spotify?" + new URLSearchParams(Object.assign({ return: back }, options));
 }
@@ -15,8 +16,9 @@ export function linkButton(back, text, options, kind = "button main") {
   return h("p", { class: "actions" }, h("a", { class: kind, "data-plain": true, "data-link-spotify": true, href: linkAddress(back, options) }, text));
 }
 
-// seatDesk returns the request for a seat and its state. refused says that Spotify has
-// just rejected the user. changed() is called after each change.
+// seatDesk returns a form to request a seat or, if the user has one or waits, its state and
+// buttons to correct the address or to give it up. back is the return path. refused says that
+// Spotify has just rejected the user. It calls changed() after each change.
 export function seatDesk(seat, { back, refused = false, changed }) {
   const said = notes();
   if (!seat) return h("div", {}, h("p", {}, t("seat.why")), seatForm(t("seat.ask"), changed));
@@ -45,7 +47,8 @@ function seatForm(text, changed) {
   return form;
 }
 
-// userApp returns how to link through an app of one's own. open says that it is unfolded.
+// userApp returns a part with the form to link through a user-supplied app. It is folded unless
+// open is true.
 export function userApp(back, open = false) {
   const said = notes();
   const input = h("input", { name: "clientId", required: true, autocomplete: "off", spellcheck: "false", maxlength: 64 });
@@ -61,7 +64,8 @@ export function userApp(back, open = false) {
     h("p", { class: "soft" }, t("own.ours") + " ", h("a", { href: linkAddress(back, { clientId: "ours" }) }, t("own.useOurs"))));
 }
 
-// unlinkButton ends the link and erases what came from Spotify.
+// unlinkButton returns a button that, after a question, ends the link and erases the data from Spotify.
+// said is the place for its errors. It calls changed() afterwards.
 export function unlinkButton(said, changed) {
   return confirmed(t("link.unlink"), t("link.unlinkSure"), t("link.unlinkYes"), async (control) => {
     const unlink = () => request("DELETE", "/spotify-auth");

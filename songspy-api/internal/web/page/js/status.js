@@ -58,7 +58,8 @@ function number(n) {
   return t("status.number", { n });
 }
 
-// counts returns a list of counts with their names in words, if there are words.
+// counts returns a list of counts. prefix + name is the key of the text for a name; without such a
+// text the name itself is shown.
 function counts(list, prefix) {
   if (list.length === 0) return h("p", { class: "soft" }, t("status.none"));
   return facts(...list.map(({ name, count }) => [has(prefix + name) ? t(prefix + name) : name, number(count)]));
@@ -91,8 +92,8 @@ function links({ links: list, consentEnds }) {
   return [counts(list, "status.link."), h("h3", {}, t("status.consentEnds")), facts(...consentEnds.map(({ days, links: n }) => [t("status.days", { n: days }), number(n)]))];
 }
 
-// seats shows the users to register; "entered, try again" tells the service that the
-// operator has registered one.
+// seats shows all users who have or wait for a seat. With the button "Entered, try again" the
+// operator says that the user is registered in the dashboard now.
 function seats(place) {
   const said = notes();
   const options = (seat) => ({ path: { handle: seat.person.handle } });
@@ -114,7 +115,7 @@ function seats(place) {
     list(t("status.expected"), all.entered, entered, drop),
     list(t("status.waiting"), all.waiting, drop),
   ].flat());
-  // showChange reads the seats again. The rows are new ones, so the focus moves to the title.
+  // showChange reads the seats again. That replaces all rows, so the focus moves to the title.
   const showChange = async () => {
     await show();
     if (document.activeElement === document.body) get("#seats-title").focus();
@@ -122,13 +123,13 @@ function seats(place) {
   show();
 }
 
-// use says how the seats of an app are used.
+// use returns a text on how many seats of an app are linked, reserved and free.
 function use({ configured, seats, linked, reserved, free }) {
   if (!configured) return t("status.notConfigured", { linked });
   return seats === null ? t("status.anyNumber", { linked }) : t("status.seatsOf", { linked, reserved, free, seats });
 }
 
-// hidden shows a user that the operator hides, with a button that ends it.
+// hidden returns the row of a user that the operator hides, with a button that shows the user again.
 function hidden({ person, since, detail: reason }) {
   const said = notes();
   const detail = h("input", { name: "detail", maxlength: 500 });
@@ -141,8 +142,8 @@ function hidden({ person, since, detail: reason }) {
   return element;
 }
 
-// report shows an open report with what the operator can do about it. hide is called once its
-// person is hidden.
+// report returns the row of an open report, with buttons for what the operator can do about it. It
+// calls hide() once its user is hidden.
 function report({ id, person, hidden, reason, text, at }, hide) {
   const said = notes();
   const nickName = h("input", { name: "nickname", maxlength: 120, dir: "auto" });

@@ -1,4 +1,4 @@
-// The texts of the page, in the language of the document. A catalogue is a flat object:
+// The texts of the page, in the language of the document. A file of texts is a flat object:
 // {"page.title": "…"}. Placeholders are {name}.
 let texts = {};
 
@@ -6,13 +6,13 @@ export function lang() {
   return document.documentElement.lang;
 }
 
-// loadTexts reads a catalogue in the document's language: that of all pages, or that of
-// some pages, by its name.
+// loadTexts reads a file of texts in the document's language: text/en.json, which all pages have,
+// or for the name account. (with the dot) text/account.en.json, which some pages have.
 export async function loadTexts(name = "") {
   const answer = await fetch(new URL("../text/" + name + lang() + ".json", import.meta.url));
   if (!answer.ok) throw new Error("the texts " + name + lang() + " are missing");
   const more = await answer.json();
-  texts = Object.assign({}, texts, more); // after the wait: two catalogues may be read at once
+  texts = Object.assign({}, texts, more); // texts is read only after the wait, because two files may be read at once
 }
 
 // has reports whether there is a text.
@@ -20,7 +20,7 @@ export function has(key) {
   return texts[key] !== undefined;
 }
 
-// t returns a text with its placeholders filled. Numbers are written as the language does.
+// t returns a text with its placeholders filled in. Numbers have the format of the language.
 export function t(key, params) {
   const text = texts[key];
   if (text === undefined) {

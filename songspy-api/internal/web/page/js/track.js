@@ -1,4 +1,4 @@
-// The page of a track: who hears it now.
+// The page of a track: the users who play it now.
 import { request, serverNow } from "./api.js";
 import { fill, name, timeText, watchImages } from "./card.js";
 import { h, setText } from "./dom.js";
@@ -20,7 +20,7 @@ export async function render(root, { handle }, signal) {
     find("[data-listeners-section]").hidden = entries.length === 0;
     find(".answer").hidden = find(".hero-art").hidden = entries.length === 0;
     if (entries.length === 0) {
-      // Without a listener the track is not known.
+      // The API returns a track only while it has a listener.
       const link = find("h1 [data-track]");
       link.removeAttribute("href");
       setText(link, t("track.none"));

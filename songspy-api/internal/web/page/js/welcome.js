@@ -1,5 +1,5 @@
-// The first run, one question at a time: sign in, nickname, who sees me, Spotify. A
-// sign-in or a linking that fails ends here too, at the step that can repair it.
+// The page /welcome asks a new user one question at a time: sign in, nickname, audience, Spotify.
+// If signing in or linking fails, it ends here too, at the step that can repair it.
 import { request } from "./api.js";
 import { announce, h } from "./dom.js";
 import { act, button, choices, copyField, fill, googleMark, notes, signInLink } from "./parts.js";
@@ -17,7 +17,7 @@ export async function render(root, { first }) {
   const code = address.get("error") || "";
   const notice = root.querySelector(".notice");
   const why = has("welcome.why." + code) ? t("welcome.why." + code) : notice ? notice.textContent : "";
-  let reason = why; // the first step shows it; then the viewer has acted on it
+  let reason = why; // what has failed; only the first step shows it
   if (notice) notice.remove();
   const place = h("div", { class: "lead" });
   root.append(place);
@@ -146,7 +146,7 @@ function takeInvite() {
   return typed;
 }
 
-// target returns a path of this origin, or "".
+// target returns the path and the query of an address of this origin, else "".
 function target(text) {
   if (!text) return "";
   try {

@@ -1,5 +1,5 @@
-// The service worker keeps the files of the page and an empty page for when there is no
-// network. It never keeps an answer of the API or a page with content.
+// The service worker shows /offline.html if there is no network. It keeps only that page, its style
+// sheet and its icon, and never an answer of the API or a page with content.
 const cacheName = "songspy-{{.Version}}";
 const shell = "/offline.html";
 

@@ -36,7 +36,7 @@ const browsers = [[/Edg\//, "Edge"], [/OPR\//, "Opera"], [/SamsungBrowser/, "Sam
 /** @type {[RegExp, string][]} */
 const systems = [[/iPhone/, "iPhone"], [/iPad/, "iPad"], [/Android/, "Android"], [/Windows/, "Windows"], [/Mac OS X/, "Mac"], [/Linux/, "Linux"]];
 
-// device returns a browser's name in words.
+// device returns a user agent in words: "Safari · iPhone".
 function device(label) {
   const found = [browsers, systems].map((list) => (list.find(([pattern]) => pattern.test(label)) || [])[1]).filter(Boolean);
   return found.join(" · ") || label || t("sessions.unknown");

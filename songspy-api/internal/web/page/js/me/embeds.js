@@ -1,4 +1,4 @@
-// Embeds: what I am playing, on other pages.
+// Embeds: images for other websites that show what the viewer is playing.
 import { request } from "../api.js";
 import { get, h } from "../dom.js";
 import { act, confirmed, copyField, fill, notes, when } from "../parts.js";

@@ -7,7 +7,7 @@ import { t } from "../text.js";
 
 const forever = "9999-12-31T23:59:59.000Z";
 
-// until returns the end of each choice.
+// until has a function for each choice, which returns the time until which it hides the viewer.
 const until = {
   hour: () => new Date(serverNow() + 3600000).toISOString(),
   today: () => {
@@ -17,7 +17,7 @@ const until = {
   forever: () => forever,
 };
 
-// left returns how long one is still hidden, in words; "" if not hidden.
+// left returns in words how long the viewer is still hidden; "" if the viewer is not hidden.
 export function left(hiddenUntil, now) {
   const ms = Date.parse(hiddenUntil || "") - now;
   if (!(ms > 0)) return "";
@@ -57,7 +57,7 @@ export function hide(state, signal) {
     else controls.replaceChildren(h("span", {}, t("page.hide")), ...Object.keys(until).map((name) => button(t("hide." + name), set(until[name], t("hide.hidden")), { "data-hide": name })));
   }
 
-  // The time is over when the server says so.
+  // Once the time seems to be over, tick reads the settings again: only the server decides it.
   async function tick() {
     const { hiddenUntil } = state.settings;
     if (me() && hiddenUntil && Date.parse(hiddenUntil) <= serverNow()) state.changed(await request("GET", "/me/sharing").catch(() => state.settings));

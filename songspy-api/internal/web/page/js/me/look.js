@@ -5,7 +5,7 @@ import { art, button, fill, logo, personLink, trackText } from "../parts.js";
 import { me } from "../session.js";
 import { t } from "../text.js";
 
-const every = 5000; // milliseconds between two reads: the board changes, and learns a change of the settings a moment later
+const every = 5000; // milliseconds between two reads: the board changes, and it notices a change of the settings only after a moment
 
 export function look(state, signal) {
   const place = h("div", { "aria-live": "polite" });
@@ -25,14 +25,15 @@ export function look(state, signal) {
     return fill(place, () => read(name), draw);
   }
 
-  // refresh draws the answers only if they have changed, so that they are announced once.
+  // refresh reads the answers, and draws them only if they have changed, so that screen readers read
+  // them once.
   async function refresh() {
     if (document.hidden) return;
     const seen = await read(as).catch(() => null);
     if (seen && seen.name === as && JSON.stringify(seen) !== drawn) fill(place, () => seen, draw);
   }
 
-  // draw shows the answers as the page shows them.
+  // draw returns elements that show the answers in the way in which the site shows a user to others.
   function draw(seen) {
     drawn = JSON.stringify(seen);
     const { profile, onFront } = seen;
