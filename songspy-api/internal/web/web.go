@@ -39,10 +39,11 @@ var Languages = []string{"en", "ko"}
 
 // Page is one page of the website. In the names of its files, NAME is the field Name: js/NAME.js
 // is its script. css/NAME.css is its style sheet, and html/NAME.html is its content before the
-// script runs; some pages lack these two.
+// script runs; some pages lack these two. A long text has a file for each language:
+// html/NAME.en.html.
 type Page struct {
 	Name string
-	// Path is its route as Gin writes it.
+	// Path is its route in the syntax of Gin.
 	Path string
 	// Style, if set, replaces Name in the name of the style sheet, because several pages share
 	// that sheet: css/STYLE.css.

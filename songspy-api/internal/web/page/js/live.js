@@ -141,9 +141,9 @@ export function follow(topics, /** @type {import("../../types").Listeners} */ { 
   signal.addEventListener("abort", () => clearTimeout(emptying));
 }
 
-// connect keeps a stream of the topics wanted() open, and reads them by requests while there is
-// no stream. It returns a function that opens the stream again, with the topics that wanted()
-// returns then.
+// connect keeps a stream open of the topics that wanted() returns, and reads them by requests
+// while there is no stream. It returns a function that opens the stream again, with the topics
+// that wanted() returns then.
 function connect(wanted, link, apply, setState, signal) {
   let failures = 0;
   let opened; // ends the current stream

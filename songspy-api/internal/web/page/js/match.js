@@ -17,7 +17,7 @@ export function closest(entries, self, most) {
 // around returns the pairs that the page shows. hero is the hero's entry. together is a pair of
 // the hero's user and another user who plays the same track: the viewer if possible, else the
 // user whose track began at the closest time; null if there is none. pairs are those of closest.
-// If there is together, they are only the viewer's pairs with another track than the hero's.
+// If together is not null, they are only the viewer's pairs with another track than the hero's.
 export function around(hero, entries, self, most) {
   const together = hero && pairOf(hero, entries, self);
   const pairs = closest(entries, self, most);

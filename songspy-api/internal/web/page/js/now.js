@@ -38,7 +38,7 @@ export function render(root, { first }, signal) {
   let together = /** @type {import("../../types").Pair | null} */ (null); // the pair that the hero shows
   let pairs = /** @type {import("../../types").Pair[]} */ ([]); // the pairs below the hero
   let paused = false;
-  let known = first.window !== null; // whether the board is known
+  let known = first.window !== null; // false until the window is read, and again while the connection is lost
 
   // people returns the entries of all who are listening: the followed users first, each user once.
   function people() {
@@ -66,7 +66,8 @@ export function render(root, { first }, signal) {
   }
 
   // pass chooses the user that the hero shows. The hero changes to another user only when its
-  // user is gone, or when somebody has just begun a track and the viewer does not use the hero.
+  // user is gone, or when somebody has just begun a track, passAfter is over, and the viewer does
+  // not use the hero.
   function pass(all) {
     const begun = newest(changed(all));
     const handle = shown && shown.person.handle;

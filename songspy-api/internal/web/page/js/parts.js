@@ -32,7 +32,7 @@ export function explain(error, retry) {
   return [error.message + " ", again];
 }
 
-// notes returns an empty element for the error of an action. Screen readers read what it gets.
+// notes returns an empty element for the error of an action. Screen readers read a text put there.
 export function notes() {
   return h("p", { class: "said", role: "alert" });
 }
@@ -187,7 +187,7 @@ export function copyField(label, text) {
   return h("p", { class: "copy" }, input, button(t("part.copy"), copy), place);
 }
 
-// logo returns the full logo of Spotify, which stands wherever its content is.
+// logo returns Spotify's full logo, which must be next to all content of Spotify.
 export function logo() {
   return h("img", { class: "logo", alt: "Spotify", src: base + "img/spotify.svg", width: 96, height: 30 });
 }

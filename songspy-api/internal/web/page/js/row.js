@@ -4,8 +4,8 @@ import { artists, name } from "./card.js";
 import { get, h, isWeb, outLink, setText } from "./dom.js";
 import { ago, t } from "./text.js";
 
-// showConnection says what is wrong with the connection, and what happens next. For its parameters
-// see follow in live.js.
+// showConnection says what is wrong with the connection, and what happens next. state is a state of
+// follow in live.js. emptied says that the lists are empty because of it.
 export function showConnection(state, emptied) {
   const line = get("#connection");
   const lost = state === "reconnecting" || state === "offline";

@@ -1,4 +1,4 @@
-// Who sees me now, in large type, and the switch that hides me.
+// The part of the page /me that says in large type who sees the viewer now, with buttons to hide.
 import { request, serverNow } from "../api.js";
 import { h, setText } from "../dom.js";
 import { act, button, notes } from "../parts.js";

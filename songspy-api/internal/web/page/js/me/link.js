@@ -20,7 +20,7 @@ export function link(state) {
     if (!found) return h("div", { "data-link": "none" }, h("p", {}, t("link.none")), seat ? seatDesk(seat, { back, changed }) : linkButton(back, t("link.connect")), userApp(back));
     const said = notes();
     const { task, userApp: isUserApp } = found;
-    const linkState = task === "relink" ? "reauth_required" : found.state; // that the consent has ended is more important than the state
+    const linkState = task === "relink" ? "reauth_required" : found.state; // the end of the consent is more important than the state
     const isBlocked = found.blocked && (linkState === "active" || linkState === "suspect");
     const isEntered = Boolean(seat) && seat.state === "entered";
     const parts = [];

@@ -1,4 +1,4 @@
-// What others see of me: the answers that a stranger and a follower receive.
+// The part of the page /me that shows what a stranger and a follower see of the viewer.
 import { request } from "../api.js";
 import { h } from "../dom.js";
 import { art, button, fill, logo, personLink, trackText } from "../parts.js";

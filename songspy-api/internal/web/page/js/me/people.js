@@ -1,4 +1,4 @@
-// The people around me: requests, followers, those that I follow, blocks.
+// The part of the page /me with follow requests, followers, followed users and blocks.
 import { request } from "../api.js";
 import { h } from "../dom.js";
 import { act, button, confirmed, notes, pages, personLink, removeRow, when } from "../parts.js";
