@@ -211,8 +211,8 @@ func TestLinking_IsCompletedWithoutANewCode(t *testing.T) {
 	})
 }
 
-// TestLinking_OfAnUnregisteredUserSaysWhetherTheGrantWasStored covers a user with
-// a link, who has to consent again, and a user whose pending grant Spotify revokes.
+// TestLinking_OfAnUnregisteredUserSaysWhetherTheGrantWasStored covers two users. Ann
+// has a link and has to consent again. Bob has a pending grant that Spotify revokes.
 func TestLinking_OfAnUnregisteredUserSaysWhetherTheGrantWasStored(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, w *testAPI) {
 		ann, bob := w.signIn(t, 0), w.signIn(t, 1)

@@ -304,8 +304,10 @@ func scaled(d time.Duration, by, to int64) time.Duration {
 // polls are not exact, so small differences do not matter.
 func speedsAgree(a, b int32) bool { return max(a-b, b-a)*speedToleranceDivisor <= max(a, b) }
 
-// measureSpeed returns how fast the progress advanced between two polls, or 0
-// if the time is too short or must contain a pause or a jump.
+// measureSpeed returns the speed of playback between two polls, in thousandths of the
+// normal speed. moved is how far the progress has advanced, passed is the time between
+// the polls. It returns 0 if passed is too short, or if the speed is so unusual that
+// there was surely a pause or a jump.
 func measureSpeed(moved, passed time.Duration) int32 {
 	if passed < speedIntervalMin || moved <= 0 || moved/4 > passed {
 		return 0

@@ -197,10 +197,11 @@ func (r *reconciler) lastItemBetween(from, to time.Time, except songspy.Track) (
 	return last
 }
 
-// addFromHistory adds a play for a history item in the free part of the time
-// between from and to: after the plays that began before edge, and before those
-// that began later. It shortens earlier plays whose end is only inferred. It
-// returns false if too little time is free for a play that counts.
+// addFromHistory adds a play for a history item. It places the play between from
+// and to, where no other play is: after the plays that began before edge, and
+// before the plays that began at edge or later. It shortens earlier plays whose
+// end is only inferred. It returns false if the room is too short for a play that
+// counts.
 func (r *reconciler) addFromHistory(item songspy.HistoryItem, from, to, edge time.Time) bool {
 	low, high := time.Time{}, r.knownUntil
 	for _, s := range r.candidates {

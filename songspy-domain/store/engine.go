@@ -29,8 +29,8 @@ type engine interface {
 	// Call end when the transaction has ended.
 	beginWrite(context.Context) (end func(), err error)
 	// forKeyShare returns a locking clause for the end of a query, or "" on SQLite. It
-	// keeps the selected rows from being deleted until the transaction ends. Locked users
-	// also cannot link or unlink Spotify until then.
+	// keeps the selected rows from being deleted until the transaction ends. If the rows are
+	// users, linking and unlinking Spotify wait too, because they lock the user FOR UPDATE.
 	forKeyShare() string
 	// clockQuery returns a query for the database's time, which all processes
 	// share. On SQLite it returns "": all processes run on one machine and share

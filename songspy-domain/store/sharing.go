@@ -147,7 +147,8 @@ func laterThan(other, now time.Time) time.Time {
 // the writing of playback updates.
 func forChange(tx *gorm.DB) *gorm.DB { return tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}) }
 
-// lockUserForChange reads the user and locks the row with forChange.
+// lockUserForChange reads the user into u. On Postgres it locks the row until the transaction
+// ends, as forChange does: other changes of the user wait, playback updates do not.
 func lockUserForChange(tx *gorm.DB, id songspy.UserID, u *songspy.User) error {
 	return forChange(tx).Where("id = ?", id).Take(u).Error
 }

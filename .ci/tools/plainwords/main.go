@@ -4,11 +4,12 @@
 // Markdown, SQL comments and the descriptions of the HTTP contract: words.txt
 // refuses some turns of phrase there. Names are identifiers, metrics, columns
 // and names in the contract: words.txt refuses the word parts that the glossary
-// has retired. Ordinary English such as "look" or "door" is refused in names
-// only, or in prose where it stands for a concept of this project.
+// has retired. Some words of ordinary English, such as "look" and "door", are
+// refused in names. Prose may use them, except where they stand for a concept of
+// this project.
 //
 // It also checks that each doc comment begins with the name that it documents, that
-// each function that Markdown names together with a file exists in that file, that the
+// each function exists in the file with which Markdown mentions it, that the
 // glossary lists each term once and in order, and that log calls use the constants of
 // package logkey for keys that have a constant.
 //

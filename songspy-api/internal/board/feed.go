@@ -28,7 +28,8 @@ type Feed interface {
 	// BoardEntries returns the entries of those users who have an open play. The
 	// others are absent.
 	BoardEntries(ctx context.Context, ids []songspy.UserID) ([]songspy.BoardEntry, error)
-	// BoardSnapshot calls each for every user who may be on the board. It returns the number
+	// BoardSnapshot calls the function each once for every user with an open play that the
+	// board may have to show. It returns the number
 	// of the last change that the snapshot is certain to contain.
 	BoardSnapshot(ctx context.Context, each func(songspy.BoardEntry) error) (number int64, err error)
 }

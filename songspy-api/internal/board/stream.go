@@ -65,8 +65,8 @@ func SubscriberOf(address string) netip.Prefix {
 	return prefix
 }
 
-// window returns the seed of the viewer's window. It is the same at every replica and
-// every time.
+// window returns the seed that selects the 48 users of the viewer's front page. It depends
+// only on the viewer, so that it is the same on every replica and at every request.
 func (k ViewerID) window() uint64 {
 	hash := mix(uint64(k.Account))
 	if k.Account == 0 {

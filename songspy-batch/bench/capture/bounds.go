@@ -37,10 +37,10 @@ func boundsFor(population string) (bounds, bool) {
 	}
 }
 
-// wholePlaysBounds returns the bounds of the service if history lists only plays to the end
-// of the track. The targets of all and withProbable were 0.985 and 0.99 for regular people,
-// and 0.925 and 0.955 for restless people, with these calls. docs/benchmarks.md explains why
-// these targets are not reached.
+// wholePlaysBounds returns the least that the service must record if history lists only
+// tracks that played to their end. The targets for regular people were 0.985 of all plays,
+// and 0.99 with the probable ones; for restless people 0.925 and 0.955; each with the calls
+// below. docs/benchmarks.md explains why the service does not reach them.
 func wholePlaysBounds(population string) (bounds, bool) {
 	switch population {
 	case "regular":
