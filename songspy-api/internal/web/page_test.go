@@ -210,21 +210,43 @@ func TestPage_FollowsSpotifysRules(t *testing.T) {
 	}
 }
 
+// notesShifts is a script that adds up in "shifted" how far elements have moved by themselves, and
+// notes them in "shifts".
+const notesShifts = `window.shifts = []; window.shifted = 0;
+	new PerformanceObserver((list) => list.getEntries().forEach((e) => { shifted += e.value; shifts.push(...e.sources.map((s) => s.node?.nodeName + "." + s.node?.className)) }))
+		.observe({ type: "layout-shift", buffered: true });`
+
+// checkNoShift fails the test if elements of the page have moved by themselves.
+func (s *pageTest) checkNoShift(tab context.Context) {
+	s.t.Helper()
+	got := evaluate[map[string]any](s, tab, `new Promise((done) => requestAnimationFrame(() => setTimeout(() => done({ shifted, shifts: shifts.join() }), 100)))`)
+	if shifted, _ := got["shifted"].(float64); shifted >= 0.01 {
+		s.t.Errorf("elements moved: %v", got)
+	}
+}
+
 func TestPage_HasNoLayoutShift(t *testing.T) {
 	for name, size := range map[string][2]int64{"phone": {360, 640}, "desktop": {1280, 800}} {
 		t.Run(name, func(t *testing.T) {
 			s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
-			tab := s.openTab(size[0], size[1], `window.shifts = []; window.shifted = 0;
-				new PerformanceObserver((list) => list.getEntries().forEach((e) => { shifted += e.value; shifts.push(...e.sources.map((s) => s.node?.nodeName + "." + s.node?.className)) }))
-					.observe({ type: "layout-shift", buffered: true });`)
+			tab := s.openTab(size[0], size[1], notesShifts)
 			s.waitFor(tab, titles+` === "two,one"`)
 			s.put(newEntry(3, "three", 30))
 			s.waitFor(tab, titles+` === "two,three,one"`)
 			s.setAnswer(lost)
-			got := evaluate[map[string]any](s, tab, `new Promise((done) => requestAnimationFrame(() => setTimeout(() => done({ shifted, shifts: shifts.join() }), 100)))`)
-			if shifted, _ := got["shifted"].(float64); shifted >= 0.01 {
-				t.Errorf("elements moved: %v", got)
-			}
+			s.checkNoShift(tab)
+		})
+	}
+}
+
+// They are read after the first HTML.
+func TestPage_TheLastSongsOfTheOnlyListenerMoveNothing(t *testing.T) {
+	for name, size := range map[string][2]int64{"phone": {390, 844}, "desktop": {1440, 900}, "a tall window": {1440, 1800}} {
+		t.Run(name, func(t *testing.T) {
+			s := newPageTest(t, newEntry(1, "one", 10))
+			tab := s.openTab(size[0], size[1], notesShifts)
+			s.waitFor(tab, `document.querySelector("[data-before] .title")?.textContent === "before"`)
+			s.checkNoShift(tab)
 		})
 	}
 }
@@ -501,6 +523,23 @@ func TestPage_SharesItsAddress(t *testing.T) {
 			s.waitFor(tab, answer+` === "Listener A: one" && !document.querySelector("[data-share]").hidden`)
 			evaluate[any](s, tab, `document.querySelector("[data-share] button").click()`)
 			s.waitFor(tab, c.want)
+		})
+	}
+}
+
+// A viewer who is visible to everyone shares their own page, others share this page.
+func TestPage_SharesTheOwnPageOfAViewerVisibleToEveryone(t *testing.T) {
+	for audience, want := range map[string]string{"everyone": "Share my page|/u/" + songspy.Handle(1), "followers": "Share this page|/", "nobody": "Share this page|/"} {
+		t.Run(audience, func(t *testing.T) {
+			s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 10), newEntry(2, "two", 20)}, map[string]string{
+				"GET /me":           `{"handle":"` + songspy.Handle(1) + `","nickName":"Listener A","operator":false,"hasSpotify":true,"audience":"` + audience + `","sharingPausedUntil":null}`,
+				"GET /spotify-auth": `{"state":"active","task":"none","blocked":null}`,
+				"GET /me/gaps":      noItems,
+			})
+			tab := s.openTab(1280, 800, `Object.defineProperty(navigator, "share", { value: async ({ url }) => { window.sent = url; } });`)
+			s.waitFor(tab, `document.querySelector("[data-mine] a") !== null`)
+			evaluate[any](s, tab, `document.querySelector("[data-share] button").click()`)
+			s.waitFor(tab, `document.querySelector("[data-share] button").textContent + "|" + window.sent === "`+strings.Replace(want, "|", `|" + location.origin + "`, 1)+`"`)
 		})
 	}
 }

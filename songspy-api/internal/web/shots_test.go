@@ -214,6 +214,7 @@ func (s *pageTest) shoot(width, height int64, language string, whole bool, media
 	// scrolled into view, so the script makes it load all of them.
 	s.waitFor(tab, `document.documentElement.lang === "`+language+`" && document.getElementById("main").dataset.started !== undefined &&
 		(`+strconv.FormatBool(s.feed.viewer == 0)+` || document.querySelector(".match, .together")) &&
+		(`+strconv.FormatBool(len(s.feed.entries) != 1)+` || document.querySelector("[data-before] .title")) &&
 		(!document.body.classList.contains("nobody") || document.querySelector("[data-state]").textContent !== "") &&
 		Array.from(document.images).every((i) => (i.loading = "eager", i.hidden || i.complete))`)
 	shot := chromedp.CaptureScreenshot()

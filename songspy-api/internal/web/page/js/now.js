@@ -244,9 +244,13 @@ export function render(root, { first }, signal) {
     find("[data-window-section]").hidden = walls.window.list.children.length === 0;
   }
 
-  // share offers the address of this page to the viewer's apps, or copies it.
+  // toShare is the path that the buttons to share offer: the viewer's own page if everybody may see
+  // it, else this page.
+  let toShare = "/";
+
+  // share offers that address to the apps of the viewer's system, or copies it.
   async function share(offer) {
-    const url = location.origin + "/";
+    const url = location.origin + toShare;
     const say = (text) => {
       setText(offer.querySelector("span"), text);
       announce(text);
@@ -301,6 +305,7 @@ export function render(root, { first }, signal) {
     const account = me();
     let text = "";
     let action = null;
+    let isPublic = false;
     if (account) {
       const until = account.sharingPausedUntil && Date.parse(account.sharingPausedUntil);
       const [link, gap] = account.hasSpotify ? await Promise.all([request("GET", "/spotify-auth", { signal }).catch(() => null), openGap()]) : [null, ""];
@@ -313,10 +318,15 @@ export function render(root, { first }, signal) {
       else if (gap) [text, action] = [t("now.gap." + gap), ["/me#link", t("now.toMe")]];
       else if (until > serverNow()) [text, action] = [t("now.hidden"), ["/me", t("now.toMe")]];
       else if (account.audience === "nobody") [text, action] = [t("now.onlyMe"), ["/me", t("now.toMe")]];
-      else [text, action] = [t("now.seenBy." + account.audience), ["/me#hide", t("page.hide")]];
+      else {
+        [text, action] = [t("now.seenBy." + account.audience), ["/me#hide", t("page.hide")]];
+        isPublic = account.audience === "everyone";
+      }
     }
     line.replaceChildren(text, ...(action ? [" ", h("a", { href: action[0] }, action[1])] : []));
     line.hidden = !text;
+    toShare = isPublic ? "/u/" + account.handle : "/";
+    for (const offer of shares) setText(offer.querySelector("button"), t(isPublic ? "now.shareMine" : "now.share"));
   }
 
   // openGap returns the reason of a gap that still lasts and that the viewer cannot end; empty if
