@@ -32,8 +32,8 @@ export class StreamError extends Error {
   }
 }
 
-/** A connection without an event or a comment for so long is dead. The server sends a comment every 15 s. */
-export const silentAfter = 20_000;
+/** A connection without an event or a comment for so long is dead. The server sends a comment every 5 s. */
+export const silentAfter = 10_000;
 export const lostAfter = 10_000;
 /** The longest wait before a reconnection. */
 export const longestWait = 60_000;

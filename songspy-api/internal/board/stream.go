@@ -15,8 +15,10 @@ import (
 
 const (
 	// KeepAlive is the longest time in which a stream sends nothing. After this time, it
-	// sends a comment.
-	KeepAlive = 15 * time.Second
+	// sends a comment. A page without news for StaleAfter shows nobody, so it is half of that.
+	KeepAlive = StaleAfter / 2
+	// retryTooMany is when a viewer with too many streams may try again.
+	retryTooMany = 15 * time.Second
 	// queueTime and queueBytes limit the frames that wait for a slow reader. A reader that is
 	// further behind gets a reset and a snapshot instead. Older frames are worth less than a
 	// snapshot, because a page without a connection for queueTime shows nobody. queueBytes

@@ -45,7 +45,7 @@ func (h *streams) register(b *Board, s *Stream) error {
 		limit = b.opts.StreamsPerAccount
 	}
 	if limit > 0 && h.counts[s.opts.Viewer] >= limit {
-		return &songspy.Error{Code: songspy.CodeTooMany, Message: "Too many streams are open.", RetryAfter: KeepAlive}
+		return &songspy.Error{Code: songspy.CodeTooMany, Message: "Too many streams are open.", RetryAfter: retryTooMany}
 	}
 	h.counts[s.opts.Viewer]++
 	h.open[s] = struct{}{}

@@ -4,8 +4,10 @@
 import { request, setServerTime } from "./api.js";
 import { guard } from "./fault.js";
 
-const silence = 20000; // milliseconds without a byte, after which a stream counts as broken
-const emptyAfter = 10000; // milliseconds without a connection, after which nothing is shown
+const emptyAfter = 10000; // milliseconds without news, after which a stream counts as broken and nothing is shown
+const openingMax = 20000; // milliseconds until a stream begins to answer
+const leaderSilence = 20000; // milliseconds without a message of the leader, after which another tab replaces it
+const beatAfter = 2500; // milliseconds after a message of the leader, from which it passes on that the stream is alive
 const askEvery = 5000; // milliseconds between two reads without a stream
 const mostTopics = 8;
 const signEvery = 300000; // milliseconds between two requests that say that the viewer is there
@@ -89,7 +91,8 @@ export function follow(topics, /** @type {import("../../types").Listeners} */ { 
   let state = "";
   let emptying = 0;
 
-  function setState(next) {
+  // setState takes over a state of the connection. newsAt is when the last news came.
+  function setState(next, newsAt) {
     if (next === "live" || next === "asking") {
       clearTimeout(emptying);
       emptying = 0;
@@ -97,7 +100,7 @@ export function follow(topics, /** @type {import("../../types").Listeners} */ { 
       emptying = setTimeout(() => {
         for (const topic of topics) publish(topic, new Map());
         guard(() => onState(state, true));
-      }, emptyAfter);
+      }, Math.min(emptyAfter, Math.max(0, newsAt + emptyAfter - Date.now())));
     }
     if (state === next) return;
     state = next;
@@ -137,15 +140,17 @@ export function follow(topics, /** @type {import("../../types").Listeners} */ { 
   const canShare = !link && "locks" in navigator && typeof BroadcastChannel === "function";
   const shared = { topics, apply, setState, signal };
   if (canShare) share(shared);
-  else connect(() => topics, link, apply, setState, signal);
+  else connect({ wanted: () => topics, link, apply, setState, signal });
   signal.addEventListener("abort", () => clearTimeout(emptying));
 }
 
 // connect keeps a stream open of the topics that wanted() returns, and reads them by requests
-// while there is no stream. It returns a function that opens the stream again, with the topics
-// that wanted() returns then.
-function connect(wanted, link, apply, setState, signal) {
+// while there is no stream and isWatched() says that somebody sees them. It calls onNews() for each
+// piece of the stream. It returns a function that opens the stream again, with the topics that
+// wanted() returns then.
+function connect({ wanted, link = /** @type {string | undefined} */ (undefined), apply, setState, signal, isWatched = () => !document.hidden, onNews = () => {} }) {
   let failures = 0;
+  let newsAt = Date.now();
   let opened; // ends the current stream
   let wake = () => {};
 
@@ -163,7 +168,7 @@ function connect(wanted, link, apply, setState, signal) {
     opened = new AbortController();
     const end = () => opened.abort();
     signal.addEventListener("abort", end);
-    let timer = setTimeout(end, silence);
+    let timer = setTimeout(end, openingMax);
     try {
       await readStream(
         wanted(),
@@ -172,13 +177,15 @@ function connect(wanted, link, apply, setState, signal) {
           if (type === "retry") wait = data.after;
           else {
             failures = 0;
-            setState("live");
+            setState("live", newsAt);
             apply(type, data);
           }
         },
         () => {
+          newsAt = Date.now();
           clearTimeout(timer);
-          timer = setTimeout(end, silence);
+          timer = setTimeout(end, emptyAfter);
+          onNews();
         },
         opened.signal,
       );
@@ -198,9 +205,10 @@ function connect(wanted, link, apply, setState, signal) {
     const timer = setTimeout(() => aborter.abort(), 8000);
     try {
       for (const topic of wanted()) apply("snapshot", { topic, items: await ask(topic, link, aborter.signal) });
-      setState("asking");
+      newsAt = Date.now();
+      setState("asking", newsAt);
     } catch {
-      setState(navigator.onLine === false ? "offline" : "reconnecting");
+      setState(lost(), newsAt);
     } finally {
       clearTimeout(timer);
     }
@@ -213,12 +221,12 @@ function connect(wanted, link, apply, setState, signal) {
       const wait = await stream();
       if (signal.aborted) return;
       if (again) continue;
-      if (failures < 2) setState(navigator.onLine === false ? "offline" : "reconnecting");
+      if (failures < 2) setState(lost(), newsAt);
       const until = Date.now() + Math.random() * wait;
       if (failures > 1) {
         // There may be no streams at all here: read by requests, and try a stream once a minute.
         for (let i = 0; i < 12 && !signal.aborted && !again; i++) {
-          if (!document.hidden) await askAll();
+          if (isWatched()) await askAll();
           await pause(askEvery);
         }
       } else await pause(Math.max(0, until - Date.now()));
@@ -229,28 +237,55 @@ function connect(wanted, link, apply, setState, signal) {
     if (opened) opened.abort();
     wake();
   };
+  const lost = () => (navigator.onLine === false ? "offline" : "reconnecting");
   window.addEventListener("online", restart, { signal });
+  window.addEventListener("offline", () => setState(lost(), newsAt), { signal });
   document.addEventListener("visibilitychange", () => document.hidden || (failures > 1 && wake()), { signal });
   run();
   return restart;
 }
 
 // share takes part in the one stream of the browser. The tab that holds the lock is the leader: it
-// opens the stream for the topics of all tabs, and sends its events and its state to the others.
+// opens the stream for the topics of all tabs, and sends its events and its state to the others. A
+// tab whose topics are too many for that stream has its own.
 function share({ topics, apply, setState, signal }) {
   const id = Math.random().toString(36).slice(2);
   const channel = new BroadcastChannel("songspy-live");
-  const tabs = new Map(); // in the leader: the other tabs by id: {topics, seenAt}
+  const tabs = new Map(); // in the leader: the other tabs by id: {topics, visible, seenAt}
   const known = new Map(); // in the leader: by topic, the entries by handle
   let leading = null; // in the leader: a function that opens the stream again
   let served = []; // the topics of the leader's stream
-  let leaderState = "reconnecting";
+  let leaderState = { state: "reconnecting", newsAt: Date.now() };
   let leaderSeenAt = Date.now();
+  let beatAt = 0; // in the leader: when it last sent its state
+  let alone = null; // an AbortController of this tab's own stream, if it has one
+  let unheard = 0; // the timer that ends when the leader has said nothing for too long
 
   function union() {
     const all = new Set(topics);
     for (const tab of tabs.values()) for (const topic of tab.topics) all.add(topic);
     return Array.from(all).slice(0, mostTopics);
+  }
+
+  function sendState() {
+    beatAt = Date.now();
+    channel.postMessage({ kind: "beat", ...leaderState });
+  }
+
+  // listen expects a message of the leader within emptyAfter.
+  function listen() {
+    leaderSeenAt = Date.now();
+    clearTimeout(unheard);
+    unheard = setTimeout(() => leading || alone || setState("reconnecting", leaderSeenAt), emptyAfter);
+  }
+
+  // leave gives this tab its own stream, because that of the leader has no room for its topics.
+  function leave() {
+    if (alone) return;
+    alone = new AbortController();
+    const { signal: end } = alone;
+    ended.signal.addEventListener("abort", () => alone && alone.abort());
+    connect({ wanted: () => topics, apply, setState: (state, newsAt) => end.aborted || setState(state, newsAt), signal: end });
   }
 
   function snapshotOf(topic) {
@@ -266,56 +301,69 @@ function share({ topics, apply, setState, signal }) {
   }
 
   function lead() {
+    if (alone) alone.abort();
+    alone = null;
     served = union();
-    leading = connect(
-      () => (served = union()),
-      undefined,
-      (type, data) => {
+    leading = connect({
+      wanted: () => (served = union()),
+      apply(type, data) {
         remember(type, data);
         apply(type, data);
         channel.postMessage({ kind: "event", type, data });
       },
-      (state) => {
+      setState(state, newsAt) {
         if (state !== "live" && state !== "asking") known.clear();
-        leaderState = state;
-        setState(state);
-        channel.postMessage({ kind: "beat", state });
+        leaderState = { state, newsAt };
+        setState(state, newsAt);
+        sendState();
       },
-      ended.signal,
-    );
+      // A browser slows down the timers of hidden tabs, but not the news of a stream.
+      onNews() {
+        leaderState.newsAt = Date.now();
+        if (leaderState.newsAt - beatAt > beatAfter) sendState();
+      },
+      isWatched: () => !document.hidden || Array.from(tabs.values()).some((tab) => tab.visible),
+      signal: ended.signal,
+    });
   }
 
   const ended = new AbortController();
   channel.onmessage = ({ data: message }) => {
     if (message.kind === "want" && leading) {
       const before = tabs.get(message.id);
-      tabs.set(message.id, { topics: message.topics, seenAt: Date.now() });
-      if (!union().every((topic) => served.includes(topic))) leading();
+      tabs.set(message.id, { topics: message.topics, visible: message.visible, seenAt: Date.now() });
+      if (!message.topics.every((topic) => union().includes(topic))) {
+        tabs.delete(message.id);
+        channel.postMessage({ kind: "full", id: message.id });
+      } else if (!union().every((topic) => served.includes(topic))) leading();
       else if (!before) {
         for (const topic of message.topics) if (known.has(topic)) channel.postMessage(snapshotOf(topic));
-        channel.postMessage({ kind: "beat", state: leaderState });
+        sendState();
       }
     } else if (message.kind === "leave") tabs.delete(message.id);
-    else if (!leading) {
-      leaderSeenAt = Date.now();
+    else if (message.kind === "full" && message.id === id && !leading) leave();
+    else if (!leading && (message.kind === "event" || message.kind === "beat")) {
+      listen();
+      if (alone) return;
       if (message.kind === "event") apply(message.type, message.data);
-      if (message.kind === "beat") setState(message.state);
+      else setState(message.state, message.newsAt);
     }
   };
 
-  const want = () => channel.postMessage({ kind: "want", id, topics });
+  const want = () => leading || alone || channel.postMessage({ kind: "want", id, topics, visible: !document.hidden });
   const beat = setInterval(() => {
     if (leading) {
-      channel.postMessage({ kind: "beat", state: leaderState });
-      for (const [tab, { seenAt }] of tabs) if (Date.now() - seenAt > silence) tabs.delete(tab);
+      sendState();
+      for (const [tab, { seenAt }] of tabs) if (Date.now() - seenAt > leaderSilence) tabs.delete(tab);
       return;
     }
     want();
-    if (Date.now() - leaderSeenAt > silence) hold(true);
+    if (Date.now() - leaderSeenAt > leaderSilence) hold(true);
   }, 5000);
+  document.addEventListener("visibilitychange", want, { signal });
 
   function hold(steal) {
-    leaderSeenAt = Date.now();
+    listen();
     const options = steal ? { steal: true } : { signal: ended.signal };
     navigator.locks
       .request("songspy-live", options, () => {
@@ -333,6 +381,7 @@ function share({ topics, apply, setState, signal }) {
   want();
   signal.addEventListener("abort", () => {
     clearInterval(beat);
+    clearTimeout(unheard);
     channel.postMessage({ kind: "leave", id });
     ended.abort();
     channel.close();
