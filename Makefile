@@ -31,7 +31,8 @@ images: ## build the images of docker-compose.yml, labelled with version and com
 	@VERSION="$(VERSION)" COMMIT="$(COMMIT)" docker compose build
 
 # The tests in WALLCLOCK measure wall-clock time, so they run alone, after all others.
-WALLCLOCK := ^(TestReplicasCoverForEachOther|TestReplicas_HideAUserWithinASecond|TestReplicas_RefuseEndedSessionsAndBlockedUsersWithinASecond|TestReplicas_StreamsEndWhatTheyShowWithinASecond)$$
+WALLCLOCK := ^(TestReplicasCoverForEachOther|TestReplicas_HideAUserWithinASecond|TestReplicas_RefuseEndedSessionsAndBlockedUsersWithinASecond|TestReplicas_StreamsEndWhatTheyShowWithinASecond|TestPage_AStrangerLosesAHiddenUserWithinASecond)$$
+WALLCLOCK_PACKAGES = ./songspy-batch ./songspy-api ./songspy-api/journey
 # These packages run the built programs, whose sources Go's test cache does not track. `make race` skips them.
 RUN_PROGRAMS := songspy-api/journey songspy-sim/up
 # CI sets COUNT to nothing: then results of packages that did not change come from Go's test cache.
@@ -40,11 +41,11 @@ TESTED = work
 test: bin/throwaway chromium ## run all tests on SQLite and on a temporary Postgres; TESTFLAGS is for go test
 	@bin/throwaway -- go test $(COUNT) -timeout=20m -skip '$(WALLCLOCK)' $(TESTFLAGS) $(TESTED)
 ifeq ($(filter -run%,$(TESTFLAGS)),)
-	@bin/throwaway -- go test -count=1 $(TESTFLAGS) -p=1 -run '$(WALLCLOCK)' ./songspy-batch ./songspy-api
+	@bin/throwaway -- go test -count=1 $(TESTFLAGS) -p=1 -run '$(WALLCLOCK)' $(WALLCLOCK_PACKAGES)
 endif
 
 test-programs: bin/throwaway ## run the tests that run the built programs
-	@bin/throwaway -- go test -count=1 -vet=off $(TESTFLAGS) $(addprefix ./,$(RUN_PROGRAMS))
+	@bin/throwaway -- go test -count=1 -vet=off -skip '$(WALLCLOCK)' $(TESTFLAGS) $(addprefix ./,$(RUN_PROGRAMS))
 
 # The packages run one after another, so that what measures the page's speed has the machine for itself.
 test-page: bin/throwaway chromium firefox fonts ## run all tests of the page in Chromium and Firefox, with every journey, state, theme and width; pictures go to artefacts/
@@ -75,6 +76,7 @@ test-pg: bin/throwaway ## run the store's tests only; SONGSPY_TEST_POSTGRES_IMAG
 # if more of modernc.org were excluded, the detector would report false races.
 # Some packages wait more than they work, so more of them than there are processors run at once. `make verify` vets.
 race: override TESTFLAGS += -race -short -timeout=20m -gcflags=modernc.org/sqlite/lib=-race=false -p 4 -vet=off
+race: WALLCLOCK_PACKAGES = ./songspy-batch ./songspy-api
 race: TESTED = $(filter-out $(addprefix %/,$(RUN_PROGRAMS)),$(shell go list work))
 race: test ## run all tests under the race detector, with -short
 

@@ -3,6 +3,7 @@ package journey
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -22,10 +23,16 @@ func onlyInTestPage(t *testing.T) {
 	}
 }
 
-// newPageSystem starts the programs for tests of the page.
+// newPageSystem prepares the programs for a parallel test of the page.
 func newPageSystem(t *testing.T, o sim.Options, env ...string) *testSystem {
 	t.Helper()
 	t.Parallel()
+	return newSystemWithPage(t, o, env...)
+}
+
+// newSystemWithPage prepares the programs for a test of the page that may be the only one to run.
+func newSystemWithPage(t *testing.T, o sim.Options, env ...string) *testSystem {
+	t.Helper()
 	w := newTestSystem(t, storetest.New(t, storetest.SQLite).URL, o, append([]string{"SONGSPY_LOG_LEVEL=warn", "SONGSPY_GOOGLE_CLIENT_SECRET=" + sim.GoogleClientSecret}, env...)...)
 	w.addSecrets(sim.GoogleClientSecret)
 	return w
@@ -94,6 +101,47 @@ func TestPage_AUserSharesHidesAndErases(t *testing.T) {
 	stranger.waitGone("mina")
 	if status := evaluate[int](mina, `fetch("/v1/songspy/me").then((r) => r.status)`); status != 401 {
 		t.Errorf("the session of an erased user gets %d, want 401", status)
+	}
+}
+
+// A user hides, and a stranger whose page is open loses the user. This test measures wall-clock
+// time, so it is not parallel, and the Makefile runs it alone.
+func TestPage_AStrangerLosesAHiddenUserWithinASecond(t *testing.T) {
+	w := newSystemWithPage(t, sim.Options{Seed: 8, People: 2})
+	// A wider audience sees a user from the next song on, so the songs are short.
+	w.sim.Script(0, songsInARow(w.sim, 100, 200, 5*time.Second))
+	stranger, mina := w.newTab(1), w.newTab(0)
+	w.start("songspy-api")
+	w.start("songspy-batch")
+	mina.signUp("mina", "everyone")
+	mina.link()
+	mina.open("/me")
+	stranger.open("/")
+	const tries = 5
+	var took []time.Duration
+	for range tries {
+		mina.waitText("Everyone sees you")
+		stranger.waitText("mina")
+		// Both tabs have the same clock. What a person sees counts, so innerText is read.
+		evaluate[any](stranger, `window.gone = new Promise((resolve) => {
+			const main = document.getElementById("main");
+			const seen = new MutationObserver(() => {
+				if (main.innerText.includes("mina")) return;
+				seen.disconnect();
+				resolve(Date.now());
+			});
+			seen.observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
+		}), 0`)
+		evaluate[any](mina, `window.hidden = 0, addEventListener("click", () => (window.hidden = Date.now()), { capture: true, once: true })`)
+		mina.click("[data-hide=hour]")
+		gone := evaluate[int64](stranger, "window.gone")
+		took = append(took, time.Duration(gone-evaluate[int64](mina, "window.hidden"))*time.Millisecond)
+		mina.click("[data-show]")
+	}
+	slices.Sort(took)
+	t.Logf("from the click of the user until the stranger's page lacks the name: median %v, longest %v", took[tries/2], took[tries-1])
+	if longest := took[tries-1]; longest > time.Second || took[0] <= 0 {
+		t.Errorf("the name is gone after %v, want more than 0 s and at most 1 s", took)
 	}
 }
 
