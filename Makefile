@@ -38,7 +38,7 @@ RUN_PROGRAMS := songspy-api/journey songspy-sim/up
 # CI sets COUNT to nothing: then results of packages that did not change come from Go's test cache.
 COUNT ?= -count=1
 TESTED = work
-test: bin/throwaway chromium ## run all tests on SQLite and on a temporary Postgres; TESTFLAGS is for go test
+test: bin/throwaway chromium npm ## run all tests on SQLite and on a temporary Postgres; TESTFLAGS is for go test
 	@bin/throwaway -- go test $(COUNT) -timeout=20m -skip '$(WALLCLOCK)' $(TESTFLAGS) $(TESTED)
 ifeq ($(filter -run%,$(TESTFLAGS)),)
 	@bin/throwaway -- go test -count=1 $(TESTFLAGS) -p=1 -run '$(WALLCLOCK)' $(WALLCLOCK_PACKAGES)
@@ -48,17 +48,19 @@ test-programs: bin/throwaway ## run the tests that run the built programs
 	@bin/throwaway -- go test -count=1 -vet=off -skip '$(WALLCLOCK)' $(TESTFLAGS) $(addprefix ./,$(RUN_PROGRAMS))
 
 # The packages run one after another, so that what measures the page's speed has the machine for itself.
-test-page: bin/throwaway chromium firefox fonts ## run all tests of the page in Chromium and Firefox, with every journey, state, theme and width; pictures go to artefacts/
-	@SONGSPY_TEST_PAGE=all SONGSPY_ARTEFACTS=$(CURDIR)/artefacts exec bin/throwaway -- go test -count=1 -vet=off -p=1 -timeout=30m $(TESTFLAGS) -run '^Test(Page|Hero|Pause|Track|Live|Closest|Details|Me|Welcome|Person|Status|Policy|Shots)_' ./songspy-api/internal/web ./songspy-api/journey
+test-page: bin/throwaway chromium firefox npm fonts ## run all tests of the page in Chromium and Firefox, with every journey, state, theme and width; pictures go to artefacts/
+	@SONGSPY_TEST_PAGE=all SONGSPY_ARTEFACTS=$(CURDIR)/artefacts exec bin/throwaway -- go test -count=1 -vet=off -p=1 -timeout=30m $(TESTFLAGS) ./songspy-api/internal/web ./songspy-api/journey
 
 pictures: chromium fonts ## write the pictures of the README
 	@SONGSPY_PICTURES=$(CURDIR)/docs exec go test -count=1 -vet=off -run '^TestPictures_' ./songspy-api/internal/web
 
-.PHONY: chromium firefox fonts
+.PHONY: chromium firefox npm fonts
 chromium:
 	@.ci/browser chromium
 firefox:
 	@.ci/browser firefox-esr
+npm:
+	@.ci/browser npm
 fonts:
 	@.ci/browser fonts-noto-cjk
 
