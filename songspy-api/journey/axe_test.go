@@ -30,7 +30,7 @@ type state struct {
 }
 
 // states is how many states are checked.
-const states = 35
+const states = 43
 
 // variant is how a viewer sees a page.
 type variant struct {
@@ -113,6 +113,9 @@ func TestPage_HasNoViolationsOfAccessibilityRules(t *testing.T) {
 		w.sim.Script(person, songsInARow(w.sim, 100*(person+1), 200, 30*time.Second))
 	}
 	stranger, operator, friend, newcomer, unlinked := w.newTab(5), w.newTab(0), w.newTab(1), w.newTab(3), w.newTab(4)
+	inApp := w.newTab(2)
+	inApp.before(`delete Navigator.prototype.serviceWorker`) // it would send the browser's real user agent
+	send(inApp, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: "Mozilla/5.0 (Linux; Android 14; wv) AppleWebKit/537.36 Chrome/131.0.0.0 Mobile Safari/537.36 KAKAOTALK 2610990"})
 	api := w.start("songspy-api")
 	batch := w.start("songspy-batch")
 	operator.signUp("op", "everyone")
@@ -146,10 +149,10 @@ func TestPage_HasNoViolationsOfAccessibilityRules(t *testing.T) {
 		t.Fatalf("axe-core does not find a field without a label: %q", found)
 	}
 	// setSeats starts the programs again with n seats in the Spotify app. Two of them are taken.
-	setSeats := func(n int) {
+	setSeats := func(n int, env ...string) {
 		w.kill(api)
 		w.kill(batch)
-		w.env = append(w.env, fmt.Sprint("SONGSPY_SPOTIFY_SEATS=", n))
+		w.env = append(w.env, append(env, fmt.Sprint("SONGSPY_SPOTIFY_SEATS=", n))...)
 		api, batch = w.start("songspy-api"), w.start("songspy-batch")
 	}
 	askSeat := func() { unlinked.request("POST", "/spotify-auth/seat", `{"email":"unlinked@example.com"}`) }
@@ -175,6 +178,13 @@ func TestPage_HasNoViolationsOfAccessibilityRules(t *testing.T) {
 		{name: "one's own page, signed out", tab: stranger, path: "/me", ready: heading},
 		{name: "the status", tab: operator, path: "/status", ready: loaded("#seats dl") + ` && document.querySelector("[data-report]")`},
 		{name: "the status, signed out", tab: stranger, path: "/status", ready: heading},
+		{name: "the status to a user who is no operator", tab: friend, path: "/status", ready: heading},
+		{name: "an app's browser", tab: inApp, path: "/welcome", ready: `document.querySelector("[data-in-app] .copy input")`},
+		{name: "a question and one's own app", tab: operator, path: "/me", ready: loaded("#erase form"), enter: func() {
+			operator.click("#link details summary")
+			operator.click("#link .confirm button")
+			operator.wait(`document.querySelector("#link details[open] input") && document.querySelector("#link .confirm [role=alert]")`)
+		}},
 		{name: "privacy", tab: stranger, path: "/privacy", ready: heading},
 		{name: "terms", tab: stranger, path: "/terms", ready: heading},
 		{name: "choosing an audience", tab: newcomer, path: "/welcome", ready: `document.querySelector("[data-step=audience]") && !document.querySelector("input:checked")`, prepare: func() {
@@ -194,6 +204,11 @@ func TestPage_HasNoViolationsOfAccessibilityRules(t *testing.T) {
 			stranger.setOffline(true)
 			stranger.wait(`!document.getElementById("connection").hidden && document.querySelectorAll("#board li").length === 0`)
 		}, leave: func() { stranger.setOffline(false) }},
+		{name: "reconnecting", tab: stranger, path: "/", ready: board, enter: func() {
+			evaluate[any](stranger, `Object.defineProperty(navigator, "onLine", { value: true }), 0`) // the network works, and the service does not answer
+			stranger.setOffline(true)
+			stranger.wait(`/^(The connection is lost|연결이 끊겨)/.test(document.getElementById("connection").textContent)`)
+		}, leave: func() { stranger.setOffline(false) }},
 		{name: "one's own page, hidden", tab: friend, path: "/me", ready: loaded("[data-show]"), prepare: func() {
 			friend.open("/me")
 			friend.click("[data-hide=hour]")
@@ -204,11 +219,21 @@ func TestPage_HasNoViolationsOfAccessibilityRules(t *testing.T) {
 		{name: "a broken link", tab: friend, path: "/me", ready: loaded("[data-link=reauth_required]"), prepare: friend.endConsent},
 		{name: "the front page with a broken link", tab: friend, path: "/", ready: mine},
 		{name: "waiting for a seat", tab: unlinked, path: "/welcome", ready: `document.querySelector("[data-seat=waiting]")`, prepare: func() { setSeats(2); askSeat() }},
-		{name: "a held seat", tab: unlinked, path: "/welcome", ready: `document.querySelector("[data-seat=held]")`, prepare: func() { setSeats(3); askSeat() }},
+		{name: "a held seat", tab: unlinked, path: "/welcome", ready: `document.querySelector("[data-seat=held]")`, prepare: func() { setSeats(3, "SONGSPY_SIGN_UP=invite"); askSeat() }},
 		{name: "an entered seat", tab: unlinked, path: "/welcome", ready: `document.querySelector("[data-seat=entered]")`, prepare: func() {
 			operator.request("POST", "/operator/seats/"+get[string](unlinked, "/me", "data.handle")+"/entered", "")
 		}},
 		{name: "a refused seat", tab: unlinked, path: "/welcome?error=SPOTIFY_NOT_REGISTERED", ready: `document.querySelector("[data-seat=entered] details[open]")`},
+		{name: "signing in with an invite", tab: stranger, path: "/welcome", ready: `document.querySelector("[data-step=signIn] input[name=invite]")`},
+		{name: "the front page without calls to Spotify", tab: operator, path: "/", ready: mine + ` && /\d:\d\d/.test(document.querySelector("[data-mine]").textContent)`, prepare: func() {
+			end := w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.QuotaExceeded})
+			defer end()
+			operator.eventually("a blocked link", func() bool { return get[bool](operator, "/spotify-auth", "data.blocked !== null") })
+		}},
+		{name: "one's own page without calls to Spotify", tab: operator, path: "/me", ready: loaded("#link .bad")},
+		{name: "the front page without listeners", tab: stranger, path: "/", ready: `document.body.classList.contains("nobody")`, prepare: func() {
+			operator.request("PATCH", "/me/sharing", `{"now":"nobody"}`)
+		}},
 		{name: "no network", tab: stranger, path: "/", ready: `document.querySelector("main [lang=en]")`, prepare: func() { w.kill(api) }},
 	}
 	if len(list) != states {
