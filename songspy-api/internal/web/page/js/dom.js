@@ -41,7 +41,8 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-// announce makes a screen reader read a text: what an action of the viewer has done.
+// announce makes a screen reader read a text: what an action of the viewer has done, or what has
+// become of the connection.
 export function announce(text) {
   setText(document.getElementById("announce"), "");
   setTimeout(() => setText(document.getElementById("announce"), text), 50);

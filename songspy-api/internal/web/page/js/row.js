@@ -1,15 +1,18 @@
 // Parts that several pages show.
 import { serverNow } from "./api.js";
 import { artists, name } from "./card.js";
-import { get, h, isWeb, outLink, setText } from "./dom.js";
+import { announce, get, h, isWeb, outLink, setText } from "./dom.js";
 import { ago, t } from "./text.js";
 
-// showConnection says what is wrong with the connection, and what happens next. state is a state of
-// follow in live.js. emptied says that the lists are empty because of it.
+// showConnection says what is wrong with the connection, and what happens next. Screen readers also
+// read that it works again. state is a state of follow in live.js. emptied says that the lists are
+// empty because of it.
 export function showConnection(state, emptied) {
   const line = get("#connection");
   const lost = state === "reconnecting" || state === "offline";
   const text = !lost ? "" : t(state === "offline" ? "now.offline" : emptied ? "now.reconnecting" : "now.unsteady");
+  // Screen readers may miss the text of a region that was hidden just before, so announce has its own.
+  if (line.textContent !== text) announce(text || t("now.connected"));
   setText(line, text);
   line.hidden = !text;
 }
