@@ -262,16 +262,23 @@ func TestPage_FollowersRelinkingAndTheNetwork(t *testing.T) {
 	mina.waitText("Unblock")
 	juno.waitText("Page not found. The address is wrong, or the page is not public.")
 
-	stranger.before(hurry)
+	stranger.before(hurry + `const ask = window.fetch; window.asked = 0; window.fetch = (...args) => (window.asked++, ask(...args));`)
 	stranger.open("/")
 	mina.click(`input[name="now"][value="everyone"]`)
 	mina.waitText("Everyone sees you")
 	stranger.waitText("mina")
+	evaluate[any](stranger, `window.cutAt = performance.now(), 0`)
 	stranger.setOffline(true)
-	stranger.waitText("You are offline. The list comes back when you are online.")
+	const offline = "You are offline. The list comes back when you are online."
+	stranger.waitText(offline)
+	stranger.waitGone("mina")
+	// The network stays cut for at least 30 seconds, of which hurry makes 7.5. The page asks again all the time.
+	stranger.wait(fmt.Sprintf(`performance.now() - cutAt > 7500 && asked >= %d`, evaluate[int](stranger, `asked`)+2))
+	stranger.waitText(offline)
 	stranger.waitGone("mina")
 	stranger.setOffline(false)
 	stranger.waitText("mina")
+	stranger.wait(`document.getElementById("connection").hidden && document.getElementById("announce").textContent === "Connected again."`)
 
 	mina.endConsent()
 	mina.open("/")
