@@ -272,7 +272,7 @@ func TestPage_FollowersRelinkingAndTheNetwork(t *testing.T) {
 	const offline = "You are offline. The list comes back when you are online."
 	stranger.waitText(offline)
 	stranger.waitGone("mina")
-	// The network stays cut for at least 30 seconds, of which hurry makes 7.5. The page asks again all the time.
+	// The network stays cut for at least 30 seconds of the page's time, which hurry shortens to 7.5. The page keeps asking.
 	stranger.wait(fmt.Sprintf(`performance.now() - cutAt > 7500 && asked >= %d`, evaluate[int](stranger, `asked`)+2))
 	stranger.waitText(offline)
 	stranger.waitGone("mina")

@@ -19,7 +19,7 @@ func TestLive_NoLiveRegionIsHidden(t *testing.T) {
 }
 
 func TestLive_AScreenReaderHearsHowTheConnectionChanges(t *testing.T) {
-	for name, c := range map[string]struct{ online, heard, seen string }{
+	for name, c := range map[string]struct{ online, spoken, seen string }{
 		"the service does not answer": {
 			"true", "The connection is unsteady. Reconnecting.|The connection is lost, so the list is empty for now. Reconnecting.",
 			"The connection is lost, so the list is empty for now. Reconnecting.",
@@ -31,17 +31,17 @@ func TestLive_AScreenReaderHearsHowTheConnectionChanges(t *testing.T) {
 			s.setAnswer(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 			tab := s.openTab(1280, 800, hurry+spoken+`Object.defineProperty(navigator, "onLine", { get: () => `+c.online+` });`)
 			const shown = `(document.getElementById("connection").hidden ? "" : document.getElementById("connection").textContent)`
-			s.waitFor(tab, titles+` === "" && spoken.join("|") === "`+c.heard+`"`)
+			s.waitFor(tab, titles+` === "" && spoken.join("|") === "`+c.spoken+`"`)
 			s.expect(tab, "what one sees", shown, c.seen)
 			s.setAnswer(nil)
-			s.waitFor(tab, titles+` === "two,one" && spoken.join("|") === "`+c.heard+`|Connected again."`)
+			s.waitFor(tab, titles+` === "two,one" && spoken.join("|") === "`+c.spoken+`|Connected again."`)
 			s.expect(tab, "what one sees again", shown, "")
 		})
 	}
 }
 
-// Every 30 seconds a screen reader reads at most one sentence: who of the followed users has begun
-// a song last. The test runs the timer of these sentences by hand.
+// Every 30 seconds a screen reader reads at most one sentence, about the newest song of the
+// followed users. The test runs the timer of these sentences itself.
 func TestLive_AScreenReaderHearsAFollowedUserEvery30SecondsUntilTurnedOff(t *testing.T) {
 	s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 40), newEntry(2, "two", 20), newEntry(3, "three", 10), newEntry(4, "four", 30)}, map[string]string{
 		"GET /me": newMe("Listener A", "everyone", true), "GET /spotify-auth": newLink("active", "none"), "GET /me/gaps": noItems, "GET /me/following": noItems,
@@ -85,5 +85,5 @@ func TestLive_AScreenReaderHearsAFollowedUserEvery30SecondsUntilTurnedOff(t *tes
 	s.waitFor(tab, followed+`.includes("last")`)
 	s.expect(tab, "a tick after it is turned off", `tick()`, "")
 	s.expect(tab, "the timers after it is turned on again", `press("`+on+`")`, "30000 off,30000 on true")
-	s.expect(tab, "the tick of what is new", `tick()`, "Listener B has started last by Somebody, Somebody Else.")
+	s.expect(tab, "the tick after a song that began while it was off", `tick()`, "Listener B has started last by Somebody, Somebody Else.")
 }
