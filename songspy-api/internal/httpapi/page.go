@@ -79,6 +79,10 @@ func (s *server) servePage(p web.Page) gin.HandlerFunc {
 		}
 		if known && p.Path == "/" { // else the page's script asks the API, and shows the error
 			view.Listening, _ = s.firstListening(c.Request.Context(), view.Now)
+			if view.SignedIn && view.Listening.IsEmpty() { // then the page says what the viewer can do
+				link, err := s.opts.Links.Link(c.Request.Context(), callerFrom(c.Request.Context()).UserID)
+				view.IsLinked = err == nil && link.HasAccount()
+			}
 		}
 		if p.Name == "person" && !view.SignedIn { // only programs that make link previews read the name, and they do not sign in
 			if seen, err := s.opts.People.LinkPreview(ctx, view.Handle); err == nil {

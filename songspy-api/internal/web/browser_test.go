@@ -112,7 +112,7 @@ func startPage(t *testing.T, entries []songspy.BoardEntry) *pageTest {
 		t.Fatal(err)
 	}
 	handler, err := httpapi.New(httpapi.Options{
-		Contract: contract, Auth: authService, Users: fakeUsers{feed: s.feed}, Links: fakeLinks{}, Linking: linking.New(linking.Options{}), Board: live, People: people.New(fakeStore{feed: s.feed}, live, nil, time.Now), Site: site,
+		Contract: contract, Auth: authService, Users: fakeUsers{feed: s.feed}, Links: fakeLinks{feed: s.feed}, Linking: linking.New(linking.Options{}), Board: live, People: people.New(fakeStore{feed: s.feed}, live, nil, time.Now), Site: site,
 		PublicURL: s.url, Metrics: prometheus.NewRegistry(), Now: time.Now, Log: log,
 	})
 	if err != nil {
@@ -283,10 +283,16 @@ func (s fakeUsers) User(ctx context.Context, self visibility.Self) (songspy.User
 	return u, err
 }
 
-// fakeLinks has an active link for each user.
-type fakeLinks struct{ httpapi.Links }
+// fakeLinks has an active link for each user, except for those of feed.unlinked.
+type fakeLinks struct {
+	httpapi.Links
+	feed *fakeFeed
+}
 
-func (fakeLinks) Link(_ context.Context, id songspy.UserID) (songspy.Link, error) {
+func (s fakeLinks) Link(_ context.Context, id songspy.UserID) (songspy.Link, error) {
+	if slices.Contains(s.feed.unlinked, id) {
+		return songspy.Link{}, &songspy.Error{Code: songspy.CodeNotFound}
+	}
 	account := "account"
 	return songspy.Link{UserID: id, State: songspy.LinkActive, AccountID: &account, AuthorizedAt: testStart, StateSince: testStart}, nil
 }
@@ -300,6 +306,7 @@ type fakeFeed struct {
 	changefeedtest.Feed
 	viewer   songspy.UserID   // who is signed in; 0: nobody
 	followed []songspy.UserID // the users that the viewer follows
+	unlinked []songspy.UserID // the users that have not linked Spotify
 	mu       sync.Mutex
 	entries  []songspy.BoardEntry
 	before   func(songspy.UserID) []songspy.PlayWithTrack // returns what a user has played; nil: one track

@@ -134,6 +134,9 @@ func (l *Listening) Wall() []Card {
 	return slices.DeleteFunc(slices.Clone(l.Window), func(c Card) bool { return l.Hero != nil && c.Person == l.Hero.Person })
 }
 
+// IsEmpty reports whether nobody is listening. It is false if that is unknown: if l is nil.
+func (l *Listening) IsEmpty() bool { return l != nil && l.Hero == nil }
+
 // IsFull reports whether the window has no place left. Then more users may be listening than it
 // shows.
 func (l *Listening) IsFull() bool { return len(l.Window) >= windowSize }

@@ -102,6 +102,8 @@ func TestRender_AsksToJoinWhereTheNumberOfListenersSays(t *testing.T) {
 		has, hasNone []string
 	}{
 		"nobody":      {View{Listening: NewListening(nil, nil, noon)}, []string{`<body class="few nobody">`, `<div class="join" data-sign-in>`, "data-join-end hidden>", "data-state>Be the first to answer.", "data-full hidden"}, nil},
+		"nobody else": {View{SignedIn: true, IsLinked: true, Listening: NewListening(nil, nil, noon)}, []string{`<div class="join" data-sign-in hidden>`, "right now. Play a song on Spotify, and show it"}, []string{"Link Spotify,"}},
+		"not linked":  {View{SignedIn: true, Listening: NewListening(nil, nil, noon)}, []string{`<div class="join" data-sign-in hidden>`, "right now. Link Spotify, and show"}, []string{"Play a song"}},
 		"one":         {View{Listening: NewListening(many[:1], nil, noon)}, []string{`<body class="few">`, `<div class="join" data-sign-in>`, "Play the same song, and you and A both see", "Until then, nobody sees you", "data-share>"}, nil},
 		"oneself":     {View{SignedIn: true, Listening: NewListening([]Card{mine}, nil, noon)}, []string{`<div class="join" data-sign-in hidden>`, "Only your song is here", "data-share>"}, []string{"Play the same song, and"}},
 		"one and one": {View{Listening: NewListening(many[:1], many[1:], noon)}, []string{`<body class="many">`, "data-join-end>", "data-share>", "Is anyone playing your song right now?"}, []string{"Play the same song, and"}},

@@ -199,6 +199,9 @@ type View struct {
 	// Language is one of Languages.
 	Language string
 	SignedIn bool
+	// IsLinked reports whether the viewer has linked Spotify. It is known only on the front page,
+	// and only if nobody is listening.
+	IsLinked bool
 	// SignIn is where the button to sign in leads.
 	SignIn string
 	// InApp reports whether the browser is an in-app browser, in which Google signs nobody in.
@@ -215,7 +218,7 @@ type View struct {
 
 // Render writes the HTML of a page.
 func (s *Site) Render(w io.Writer, v View) error {
-	first := map[string]any{"window": nil, "now": v.Now.UTC().Format(time.RFC3339Nano), "signedIn": v.SignedIn}
+	first := map[string]any{"window": nil, "now": v.Now.UTC().Format(time.RFC3339Nano), "signedIn": v.SignedIn, "linked": v.IsLinked}
 	data := struct {
 		View
 		Styles    []string

@@ -108,7 +108,7 @@ export function render(root, { first }, signal) {
   function showState(all) {
     let text = "";
     if (all.length === 1 && known) text = t(isMine(all[0]) ? "now.oneMine" : "now.one", { name: name(all[0].person) });
-    if (all.length === 0 && known) text = t("now.none");
+    if (all.length === 0 && known) text = t(isLinked() ? "now.noneLinked" : "now.none");
     if (all.length > 1 && !isSignedIn()) text = t("now.join");
     setText(find("[data-state]"), text);
     document.body.classList.toggle("few", all.length <= 1);
@@ -118,6 +118,12 @@ export function render(root, { first }, signal) {
     lastSongs.show(all.length === 1 ? all[0] : null);
     find("[data-rest]").hidden = board.children.length <= mostOnPhones || board.classList.contains("all");
     find("[data-full]").hidden = latest.window.length < mostSlots;
+  }
+
+  // isLinked reports whether the viewer has linked Spotify. Until the account is read, it says what
+  // the HTML from the server knows.
+  function isLinked() {
+    return me() ? me().hasSpotify : isSignedIn() && first.linked;
   }
 
   function isMine(entry) {
