@@ -78,8 +78,12 @@ func (c Card) Percent() string {
 	return strconv.FormatFloat(100*played.Seconds()/c.Duration.Seconds(), 'f', 2, 64) + "%"
 }
 
-// HasJustStarted reports whether the track began less than justStarted ago.
-func (c Card) HasJustStarted() bool { return c.now.Sub(c.StartedAt) < justStarted }
+// HasJustStarted reports whether the track began less than justStarted ago. It is false if the end is
+// unknown, because then the scripts write next to it when the track started.
+func (c Card) HasJustStarted() bool {
+	_, ok := c.played()
+	return ok && c.now.Sub(c.StartedAt) < justStarted
+}
 
 // clock writes a duration as 1:02 or 1:02:03.
 func clock(d time.Duration) string {

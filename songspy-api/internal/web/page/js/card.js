@@ -48,10 +48,11 @@ export function kind(track) {
 }
 
 // replace replaces the children of the element unless the key is the same as at the last call.
-// So a link that stays the same keeps the focus.
-function replace(element, key, children) {
+// So a link that stays the same keeps the focus. Otherwise heir, another link, gets the focus.
+function replace(element, key, children, heir) {
   if (element.dataset.key === key) return;
   element.dataset.key = key;
+  if (heir && element.contains(document.activeElement)) heir.focus({ preventScroll: true });
   element.replaceChildren(...children);
 }
 
@@ -86,9 +87,10 @@ export function fill(root, entry) {
   }
   const others = root.querySelector("[data-who]");
   if (others) setHref(others, "/t/" + encodeURIComponent(track.handle));
-  replace(root.querySelector("[data-artists]"), track.handle, artists(track));
+  const heir = root.querySelector("[data-track][href]:not(.art)") || who;
+  replace(root.querySelector("[data-artists]"), track.handle, artists(track), heir);
   const { album } = track;
-  replace(root.querySelector("[data-album]"), track.handle, album ? [outLink(album.url, album.name)] : []);
+  replace(root.querySelector("[data-album]"), track.handle, album ? [outLink(album.url, album.name)] : [], heir);
   setText(root.querySelector("[data-kind]"), kind(track));
   tick(root, entry);
 }

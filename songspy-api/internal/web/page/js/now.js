@@ -24,6 +24,7 @@ export function render(root, { first }, signal) {
   const find = (selector) => root.querySelector(selector);
   const hero = find("[data-hero]");
   const shares = /** @type {HTMLElement[]} */ (Array.from(root.querySelectorAll("[data-share]")));
+  const question = find("#question");
   const answer = find(".answer");
   const listen = find("[data-listen]");
   const board = find("#board");
@@ -55,7 +56,20 @@ export function render(root, { first }, signal) {
   }
 
   function isHeld() {
-    return hero.matches(":hover") || hero.contains(document.activeElement);
+    return hero.matches(":hover") || hasFocus();
+  }
+
+  // hasFocus reports whether a link of the hero has the focus.
+  function hasFocus() {
+    return hero.contains(document.activeElement) && document.activeElement !== question;
+  }
+
+  // leave moves the focus from a link of the hero that is gone, or that is another user's now, to
+  // the question.
+  function leave() {
+    question.tabIndex = -1;
+    question.focus({ preventScroll: true });
+    announce(t("card.gone"));
   }
 
   // changed returns the entries of the users who have begun another track since the last call.
@@ -69,6 +83,7 @@ export function render(root, { first }, signal) {
   // user is gone, or when somebody has just begun a track, passAfter is over, and the viewer does
   // not use the hero.
   function pass(all) {
+    const hadFocus = hasFocus();
     const begun = newest(changed(all));
     const handle = shown && shown.person.handle;
     const same = all.find((entry) => entry.person.handle === handle);
@@ -78,10 +93,13 @@ export function render(root, { first }, signal) {
     if (!shown) return;
     const { person, track } = shown;
     find("[data-who]").hidden = !all.some((entry) => entry.track.handle === track.handle && entry.person.handle !== person.handle);
+    const link = document.activeElement;
+    if (hadFocus && link !== question && (!hasFocus() || !link.hasAttribute("href") || link.getClientRects().length === 0)) leave();
   }
 
   function setHero(entry) {
     const isOther = entry && (shown === null || shown.person.handle !== entry.person.handle);
+    if (shown && (isOther || !entry) && hasFocus()) leave();
     shown = entry;
     answer.hidden = !entry;
     if (!entry) return emptyArt(hero);
@@ -99,7 +117,8 @@ export function render(root, { first }, signal) {
   function tickHero() {
     if (!shown) return;
     tick(hero, shown);
-    const isNew = shown.state !== "paused" && serverNow() - Date.parse(shown.startedAt) < justStarted;
+    // Without a known end the time already says when the track started.
+    const isNew = shown.state !== "paused" && shown.endsAt && shown.track.durationMs && serverNow() - Date.parse(shown.startedAt) < justStarted;
     setText(hero.querySelector("[data-just]"), isNew ? t("now.just", { name: name(shown.person) }) : "");
   }
 
@@ -366,18 +385,20 @@ export function render(root, { first }, signal) {
   async function search(text) {
     const state = find("[data-find-state]");
     const list = find("[data-found]");
-    const question = ++asked;
+    const number = ++asked;
     if (!text.trim()) {
       setText(state, "");
       return list.replaceChildren();
     }
     try {
       const { items } = await request("GET", "/people", { query: { q: text.trim(), limit: 20 }, signal });
-      if (question !== asked) return undefined;
+      if (number !== asked) return undefined;
       list.replaceChildren(...items.map((person) => h("li", {}, h("a", { href: "/u/" + encodeURIComponent(person.handle), dir: "auto" }, name(person)))));
       return setText(state, items.length ? t("now.found", { n: items.length }) : t("now.notFound"));
     } catch (error) {
-      return setText(state, error.message || t("now.unsteady"));
+      if (number !== asked) return undefined;
+      list.replaceChildren();
+      return setText(state, (error.code !== "NETWORK" && error.message) || t("now.findFault"));
     }
   }
 
@@ -442,6 +463,7 @@ export function render(root, { first }, signal) {
     event.preventDefault();
     search(form.q.value);
   });
+  form.q.addEventListener("input", () => form.q.value || search(""));
 
   const ticker = setInterval(() => {
     if (document.hidden || paused) return;
