@@ -314,11 +314,16 @@ func TestPage_FindsPeopleByNickname(t *testing.T) {
 	const fault = "The search did not work. Please try again.|"
 	// Each search with an error follows one with results, which must disappear.
 	for _, step := range []struct{ text, want string }{
-		{" listener ", two}, {"nobody", "No person found. Not everybody lets others search for them.|"},
-		{"listener", two}, {"error", "Please try again in a moment.|"},
-		{"listener", two}, {"proxy", fault},
-		{"listener", two}, {"offline", fault},
-		{"listener", two}, {"", "|"},
+		{" listener ", two},
+		{"nobody", "No person found. Not everybody lets others search for them.|"},
+		{"listener", two},
+		{"error", "Please try again in a moment.|"},
+		{"listener", two},
+		{"proxy", fault},
+		{"listener", two},
+		{"offline", fault},
+		{"listener", two},
+		{"", "|"},
 	} {
 		evaluate[any](s, tab, `(() => { const field = document.querySelector("[data-find] input"); field.focus(); field.select(); })()`)
 		keys := chromedp.KeyEvent(step.text + kb.Enter)
@@ -332,8 +337,8 @@ func TestPage_FindsPeopleByNickname(t *testing.T) {
 	}
 }
 
-// focused is a script that returns the text of what has the focus, with "heading " before that of a
-// heading.
+// focused is a script that returns the text of the element with the focus, and "heading " before the
+// text of a heading.
 const focused = `(document.activeElement.nodeName === "H1" ? "heading " : "") + (document.activeElement === document.body ? "nothing" : document.activeElement.textContent)`
 
 func TestHero_TheFocusGoesToTheQuestionWhenItsLinkIsGone(t *testing.T) {

@@ -93,7 +93,7 @@ export function render(root, { first }, signal) {
     if (!shown) return;
     const { person, track } = shown;
     find("[data-who]").hidden = !all.some((entry) => entry.track.handle === track.handle && entry.person.handle !== person.handle);
-    const link = document.activeElement;
+    const link = /** @type {Element} */ (document.activeElement);
     if (hadFocus && link !== question && (!hasFocus() || !link.hasAttribute("href") || link.getClientRects().length === 0)) leave();
   }
 
