@@ -203,7 +203,7 @@ func TestPage_ShowsTheViewersOwnPairFirstAsYou(t *testing.T) {
 			s.expect(tab, "the pair of the HTML", `first`, want)
 			s.expect(tab, "the links of its sentence", `Array.from(document.querySelectorAll("`+e.place+` a"), (a) => a.getAttribute("href")).join()`, "/u/"+songspy.Handle(2))
 			s.remove(2)
-			s.waitFor(tab, `!`+pairs+`.includes("You")`)
+			s.waitFor(tab, pairs+` === "Listener C and Listener D are playing the same song, 2\u00a0s\u00a0apart|Listener C,Listener D"`)
 			s.put(theirs) // the scripts build the pair
 			s.waitFor(tab, pairs+` === "`+want+`"`)
 		})
