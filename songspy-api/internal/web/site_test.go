@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"image"
 	"image/png"
@@ -11,7 +12,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
@@ -100,25 +105,55 @@ func TestManifest_NamesTheAppAndItsIcons(t *testing.T) {
 // notesViolations is a script that notes in "violations" what the Content-Security-Policy has refused.
 const notesViolations = `window.violations = []; document.addEventListener("securitypolicyviolation", (event) => violations.push(event.effectiveDirective + " " + event.blockedURI));`
 
-func TestPolicy_RefusesImagesInAddressesAndNothingOfThePages(t *testing.T) {
-	playing := newEntry(1, "one", 10)
-	s := newWelcome(t, map[string]string{
-		"GET /me": operatorAccount(true), "POST /me/poll": "true", "GET /spotify-auth": newLink("active", "none"),
-		"GET /me/notices": `{"email":true,"address":null}`, "GET /me/sessions": "[]", "GET /me/embeds": "[]", "GET /operator/status": contractJSON(newStatus()), "GET /operator/seats": contractJSON(noSeats()),
-		"GET /me/sharing/preview": `{"board":{"result":"SUCCESS","data":[],"error":null,"serverTime":"2026-01-02T03:04:05.000Z"},"listening":{"result":"SUCCESS","data":{"items":[],"nextCursor":null},"error":null},
-			"profile":{"result":"ERROR","data":null,"error":{"code":"NOT_FOUND","message":"Not found.","field":null}}}`,
-	})
-	for _, list := range []string{"/me/gaps", "/me/plays", "/me/followers", "/me/following", "/me/blocks", "/me/hidden", "/me/audit", "/operator/reports", "/operator/people"} {
-		s.account.answerWith(map[string]string{"GET " + list: noItems})
+// checkTrustedTypes reports an error if scripts of the page can write HTML, or can create a policy
+// for that.
+func (s *pageTest) checkTrustedTypes(tab context.Context, page string) {
+	s.t.Helper()
+	for script, want := range map[string]string{
+		`document.createElement("p").innerHTML = "x"`:                          "require-trusted-types-for trusted-types-sink",
+		`trustedTypes.createPolicy("another", {})`:                             "trusted-types trusted-types-policy",
+		`trustedTypes.createPolicy("songspy", { createHTML: (text) => text })`: "trusted-types trusted-types-policy", // js/router.js has created it
+	} {
+		s.expect(tab, page+": "+script, `(() => { violations.length = 0; try { `+script+`; } catch (error) { return error.name; } return "no error"; })()`, "TypeError")
+		s.waitFor(tab, `violations.join() === "`+want+`"`)
 	}
+	evaluate[any](s, tab, `violations.length = 0`)
+}
+
+func TestPolicy_RefusesImagesInAddressesAndNothingOfThePages(t *testing.T) {
+	s, paths := newEverywhere(t, nil)
+	covers := s.url + "/cover" // the host of the covers is another one than that of the pages
+	s.url = strings.Replace(s.url, "127.0.0.1", "localhost", 1)
 	tab := s.openPage("/privacy", 1280, 800, notesViolations)
+	var mu sync.Mutex
+	var asked []string
+	if err := chromedp.Listen(tab, func(event any) {
+		if sent, ok := event.(*network.EventRequestWillBeSent); ok {
+			mu.Lock()
+			defer mu.Unlock()
+			asked = append(asked, sent.Request.URL)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	call(s, tab, network.Enable, network.EnableParams{})
 	for _, viewer := range []songspy.UserID{1, 0} {
 		s.feed.viewer = viewer
-		for _, path := range []string{"/", "/u/" + songspy.Handle(1), "/t/" + songspy.Handle(playing.Track.PublicID), "/me", "/welcome", "/status", "/privacy", "/terms"} {
+		for _, path := range paths {
 			s.navigate(tab, path)
-			s.waitFor(tab, `!document.querySelector("main").innerText.includes("Loading.") && Array.from(document.images).every((one) => one.hidden || one.loading === "lazy" || one.complete)`)
+			s.waitFor(tab, isRead)
 			s.expectTexts(tab, path, nil, []string{"Try again", "Something is wrong with this page."})
 			s.expect(tab, path+": violations of the policy", `violations.join()`, "")
+			s.checkTrustedTypes(tab, path)
+			mu.Lock()
+			own := slices.ContainsFunc(asked, func(address string) bool { return strings.HasPrefix(address, s.url+"/assets/") })
+			hasCover := slices.Contains(asked, covers)
+			asked = slices.DeleteFunc(asked, func(address string) bool { return strings.HasPrefix(address, s.url+"/") || address == covers })
+			if len(asked) > 0 || !own || hasCover != (path == "/" || strings.HasPrefix(path, "/u/") || strings.HasPrefix(path, "/t/")) {
+				t.Errorf("%s: requests of the page's own files: %t, of a cover: %t, to others: %q", path, own, hasCover, asked)
+			}
+			asked = nil
+			mu.Unlock()
 		}
 	}
 	evaluate[any](s, tab, `document.querySelector("main").append(Object.assign(new Image(), { src: "data:image/gif;base64,R0lGODlhAQABAAAAACw=" }))`)
