@@ -1,9 +1,18 @@
 package web_test
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
+
+	"github.com/songspy/songspy/songspy-api/internal/httpapi"
 )
 
 // newEverywhere returns a page test in which user 1 is signed in, is an operator and can open all
@@ -24,3 +33,131 @@ func newEverywhere(t *testing.T, answers map[string]string) (s *pageTest, paths 
 
 // isRead is a script that reports whether the page has read all that it shows.
 const isRead = `document.readyState === "complete" && !document.querySelector("main").innerText.includes("Loading.") && Array.from(document.images).every((one) => one.hidden || one.loading === "lazy" || one.complete)`
+
+func TestTrack_KeepsTheFocusWhereWhatHadItGoesAway(t *testing.T) {
+	a, b, c := newEntry(1, "one", 10), newEntry(2, "two", 20), newEntry(3, "three", 30)
+	b.Track, c.Track = a.Track, a.Track
+	s := newPageTest(t, a)
+	tab := s.openPage("/terms", 1280, 800, "")
+	const rows = `Array.from(document.querySelectorAll("[data-listeners] > li"), (row) => row.querySelector("a")?.textContent || "-").join()`
+	open := func(focus string) {
+		s.put(a)
+		s.navigate(tab, "/t/"+songspy.Handle(a.Track.PublicID))
+		s.waitFor(tab, rows+` === "Listener A"`)
+		s.put(b)
+		s.waitFor(tab, rows+` === "Listener A,Listener B"`)
+		s.put(c)
+		s.waitFor(tab, rows+` === "Listener A,Listener B,Listener C"`)
+		evaluate[any](s, tab, `document.querySelector('`+focus+`').focus()`)
+		s.expect(tab, focus+": what has the focus at first", `String(document.activeElement.matches('`+focus+`'))`, "true")
+	}
+
+	// One of three leaves. An empty place keeps the focus, and the key Tab leads to the next row.
+	open(`[href="/u/` + songspy.Handle(2) + `"]`)
+	s.remove(1)
+	s.waitFor(tab, rows+` === "Listener B,Listener C"`)
+	s.expect(tab, "after another listener has left", `document.activeElement.textContent`, "Listener B")
+	s.remove(2)
+	s.waitFor(tab, rows+` === "-,Listener C"`)
+	s.expect(tab, "after the focused listener has left", `document.activeElement.localName + " " + document.activeElement.ariaLabel`, "li No longer shown.")
+	if err := chromedp.Do(tab, chromedp.KeyEvent(kb.Tab)); err != nil {
+		t.Fatal(err)
+	}
+	s.expect(tab, "after the key Tab", `document.activeElement.textContent`, "Listener C")
+	s.waitFor(tab, rows+` === "Listener C"`)
+	s.remove(3)
+
+	// The last one leaves, so the page is empty.
+	for _, focus := range []string{"[data-listeners] a", "h1 a", "[data-artists] a", "[data-album] a"} {
+		open(focus)
+		s.remove(1)
+		s.remove(2)
+		s.remove(3)
+		s.waitFor(tab, `document.getElementById("name").textContent.startsWith("Nobody who shares")`)
+		s.expect(tab, focus+": the focus after all have left", `document.activeElement.id`, "name")
+	}
+}
+
+// personPage returns the plays as a page of the contract: each has this title, and began so many
+// minutes before testStart. next is nextCursor; empty: null.
+func personPage(next string, ago map[string]int) string {
+	page := httpapi.PersonPlaysPage{Items: []httpapi.PersonPlay{}}
+	for _, title := range slices.SortedFunc(maps.Keys(ago), func(a, b string) int { return ago[a] - ago[b] }) {
+		at := testStart.Add(-time.Duration(ago[title]) * time.Minute)
+		page.Items = append(page.Items, httpapi.PersonPlay{StartedAt: httpapi.Time(at), EndedAt: httpapi.Time(at.Add(time.Minute)), ListenedMs: 60_000, Track: httpapi.PersonTrack{
+			Handle: songspy.Handle(9), Uri: "spotify:track:1", Title: title, ArtistName: "Somebody", Kind: "track", OriginalUrl: "https://open.spotify.com/track/1", DurationMs: 60_000,
+			Artists: []httpapi.Artist{{Uri: "spotify:artist:1", Name: "Somebody", Url: "https://open.spotify.com/artist/1"}},
+		}})
+	}
+	if next != "" {
+		page.NextCursor = &next
+	}
+	return contractJSON(page)
+}
+
+func TestPerson_KeepsTheFocusWhereWhatHadItGoesAway(t *testing.T) {
+	silent := contractJSON(httpapi.Profile{Person: httpapi.Person{Handle: songspy.Handle(2), NickName: "Listener B"}, Follow: "none"})
+	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
+	s.account.answerWith(onPerson(map[string]string{"GET {}/plays": personPage("", map[string]int{"first": 10, "second": 20})}))
+	tab := s.openPage("/u/"+songspy.Handle(2), 800, 900, "")
+	const titles = `Array.from(document.querySelectorAll("[data-plays] .title"), (title) => title.textContent).join()`
+	const playing = `(document.querySelector(".answer").hidden ? "" : document.querySelector(".answer .title").textContent)`
+	const focus = `(document.activeElement.id || document.activeElement.textContent + ", " + document.activeElement.closest("[data-play]")?.querySelector(".title").textContent)`
+	// The page reads the plays when it opens, and each time the person stops. Between these reads only the board says what they play.
+	reads := 0
+	waitForReads := func(more int) {
+		reads += more
+		s.waitFor(tab, fmt.Sprintf(`performance.getEntriesByType("resource").filter((one) => one.name.endsWith("/plays?limit=20")).length === %d`, reads))
+	}
+	waitForReads(1)
+	s.waitFor(tab, playing+` === "two" && `+titles+` === "first,second"`)
+	profile := evaluate[string](s, tab, `fetch("/v1/songspy/people/`+songspy.Handle(2)+`").then((answer) => answer.json()).then((answer) => JSON.stringify(answer.data))`)
+	s.account.answerWith(onPerson(map[string]string{"GET {}": silent}))
+
+	// A play that is still there keeps the focus.
+	evaluate[any](s, tab, `document.querySelector("[data-plays] li:last-child .soft a").focus()`)
+	s.account.answerWith(onPerson(map[string]string{"GET {}/plays": personPage("", map[string]int{"two": 1, "first": 10, "second": 20})}))
+	s.remove(2)
+	waitForReads(1)
+	s.waitFor(tab, playing+` === "" && `+titles+` === "two,first,second"`)
+	s.expect(tab, "the focus on a play that is still there", focus, "Somebody, second")
+
+	s.put(newEntry(2, "two", 20))
+	s.waitFor(tab, playing+` === "two"`)
+	s.account.answerWith(onPerson(map[string]string{"GET {}/plays": personPage("", map[string]int{"two": 1})}))
+	s.remove(2)
+	waitForReads(1)
+	s.waitFor(tab, playing+` === "" && `+titles+` === "two"`)
+	s.expect(tab, "the focus after its play is gone", focus, "name")
+
+	for _, selector := range []string{".answer .title a", ".answer [data-artists] a", ".answer [data-who]"} {
+		s.put(newEntry(2, "two", 20))
+		s.waitFor(tab, playing+` === "two"`)
+		evaluate[any](s, tab, `document.querySelector("`+selector+`").focus()`)
+		s.expect(tab, selector+": what has the focus at first", `String(document.activeElement.matches("`+selector+`"))`, "true")
+		s.remove(2)
+		waitForReads(1)
+		s.waitFor(tab, playing+` === ""`)
+		s.expect(tab, selector+": the focus after the track has ended", focus, "name")
+	}
+
+	// More plays: the focus moves from the button to the first of them.
+	s.put(newEntry(2, "two", 20))
+	s.account.answerWith(onPerson(map[string]string{
+		"GET {}": profile, "GET {}/plays?limit=20": personPage("next", map[string]int{"first": 10}), "GET {}/plays?limit=20&cursor=next": personPage("", map[string]int{"second": 20, "third": 30}),
+	}))
+	s.navigate(tab, "/u/"+songspy.Handle(2))
+	reads = 0
+	waitForReads(1)
+	s.waitFor(tab, `document.querySelector("[data-more] button")`)
+	evaluate[any](s, tab, `document.querySelector("[data-more] button").focus(); document.activeElement.click()`)
+	s.waitFor(tab, titles+` === "first,second,third"`)
+	s.expect(tab, "the focus after more plays are shown", focus, "second, second")
+
+	// The person can no longer be seen.
+	s.waitFor(tab, playing+` === "two"`)
+	s.account.answerWith(onPerson(map[string]string{"GET {}": "404 NOT_FOUND Not found."}))
+	s.remove(2)
+	s.waitFor(tab, titles+` === ""`)
+	s.expect(tab, "the focus on an empty page", focus, "name")
+}

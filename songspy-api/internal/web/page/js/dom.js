@@ -41,6 +41,16 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// keepFocus calls change(). If the focus was in root, and what had it is removed, hidden or no link
+// any more, the focus moves to the heading. Otherwise the browser would move it to the top of the page.
+export function keepFocus(root, heading, change) {
+  const held = root.contains(document.activeElement);
+  change();
+  const now = document.activeElement;
+  if (!held) return;
+  if (!root.contains(now) || now.getClientRects().length === 0 || now.matches("a:not([href])")) heading.focus({ preventScroll: true });
+}
+
 // announce makes a screen reader read a text: what an action of the viewer has done, or what has
 // become of the connection.
 export function announce(text) {

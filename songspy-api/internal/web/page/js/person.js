@@ -1,7 +1,7 @@
 // The page of a user: what the user plays now, and those last plays that the viewer may see.
 import { ApiError, request } from "./api.js";
 import { fill, name, tick, watchImages } from "./card.js";
-import { h, setText } from "./dom.js";
+import { h, keepFocus, setText } from "./dom.js";
 import { follow } from "./live.js";
 import { act, button, confirmed, explain, notes, signInLink } from "./parts.js";
 import { playRow, showConnection } from "./row.js";
@@ -25,9 +25,11 @@ export async function render(root, { handle }, signal) {
 
   function show(entry) {
     playing = entry;
-    find(".answer").hidden = find(".hero-art").hidden = !entry;
-    if (entry) fill(hero, entry);
-    setText(state, profile && !entry ? t("person.silent", { name: name(profile.person) }) : "");
+    keepFocus(root, title, () => {
+      find(".answer").hidden = find(".hero-art").hidden = !entry;
+      if (entry) fill(hero, entry);
+      setText(state, profile && !entry ? t("person.silent", { name: name(profile.person) }) : "");
+    });
   }
 
   // gone empties the page: the viewer may not see the user, or the user does not exist.
@@ -35,9 +37,11 @@ export async function render(root, { handle }, signal) {
     profile = null;
     show(null);
     setText(title, text);
-    acts.replaceChildren();
-    find("[data-plays]").replaceChildren();
-    find("[data-plays-section]").hidden = true;
+    keepFocus(root, title, () => {
+      acts.replaceChildren();
+      find("[data-plays]").replaceChildren();
+      find("[data-plays-section]").hidden = true;
+    });
   }
 
   async function load() {
@@ -47,22 +51,32 @@ export async function render(root, { handle }, signal) {
     } catch (error) {
       if (signal.aborted || !(error instanceof ApiError)) throw error;
       if (error.status === 404) return gone(t("person.none"));
-      return state.replaceChildren(...explain(error, load).filter(Boolean));
+      return keepFocus(root, title, () => state.replaceChildren(...explain(error, load).filter(Boolean)));
     }
     setText(title, name(profile.person));
     document.title = name(profile.person) + " – Songspy";
     show(profile.nowPlaying && Object.assign({ person: profile.person }, profile.nowPlaying));
-    showActs();
+    keepFocus(root, title, showActs);
     return loadPlays();
   }
 
   async function loadPlays(cursor) {
     const page = await request("GET", "/people/{handle}/plays", { path, query: { link, limit: 20, cursor }, signal }).catch(() => ({ items: [], nextCursor: null }));
     const list = find("[data-plays]");
-    if (!cursor) list.replaceChildren();
-    list.append(...page.items.map(playRow));
-    find("[data-plays-section]").hidden = !list.hasChildNodes();
-    find("[data-more]").replaceChildren(...(page.nextCursor ? [button(t("part.more"), () => loadPlays(page.nextCursor))] : []));
+    const more = find("[data-more]");
+    const rows = page.items.map(playRow);
+    keepFocus(root, title, () => {
+      // The focus stays on the same link of the same play, and moves from the button to the first new play.
+      const former = document.activeElement.closest("[data-play]");
+      const at = former && Array.from(former.querySelectorAll("a")).indexOf(document.activeElement);
+      const next = former ? rows.find((row) => row.dataset.play === former.dataset.play) : cursor && more.contains(document.activeElement) && rows[0];
+      if (!cursor) list.replaceChildren();
+      list.append(...rows);
+      find("[data-plays-section]").hidden = !list.hasChildNodes();
+      more.replaceChildren(...(page.nextCursor ? [button(t("part.more"), () => loadPlays(page.nextCursor))] : []));
+      const link = next && (former ? next.querySelectorAll("a")[at] : next.querySelector("a:not([tabindex])"));
+      if (link) link.focus({ preventScroll: former !== null });
+    });
   }
 
   // Follow, block and report. If nothing has changed, the elements stay: the viewer may be

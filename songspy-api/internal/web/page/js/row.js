@@ -29,7 +29,7 @@ export function playRow(play) {
   const { track } = play;
   return h(
     "li",
-    { class: "row" },
+    { class: "row", "data-play": play.startedAt },
     cover(track) || h("span", { class: "art" }),
     h(
       "div",

@@ -1,7 +1,7 @@
 // The page of a track: the users who play it now.
 import { request, serverNow } from "./api.js";
-import { fill, name, timeText, watchImages } from "./card.js";
-import { h, setText } from "./dom.js";
+import { fill, name, replaceFocused, timeText, watchImages } from "./card.js";
+import { h, keepFocus, setText } from "./dom.js";
 import { follow } from "./live.js";
 import { explain } from "./parts.js";
 import { showConnection } from "./row.js";
@@ -16,6 +16,10 @@ export async function render(root, { handle }, signal) {
   watchImages(root);
 
   function show(entries) {
+    keepFocus(root, find("#name"), () => draw(entries));
+  }
+
+  function draw(entries) {
     listeners = entries;
     find("[data-listeners-section]").hidden = entries.length === 0;
     find(".answer").hidden = find(".hero-art").hidden = entries.length === 0;
@@ -39,8 +43,14 @@ export async function render(root, { handle }, signal) {
       }
       rows.delete(entry.person.handle);
     }
-    for (const row of rows.values()) row.remove();
+    for (const row of rows.values()) if (row.dataset.handle) removeListener(row);
     return tickAll();
+  }
+
+  // removeListener removes a row. If the row has the focus, an empty place keeps it until it leaves.
+  function removeListener(row) {
+    const place = h("li", { "data-handle": "", onfocusout: () => setTimeout(() => place.remove()) }, h("span"));
+    if (!replaceFocused(row, place)) row.remove();
   }
 
   function tickAll() {
@@ -55,7 +65,7 @@ export async function render(root, { handle }, signal) {
     } catch (error) {
       if (signal.aborted) return;
       if (error.status === 404) show([]);
-      else state.replaceChildren(...explain(error, load).filter(Boolean));
+      else keepFocus(root, find("#name"), () => state.replaceChildren(...explain(error, load).filter(Boolean)));
     }
   }
 
