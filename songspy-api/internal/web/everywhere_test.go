@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -160,4 +161,31 @@ func TestPerson_KeepsTheFocusWhereWhatHadItGoesAway(t *testing.T) {
 	s.remove(2)
 	s.waitFor(tab, titles+` === ""`)
 	s.expect(tab, "the focus on an empty page", focus, "name")
+}
+
+// Spotify requires that each title, artist, album and cover leads to it.
+func TestPage_LinksTheTrackEachArtistAndTheAlbum(t *testing.T) {
+	playing := newEntry(1, "one", 10)
+	s := newPageTest(t, playing)
+	s.feed.before = func(id songspy.UserID) []songspy.PlayWithTrack {
+		p := newEntry(int(id), "before", 7200)
+		p.Track.ImageURL = s.url + "/cover"
+		return []songspy.PlayWithTrack{{Play: songspy.Play{UserID: id, StartedAt: p.Playing.StartedAt, EndedAt: p.Playing.StartedAt.Add(time.Minute)}, Track: p.Track}}
+	}
+	const spotify = "https://open.spotify.com/"
+	const track, artists, album = spotify + "track/1", spotify + "artist/1," + spotify + "artist/2", spotify + "album/1"
+	person, page := "/u/"+songspy.Handle(1), "/t/"+songspy.Handle(playing.Track.PublicID)
+	tab := s.openPage("/terms", 1280, 800, "")
+	for _, c := range []struct{ path, part, want string }{
+		{"/", "[data-before] li", strings.Join([]string{track, track, artists, album}, ",")},
+		{person, "[data-hero]", strings.Join([]string{track, track, artists, album, page}, ",")},
+		{person, "[data-plays] li", strings.Join([]string{track, track, artists, album}, ",")},
+		{page, "[data-hero]", strings.Join([]string{track, track, artists, album}, ",")},
+		{page, "[data-listeners]", person},
+	} {
+		s.navigate(tab, c.path)
+		s.waitFor(tab, `document.querySelector("`+c.part+` a[href]")`)
+		s.expect(tab, c.path+": the links of "+c.part, `Array.from(document.querySelectorAll("`+c.part+` a"), (link) => link.getAttribute("href")).join()`, c.want)
+		s.expect(tab, c.path+": links of "+c.part+" to other sites in the same tab", `Array.from(document.querySelectorAll("`+c.part+` a[href^=https]:not([target=_blank][rel~=noopener])"), (link) => link.outerHTML).join()`, "")
+	}
 }

@@ -889,20 +889,47 @@ func TestPage_FillsEveryWidthWithoutScrollingSideways(t *testing.T) {
 	}
 }
 
+// lowContrast is a script that lists the visible texts whose contrast to the background is less
+// than 7:1 (WCAG 1.4.6), and links whose focus ring is invisible.
+const lowContrast = `(() => {
+	const light = (color) => color.match(/[0-9.]+/g).slice(0, 3).map((one) => (one /= 255, one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4)).reduce((sum, one, i) => sum + one * [0.2126, 0.7152, 0.0722][i], 0);
+	const ground = (element) => { const { backgroundColor } = getComputedStyle(element); return backgroundColor === "rgba(0, 0, 0, 0)" ? ground(element.parentElement) : backgroundColor; };
+	const ratio = (a, b) => { const [low, high] = [light(a), light(b)].sort((x, y) => x - y); return (high + 0.05) / (low + 0.05); };
+	const faults = [];
+	let soft = 0;
+	for (const element of document.querySelectorAll("body *")) {
+		if (!element.checkVisibility() || !Array.from(element.childNodes).some((node) => node.nodeType === 3 && node.data.trim())) continue;
+		if (element.closest(".soft, .by, footer")) soft++;
+		const got = ratio(getComputedStyle(element).color, ground(element));
+		if (got < 7) faults.push(got.toFixed(1) + ":1 " + element.textContent);
+	}
+	if (soft < 5) faults.push("only " + soft + " soft texts");
+	for (const link of document.querySelectorAll("header a, #board li:first-child a:not([tabindex]), footer a")) {
+		link.focus();
+		const { outlineStyle, outlineWidth, outlineColor } = getComputedStyle(link);
+		const isVisible = outlineStyle === "solid" && parseFloat(outlineWidth) >= 2 && ratio(outlineColor, ground(document.body)) >= 4.5;
+		if (link.checkVisibility() && !isVisible) faults.push("focus ring of " + link.textContent);
+	}
+	return faults.join("\n");
+})()`
+
 func TestPage_FollowsThePreferencesOfTheViewersSystem(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
 	const animation = `(() => { const answer = document.querySelector(".answer"); answer.classList.add("changed"); return getComputedStyle(answer.querySelector(".title")).animationName; })()`
 	const line = `(() => { const [line, page] = [document.querySelector(".answer > .line"), document.body].map((e) => getComputedStyle(e).backgroundColor); return String(line !== page && line !== "rgba(0, 0, 0, 0)"); })()`
-	for name, c := range map[string]struct{ feature, value, script, want string }{
-		"motion":         {"prefers-reduced-motion", "no-preference", animation, "changed"},
-		"reduced motion": {"prefers-reduced-motion", "reduce", animation, "none"},
-		"forced colors":  {"forced-colors", "active", line, "true"},
+	for name, c := range map[string]struct{ feature, value, scheme, script, want string }{
+		"motion":                     {"prefers-reduced-motion", "no-preference", "light", animation, "changed"},
+		"reduced motion":             {"prefers-reduced-motion", "reduce", "light", animation, "none"},
+		"forced colors":              {"forced-colors", "active", "light", line, "true"},
+		"high contrast, light":       {"prefers-contrast", "more", "light", lowContrast, ""},
+		"high contrast, dark":        {"prefers-contrast", "more", "dark", lowContrast, ""},
+		"album art in high contrast": {"prefers-contrast", "more", "dark", artFaults, ""},
 	} {
 		tab := s.openTab(1280, 800, "")
-		if err := chromedp.Do(tab, emulateMedia(&emulation.MediaFeature{Name: c.feature, Value: c.value})); err != nil {
+		if err := chromedp.Do(tab, emulateMedia(&emulation.MediaFeature{Name: c.feature, Value: c.value}, &emulation.MediaFeature{Name: "prefers-color-scheme", Value: c.scheme})); err != nil {
 			t.Fatal(err)
 		}
-		s.waitFor(tab, titles+` === "two,one"`)
+		s.waitFor(tab, titles+` === "two,one" && Array.from(document.images).every((one) => one.complete)`)
 		if got := evaluate[string](s, tab, c.script); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
