@@ -189,3 +189,19 @@ func TestPage_LinksTheTrackEachArtistAndTheAlbum(t *testing.T) {
 		s.expect(tab, c.path+": links of "+c.part+" to other sites in the same tab", `Array.from(document.querySelectorAll("`+c.part+` a[href^=https]:not([target=_blank][rel~=noopener])"), (link) => link.outerHTML).join()`, "")
 	}
 }
+
+// TestPage_IsEmptyOnceTheBrowserLeavesIt checks that the board no longer fills a page that the
+// browser has left; this test checks the timers of all pages.
+func TestPage_IsEmptyOnceTheBrowserLeavesItAndLoadedAgainAtBack(t *testing.T) {
+	s, paths := newEverywhere(t, nil)
+	tab := s.openPage("/terms", 1280, 800, `const slow = window.setInterval; window.setInterval = (run, ms, ...rest) => slow(run, Math.min(ms, 50), ...rest);
+		window.left = []; navigation.addEventListener("navigate", (event) => { left.push(event.navigationType); event.preventDefault(); });`)
+	for _, path := range paths {
+		s.navigate(tab, path)
+		s.waitFor(tab, isRead+` && document.querySelector("main").innerText.trim().length > 20`)
+		evaluate[any](s, tab, `window.dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true })); document.dispatchEvent(new Event("visibilitychange"))`)
+		s.expect(tab, path+": what the browser keeps", `new Promise((done) => setTimeout(() => done(document.getElementById("main").innerHTML), 300))`, "")
+		s.expect(tab, path+": after the first pageshow", `(window.dispatchEvent(new PageTransitionEvent("pageshow", { persisted: false })), left.join())`, "")
+		s.expect(tab, path+": at \"back\"", `(window.dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true })), left.join())`, "reload")
+	}
+}
