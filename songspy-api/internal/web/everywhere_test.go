@@ -205,3 +205,57 @@ func TestPage_IsEmptyOnceTheBrowserLeavesItAndLoadedAgainAtBack(t *testing.T) {
 		s.expect(tab, path+": at \"back\"", `(window.dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true })), left.join())`, "reload")
 	}
 }
+
+func TestMenu_ClosesByKeyboardAndByAClickOutside(t *testing.T) {
+	s, _ := newEverywhere(t, nil)
+	tab := s.openPage("/privacy", 1280, 800, notesLeaving)
+	s.waitFor(tab, isRead+` && document.querySelector("header .menu summary").checkVisibility() && !document.querySelector("[data-operator]").hidden`)
+	const state = `(document.querySelector("header .menu").open ? "open" : "closed") + ", " + (document.activeElement === document.body ? "body" : document.activeElement.textContent.trim())`
+	key := func(keys ...string) func() {
+		return func() {
+			for _, one := range keys {
+				if err := chromedp.Do(tab, chromedp.KeyEvent(one)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	shiftTab := func() {
+		if err := chromedp.Do(tab, chromedp.KeyEvent(kb.Tab, chromedp.KeyModifiers(chromedp.ModifierShift))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	click := func(selector string) func() {
+		return func() {
+			box := evaluate[[]float64](s, tab, `(({ left, top, width, height }) => [left + width / 2, top + height / 2])(document.querySelector("`+selector+`").getBoundingClientRect())`)
+			if err := chromedp.Do(tab, chromedp.MouseClickXY(box[0], box[1])); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, step := range []struct {
+		name string
+		do   func()
+		want string
+	}{
+		{"Escape, while it is closed", key(kb.Tab, kb.Tab, kb.Tab, kb.Escape), "closed, Account"},
+		{"Enter", key(kb.Enter), "open, Account"},
+		{"Escape on the button", key(kb.Escape), "closed, Account"},
+		{"Enter again", key(kb.Enter), "open, Account"},
+		{"Tab", key(kb.Tab), "open, My page"},
+		{"Escape within the menu", key(kb.Escape), "closed, Account"},
+		{"Enter and Tab to the last item", key(kb.Enter, kb.Tab, kb.Tab, kb.Tab, kb.Tab, kb.Tab), "open, Sign out"},
+		{"Tab after the last item", key(kb.Tab), "closed, 한국어"},
+		{"back to the button", shiftTab, "closed, Account"},
+		{"Enter once more", key(kb.Enter), "open, Account"},
+		{"back before the button", shiftTab, "closed, Songspy"},
+		{"a click on the button", click("header .menu summary"), "open, Account"},
+		{"a click outside", click("main p"), "closed, body"},
+		{"another click on the button", click("header .menu summary"), "open, Account"},
+	} {
+		step.do()
+		s.expect(tab, step.name, state, step.want)
+	}
+	click("header .menu a")()
+	s.expect(tab, "a click on a link of the menu: where it leads, and whether the menu is open", `left.join() + ", " + document.querySelector("header .menu").open`, "/me, false")
+}
