@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -258,4 +259,82 @@ func TestMenu_ClosesByKeyboardAndByAClickOutside(t *testing.T) {
 	}
 	click("header .menu a")()
 	s.expect(tab, "a click on a link of the menu: where it leads, and whether the menu is open", `left.join() + ", " + document.querySelector("header .menu").open`, "/me, false")
+}
+
+// cutOff is a script that lists what the viewer cannot see: texts and controls that are beyond the
+// sides of the window, or that an element around them cuts off.
+const cutOff = `(() => {
+	const faults = [], wide = document.documentElement.clientWidth;
+	if (document.documentElement.scrollWidth > wide) faults.push("the page scrolls sideways: " + document.documentElement.scrollWidth + " px");
+	for (const element of document.querySelectorAll("body *")) {
+		if (!element.checkVisibility() || element.closest(".skip, .hidden-text, noscript, script, svg") || getComputedStyle(element).clipPath !== "none") continue;
+		const { left, right } = element.getBoundingClientRect(), style = getComputedStyle(element), what = element.outerHTML.slice(0, 100);
+		if (left < -0.5 || right > wide + 0.5) faults.push("beyond the side: " + Math.round(left) + " to " + Math.round(right) + " px " + what);
+		if (style.display === "inline" || !/hidden|clip/.test(style.overflowX + style.overflowY)) continue;
+		const across = element.scrollWidth - element.clientWidth, down = element.scrollHeight - element.clientHeight;
+		// The box of a font is up to a tenth higher than its letters.
+		if (across > 1 || down > Math.max(1, parseFloat(style.fontSize) / 10)) faults.push("cut off by " + across + " and " + down + " px: " + what);
+	}
+	return faults.join("\n");
+})()`
+
+func TestPage_ShowsEverythingFrom320PixelsTo4K(t *testing.T) {
+	long := strings.Repeat("Long", 10)
+	track := seenTrack(long, "")
+	seats := noSeats()
+	email := strings.ToLower(long) + "@example.org"
+	seats.ToRegister = append(seats.ToRegister, seat(1, "an-app", email))
+	seats.Waiting = append(seats.Waiting, seat(2, "", email))
+	reports := contractJSON(newReports("", 1, 2))
+	s, paths := newEverywhere(t, map[string]string{
+		"GET /me/plays": items(newPlay(1, "", track), newPlay(2, "", track)), "GET /me/followers": items(follow(2, "requested"), follow(3, "approved")), "GET /me/sharing/preview": seenAs(track, track),
+		"GET /me/hidden": items(`{"uri":"spotify:artist:` + long + `","name":"","hiddenAt":"2026-03-04T05:06:07.000Z"}`), "GET /me/sessions": `[` + mySession + `]`,
+		"GET /operator/seats": contractJSON(seats), "GET /operator/reports": reports,
+	})
+	listener := newEntry(1, "one", 10)
+	listener.User.NickName = &long
+	s.put(listener)
+	shown := map[string]string{paths[1]: long, paths[2]: long, "/me": long, "/status": email}
+	tab := s.openPage("/terms", 320, 700, "")
+	for _, viewer := range []songspy.UserID{0, 1} {
+		s.feed.viewer = viewer
+		for _, path := range paths[1:] { // the cards of the front page shorten long lines by design
+			s.navigate(tab, path)
+			s.waitFor(tab, isRead)
+			if viewer == 1 {
+				s.waitFor(tab, `document.querySelector("main").innerText.includes("`+shown[path]+`")`)
+			}
+			for _, size := range [][2]int64{{320, 700}, {3840, 2160}} {
+				if err := chromedp.Do(tab, chromedp.EmulateViewport(size[0], size[1])); err != nil {
+					t.Fatal(err)
+				}
+				s.waitFor(tab, fmt.Sprintf(`innerWidth === %d`, size[0]))
+				s.expect(tab, fmt.Sprintf("%s at %d px for user %d: what is cut off", path, size[0], viewer), cutOff, "")
+			}
+		}
+	}
+}
+
+func TestPage_HasPrivacyAndTermsInTheViewersLanguage(t *testing.T) {
+	s, paths := newEverywhere(t, nil)
+	tab := s.openPage("/terms", 1280, 800, "")
+	for lang, want := range map[string]map[string][]string{
+		"en": {"/privacy": {"Privacy", "What we receive"}, "/terms": {"Terms", "What comes from Spotify"}},
+		"ko": {"/privacy": {"개인정보 처리방침", "받는 것"}, "/terms": {"Spotify와 이용 안내", "Spotify에서 오는 것"}},
+	} {
+		call(s, tab, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": lang}})
+		for _, path := range paths {
+			s.navigate(tab, path)
+			what := lang + " " + path
+			s.expect(tab, what+": language of the document", `document.documentElement.lang`, lang)
+			s.expect(tab, what+": links of the footer", `Array.from(document.querySelectorAll("footer a"), (link) => link.getAttribute("href") + " " + link.textContent + " " + link.checkVisibility()).join("|")`,
+				map[string]string{"en": "/privacy Privacy true|/terms Terms true", "ko": "/privacy 개인정보 처리방침 true|/terms 이용 안내 true"}[lang])
+			if headings := want[path]; headings != nil {
+				s.expect(tab, what+": first headings", `Array.from(document.querySelectorAll("main h1, main h2"), (one) => one.textContent).slice(0, 2).join("|")`, strings.Join(headings, "|"))
+				s.expect(tab, what+": title", `document.title`, headings[0]+" – Songspy")
+				s.expect(tab, what+": links that the script should have made", `Array.from(document.querySelectorAll("[data-out]"), (one) => one.outerHTML).join()`, "")
+				s.expect(tab, what+": links to other sites", `Array.from(document.querySelectorAll("main article a[target=_blank]"), (link) => [new URL(link.href).protocol, link.rel, link.textContent !== ""].join(" ")).filter((one, i, all) => all.indexOf(one) === i).join()`, "https: noopener noreferrer true")
+			}
+		}
+	}
 }
