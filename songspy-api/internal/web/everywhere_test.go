@@ -191,6 +191,26 @@ func TestPage_LinksTheTrackEachArtistAndTheAlbum(t *testing.T) {
 	}
 }
 
+// Spotify requires its logo next to titles and names too, not only next to album art.
+func TestPage_HasTheLogoWithoutAlbumArt(t *testing.T) {
+	var entries []songspy.BoardEntry
+	for id := range 3 {
+		bare := newEntry(id+1, "bare", 10*id)
+		bare.Track.ImageURL = ""
+		entries = append(entries, bare)
+	}
+	track := seenTrack("bare", "")
+	s := signedIn(t, entries, map[string]string{
+		"GET /me": myAccount, "GET /me/sharing": mySharing, "POST /me/poll": "null", "GET /me/sharing/preview": seenAs(track, track), "GET /me/plays": items(newPlay(1, "", track)),
+	})
+	tab := s.openPage("/terms", 1280, 800, "")
+	for path, last := range map[string]string{"/": "#board", "/u/" + songspy.Handle(2): "[data-plays]", "/t/" + songspy.Handle(entries[1].Track.PublicID): "[data-hero]", "/me": "#history"} {
+		s.navigate(tab, path)
+		s.waitFor(tab, `document.querySelector("`+last+` a[href^='https://open.spotify.com/']") && Array.from(document.querySelectorAll(".logo")).every((one) => one.complete)`)
+		s.expect(tab, path+": what Spotify forbids", artFaults, "")
+	}
+}
+
 // TestPage_IsEmptyOnceTheBrowserLeavesIt checks that the board no longer fills a page that the
 // browser has left; this test checks the timers of all pages.
 func TestPage_IsEmptyOnceTheBrowserLeavesItAndLoadedAgainAtBack(t *testing.T) {

@@ -717,6 +717,8 @@ func TestMe_FollowsSpotifysRules(t *testing.T) {
 		}
 		m.wait(`document.querySelectorAll("main .art img").length === 3 && Array.from(document.querySelectorAll("main .logo")).every((logo) => logo.complete)`)
 		m.require(fmt.Sprintf("what Spotify forbids, at %d px", width), artFaults, "")
+		// The names of hidden artists and songs are no links, so artFaults does not find them.
+		m.require(fmt.Sprintf("the logo next to what is hidden, at %d px", width), `Array.from(document.querySelectorAll("#sharing h3 ~ .logo"), (logo) => logo.alt + " " + (logo.getBoundingClientRect().width >= 70 && logo.naturalWidth > 0)).join()`, "Spotify true")
 	}
 }
 

@@ -185,8 +185,9 @@ const artFaults = `(() => {
 		}
 	}
 	for (const section of document.querySelectorAll("main section")) {
-		if (section.closest("[hidden]") || !section.querySelector(".art img:not([hidden])")) continue;
-		const logo = section.querySelector(".logo"), box = logo?.getBoundingClientRect();
+		const content = Array.from(section.querySelectorAll(".art img:not([hidden]), a[href^='https://open.spotify.com/']"));
+		if (section.closest("[hidden]") || !content.some((one) => one.checkVisibility())) continue;
+		const logo = Array.from(section.querySelectorAll(".logo")).find((one) => one.checkVisibility()), box = logo?.getBoundingClientRect();
 		if (!logo || box.width < 70 || Math.abs(box.width / box.height - 512 / 160) > 0.1 || !logo.complete || !logo.naturalWidth) faults.push("no logo: " + section.outerHTML.slice(0, 80));
 	}
 	scrollTo(0, 0);

@@ -1,7 +1,7 @@
 // The sharing settings: who sees what, what is left out, the share link, hidden items.
 import { request } from "../api.js";
 import { h } from "../dom.js";
-import { act, button, choices, confirmed, copyField, notes, pages, removeRow, toggle, when } from "../parts.js";
+import { act, button, choices, confirmed, copyField, logo, notes, pages, removeRow, toggle, when } from "../parts.js";
 import { me } from "../session.js";
 import { t } from "../text.js";
 
@@ -40,7 +40,7 @@ export function sharing(state) {
     toggle(t("sharing.findable"), settings.findable, flag("findable"), t("sharing.findableHint")),
     said,
     h("h3", {}, t("sharing.link")), shareLink(state),
-    h("h3", {}, t("sharing.hidden")), h("p", { class: "soft" }, t("sharing.hiddenHint")), hidden,
+    h("h3", {}, t("sharing.hidden")), h("p", { class: "soft" }, t("sharing.hiddenHint")), logo(), hidden,
   ];
 }
 
