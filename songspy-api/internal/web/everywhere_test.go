@@ -51,7 +51,7 @@ func TestTrack_KeepsTheFocusWhereWhatHadItGoesAway(t *testing.T) {
 		s.put(c)
 		s.waitFor(tab, rows+` === "Listener A,Listener B,Listener C"`)
 		evaluate[any](s, tab, `document.querySelector('`+focus+`').focus()`)
-		s.expect(tab, focus+": what has the focus at first", `String(document.activeElement.matches('`+focus+`'))`, "true")
+		s.expect(tab, focus+": whether it has the focus at first", `String(document.activeElement.matches('`+focus+`'))`, "true")
 	}
 
 	// One of three leaves. An empty place keeps the focus, and the key Tab leads to the next row.
@@ -136,7 +136,7 @@ func TestPerson_KeepsTheFocusWhereWhatHadItGoesAway(t *testing.T) {
 		s.put(newEntry(2, "two", 20))
 		s.waitFor(tab, playing+` === "two"`)
 		evaluate[any](s, tab, `document.querySelector("`+selector+`").focus()`)
-		s.expect(tab, selector+": what has the focus at first", `String(document.activeElement.matches("`+selector+`"))`, "true")
+		s.expect(tab, selector+": whether it has the focus at first", `String(document.activeElement.matches("`+selector+`"))`, "true")
 		s.remove(2)
 		waitForReads(1)
 		s.waitFor(tab, playing+` === ""`)
@@ -211,8 +211,7 @@ func TestPage_HasTheLogoWithoutAlbumArt(t *testing.T) {
 	}
 }
 
-// TestPage_IsEmptyOnceTheBrowserLeavesIt checks that the board no longer fills a page that the
-// browser has left; this test checks the timers of all pages.
+// The timers of the pages run fast, because a timer must not fill a page that the browser has left.
 func TestPage_IsEmptyOnceTheBrowserLeavesItAndLoadedAgainAtBack(t *testing.T) {
 	s, paths := newEverywhere(t, nil)
 	tab := s.openPage("/terms", 1280, 800, `const slow = window.setInterval; window.setInterval = (run, ms, ...rest) => slow(run, Math.min(ms, 50), ...rest);
@@ -227,7 +226,7 @@ func TestPage_IsEmptyOnceTheBrowserLeavesItAndLoadedAgainAtBack(t *testing.T) {
 	}
 }
 
-func TestMenu_ClosesByKeyboardAndByAClickOutside(t *testing.T) {
+func TestMenu_ClosesByKeyboardAndByAClickElsewhere(t *testing.T) {
 	s, _ := newEverywhere(t, nil)
 	tab := s.openPage("/privacy", 1280, 800, notesLeaving)
 	s.waitFor(tab, isRead+` && document.querySelector("header .menu summary").checkVisibility() && !document.querySelector("[data-operator]").hidden`)
@@ -271,7 +270,7 @@ func TestMenu_ClosesByKeyboardAndByAClickOutside(t *testing.T) {
 		{"Enter once more", key(kb.Enter), "open, Account"},
 		{"back before the button", shiftTab, "closed, Songspy"},
 		{"a click on the button", click("header .menu summary"), "open, Account"},
-		{"a click outside", click("main p"), "closed, body"},
+		{"a click elsewhere", click("main p"), "closed, body"},
 		{"another click on the button", click("header .menu summary"), "open, Account"},
 	} {
 		step.do()

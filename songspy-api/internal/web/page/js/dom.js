@@ -48,7 +48,7 @@ export function keepFocus(root, heading, change) {
   change();
   const now = document.activeElement;
   if (!held) return;
-  if (!root.contains(now) || now.getClientRects().length === 0 || now.matches("a:not([href])")) heading.focus({ preventScroll: true });
+  if (!now || !root.contains(now) || now.getClientRects().length === 0 || now.matches("a:not([href])")) heading.focus({ preventScroll: true });
 }
 
 // announce makes a screen reader read a text: what an action of the viewer has done, or what has

@@ -67,15 +67,16 @@ export async function render(root, { handle }, signal) {
     const rows = page.items.map(playRow);
     keepFocus(root, title, () => {
       // The focus stays on the same link of the same play, and moves from the button to the first new play.
-      const former = document.activeElement.closest("[data-play]");
-      const at = former && Array.from(former.querySelectorAll("a")).indexOf(document.activeElement);
-      const next = former ? rows.find((row) => row.dataset.play === former.dataset.play) : cursor && more.contains(document.activeElement) && rows[0];
+      const focused = /** @type {any} */ (document.activeElement);
+      const former = focused.closest("[data-play]");
+      const at = former ? Array.from(former.querySelectorAll("a")).indexOf(focused) : -1;
+      const next = former ? rows.find((row) => row.dataset.play === former.dataset.play) : cursor && more.contains(focused) && rows[0];
       if (!cursor) list.replaceChildren();
       list.append(...rows);
       find("[data-plays-section]").hidden = !list.hasChildNodes();
       more.replaceChildren(...(page.nextCursor ? [button(t("part.more"), () => loadPlays(page.nextCursor))] : []));
       const link = next && (former ? next.querySelectorAll("a")[at] : next.querySelector("a:not([tabindex])"));
-      if (link) link.focus({ preventScroll: former !== null });
+      if (link) link.focus({ preventScroll: Boolean(former) });
     });
   }
 
