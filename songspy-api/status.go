@@ -62,7 +62,7 @@ func operatorBreaker(b breaker.SharedBreaker, at time.Time) httpapi.OperatorBrea
 	switch until := httpapi.Time(b.OpenUntil); {
 	case b.Cause == "":
 		return httpapi.OperatorBreaker{State: httpapi.OperatorBreakerStateClosed}
-	case at.Before(b.OpenUntil):
+	case b.IsOpen(at):
 		return httpapi.OperatorBreaker{State: httpapi.OperatorBreakerStateOpen, Cause: b.Cause.Description(), OpenUntil: &until}
 	default:
 		return httpapi.OperatorBreaker{State: httpapi.OperatorBreakerStateHalfOpen, Cause: b.Cause.Description()}

@@ -161,7 +161,7 @@ func breakerText(b breaker.SharedBreaker, now time.Time) string {
 	switch {
 	case b.Cause == "":
 		return "closed: calls pass"
-	case now.Before(b.OpenUntil):
+	case b.IsOpen(now):
 		return fmt.Sprintf("open for another %s, until %s (%s): calls are blocked", formatDuration(b.OpenUntil.Sub(now)), formatTime(b.OpenUntil), b.Cause.Description())
 	default:
 		return fmt.Sprintf("half open: one call is testing it (%s)", b.Cause.Description())

@@ -44,14 +44,9 @@ func (b Breaker) shared() SharedBreaker {
 	}
 }
 
-// BlocksUntil returns why and until when all calls through the circuit are blocked. The cause
-// is empty if they are not.
-func (b SharedBreaker) BlocksUntil(now time.Time) (Cause, time.Time) {
-	if b.Cause == "" || !now.Before(b.OpenUntil) {
-		return "", time.Time{}
-	}
-	return b.Cause, b.OpenUntil
-}
+// IsOpen reports whether all calls through the circuit are blocked. If not, but there is a
+// Cause, the breaker is half open.
+func (b SharedBreaker) IsOpen(now time.Time) bool { return b.Cause != "" && now.Before(b.OpenUntil) }
 
 func storedTime(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 

@@ -33,16 +33,17 @@ func (s *server) GetSpotifyLink(ctx context.Context, _ GetSpotifyLinkRequestObje
 // linkBlock returns why, and until when, the calls of an app are blocked; nil if they are not
 // blocked. While they are, the service cannot know what the users of the app play.
 func linkBlock(calls breaker.SharedBreaker, now time.Time) *LinkBlock {
-	switch cause, until := calls.BlocksUntil(now); cause {
-	case "":
+	if !calls.IsOpen(now) {
 		return nil
-	case breaker.CauseQuota:
-		return &LinkBlock{LinkBlockReasonQuotaExceeded, Time(until)}
-	case breaker.CauseRateLimited:
-		return &LinkBlock{LinkBlockReasonRateLimited, Time(until)}
-	default:
-		return &LinkBlock{LinkBlockReasonAppRefused, Time(until)}
 	}
+	reason := LinkBlockReasonAppRefused
+	switch calls.Cause {
+	case breaker.CauseQuota:
+		reason = LinkBlockReasonQuotaExceeded
+	case breaker.CauseRateLimited:
+		reason = LinkBlockReasonRateLimited
+	}
+	return &LinkBlock{reason, Time(calls.OpenUntil)}
 }
 
 func (s *server) GetSpotifyAuthorization(ctx context.Context, r GetSpotifyAuthorizationRequestObject) (GetSpotifyAuthorizationResponseObject, error) {

@@ -16,16 +16,20 @@ import (
 // shown is a script that returns the titles that the front page shows, in alphabetical order.
 const shown = `Array.from(document.querySelectorAll("#board h3, .answer:not([hidden]) .title"), (title) => title.textContent).sort().join()`
 
-// countStreams passes all requests on, and counts those that open a stream.
-func (s *pageTest) countStreams() *atomic.Int32 {
-	var opened atomic.Int32
+// countStreams passes all requests on, and counts those that open a stream. If opens is false, it
+// answers these with 404, as a server without streams does.
+func (s *pageTest) countStreams(opens bool) *atomic.Int32 {
+	var count atomic.Int32
 	s.setAnswer(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/stream") {
-			opened.Add(1)
+			if count.Add(1); !opens {
+				w.WriteHeader(http.StatusNotFound)
+				return
+			}
 		}
 		s.handler.ServeHTTP(w, r)
 	})
-	return &opened
+	return &count
 }
 
 // silent is a response whose connection drops what a stream writes once it is muted. The
@@ -95,7 +99,7 @@ func TestLive_ATabWithoutAPlaceInTheStreamHasItsOwn(t *testing.T) {
 		entries = append(entries, newEntry(id+1, fmt.Sprint("song ", id+1), 10))
 	}
 	s := newPageTest(t, entries...)
-	opened := s.countStreams()
+	opened := s.countStreams(true)
 	var tabs []context.Context
 	for id := range people {
 		tabs = append(tabs, s.openPage("/u/"+songspy.Handle(songspy.PublicID(id+1)), 400, 400, ""))
@@ -113,7 +117,7 @@ func TestLive_ATabWithoutAPlaceInTheStreamHasItsOwn(t *testing.T) {
 
 func TestLive_ATabReplacesALeaderThatSaysNothing(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
-	opened := s.countStreams()
+	opened := s.countStreams(true)
 	leader := s.openTab(1280, 800, `window.mute = false; const post = BroadcastChannel.prototype.postMessage; BroadcastChannel.prototype.postMessage = function (message) { if (!mute) post.call(this, message); };`)
 	s.waitFor(leader, titles+` === "two,one"`)
 	other := s.openTab(1280, 800, `window.later = 0; const now = Date.now; Date.now = () => now() + later;`)
@@ -137,13 +141,7 @@ func TestLive_ATabReplacesALeaderThatSaysNothing(t *testing.T) {
 // Without streams, the leader reads for all tabs.
 func TestLive_AHiddenTabReadsForAVisibleOne(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
-	s.setAnswer(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/stream") {
-			w.WriteHeader(http.StatusNotFound)
-			return
-		}
-		s.handler.ServeHTTP(w, r)
-	})
+	s.countStreams(false)
 	hidden := s.openTab(1280, 800, hurry)
 	s.waitFor(hidden, titles+` === "two,one"`)
 	evaluate[any](s, hidden, `Object.defineProperty(document, "hidden", { get: () => true })`)

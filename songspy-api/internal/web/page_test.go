@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -323,13 +322,7 @@ func TestPage_WorksWithoutWhatSafari15Lacks(t *testing.T) {
 
 func TestPage_AsksWithoutPush(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
-	s.setAnswer(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/stream") {
-			w.WriteHeader(http.StatusNotFound)
-			return
-		}
-		s.handler.ServeHTTP(w, r)
-	})
+	s.countStreams(false)
 	tab := s.openTab(1280, 800, "")
 	s.waitFor(tab, titles+` === "two,one"`)
 	s.put(newEntry(2, "second", 0))
@@ -355,13 +348,7 @@ func TestLive_AViewerWhoUsesThePageSendsASignEveryFiveMinutes(t *testing.T) {
 
 func TestLive_TheTabsOfABrowserShareOneStream(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
-	var opened atomic.Int32
-	s.setAnswer(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/stream") {
-			opened.Add(1)
-		}
-		s.handler.ServeHTTP(w, r)
-	})
+	opened := s.countStreams(true)
 	first, second := s.openTab(1280, 800, ""), s.openTab(1280, 800, "")
 	s.put(newEntry(2, "second", 0))
 	s.waitFor(first, titles+` === "second,one"`)
@@ -415,16 +402,7 @@ func TestPage_AFaultOfTheScriptIsNoFaultOfTheNetwork(t *testing.T) {
 		for push, opensStreams := range map[string]bool{"by push": true, "by asking": false} {
 			t.Run(page+" "+push, func(t *testing.T) {
 				s := newPageTest(t, playing)
-				var opened atomic.Int32
-				s.setAnswer(func(w http.ResponseWriter, r *http.Request) {
-					if strings.HasSuffix(r.URL.Path, "/stream") {
-						if opened.Add(1); !opensStreams {
-							w.WriteHeader(http.StatusNotFound)
-							return
-						}
-					}
-					s.handler.ServeHTTP(w, r)
-				})
+				opened := s.countStreams(opensStreams)
 				// titleOf returns the entry with another title of its track.
 				titleOf := func(title string) songspy.BoardEntry {
 					next := playing

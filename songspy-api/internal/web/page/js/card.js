@@ -1,7 +1,7 @@
 // Fills the markup of html/card.html with an entry of the contract: {person, track,
 // startedAt, endsAt, state}. An entry without a state plays.
 import { serverNow } from "./api.js";
-import { get, h, isWeb, outLink, setText } from "./dom.js";
+import { artists, get, h, isWeb, outLink, setText } from "./dom.js";
 import { ago, clock, t } from "./text.js";
 
 // name returns the name of a person.
@@ -34,12 +34,6 @@ export function watchImages(root) {
     img.onerror = () => (img.hidden = true);
     if (img.complete && img.naturalWidth === 0 && img.getAttribute("src")) img.hidden = true;
   }
-}
-
-// artists returns links to all artists or, if the track has no list of them, their joined names.
-export function artists(track) {
-  if (track.artists.length === 0) return [document.createTextNode(track.artistName)];
-  return track.artists.flatMap((a, i) => (i ? [", ", outLink(a.url, a.name)] : [outLink(a.url, a.name)]));
 }
 
 // kind returns the word for what is not a song; empty for a song.

@@ -42,13 +42,15 @@ export function setText(element, text) {
 }
 
 // keepFocus calls change(). If the focus was in root, and what had it is removed, hidden or no link
-// any more, the focus moves to the heading. Otherwise the browser would move it to the top of the page.
+// any more, keepFocus moves the focus to the heading and returns true. Otherwise the browser would move
+// it to the top of the page.
 export function keepFocus(root, heading, change) {
   const held = root.contains(document.activeElement);
   change();
   const now = document.activeElement;
-  if (!held) return;
-  if (!now || !root.contains(now) || now.getClientRects().length === 0 || now.matches("a:not([href])")) heading.focus({ preventScroll: true });
+  if (!held || (now && root.contains(now) && now.getClientRects().length > 0 && !now.matches("a:not([href])"))) return false;
+  heading.focus({ preventScroll: true });
+  return true;
 }
 
 // announce makes a screen reader read a text: what an action of the viewer has done, or what has
@@ -56,6 +58,12 @@ export function keepFocus(root, heading, change) {
 export function announce(text) {
   setText(document.getElementById("announce"), "");
   setTimeout(() => setText(document.getElementById("announce"), text), 50);
+}
+
+// artists returns links to all artists or, if the track has no list of them, their joined names.
+export function artists(track) {
+  if (track.artists.length === 0) return [track.artistName];
+  return track.artists.flatMap((a, i) => (i ? [", ", outLink(a.url, a.name)] : [outLink(a.url, a.name)]));
 }
 
 // outLink returns a link to another site; only its text if the address lacks http or https.

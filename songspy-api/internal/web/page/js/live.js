@@ -279,8 +279,8 @@ function share({ topics, apply, setState, signal }) {
     unheard = setTimeout(() => leading || alone || setState("reconnecting", leaderSeenAt), emptyAfter);
   }
 
-  // leave gives this tab its own stream, because that of the leader has no room for its topics.
-  function leave() {
+  // connectAlone gives this tab its own stream, because that of the leader has no room for its topics.
+  function connectAlone() {
     if (alone) return;
     alone = new AbortController();
     const { signal: end } = alone;
@@ -332,16 +332,17 @@ function share({ topics, apply, setState, signal }) {
     if (message.kind === "want" && leading) {
       const before = tabs.get(message.id);
       tabs.set(message.id, { topics: message.topics, visible: message.visible, seenAt: Date.now() });
-      if (!message.topics.every((topic) => union().includes(topic))) {
+      const all = union();
+      if (!message.topics.every((topic) => all.includes(topic))) {
         tabs.delete(message.id);
         channel.postMessage({ kind: "full", id: message.id });
-      } else if (!union().every((topic) => served.includes(topic))) leading();
+      } else if (!all.every((topic) => served.includes(topic))) leading();
       else if (!before) {
         for (const topic of message.topics) if (known.has(topic)) channel.postMessage(snapshotOf(topic));
         sendState();
       }
     } else if (message.kind === "leave") tabs.delete(message.id);
-    else if (message.kind === "full" && message.id === id && !leading) leave();
+    else if (message.kind === "full" && message.id === id && !leading) connectAlone();
     else if (!leading && (message.kind === "event" || message.kind === "beat")) {
       listen();
       if (alone) return;

@@ -1,8 +1,8 @@
 // The front page: one user in large type (the hero), then the followed users, then the window.
 import { request, serverNow } from "./api.js";
 import { LastSongs } from "./before.js";
-import { Wall, artists, emptyArt, fill, keyed, name, replaceFocused, tick, watchImages } from "./card.js";
-import { announce, get, h, isWeb, outLink, setText } from "./dom.js";
+import { Wall, emptyArt, fill, keyed, name, replaceFocused, tick, watchImages } from "./card.js";
+import { announce, artists, get, h, isWeb, keepFocus, outLink, setText } from "./dom.js";
 import { guard } from "./fault.js";
 import { follow } from "./live.js";
 import { around } from "./match.js";
@@ -64,12 +64,10 @@ export function render(root, { first }, signal) {
     return hero.contains(document.activeElement) && document.activeElement !== question;
   }
 
-  // leave moves the focus from a link of the hero that is gone, or that is another user's now, to
-  // the question.
-  function leave() {
-    question.tabIndex = -1;
-    question.focus({ preventScroll: true });
-    announce(t("card.gone"));
+  // change calls draw(), which changes the hero. If a link that had the focus is gone then, the
+  // focus moves to the question.
+  function change(draw) {
+    if (keepFocus(hero, question, draw)) announce(t("card.gone"));
   }
 
   // changed returns the entries of the users who have begun another track since the last call.
@@ -83,23 +81,23 @@ export function render(root, { first }, signal) {
   // user is gone, or when somebody has just begun a track, passAfter is over, and the viewer does
   // not use the hero.
   function pass(all) {
-    const hadFocus = hasFocus();
     const begun = newest(changed(all));
     const handle = shown && shown.person.handle;
     const same = all.find((entry) => entry.person.handle === handle);
     const mayPass = !isHeld() && Date.now() - passedAt >= passAfter;
-    if (same && begun && mayPass) setHero(begun);
-    else setHero(same || newest(all) || all[0] || null);
-    if (!shown) return;
-    const { person, track } = shown;
-    find("[data-who]").hidden = !all.some((entry) => entry.track.handle === track.handle && entry.person.handle !== person.handle);
-    const link = /** @type {Element} */ (document.activeElement);
-    if (hadFocus && link !== question && (!hasFocus() || !link.hasAttribute("href") || link.getClientRects().length === 0)) leave();
+    change(() => {
+      if (same && begun && mayPass) setHero(begun);
+      else setHero(same || newest(all) || all[0] || null);
+      if (!shown) return;
+      const { person, track } = shown;
+      find("[data-who]").hidden = !all.some((entry) => entry.track.handle === track.handle && entry.person.handle !== person.handle);
+    });
   }
 
   function setHero(entry) {
     const isOther = entry && (shown === null || shown.person.handle !== entry.person.handle);
-    if (shown && (isOther || !entry) && hasFocus()) leave();
+    // Its links become those of another user.
+    if (shown && isOther && hasFocus()) /** @type {HTMLElement} */ (document.activeElement).blur();
     shown = entry;
     answer.hidden = !entry;
     if (!entry) return emptyArt(hero);
@@ -256,7 +254,7 @@ export function render(root, { first }, signal) {
     if (paused) {
       // The board is paused, but users who have stopped sharing still disappear.
       for (const wall of Object.values(walls)) for (const handle of Array.from(wall.cards.keys())) if (!present.has(handle)) wall.empty(handle);
-      if (shown && !present.has(shown.person.handle)) setHero(null);
+      if (shown && !present.has(shown.person.handle)) change(() => setHero(null));
     } else {
       pass(all);
       const followed = new Set(latest.following.map((entry) => entry.person.handle));

@@ -1,6 +1,6 @@
 // Parts that the pages of the account share: actions with their errors, choices, lists.
 import { request } from "./api.js";
-import { announce, get, h, isWeb, outLink } from "./dom.js";
+import { announce, artists, get, h, isWeb, outLink } from "./dom.js";
 import { dateTime, t } from "./text.js";
 
 const base = document.documentElement.dataset.base;
@@ -198,12 +198,6 @@ export function art(track, size) {
   if (!img) return h("span", { class: "no-art", "aria-hidden": "true" });
   if (!isWeb(track.originalUrl)) return img;
   return h("a", { class: "art", href: track.originalUrl, target: "_blank", rel: "noopener noreferrer", tabindex: "-1", "aria-hidden": "true" }, img);
-}
-
-// artists returns links to all artists or, if the track has no list of them, their joined names.
-export function artists(track) {
-  if (track.artists.length === 0) return [track.artistName];
-  return track.artists.flatMap((a, i) => (i ? [", ", outLink(a.url, a.name)] : [outLink(a.url, a.name)]));
 }
 
 // trackText returns title, artists and album with their links.

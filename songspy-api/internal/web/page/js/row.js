@@ -1,7 +1,7 @@
 // Parts that several pages show.
 import { serverNow } from "./api.js";
-import { artists, name } from "./card.js";
-import { announce, get, h, isWeb, outLink, setText } from "./dom.js";
+import { name } from "./card.js";
+import { announce, artists, get, h, isWeb, outLink, setText } from "./dom.js";
 import { ago, t } from "./text.js";
 
 // showConnection says what is wrong with the connection, and what happens next. Screen readers also
