@@ -164,7 +164,7 @@ func recordedBy(conn gorm.ConnPool) *txRecorded {
 	if tx, ok := conn.(*txPool); ok {
 		return &tx.recorded
 	}
-	return &txRecorded{} // outside a transaction, nothing is reported
+	return &txRecorded{} // a connection outside a transaction reports no counts
 }
 
 func (r *txRecorded) addPlay(s songspy.PlaySource) {

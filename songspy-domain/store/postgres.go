@@ -31,9 +31,8 @@ const (
 	// migrationLock is the key of the advisory lock of migrations: "songspy" in
 	// hexadecimal.
 	migrationLock int64 = 0x736f6e67737079
-	// pooledPollInterval is how often the database is asked for changes if
-	// Postgres notifications cannot arrive, because a connection pooler is in
-	// between.
+	// pooledPollInterval is the time between two reads of the changes if Postgres
+	// notifications cannot arrive, because a connection pooler is in between.
 	pooledPollInterval = 200 * time.Millisecond
 )
 

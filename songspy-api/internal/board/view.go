@@ -24,8 +24,8 @@ type difference struct {
 }
 
 // update shows the candidates with the smallest ranks. They are sorted, and visible to
-// the viewers of the view. A user who is shown stays until a new track begins, even if
-// the ranks of others are smaller. current returns the present entry of a user; nil if
+// the viewers of the view. A user keeps the place until the next track begins, even if
+// others have smaller ranks by then. current returns the present entry of a user; nil if
 // the viewers do not see it any more.
 func (v *view) update(candidates []ranked, current func(songspy.UserID) *entry) (d difference) {
 	size := v.topic.size()

@@ -100,7 +100,7 @@ type Listening struct {
 	// in both.
 	Window, Following []Card
 	// Hero is the card that the page shows in large type: that of the user whose track began
-	// last. It is nil if nobody is listening.
+	// last. It is nil if there is no listener.
 	Hero *Card
 	// Together is a pair of the hero's user and another user who plays the same track: the viewer
 	// if possible, else the user whose track began at the closest time. The page shows it in

@@ -91,7 +91,7 @@ func New(pictures ...string) (*Site, error) {
 }
 
 // bundle reads and compresses the bundled files once. It returns a Site without a policy. All
-// Sites share its maps, so nothing may change them.
+// Sites share its maps; do not change them.
 var bundle = sync.OnceValues(func() (*Site, error) {
 	s := &Site{files: map[string]File{}, root: map[string]File{}, templates: map[string]*template.Template{}}
 	hash := sha256.New()

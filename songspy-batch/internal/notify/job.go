@@ -45,8 +45,8 @@ type Outbox interface {
 	QueueNotifications(ctx context.Context, notifications []songspy.Notification, again time.Duration) error
 	// ResolveNotifications deletes the notifications of the kind and the app
 	// (empty: all apps) that were last seen before seenBefore. The parameter then
-	// is the kind of notification that says that the state is over. It is added
-	// if a deleted notification had been sent; empty: none is added.
+	// is the kind of notification that says that the state is over. The store adds
+	// one if a deleted notification had been sent. An empty then adds none.
 	ResolveNotifications(ctx context.Context, kind songspy.NotificationKind, app string, seenBefore time.Time, then songspy.NotificationKind) error
 }
 
