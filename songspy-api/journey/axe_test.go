@@ -14,6 +14,7 @@ import (
 
 	"github.com/songspy/songspy/songspy-api/internal/chromiumtest"
 	"github.com/songspy/songspy/songspy-api/internal/npmtest"
+	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
@@ -30,7 +31,7 @@ type state struct {
 }
 
 // states is how many states are checked.
-const states = 43
+const states = 46
 
 // variant is how a viewer sees a page.
 type variant struct {
@@ -171,6 +172,7 @@ func TestPage_HasNoViolationsOfAccessibilityRules(t *testing.T) {
 		{name: "choosing a nickname", tab: newcomer, path: "/welcome", ready: `document.querySelector("[data-step=name]")`},
 		{name: "linking", tab: unlinked, path: "/welcome", ready: `document.querySelector("[data-step=spotify]")`},
 		{name: "asking for a seat", tab: unlinked, path: "/welcome?error=SPOTIFY_NO_SEAT", ready: `document.querySelector("[data-step=spotify] input[type=email]")`},
+		{name: "an account that is linked elsewhere", tab: unlinked, path: "/welcome?error=SPOTIFY_LINKED_ELSEWHERE", ready: `document.querySelector("[data-step=spotify] a[href*=move]")`},
 		{name: "done", tab: operator, path: "/welcome", ready: `document.querySelector("[data-step=done]")`},
 		{name: "one's own page", tab: operator, path: "/me", ready: loaded("#erase form")},
 		{name: "one's own page with a request", tab: friend, path: "/me", ready: loaded("#people [data-person]")},
@@ -216,6 +218,9 @@ func TestPage_HasNoViolationsOfAccessibilityRules(t *testing.T) {
 		}},
 		{name: "the front page, hidden", tab: friend, path: "/", ready: mine},
 		{name: "a hidden person", tab: stranger, path: "/u/" + person, ready: heading},
+		{name: "a consent that ends soon", tab: friend, path: "/me", ready: loaded("#link .bad"), prepare: func() {
+			friend.ageConsent(time.Now().AddDate(0, -songspy.ConsentMonths, 10))
+		}},
 		{name: "a broken link", tab: friend, path: "/me", ready: loaded("[data-link=reauth_required]"), prepare: friend.endConsent},
 		{name: "the front page with a broken link", tab: friend, path: "/", ready: mine},
 		{name: "waiting for a seat", tab: unlinked, path: "/welcome", ready: `document.querySelector("[data-seat=waiting]")`, prepare: func() { setSeats(2); askSeat() }},
@@ -225,6 +230,9 @@ func TestPage_HasNoViolationsOfAccessibilityRules(t *testing.T) {
 		}},
 		{name: "a refused seat", tab: unlinked, path: "/welcome?error=SPOTIFY_NOT_REGISTERED", ready: `document.querySelector("[data-seat=entered] details[open]")`},
 		{name: "signing in with an invite", tab: stranger, path: "/welcome", ready: `document.querySelector("[data-step=signIn] input[name=invite]")`},
+		{name: "signing in with a listed address", tab: stranger, path: "/welcome", ready: `document.querySelector("[data-step=signIn] a.main") && !document.querySelector("input[name=invite]")`, prepare: func() {
+			setSeats(3, "SONGSPY_SIGN_UP=allowlist", "SONGSPY_ALLOWLIST="+s.Person(0).Email)
+		}},
 		{name: "the front page without calls to Spotify", tab: operator, path: "/", ready: mine + ` && /\d:\d\d/.test(document.querySelector("[data-mine]").textContent)`, prepare: func() {
 			end := w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.QuotaExceeded})
 			defer end()

@@ -237,16 +237,22 @@ func (b *tab) link() {
 // person. The access tokens must be short-lived.
 func (b *tab) endConsent() {
 	b.t.Helper()
-	// The consent was given six months ago, so Songspy believes Spotify that it has ended.
+	// Songspy believes Spotify that a consent that is six months old has ended.
+	b.ageConsent(time.Now().AddDate(0, -songspy.ConsentMonths, 0))
+	end := b.sim.Fault(sim.Fault{Endpoint: "token", Person: b.person, Kind: sim.Raw, Status: http.StatusBadRequest, Body: `{"error":"invalid_grant","error_description":"Refresh token expired"}`})
+	defer end()
+	b.eventually("a link that needs the user", func() bool { return get[string](b, "/spotify-auth", "data.state") == "reauth_required" })
+}
+
+// ageConsent stores that the user has consented at a time.
+func (b *tab) ageConsent(at time.Time) {
+	b.t.Helper()
 	done, err := b.openDatabase().ExecContext(b.t.Context(), `UPDATE spotify_links SET authorized_at = ? WHERE user_id = (SELECT id FROM users WHERE public_id = ?)`,
-		time.Now().AddDate(0, -songspy.ConsentMonths, 0).UTC(), get[int64](b, "/me", "data.id"))
+		at.UTC(), get[int64](b, "/me", "data.id"))
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	if n, err := done.RowsAffected(); n != 1 || err != nil {
 		b.t.Fatalf("%d links have an older consent: %v", n, err)
 	}
-	end := b.sim.Fault(sim.Fault{Endpoint: "token", Person: b.person, Kind: sim.Raw, Status: http.StatusBadRequest, Body: `{"error":"invalid_grant","error_description":"Refresh token expired"}`})
-	defer end()
-	b.eventually("a link that needs the user", func() bool { return get[string](b, "/spotify-auth", "data.state") == "reauth_required" })
 }
