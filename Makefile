@@ -49,7 +49,7 @@ test-programs: bin/throwaway ## run the tests that run the built programs
 
 # The packages run one after another, so that what measures the page's speed has the machine for itself.
 test-page: bin/throwaway chromium firefox npm fonts ## run all tests of the page in Chromium and Firefox, with every journey, state, theme and width; pictures go to artefacts/
-	@SONGSPY_TEST_PAGE=all SONGSPY_ARTEFACTS=$(CURDIR)/artefacts exec bin/throwaway -- go test -count=1 -vet=off -p=1 -timeout=30m $(TESTFLAGS) ./songspy-api/internal/web ./songspy-api/journey
+	@SONGSPY_TEST_CHROMIUM=$${SONGSPY_TEST_CHROMIUM:-chromium} SONGSPY_TEST_PAGE=all SONGSPY_ARTEFACTS=$(CURDIR)/artefacts exec bin/throwaway -- go test -count=1 -vet=off -p=1 -timeout=30m $(TESTFLAGS) ./songspy-api/internal/web ./songspy-api/journey
 
 pictures: chromium fonts ## write the pictures of the README
 	@SONGSPY_PICTURES=$(CURDIR)/docs exec go test -count=1 -vet=off -run '^TestPictures_' ./songspy-api/internal/web
@@ -89,7 +89,7 @@ fmt: $(LINT) ## format the code
 	$(LINT) fmt $(PACKAGES)
 
 tidy: ## bring go.mod, go.sum and go.work.sum up to date
-	@set -e; for module in $(MODULES) .ci/tools; do (cd $$module && GOWORK=off go mod tidy); done
+	@set -e; for module in $(MODULES) .ci/tools .ci/contractlint; do (cd $$module && GOWORK=off go mod tidy); done
 	go work sync
 
 generate: ## write the generated files

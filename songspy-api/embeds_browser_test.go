@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -140,6 +142,44 @@ func TestEmbed_InAPageOfAnotherSiteShowsTheSongUntilItIsRevoked(t *testing.T) {
 		if revoked[name] != shown["unknown"] {
 			t.Errorf("after the revocation the image %s is not that of an unknown token", name)
 		}
+	}
+}
+
+// The first two connections of an overlay fail, and the third works. Ten seconds after a failure
+// the overlay would be empty without a connection. The test lets that time pass at once.
+func TestOverlay_StaysFilledAfterSeveralFailedConnections(t *testing.T) {
+	w, ann, _, _ := newPeople(t)
+	token, _ := w.newEmbed(t, ann, "overlay")
+	w.playWithArt(t, ann, "A song")
+	tab := newTab(t)
+	const script = `{
+		const EMPTY_AFTER = 10000, later = setTimeout, cancel = clearTimeout, real = fetch, due = new Map();
+		let calls = 0;
+		fetch = (...args) => (++calls <= 2 ? Promise.reject(new TypeError("no network")) : real(...args));
+		setTimeout = (act, ms) => {
+			const id = later(act, ms < EMPTY_AFTER ? 0 : ms);
+			if (ms === EMPTY_AFTER) due.set(id, act);
+			return id;
+		};
+		clearTimeout = (id) => { due.delete(id); cancel(id); };
+		passTenSeconds = () => { for (const act of due.values()) act(); return calls; };
+	}`
+	err := chromedp.Do(tab, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, cdppage.AddScriptToEvaluateOnNewDocument, cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+		return err
+	}), chromedp.Navigate("http://"+w.publicListener.Addr().String()+"/overlay/"+token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := inPage[int](t, tab, `(async () => {
+		for (const start = performance.now(); document.querySelector("main").hidden && performance.now() - start < 20000;) await new Promise((done) => requestAnimationFrame(done));
+		return passTenSeconds();
+	})()`)
+	if calls != 3 {
+		t.Errorf("the overlay connected %d times, want 3", calls)
+	}
+	if title := inPage[string](t, tab, `document.querySelector("main").hidden ? "" : document.getElementById("title").textContent`); title != "A song with art" {
+		t.Errorf("ten seconds after the failures the overlay shows %q", title)
 	}
 }
 

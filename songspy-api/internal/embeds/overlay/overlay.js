@@ -45,6 +45,7 @@ async function read() {
       clearTimeout(silence);
       silence = setTimeout(() => stop.abort(), SILENCE_MAX);
       clearTimeout(emptying);
+      emptying = null;
       const events = (rest + text).split("\n\n");
       rest = events.pop();
       for (const event of events) {
@@ -59,11 +60,11 @@ async function read() {
   }
 }
 
-let emptying;
+let emptying = null; // the timer that empties the card; one timer, however many connections fail
 for (let failures = 0; ; failures++) {
   const began = Date.now();
   await read().catch(() => {});
-  emptying = setTimeout(() => show(null), EMPTY_AFTER);
+  emptying ??= setTimeout(() => show(null), EMPTY_AFTER);
   if (Date.now() - began > SILENCE_MAX) failures = 0;
   // A random wait spreads the clients of a server that comes back.
   const wait = Math.random() * Math.min(1000 * 2 ** failures, RETRY_MAX);
