@@ -1,4 +1,4 @@
-# Songspy's commands; `make help` lists them. They need only Go 1.26.
+# Songspy's commands; `make help` lists them. Most of them need only Go 1.26.
 
 MODULES := songspy-domain songspy-api songspy-batch songspy-sim
 PACKAGES := $(MODULES:%=./%/...)
@@ -7,7 +7,8 @@ VULN := bin/tools/govulncheck
 CONTRACTLINT := bin/tools/contractlint
 PLAINWORDS := bin/tools/plainwords
 TESTFLAGS ?=
-# The release, for the command `version` and the labels of images.
+# VERSION and COMMIT identify the release: the command `version` prints them, and they are
+# labels of the images.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 
@@ -33,9 +34,11 @@ images: ## build the images of docker-compose.yml, labelled with version and com
 # The tests in WALLCLOCK measure wall-clock time, so they run alone, after all others.
 WALLCLOCK := ^(TestReplicasCoverForEachOther|TestReplicas_HideAUserWithinASecond|TestReplicas_RefuseEndedSessionsAndBlockedUsersWithinASecond|TestReplicas_StreamsEndWhatTheyShowWithinASecond|TestPage_AStrangerLosesAHiddenUserWithinASecond)$$
 WALLCLOCK_PACKAGES = ./songspy-batch ./songspy-api ./songspy-api/journey
-# These packages run the built programs, whose sources Go's test cache does not track. `make race` skips them.
+# The tests of these packages run the built programs, whose sources Go's test cache does not
+# track. So `make test-programs` runs them without the cache, and `make race` skips them.
 RUN_PROGRAMS := songspy-api/journey songspy-sim/up
-# CI sets COUNT to nothing: then results of packages that did not change come from Go's test cache.
+# CI sets COUNT to the empty string. Then results of packages that did not change come from Go's
+# test cache.
 COUNT ?= -count=1
 TESTED = work
 test: bin/throwaway chromium npm ## run all tests on SQLite and on a temporary Postgres; TESTFLAGS is for go test
@@ -47,7 +50,8 @@ endif
 test-programs: bin/throwaway ## run the tests that run the built programs
 	@bin/throwaway -- go test -count=1 -vet=off -skip '$(WALLCLOCK)' $(TESTFLAGS) $(addprefix ./,$(RUN_PROGRAMS))
 
-# The packages run one after another, so that what measures the page's speed has the machine for itself.
+# The packages run one after another (-p=1), so that the tests that measure the page's speed
+# have the machine to themselves.
 test-page: bin/throwaway chromium firefox npm fonts ## run all tests of the page in Chromium and Firefox, with every journey, state, theme and width; pictures go to artefacts/
 	@SONGSPY_TEST_CHROMIUM=$${SONGSPY_TEST_CHROMIUM:-chromium} SONGSPY_TEST_PAGE=all SONGSPY_ARTEFACTS=$(CURDIR)/artefacts exec bin/throwaway -- go test -count=1 -vet=off -p=1 -timeout=30m $(TESTFLAGS) ./songspy-api/internal/web ./songspy-api/journey
 
@@ -64,8 +68,10 @@ npm:
 fonts:
 	@.ci/browser fonts-noto-cjk
 
-# The tests of the files that shorten something in short mode, or draw worlds, of which short mode draws a fifth:
-# the race detector makes them several times as slow.
+# DAYS_FILES are the test files that shorten something in short mode, or that use rapid, which
+# draws a fifth of its random cases in short mode. DAYS_TESTS are all tests in these files. The
+# race detector makes them several times as slow. So `make race` runs them in short mode, and
+# test-days runs them in full without the race detector.
 DAYS_FILES = $(shell git grep -lE 'testing\.Short\(\)|pgregory\.net/rapid"|\b(long|wholeOrShort)\(.*\)' -- '*_test.go')
 DAYS_TESTS = $(shell grep -hoE '^func Test[A-Za-z0-9_]+' $(DAYS_FILES) | sed 's/^func //' | sort -u | paste -sd '|' -)
 test-days: bin/throwaway ## run the tests that -short shortens in full, without the race detector
@@ -74,9 +80,11 @@ test-days: bin/throwaway ## run the tests that -short shortens in full, without 
 test-pg: bin/throwaway ## run the store's tests only; SONGSPY_TEST_POSTGRES_IMAGE=postgres:15 chooses the version
 	@exec bin/throwaway -- go test -count=1 $(TESTFLAGS) ./songspy-domain/store/...
 
-# SQLite is translated from C, and slow under the race detector, so its library is excluded. Only the library:
-# if more of modernc.org were excluded, the detector would report false races.
-# Some packages wait more than they work, so more of them than there are processors run at once. `make verify` vets.
+# The SQLite library is translated from C and is slow under the race detector, so -race=false
+# excludes it. Only modernc.org/sqlite/lib is excluded: if more of modernc.org were excluded,
+# the detector would report false races. -p 4 runs four packages at the same time, even on fewer
+# processors, because some packages wait more than they work. -vet=off, because `make verify`
+# vets.
 race: override TESTFLAGS += -race -short -timeout=20m -gcflags=modernc.org/sqlite/lib=-race=false -p 4 -vet=off
 race: WALLCLOCK_PACKAGES = ./songspy-batch ./songspy-api
 race: TESTED = $(filter-out $(addprefix %/,$(RUN_PROGRAMS)),$(shell go list work))
@@ -123,7 +131,8 @@ release: ## create the annotated tag of VERSION=0.1.0, with its section of CHANG
 clean: ## remove the built files; keep databases and keys in .songspy/
 	rm -rf bin
 
-# The linters have their own module, so that the product's modules do not depend on theirs.
+# The linters are built in modules of their own, so that the product's modules do not depend on
+# the modules that the linters require.
 tools: $(LINT) $(CONTRACTLINT) $(PLAINWORDS)
 $(CONTRACTLINT): $(wildcard .ci/contractlint/*)
 	@mkdir -p bin/tools

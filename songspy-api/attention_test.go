@@ -19,7 +19,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
-// watches returns what viewers watch now, as the batch reads it.
+// watches returns all stored watches, as the batch reads them.
 func (w *testAPI) watches(t *testing.T) []songspy.Watch {
 	t.Helper()
 	watches, _, err := w.db.WatchesSince(t.Context(), time.Time{})
@@ -69,8 +69,9 @@ func TestPollMe_AnswersTheSameIfNoPollsAreMadeForViewers(t *testing.T) {
 	}
 }
 
-// A viewer who reads a page watches the users that it shows, even without a stream. The viewer
-// watches no other users, except followed users.
+// A viewer who reads a page without opening a stream must watch the users on it who are
+// listening, and nobody else. Ann shares with everyone and Bob with nobody, so each stranger
+// must watch Ann alone.
 func TestAttention_WhoeverReadsAPageWatchesTheUsersOnIt(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, w *testAPI) {
 		ann, bob := w.signIn(t, 0), w.signIn(t, 1)
@@ -103,8 +104,10 @@ func TestAttention_WhoeverReadsAPageWatchesTheUsersOnIt(t *testing.T) {
 	}, "SONGSPY_TRUSTED_PROXIES", "127.0.0.1")
 }
 
-// A follower also watches followed users who play nothing, because their next song is what the
-// follower waits for. Users who hide from followers are not watched.
+// A follower must also watch followed users who play nothing, because their next song is what
+// the follower waits for. Bob follows three users: ann, who shares with her followers; hidden,
+// who shares with nobody and so must not be watched; and later stranger, who shares with
+// everyone.
 func TestAttention_FollowersWatchPeopleWhoPlayNothing(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, w *testAPI) {
 		ann, bob, hidden := w.signIn(t, 0), w.signIn(t, 1), w.signIn(t, 2)
@@ -128,7 +131,8 @@ func TestAttention_FollowersWatchPeopleWhoPlayNothing(t *testing.T) {
 	})
 }
 
-// snapshotRecorder records an answer. It sends the time of the first snapshot to at.
+// snapshotRecorder records an answer, and sends the time of the first snapshot to the channel
+// at.
 type snapshotRecorder struct {
 	recorder
 	at chan time.Time
@@ -154,8 +158,9 @@ func (c snapshotConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// A viewer who opens a page is known to the batch within 500 ms after the page shows
-// somebody. The batch reads every 250 ms. Time is virtual.
+// The batch must know a viewer at most 500 ms after the viewer's page shows the first user. The
+// test adds 250 ms to each measured time, because the batch reads the watches only every 250
+// ms. Time is virtual.
 func TestAttention_FirstSightReachesTheBatchWithinHalfASecond(t *testing.T) {
 	s, path := noninterferenceSettings(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -181,7 +186,7 @@ func TestAttention_FirstSightReachesTheBatchWithinHalfASecond(t *testing.T) {
 
 		const batchReads, step = 250 * time.Millisecond, 10 * time.Millisecond
 		for i, path := range []string{"/listening", "/listening/stream", "/listening/stream", "/listening/stream", "/listening/stream", "/listening/stream"} {
-			<-time.After(time.Duration(i) * 53 * time.Millisecond) // another time between two ticks
+			<-time.After(time.Duration(i) * 53 * time.Millisecond) // each request comes at another time between two ticks of the board
 			known := len(w.watches(t))
 			request, leave := context.WithCancel(ctx)
 			r := httptest.NewRequestWithContext(request, "GET", prefix+path, nil)

@@ -18,13 +18,14 @@ import (
 // publicURL is the default of SONGSPY_PUBLIC_URL, to which the providers redirect.
 const publicURL = "http://127.0.0.1:8080"
 
-// The cookies of an instance with an http address.
+// The names of the cookies of an instance whose public URL begins with http.
 const (
 	sessionCookie = "songspy"
 	signInCookie  = "songspy-sign-in"
 )
 
-// browser is a browser of one person: it stores cookies, and sends them along.
+// browser is the browser of one simulated person. It stores the cookies of answers and sends
+// them with each request.
 type browser struct {
 	*testAPI
 	t       *testing.T
@@ -62,7 +63,8 @@ func (b *browser) call(method, path string, body any, header ...string) contract
 	return a
 }
 
-// open opens an address of the API, as the browser's address bar does.
+// open requests an address of the API, like a browser that a page of another site has
+// redirected there. The answer must be a redirect, and open returns its address.
 func (b *browser) open(address string) (location string) {
 	b.t.Helper()
 	a := b.call("GET", strings.TrimPrefix(address, publicURL), nil, "Sec-Fetch-Site", "cross-site", "User-Agent", "Mozilla/5.0 Firefox/140.0")
@@ -72,8 +74,9 @@ func (b *browser) open(address string) (location string) {
 	return a.Header.Get("Location")
 }
 
-// consent answers the consent page of Google or Spotify, and returns where that sends
-// the browser back.
+// consent answers the consent page of Google or Spotify at the address: the person consents if
+// allow is true, and refuses otherwise. It returns the address to which the page redirects the
+// browser.
 func (b *browser) consent(address string, allow bool) string {
 	b.t.Helper()
 	decision := "0"
@@ -105,13 +108,14 @@ func googlePath(returnTo string) string {
 	return prefix + "/auth/google?return=" + url.QueryEscape(returnTo)
 }
 
-// signIn signs the person in by redirect and returns where the browser ends.
+// signIn signs the person in by redirect and returns the address of the last redirect.
 func (b *browser) signIn(returnTo string) string {
 	b.t.Helper()
 	return b.open(b.consent(b.open(googlePath(returnTo)), true))
 }
 
-// link links the person's Spotify account and returns where the browser ends.
+// link links the person's Spotify account by redirect and returns the address of the last
+// redirect.
 func (b *browser) link(query string) string {
 	b.t.Helper()
 	to := b.open(prefix + "/auth/spotify?return=%2Flinked" + query)
@@ -156,7 +160,7 @@ func TestRedirects_SignInAndLinkABrowser(t *testing.T) {
 			t.Errorf("a new user of a browser is %+v, want hidden until they choose", me)
 		}
 
-		app := w.signIn(t, 0) // the same person with tokens
+		app := w.signIn(t, 0) // the same person, with tokens instead of a cookie
 		var sessions []struct {
 			ID          int64
 			Kind, Label string
@@ -169,7 +173,7 @@ func TestRedirects_SignInAndLinkABrowser(t *testing.T) {
 			Current     bool
 		},
 		) int {
-			return strings.Compare(b.Kind, a.Kind) // the cookie's first
+			return strings.Compare(b.Kind, a.Kind) // the cookie session first
 		})
 		if len(sessions) != 2 || sessions[0].Kind != "cookie" || !sessions[0].Current || !strings.Contains(sessions[0].Label, "Firefox") || sessions[1].Kind != "bearer" || sessions[1].Current {
 			t.Fatalf("the sessions are %+v", sessions)
@@ -204,8 +208,8 @@ func TestRedirects_KeepTheAudienceOfBearerSignUps(t *testing.T) {
 	}
 }
 
-// queryEditor returns a function that returns the address with a parameter of its query
-// set to a value, and one that returns the value of a parameter.
+// queryEditor returns two functions. The first one sets a parameter in the query of an address
+// and returns the new address. The second one returns the value of a parameter.
 func queryEditor(t *testing.T) (with func(address, name, value string) string, get func(address, name string) string) {
 	parse := func(address string) *url.URL {
 		t.Helper()
@@ -225,7 +229,8 @@ func queryEditor(t *testing.T) (with func(address, name, value string) string, g
 	return with, func(address, name string) string { return parse(address).Query().Get(name) }
 }
 
-// Each attempt of the table is refused with the code of its row, and signs nobody in.
+// Each attempt of the table must be refused with the code of its row, and must not sign the
+// victim in. The log must contain the cause.
 func TestSignIn_RefusesAttempts(t *testing.T) {
 	w := newTestAPI(t, storetest.SQLite, "SONGSPY_SIGN_INS_PER_MINUTE", "0")
 	withQuery, query := queryEditor(t)
@@ -240,7 +245,7 @@ func TestSignIn_RefusesAttempts(t *testing.T) {
 	for name, c := range map[string]struct {
 		attempt func(t *testing.T, victim, attacker *browser) (location string)
 		code    string
-		cause   string // in the log
+		cause   string // a text that the log must contain
 	}{
 		"login CSRF: the victim opens the attacker's callback": {func(_ *testing.T, victim, attacker *browser) string {
 			return victim.open(attacker.consent(attacker.open(googlePath("/")), true))
@@ -342,16 +347,18 @@ func TestSignIn_GivesANewSession(t *testing.T) {
 	victim.signIn("/")
 	stale := w.newBrowser(t, 1)
 	stale.cookies[sessionCookie] = first
-	stale.wantSignedIn(false) // a sign-in ends the browser's session before it
+	stale.wantSignedIn(false) // a sign-in ends the previous session of the browser
 
-	// The two kinds of secrets are not interchangeable.
+	// A refresh token must not work as a session cookie. The secret of a session cookie must
+	// not work as a refresh token or as a JWT.
 	app := w.signIn(t, 1)
 	stale.cookies[sessionCookie] = app.RefreshToken
 	w.wantStatus(t, stale.call("GET", prefix+"/me", nil), 401, "SESSION_ENDED")
 	w.wantStatus(t, w.Call("POST", prefix+"/token/refresh", map[string]string{"refreshToken": victim.cookies[sessionCookie]}), 401, "REFRESH_TOKEN_INVALID")
 	w.wantStatus(t, w.Call("GET", prefix+"/me", nil, "Authorization", "Bearer "+victim.cookies[sessionCookie]), 401, "UNAUTHORIZED")
 	victim.wantSignedIn(true)
-	// Of two cookies with one name, an attacker may have set one.
+	// A request with two session cookies must be rejected, because an attacker may have set one
+	// of them.
 	w.wantStatus(t, w.Call("GET", prefix+"/me", nil, "Cookie", "songspy="+victim.cookies[sessionCookie]+"; songspy=x"), 401, "UNAUTHORIZED")
 }
 
@@ -409,19 +416,21 @@ func TestCookies_AreForPagesOfThisOrigin(t *testing.T) {
 		})
 	}
 	ann.t = t
-	for _, method := range []string{"POST", "DELETE"} { // every route that changes something
+	for _, method := range []string{"POST", "DELETE"} { // other routes that change something
 		for path := range map[string]bool{"/logout": method == "POST", "/me/sessions": method == "DELETE", "/me": method == "DELETE", "/spotify-auth": true} {
 			if a := ann.call(method, prefix+path, nil, "Sec-Fetch-Site", "cross-site"); a.Status != 403 && a.Status != 405 {
 				t.Errorf("%s %s of another site: %d %s", method, path, a.Status, a.Body)
 			}
 		}
 	}
-	// A read with the cookie is answered, but a page of another origin cannot read it.
+	// A read with the cookie must be answered, but without Access-Control-Allow-Credentials, so
+	// that a page of another origin cannot read the answer.
 	a := ann.call("GET", prefix+"/me", nil, "Sec-Fetch-Site", "cross-site", "Origin", "https://fe.example")
 	if w.wantStatus(t, a, 200, ""); a.Header.Get("Access-Control-Allow-Credentials") != "" || a.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("the header is %v", a.Header)
 	}
-	// A wrong token is not replaced by the cookie.
+	// A request with a wrong token must be rejected, even if it also has a valid session
+	// cookie.
 	w.wantStatus(t, ann.call("GET", prefix+"/me", nil, "Authorization", "Bearer wrong"), 401, "UNAUTHORIZED")
 	w.wantStatus(t, ann.call("GET", prefix+"/me", nil, "Authorization", "Basic wrong"), 401, "UNAUTHORIZED")
 }
@@ -572,7 +581,7 @@ func TestSignIn_AppliesTheSignUpPolicy(t *testing.T) {
 	}
 	wantLocation(t, withInvite(w.createInvite(t)), "/me")
 	b.wantSignedIn(true)
-	wantLocation(t, b.signIn("/"), "/") // a user needs no invite
+	wantLocation(t, b.signIn("/"), "/") // a user who has signed up needs no invite
 }
 
 func TestSignIn_SendsInAppBrowsersToARealOne(t *testing.T) {
@@ -622,7 +631,7 @@ func TestSignIn_NeedsTheSecretOfGoogle(t *testing.T) {
 		wantLocation(t, b.open(prefix+path), "/?error=SIGN_IN_BY_REDIRECT_OFF")
 	}
 	w.wantStatus(t, b.call("POST", prefix+"/auth/google", map[string]string{}), 404, "SIGN_IN_BY_REDIRECT_OFF")
-	w.signIn(t, 0) // signing in as the original frontend does needs no secret
+	w.signIn(t, 0) // signing in with a Google access token, as the original frontend does, needs no secret
 }
 
 func TestAuditableSecrets_AreStoredHashedOrSealed(t *testing.T) {

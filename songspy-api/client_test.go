@@ -13,8 +13,8 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/npmtest"
 )
 
-// The types of the TypeScript client and of the page's scripts are generated from the
-// contract of this program.
+// The TypeScript client and the page's scripts must compile with the types that are generated
+// from the contract of this program. The client's own tests must pass against this service.
 func TestClient_IsTypedByTheContractAndCallsTheService(t *testing.T) {
 	dir := npmtest.Install(t, "client", "the TypeScript client, and the types of the page's scripts")
 	w := newTestAPI(t, storetest.SQLite)

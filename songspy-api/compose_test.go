@@ -11,8 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// composeService is a service as a file of Compose writes it. The tests of songspy-sim/up
-// check what Compose makes of it, where Compose is installed.
+// composeService is a service as a Compose file declares it. Tests of songspy-sim/up check how
+// Compose itself reads the file, if Compose is installed.
 type composeService struct {
 	Image     string
 	Build     *struct{ Args map[string]*string }
@@ -25,8 +25,8 @@ type composeService struct {
 	}
 }
 
-// composeServices returns all services of docker-compose.yml and of the files in deploy,
-// by file and name.
+// composeServices returns all services of docker-compose.yml and of the files in deploy. A key
+// of the map is the name of the file, a space and the name of the service.
 func composeServices(t *testing.T) map[string]composeService {
 	t.Helper()
 	included, err := filepath.Glob("../deploy/*.yml")
@@ -77,8 +77,8 @@ func TestCompose_LimitsMemoryProcessesAndLogsOfEveryService(t *testing.T) {
 	}
 }
 
-// `make images` passes the version and the commit to Compose, and the Dockerfile passes
-// them to the program and to the labels.
+// `make images` passes the version and the commit to Compose. The Compose files must pass them
+// on as build arguments, and the Dockerfile must pass them to the program and to the labels.
 func TestImages_AreLabelledWithVersionAndCommit(t *testing.T) {
 	built := map[string]bool{}
 	for name, s := range composeServices(t) {
@@ -102,7 +102,8 @@ func TestImages_AreLabelledWithVersionAndCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	stages := strings.Split(strings.ReplaceAll(string(content), "\\\n", " "), "\nFROM ")
-	// An argument is only known in a stage that declares it.
+	// A build argument is known only in a stage that declares it, so each stage needs its own
+	// ARG.
 	for stage, instructions := range map[int][]string{
 		1: {"-X main.version=${VERSION} -X main.commit=${COMMIT}"},
 		2: {`org.opencontainers.image.version="${VERSION}"`, `org.opencontainers.image.revision="${COMMIT}"`},

@@ -25,7 +25,8 @@ type settings struct {
 	Google  config.Google
 	Mail    config.Mail
 
-	// Addr is the public address. AdminAddr serves metrics and profiles.
+	// Addr is the address at which the API listens for clients. AdminAddr is the address at
+	// which it serves metrics, profiles and readiness to the operator.
 	Addr      string `env:"SONGSPY_API_ADDR" envDefault:"127.0.0.1:8080"`
 	AdminAddr string `env:"SONGSPY_API_ADMIN_ADDR" envDefault:"127.0.0.1:8082"`
 	// PublicURL is the address at which browsers reach this instance. It is also the
@@ -41,22 +42,25 @@ type settings struct {
 	JWTKeys songspy.Secret `env:"SONGSPY_JWT_KEYS"`
 	// TokenLife is how long a JWT is valid. A JWT never outlives its session.
 	TokenLife time.Duration `env:"SONGSPY_TOKEN_LIFE" envDefault:"24h"`
-	// SessionLife is how long a session lasts after its last refresh.
+	// SessionLife is how long a bearer session lasts after its last refresh, and a browser
+	// session after its last use.
 	SessionLife time.Duration `env:"SONGSPY_SESSION_LIFE" envDefault:"720h"`
 	// SessionMaxLife is how long a session lasts after its sign-in, with or without
 	// refreshes.
 	SessionMaxLife time.Duration `env:"SONGSPY_SESSION_MAX_LIFE" envDefault:"4320h"`
-	// WritesPerMinute and LinkingsPerMinute limit the requests of one user; 0: no limit.
+	// WritesPerMinute limits the requests of one user that change something, and
+	// LinkingsPerMinute those that link Spotify. 0 means no limit.
 	WritesPerMinute   int `env:"SONGSPY_WRITES_PER_MINUTE" envDefault:"120"`
 	LinkingsPerMinute int `env:"SONGSPY_LINKINGS_PER_MINUTE" envDefault:"20"`
-	// StreamsPerAccount and StreamsPerAddress limit the open streams of a user, and of an
-	// address whose viewers are not signed in; 0: no limit.
+	// StreamsPerAccount limits the open streams of a user, and StreamsPerAddress those of all
+	// viewers at one address who are not signed in. 0 means no limit.
 	StreamsPerAccount int `env:"SONGSPY_STREAMS_PER_ACCOUNT" envDefault:"32"`
 	StreamsPerAddress int `env:"SONGSPY_STREAMS_PER_ADDRESS" envDefault:"64"`
-	// SignInsPerMinute limits sign-ins, refreshes and linkings of one address; 0: no
-	// limit.
+	// SignInsPerMinute limits the sum of sign-ins, refreshes and linkings from one client
+	// address. 0 means no limit.
 	SignInsPerMinute int `env:"SONGSPY_SIGN_INS_PER_MINUTE" envDefault:"60"`
-	// DefaultAudience is the audience of new users; see songspy.Audience.
+	// DefaultAudience is the audience of new users who sign up with a Google access token; see
+	// songspy.Audience. Users who sign up by redirect share with nobody at first.
 	DefaultAudience string `env:"SONGSPY_DEFAULT_AUDIENCE" envDefault:"everyone"`
 	// SignUp says who may sign up. It is one of the values of auth.Policy.
 	SignUp string `env:"SONGSPY_SIGN_UP" envDefault:"open"`
@@ -104,9 +108,9 @@ func (s settings) Validate() error {
 	return errors.Join(problems...)
 }
 
-// signUpOptions returns the sign-up policy. It returns an error if there is an
-// allowlist that the policy does not use, because the operator probably
-// believes that it keeps others out.
+// signUpOptions returns the sign-up policy. It returns an error if there is an allowlist but
+// the policy is not "allowlist", because the operator probably believes that the list keeps
+// others out.
 func (s settings) signUpOptions() (auth.SignUp, error) {
 	rule := auth.SignUp{Policy: auth.Policy(s.SignUp)}
 	if err := config.OneOf("SONGSPY_SIGN_UP", s.SignUp,
@@ -127,7 +131,8 @@ func (s settings) signUpOptions() (auth.SignUp, error) {
 	return rule, nil
 }
 
-// operators returns the operators; the key hashes their addresses.
+// operators parses the addresses of the operators. The parameter key is the key with which
+// these addresses are hashed.
 func (s settings) operators(key []byte) (auth.Operators, error) {
 	operators, err := auth.ParseOperators(s.Operators, key)
 	if err != nil {
@@ -155,8 +160,8 @@ func checkOrigin(name, origin string) error {
 	return fmt.Errorf("%s: is %q; it must be an origin such as https://songs.example.org, in lower case, without a path and without the default port", name, origin)
 }
 
-// requireHTTPS returns an error, in production, if the public URL is not https,
-// because clients would send tokens unencrypted.
+// requireHTTPS returns an error, in production, if the public URL is http at an address that is
+// not a loopback address, because clients would send tokens unencrypted.
 func (s settings) requireHTTPS() error {
 	u, err := url.Parse(s.PublicURL)
 	if err != nil || s.Service.IsDevelopment() || u.Scheme != "http" || net.ParseIP(u.Hostname()).IsLoopback() || u.Hostname() == "localhost" {

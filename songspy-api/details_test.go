@@ -14,8 +14,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// These tests, and others whose names begin with TestDetails, are about details that would
-// show what a viewer may not see. docs/privacy.md lists them.
+// These tests, and others whose names begin with TestDetails, are about details of answers that
+// would reveal what a viewer may not see. docs/privacy.md lists these details.
 
 // page returns the HTML of a page as a program that makes link previews gets it.
 func (w *testAPI) page(t *testing.T, path string) string {
@@ -91,7 +91,8 @@ func TestDetails_LinkPreviewsNeverHaveWhatAUserHearsAndANameOnlyForEveryone(t *t
 			}
 		}
 		if audience != songspy.AudienceEveryone {
-			// Every page contains its own address and the time, so both are made equal.
+			// Every page contains its own address and the time, so the comparison replaces the
+			// address and removes the time.
 			unknown := strings.ReplaceAll(w.page(t, "/u/00000000001"), "00000000001", ann.handle())
 			if html := w.page(t, "/u/"+ann.handle()); pageTime.ReplaceAllString(html, "") != pageTime.ReplaceAllString(unknown, "") {
 				t.Errorf("for the audience %s, the page differs from that of an unknown handle:\n%s\n%s", audience, html, unknown)
@@ -132,7 +133,8 @@ func TestDetails_TheLastMinutesOfAUserAreHistory(t *testing.T) {
 	if got := plays(ann.bearer()...); !strings.Contains(got, track.Title) {
 		t.Errorf("Ann's own plays are %s", got)
 	}
-	// A later, wider setting does not show them.
+	// After the user widens the audience of the history, strangers must still not see the plays
+	// of the time before.
 	w.share(t, ann, map[string]any{"history": "everyone"})
 	if got := plays(); got != none {
 		t.Errorf("after the history was widened a stranger sees %s", got)

@@ -19,8 +19,8 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/chromiumtest"
 )
 
-// newTab returns a tab of a Chromium. The test is skipped if there is no Chromium; in CI
-// it fails.
+// newTab returns a tab of a Chromium. If there is no Chromium, it skips the test; in CI the
+// test fails instead.
 func newTab(t *testing.T) context.Context {
 	t.Helper()
 	tab, end := chromiumtest.Start()
@@ -84,7 +84,7 @@ func TestDocs_AreSentCompressedOnlyIfTheClientAcceptsIt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header["Accept-Encoding"] = []string{accepted} // the client does not add its own
+		r.Header["Accept-Encoding"] = []string{accepted} // otherwise Go's client would add Accept-Encoding: gzip
 		resp, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)

@@ -22,7 +22,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/chromiumtest"
 )
 
-// playWithArt lets the user play a song with a picture of the simulated Spotify.
+// playWithArt lets the user play a song whose album art is a picture that the simulator serves.
 func (w *testAPI) playWithArt(t *testing.T, user signedIn, title string) {
 	t.Helper()
 	w.play(t, user, title)
@@ -57,7 +57,8 @@ func inPage[T any](t *testing.T, tab context.Context, script string) T { //nolin
 	return value
 }
 
-// pictureScript defines functions that return what an image shows, as a text.
+// pictureScript defines JavaScript functions that return the size and the pixels of an image as
+// a text. pictureWithoutArt removes the album art from the image first.
 const pictureScript = `
 	async function pictureOf(img) {
 		await img.decode();
@@ -72,7 +73,8 @@ const pictureScript = `
 		return pictureOf(bare);
 	}`
 
-// startCachingNginx starts an nginx that may keep answers for an hour, and returns its address.
+// startCachingNginx starts an nginx that forwards requests to upstream and may keep the answers
+// for an hour. It returns the address of nginx.
 func startCachingNginx(t *testing.T, upstream string) string {
 	t.Helper()
 	if _, err := exec.LookPath("nginx"); err != nil {
@@ -99,7 +101,8 @@ func startCachingNginx(t *testing.T, upstream string) string {
 }
 
 // A page of another site shows an embed twice: directly from this service, and through a proxy
-// that caches. When the token is revoked, a reload shows the image of an unknown token.
+// that caches. After the token is revoked, a reload of the page must show the image of an
+// unknown token in both places.
 func TestEmbed_InAPageOfAnotherSiteShowsTheSongUntilItIsRevoked(t *testing.T) {
 	w, ann, _, _ := newPeople(t)
 	token, id := w.newEmbed(t, ann, "embed")

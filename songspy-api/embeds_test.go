@@ -44,7 +44,7 @@ type jsonNumber string
 
 func (n *jsonNumber) UnmarshalJSON(b []byte) error { *n = jsonNumber(b); return nil }
 
-// checkEmbeds calls every route about embeds. Ann is playing a song.
+// checkEmbeds calls every route about embeds as the user ann, who must be playing "A song".
 func (w *testAPI) checkEmbeds(t *testing.T, ann signedIn) {
 	t.Helper()
 	token, id := w.newEmbed(t, ann, "embed")
@@ -62,7 +62,7 @@ func (w *testAPI) checkEmbeds(t *testing.T, ann signedIn) {
 // embedFiles are the endings of the addresses of an embed, one for each form of it.
 var embedFiles = []string{".svg", ".svg?theme=dark", ".svg?lang=en", ".json"}
 
-// emptyEmbed returns the answers for an unknown token, by ending.
+// emptyEmbed returns the answers for an unknown token, by the ending of the address.
 func (w *testAPI) emptyEmbed(t *testing.T) map[string]contracttest.Response {
 	t.Helper()
 	empty := map[string]contracttest.Response{}
@@ -73,7 +73,7 @@ func (w *testAPI) emptyEmbed(t *testing.T) map[string]contracttest.Response {
 	return empty
 }
 
-// wantEmpty fails unless the embed answers as an unknown one does, to the byte.
+// wantEmpty fails unless the answers of the embed equal those of an unknown token, to the byte.
 func (w *testAPI) wantEmpty(t *testing.T, why, token string) {
 	t.Helper()
 	for file, want := range w.emptyEmbed(t) {
@@ -112,8 +112,9 @@ func TestDetails_AnEmbedOfAHiddenUserEqualsOneThatPlaysNothing(t *testing.T) {
 		w.untilEmpty(t, token)
 		w.wantEmpty(t, "hidden", token)
 	}
-	// A wider audience does not see the song that began while the user was hidden. The holder of
-	// a token sees the next song, as the holder of a share link does.
+	// After the audience is widened, the embed must still not show the song that began while
+	// the user was hidden. It must show the next song, because the holder of a token sees what
+	// the holder of a share link sees.
 	w.share(t, ann, map[string]any{"now": "link"})
 	w.wantEmpty(t, "shown again", token)
 	w.play(t, ann, "B song")
@@ -176,7 +177,8 @@ func TestEmbed_OtherPagesMayShowItAndCachesAsk(t *testing.T) {
 	}
 }
 
-// cachingProxy stores answers, as image proxies do, and asks before it uses them again.
+// cachingProxy stores answers, as image proxies do. Before it uses an answer again, it asks the
+// origin, with If-None-Match, whether the answer is still current.
 type cachingProxy struct {
 	origin *httputil.ReverseProxy
 	mu     sync.Mutex
@@ -264,8 +266,8 @@ type hookMessage struct {
 }
 
 // newReceiver starts a receiver of webhooks, and returns its address and a channel of the
-// messages that it gets. secret points to the key of the webhook. The test fails if the
-// signature of a message is wrong.
+// messages that it gets. secret points to the key of the webhook, which the caller may set
+// later. The test fails if the signature of a message is wrong.
 func newReceiver(t *testing.T, secret *string) (address string, messages chan hookMessage) {
 	t.Helper()
 	messages = make(chan hookMessage, 100)
@@ -348,7 +350,8 @@ func TestDetails_AWebhookGetsWhatLinkHoldersSeeAndHidingIsAnEnd(t *testing.T) {
 	want("listening.stopped", "")
 }
 
-// openOverlay opens the stream of an overlay and returns its events, as names with data.
+// openOverlay opens the stream of an overlay and returns its events, each as its name, a space
+// and its data.
 func (w *testAPI) openOverlay(t *testing.T, token string) (events chan string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+w.publicListener.Addr().String()+prefix+"/listening/stream?topics=owner&token="+token, http.NoBody)

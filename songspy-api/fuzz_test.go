@@ -27,7 +27,8 @@ var (
 	fuzzSeed     = flag.Uint64("fuzzed.seed", 0, "the seed of the requests; 0 chooses one")
 )
 
-// fuzzer draws requests for the operations of the contract: some obey it, some do not.
+// fuzzer draws random requests for the operations of the contract. Some obey the contract, some
+// do not.
 type fuzzer struct {
 	*testAPI
 	t     *testing.T
@@ -73,7 +74,8 @@ func TestAPI_FuzzedRequestsGetAnAnswerOfTheContract(t *testing.T) {
 	t.Logf("-fuzzed.seed=%d: %d requests to %d operations, statuses %v", seed, *fuzzRequests, len(operations), statuses)
 }
 
-// begin signs all users in, with new sessions, and lets Ann link Spotify and play a song.
+// begin signs all users in, with new sessions, and lets Ann link Spotify and play a song. It
+// also resets the texts that mean something to the service.
 func (f *fuzzer) begin() {
 	f.texts = []string{"window", "following", "spotify:artist:0000000000000000000001", "00000000001", "stranger", "앤", "2026-11-27T00:00:00.000Z", "MTA"}
 	for person := range f.users {
@@ -157,7 +159,8 @@ func (f *fuzzer) send(o fuzzedOperation) int {
 }
 
 // openStream sends a request for a stream. If a stream begins, it closes the stream and returns
-// an answer without a body. Any other answer ends, and is returned with its body.
+// an answer without a body. Otherwise it sends the request again with Call, which reads and
+// validates the whole answer.
 func (f *fuzzer) openStream(path string, header []string) contracttest.Response {
 	ctx, cancel := context.WithCancel(f.t.Context())
 	defer cancel()
@@ -181,7 +184,8 @@ func (f *fuzzer) openStream(path string, header []string) contracttest.Response 
 
 func (f *fuzzer) once(in int) bool { return f.r.IntN(in) == 0 }
 
-// text returns a text: one that means something to the service, or any other.
+// text returns a text that means something to the service, or one of a list of unusual texts
+// that may break a parser or a limit.
 func (f *fuzzer) text() string {
 	if f.once(2) {
 		return pickOne(f.r, f.texts...)
@@ -191,7 +195,8 @@ func (f *fuzzer) text() string {
 		strings.Repeat("x", 129), strings.Repeat("가", 600), strings.Repeat("x", 5000))
 }
 
-// value returns a value that mostly fits the schema, and now and then does not.
+// value returns a random value that usually fits the schema. With a probability of 1 in 12, and
+// always at a depth of more than 5, it returns a value of any type instead.
 func (f *fuzzer) value(ref *openapi3.SchemaRef, depth int) any {
 	s := ref.Value
 	if len(s.AllOf) > 0 && s.Type == nil {
@@ -249,7 +254,7 @@ func sortedKeys(schemas openapi3.Schemas) []string {
 	return keys
 }
 
-// corrupt damages the JSON of a body, now and then.
+// corrupt damages the JSON of a body, with a probability of 1 in 12.
 func (f *fuzzer) corrupt(content string) string {
 	if !f.once(12) {
 		return content

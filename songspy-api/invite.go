@@ -19,7 +19,7 @@ const (
 	// invitesListedMax is how many invites `invite list` prints at most.
 	invitesListedMax = 1000
 	// inviteUsesMax is the largest number of users that one invite can admit. An
-	// operator who needs more can let everyone sign up.
+	// operator who needs more can set the sign-up policy to let everyone sign up.
 	inviteUsesMax = 10_000
 	// inviteDaysMax is the longest validity of an invite, in days.
 	inviteDaysMax = 366
@@ -97,7 +97,7 @@ func (c inviteRevokeCommand) Run(ctx context.Context, p *program) error {
 	})
 }
 
-// createInvite stores an invite and prints its code, which is not stored.
+// createInvite stores an invite with a hash of its code, and prints the code, which is not stored.
 func createInvite(ctx context.Context, db *store.Store, s settings, requested songspy.Invite, out io.Writer) error {
 	code, hash := auth.NewInviteCode()
 	requested.CodeHash = hash
@@ -134,5 +134,5 @@ func printInvites(all []songspy.Invite, now time.Time, out io.Writer) error {
 	return t.Flush()
 }
 
-// formatTime formats a time for a table: UTC, seconds.
+// formatTime formats a time for a table: in UTC, to the second.
 func formatTime(t time.Time) string { return t.UTC().Format(time.DateTime) }

@@ -18,7 +18,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/contracttest"
 )
 
-// authorization is what a frontend stores while the user authorizes at Spotify.
+// authorization is what a frontend stores while the user is at Spotify to consent.
 type authorization struct {
 	URL, State, CodeVerifier, RedirectURI string
 	Registered                            bool
@@ -74,7 +74,7 @@ func TestLink_SaysUntilWhenSpotifyBlocksTheCallsOfTheApp(t *testing.T) {
 		now := time.Now().UTC().Truncate(time.Millisecond)
 		for version, c := range []struct {
 			data   breaker.SharedBreaker
-			reason string // empty: the calls are not blocked
+			reason string // empty if the calls are not blocked
 		}{
 			{breaker.SharedBreaker{Cause: breaker.CauseQuota, OpenUntil: now.Add(time.Hour)}, "quota_exceeded"},
 			{breaker.SharedBreaker{Cause: breaker.CauseRateLimited, OpenUntil: now.Add(2 * time.Hour)}, "rate_limited"},
@@ -125,7 +125,7 @@ func TestSeats_WaitingListSeatAndLink(t *testing.T) {
 			return w.Call("POST", prefix+address, map[string]string{"email": email}, user.bearer()...)
 		}
 
-		// Ann is not registered: Spotify lets her sign in, and rejects her.
+		// Ann is not registered with the app: Spotify lets her consent, and then rejects calls for her.
 		to, client := w.authorize(t, ann, "")
 		if client != sim.DevelopmentClientID || to.Registered {
 			t.Errorf("Ann's authorization is of app %s, registered: %v", client, to.Registered)
@@ -143,7 +143,7 @@ func TestSeats_WaitingListSeatAndLink(t *testing.T) {
 		}
 		w.wantStatus(t, w.Call("GET", prefix+"/spotify-auth/url", nil, bob.bearer()...), 409, "SPOTIFY_NO_SEAT")
 
-		// The operator registers her.
+		// The operator registers Ann.
 		if output := w.runSeats(t); !strings.Contains(output, "ann.seat@example.org") || strings.Contains(output, "bob.seat@example.org") {
 			t.Errorf("seats prints\n%s", output)
 		}
@@ -162,7 +162,7 @@ func TestSeats_WaitingListSeatAndLink(t *testing.T) {
 			t.Errorf("the link is %+v", link)
 		}
 
-		// She unlinks, and Bob gets the seat.
+		// When Ann unlinks, Bob must get the seat.
 		w.wantStatus(t, w.Call("DELETE", prefix+"/spotify-auth", nil, ann.bearer()...), 200, "")
 		if output := w.runSeats(t); !strings.Contains(output, "bob.seat@example.org") || seat(bob).State != "held" {
 			t.Errorf("Bob's seat is %+v, and seats prints\n%s", seat(bob), output)
@@ -176,7 +176,8 @@ func TestSeats_WaitingListSeatAndLink(t *testing.T) {
 }
 
 // TestLinking_IsCompletedWithoutANewCode covers a user who consents before the
-// app's owner registers them.
+// app's owner registers them. Once Spotify accepts the user, the stored pending grant
+// must be enough to complete the link.
 func TestLinking_IsCompletedWithoutANewCode(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, w *testAPI) {
 		ann := w.signIn(t, 0)
@@ -211,8 +212,11 @@ func TestLinking_IsCompletedWithoutANewCode(t *testing.T) {
 	})
 }
 
-// TestLinking_OfAnUnregisteredUserSaysWhetherTheGrantWasStored covers two users. Ann
-// has a link and has to consent again. Bob has a pending grant that Spotify revokes.
+// TestLinking_OfAnUnregisteredUserSaysWhetherTheGrantWasStored covers two users that
+// Spotify rejects as not registered. Ann already has a link: it must stay, and the new
+// grant is not stored. Bob has none: his grant is stored as pending, and the answer must
+// say that he need not sign in to Spotify again. Later Spotify revokes his grant, so he must
+// have to link again.
 func TestLinking_OfAnUnregisteredUserSaysWhetherTheGrantWasStored(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, w *testAPI) {
 		ann, bob := w.signIn(t, 0), w.signIn(t, 1)
@@ -268,7 +272,7 @@ func TestUserApps_LinkWithTheirClientIDOnly(t *testing.T) {
 		if err != nil || stored.AuthMethod != songspy.AuthPKCE {
 			t.Errorf("the stored auth method is %s, error %v", stored.AuthMethod, err)
 		}
-		// Linking again uses the same app. The client ID ours selects an app of the instance.
+		// Linking again uses the same app. The client ID "ours" selects an app of the instance.
 		if _, client := w.authorize(t, ann, ""); client != sim.UserAppClientID {
 			t.Errorf("linking again uses %s", client)
 		}
@@ -288,7 +292,8 @@ func TestLinking_IsRateLimited(t *testing.T) {
 	w := newTestAPI(t, storetest.SQLite, "SONGSPY_SIGN_INS_PER_MINUTE", "3")
 	user := w.signIn(t, 0)
 	forge := func(n string) contracttest.Response {
-		// Each user-supplied app has its own circuit breakers: they do not limit this test.
+		// Each request names another user-supplied app. Each of these has its own circuit breakers, so
+		// no breaker blocks a call of this test.
 		verifier := strings.Repeat("v", 43) + "~" + songspy.UserApp(strings.Repeat(n, 32))
 		return w.Call("POST", prefix+"/spotify-auth", map[string]any{"code": "none", "codeVerifier": verifier}, user.bearer()...)
 	}

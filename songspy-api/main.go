@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 	return cli.Run(ctx, &commandLine{}, &program{environ, stdout}, args, stdout, stderr)
 }
 
-// program is what every command may use.
+// program holds what every command may use: the environment and the standard output.
 type program struct {
 	environ map[string]string
 	stdout  io.Writer
@@ -70,7 +70,7 @@ type program struct {
 func (p *program) settings() (settings, error) { return command.LoadSettings[settings](p.environ) }
 
 // withCheckedStore opens the database, checks that its schema is up to date, and
-// calls query.
+// calls the function query.
 func (p *program) withCheckedStore(ctx context.Context, query func(settings, *store.Store) error) error {
 	s, err := p.settings()
 	if err != nil {
@@ -84,8 +84,8 @@ func (p *program) withCheckedStore(ctx context.Context, query func(settings, *st
 	})
 }
 
-// withStore opens the database, calls work and closes the database. A nil log
-// discards the messages.
+// withStore opens the database, calls the function work and closes the database.
+// If log is nil, log messages of the store are discarded.
 func withStore(ctx context.Context, s settings, log *slog.Logger, work func(*store.Store) error) (err error) {
 	if s, err = s.withKeys(); err != nil {
 		return err

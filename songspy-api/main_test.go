@@ -9,7 +9,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
-// runCommand runs the program.
+// runCommand runs the program with the environment and the arguments, and returns its exit code and
+// its output.
 func runCommand(t *testing.T, environ map[string]string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, fault bytes.Buffer
@@ -95,7 +96,7 @@ func TestOrigins_HaveTheFormThatBrowsersSend(t *testing.T) {
 	for origin, valid := range map[string]bool{
 		"https://fe.test": true, "http://127.0.0.1:3000": true, "http://[::1]:3000": true,
 		"*": false, "null": false, "https://fe.test/": false, "fe.test": false, "https://me@fe.test": false,
-		"https://FE.test": false, "https://fe.test:443": false, "http://fe.test:80": false, // browsers send neither
+		"https://FE.test": false, "https://fe.test:443": false, "http://fe.test:80": false, // browsers send lower case and no default port
 	} {
 		if err := checkOrigin("ORIGIN", origin); (err == nil) != valid {
 			t.Errorf("%s: %v", origin, err)

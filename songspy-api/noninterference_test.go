@@ -41,8 +41,8 @@ import (
 
 // Noninterference: two worlds that differ only in what a viewer may not see give that
 // viewer the same bytes. A world is a database, with the whole API on it. Package visibility
-// decides what a viewer may see, and has its own tests. Here it decides whether two worlds
-// differ for a viewer. If they do not, the answers of the API must not differ either.
+// decides what a viewer may see, and has its own tests. In this test, it also decides whether
+// two worlds differ for a viewer. If they do not, the answers of the API must not differ either.
 
 var (
 	noninterferencePairs = flag.Int("noninterference.pairs", 2000, "how many pairs of worlds, each with a viewer, to compare")
@@ -51,14 +51,14 @@ var (
 
 const (
 	usersPerWorld = 24
-	// pairsPerPast is how many pairs of worlds continue one past.
+	// pairsPerPast is how many pairs of worlds begin with the same past, which is a database.
 	pairsPerPast = 8
 	// turnsPerUser is how many turns a user has in a pair of worlds, each with the share
-	// link of another user.
+	// link of a random user.
 	turnsPerUser = 2
 	// differentMax limits how many of the viewers who may see the difference send requests.
-	// With fewer viewers, the share of viewers who notice the difference would depend on chance:
-	// with eight seeds, 9 to 20 of the first 20 viewers did.
+	// With fewer viewers, the fraction of viewers who notice the difference would depend on
+	// chance: with eight seeds, 9 to 20 of the first 20 viewers did.
 	differentMax = 60
 	// settleTime is how long a change takes until the board has it.
 	settleTime = 200 * time.Millisecond
@@ -100,8 +100,9 @@ func TestNoninterference_WhatAViewerMayNotSeeChangesNoByte(t *testing.T) {
 	}
 }
 
-// tally counts viewers. For some the worlds are the same. Others may see the difference,
-// and some of these notice it: they get other bytes.
+// tally counts the pairs of worlds, the viewers who may see no difference between the two worlds,
+// and the requests of these viewers in each world. It also counts the viewers who may see the
+// difference, and those of them who notice it: they get different bytes from the two worlds.
 type tally struct{ worlds, same, different, noticed, requests int }
 
 // operation is an operation of the contract.
@@ -140,8 +141,8 @@ func TestNoninterference_ARouteWithoutACaseIsFound(t *testing.T) {
 	}
 }
 
-// noninterferenceSettings returns the settings of an API that reaches no provider, and a
-// migrated database.
+// noninterferenceSettings returns the settings of an API that reaches neither Google nor Spotify,
+// and the path of a migrated SQLite file.
 func noninterferenceSettings(t *testing.T) (settings, string) {
 	t.Helper()
 	migrated := storetest.Migrated(t, storetest.SQLite).Path()
@@ -158,7 +159,7 @@ func noninterferenceSettings(t *testing.T) (settings, string) {
 	return s, migrated
 }
 
-// worldPair is two worlds with the same past. diverge then changes one of them.
+// worldPair is two worlds with the same past. The method diverge then changes one of them.
 type worldPair struct {
 	t          *testing.T
 	r          *rand.Rand
@@ -169,7 +170,7 @@ type worldPair struct {
 	tracks     []songspy.PublicID
 	changed    []songspy.User // users whose own data differ
 	apis       [2]*service
-	stored     [2]*rawWorld // what the databases hold; nil after a write
+	stored     [2]*rawWorld // what the databases hold; nil after a write, so that it is read again
 	sent       int
 	differs    []string // requests whose answers differ
 }
@@ -342,7 +343,8 @@ func (p *worldPair) share(db *store.Store, id songspy.UserID, private bool) {
 	p.must(err)
 }
 
-// relate changes how a and b are related, if that is possible.
+// relate makes a random change to the follows or blocks between a and b. It does nothing if the
+// store refuses the change.
 func (p *worldPair) relate(db *store.Store, a, b songspy.UserID) {
 	ctx := p.t.Context()
 	switch p.r.IntN(6) {
@@ -358,8 +360,8 @@ func (p *worldPair) relate(db *store.Store, a, b songspy.UserID) {
 	}
 }
 
-// play lets the user play a track, after plays of a few other tracks. It does nothing if the
-// user has not linked Spotify.
+// play lets the user play a track, or in one of five cases nothing, after up to three earlier plays.
+// It does nothing if the user has not linked Spotify.
 func (p *worldPair) play(db *store.Store, id songspy.UserID) {
 	l, err := db.Link(p.t.Context(), id)
 	if err != nil {
@@ -386,7 +388,8 @@ func (p *worldPair) play(db *store.Store, id songspy.UserID) {
 	p.must(written[0].Err)
 }
 
-// step changes something of the user.
+// step makes one random change to the data of the user: to the profile, the settings, what the user
+// plays, the hidden items, the sessions or the relations.
 func (p *worldPair) step(db *store.Store, id songspy.UserID) {
 	ctx := p.t.Context()
 	switch p.r.IntN(12) {
@@ -420,7 +423,7 @@ func (p *worldPair) step(db *store.Store, id songspy.UserID) {
 	}
 }
 
-// diverge changes one world only.
+// diverge makes one to three random changes in the second world only.
 func (p *worldPair) diverge() {
 	db := p.apis[1].db
 	p.changed = nil
@@ -447,8 +450,8 @@ func (p *worldPair) diverge() {
 	<-time.After(settleTime)
 }
 
-// run lets one viewer after the other send some requests. Requests that write change
-// both worlds for the viewers after it.
+// run lets one viewer after the other send some requests. Requests that write change both
+// worlds, and so what later viewers may see.
 func (p *worldPair) run(n *tally) {
 	var viewers []*songspy.User
 	for range turnsPerUser {
@@ -532,7 +535,9 @@ func (u *turn) views() (same, signedOut bool) {
 		follows, blocks, err := api.db.Relations(u.t.Context(), u.user.ID)
 		u.must(err)
 		relations := visibility.NewRelations(self, follows, blocks)
-		// The viewer can end the own blocks, and then remove the followers, and then end the own follows.
+		// During the turn, the viewer can end the viewer's own blocks, then remove followers, and then end
+		// the viewer's own follows. Each of these acts may show more users to the viewer, so what the
+		// viewer sees after them counts too.
 		theirBlocks := slices.DeleteFunc(slices.Clone(blocks), func(b songspy.Block) bool { return b.UserID == u.user.ID })
 		ownFollows := slices.DeleteFunc(slices.Clone(follows), func(f songspy.Follow) bool { return f.UserID == u.user.ID })
 		unblocked := visibility.SignedIn(self, visibility.NewRelations(self, follows, theirBlocks))
@@ -577,7 +582,8 @@ func readWorld(t *testing.T, db *store.Store) (w rawWorld) {
 }
 
 // shows reports whether the viewer sees the thing now or, by the passing of time alone,
-// during the turn. If it is later, from says when: the viewer may notice that.
+// during the turn. If the viewer sees the thing only later, the text from says when, because
+// the viewer may notice a difference of that time.
 func shows(p songspy.UserID, r visibility.Rule, th visibility.Thing, v visibility.Viewer) (from string, ok bool) {
 	now := time.Now()
 	at := visibility.VisibleFrom(p, r, th, v, now)
@@ -611,9 +617,9 @@ func (w rawWorld) view(v visibility.Viewer) string {
 	return strings.Join(seen, "\n")
 }
 
-// relations describes what the viewer sees of the own follows and blocks. Of a user that the
-// viewer does not see, the viewer knows only the own block. The contract lists blocked users
-// with the profile that a stranger sees.
+// relations describes what the viewer sees of the viewer's own follows and blocks. Of a user that
+// the viewer does not see, the viewer knows only whether the viewer has blocked the user. The
+// contract lists blocked users with the profile that a stranger sees.
 func (w rawWorld) relations(v visibility.Viewer, self songspy.UserID, follows []songspy.Follow, blocks []songspy.Block) string {
 	var seen []string
 	stranger := visibility.SignedIn(visibility.NewSelf(self), visibility.Relations{})
@@ -636,7 +642,7 @@ func (w rawWorld) relations(v visibility.Viewer, self songspy.UserID, follows []
 	return strings.Join(seen, "\n")
 }
 
-// phase is a part of a turn, in which its cases run in their order.
+// phase is a part of a turn. The cases of a phase run in the order of noninterferenceCases.
 type phase int
 
 const (
@@ -652,7 +658,8 @@ type noninterferenceCase struct {
 	requests  func(u *turn) []query
 }
 
-// query completes the path of an operation: values replaces its parameters.
+// query is a request for an operation. values replace the parameters of the operation's path, in
+// order. header has alternating names and values.
 type query struct {
 	values []any
 	query  string
@@ -661,7 +668,7 @@ type query struct {
 }
 
 // send sends the requests of cases of the phase in both worlds. It chooses each case with the
-// probability 1/in.
+// probability 1/in. It leaves out public cases if the worlds differ for a viewer without a session.
 func (u *turn) send(during phase, in int) {
 	for _, c := range noninterferenceCases {
 		if c.phase != during || c.public && !u.signedOut || !u.once(in) {
@@ -728,7 +735,7 @@ func (u *turn) both(method, path string, body any, header ...string) *httptest.R
 		answers[i] = httptest.NewRecorder()
 		answer := &recorder{ResponseRecorder: answers[i], ctx: ctx}
 		serve := func() { api.handler.ServeHTTP(answer, request); answer.wait() }
-		if strings.HasPrefix(path, prefix+"/listening/stream") { // its answer lasts until the time is over
+		if strings.HasPrefix(path, prefix+"/listening/stream") { // a stream lasts until answerTime is over, so both worlds serve it at the same time
 			served.Go(serve)
 		} else {
 			cryptotest.SetGlobalRandom(u.t, uint64(u.sent))
@@ -737,7 +744,7 @@ func (u *turn) both(method, path string, body any, header ...string) *httptest.R
 	}
 	served.Wait()
 	for i, a := range answers {
-		a.Header().Del("X-Request-Id") // it is random, and so is the time of the retry
+		a.Header().Del("X-Request-Id") // it is random, and so is the line "retry:" in the body of a stream
 		transcripts[i] = fmt.Sprint(a.Code, " ", a.Header(), " ", retryTime.ReplaceAllString(a.Body.String(), ""))
 	}
 	if transcripts[0] != transcripts[1] {
@@ -756,7 +763,7 @@ var retryTime = regexp.MustCompile(`(?m)^retry: \d+$`)
 type recorder struct {
 	*httptest.ResponseRecorder
 	ctx    context.Context //nolint:containedctx // that of one request
-	closed chan struct{}   // nil: it is no stream
+	closed chan struct{}   // nil unless the answer is a stream
 }
 
 func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -773,7 +780,7 @@ func (r *recorder) wait() {
 
 // recordedConn is the connection of a recorder.
 type recordedConn struct {
-	net.Conn // nil: other methods are not called
+	net.Conn // nil, because its other methods are not called
 	to       *recorder
 }
 
@@ -794,7 +801,7 @@ func (c recordedConn) Close() error {
 
 func (recordedConn) SetWriteDeadline(time.Time) error { return nil }
 
-// someone returns a user, often one who differs between the worlds.
+// someone returns a random user, in half of the cases one whose data differ between the worlds.
 func (u *turn) someone() songspy.User {
 	if u.once(2) {
 		return pickOne(u.r, u.changed...)
@@ -822,8 +829,8 @@ func (u *turn) withLink(queries []query) []query {
 	return queries
 }
 
-// positions returns requests for pages of a list. One has no cursor, and one has a cursor that
-// the client made itself, with the handle of some user.
+// positions returns two requests for pages of a list. One has no cursor. The other has a cursor that
+// the viewer forged, with a random time and the handle of some user.
 func (u *turn) positions() []query {
 	at := u.someone()
 	cursor := base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %s", time.Now().Add(-time.Duration(u.r.IntN(3600))*time.Second).UnixMicro(), songspy.Handle(at.PublicID)))
@@ -859,7 +866,7 @@ var noninterferenceCases = []noninterferenceCase{
 		topics := "?topics=window,person:" + handle + ",track:" + songspy.Handle(pickOne(u.r, u.tracks...))
 		return []query{{query: topics}, {query: "?topics=following"}, {query: "?topics=person:" + songspy.Handle(u.link.PublicID) + "&link=" + string(linkOf(u.link))}}
 	}},
-	{"streamListening", read, true, func(u *turn) []query { // of an overlay
+	{"streamListening", read, true, func(u *turn) []query { // the stream of an overlay
 		return []query{{query: "?topics=owner&token=overlay-" + string(linkOf(u.link))}, {query: "?topics=owner&token=unknown"}}
 	}},
 	{"getEmbed", read, true, func(u *turn) []query {
@@ -909,7 +916,7 @@ var noninterferenceCases = []noninterferenceCase{
 	{"finishLinking", read, false, one(query{query: "?state=s&code=c"})},
 	{"signInWithGoogle", read, false, one(query{body: map[string]string{"accessToken": "token"}})},
 	{"refreshToken", read, false, one(query{body: map[string]string{"refreshToken": "token"}})},
-	// No viewer is an operator, so the answer is always 403.
+	// No viewer is an operator, so the answer is always 403, or 401 without a session.
 	{"getOperatorStatus", read, false, one(query{})},
 	{"listSeats", read, false, one(query{})},
 	{"listReports", read, false, one(query{})},

@@ -15,8 +15,8 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/npmtest"
 )
 
-// startOpenIDProvider starts oidc-provider, which is independent of this project and
-// certified, and returns its issuer.
+// startOpenIDProvider starts oidc-provider, a certified OpenID provider that is independent of
+// this project, and returns its issuer.
 func startOpenIDProvider(t *testing.T) (issuer string) {
 	t.Helper()
 	dir := npmtest.Install(t, "internal/auth/oidctest", "signing in with an independent OpenID provider")
@@ -52,8 +52,8 @@ func startOpenIDProvider(t *testing.T) (issuer string) {
 
 var interactionForm = regexp.MustCompile(`action="([^"]+)"`)
 
-// atProvider signs the browser in at the provider as the account, or cancels, and
-// returns where the provider sends the browser back.
+// atProvider opens the address of the provider and signs in there with the account, or cancels
+// if account is empty. It returns the address to which the provider sends the browser back.
 func atProvider(t *testing.T, address, account string) string {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -87,7 +87,7 @@ func atProvider(t *testing.T, address, account string) string {
 		return resp, page.String()
 	}
 	resp, page := send(http.MethodGet, address, nil)
-	for range 3 { // signing in, consent
+	for range 3 { // the form to sign in, the form to consent, the redirect back
 		if back, err := resp.Location(); err == nil {
 			return back.String()
 		}

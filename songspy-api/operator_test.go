@@ -85,7 +85,7 @@ func (w *testAPI) checkOperator(t *testing.T, ann, bob signedIn) {
 		for _, r := range page.Items {
 			if r.Person.Handle == bob.handle() && r.Text == "a "+r.Reason {
 				ids = append(ids, r.ID)
-			} else if r.Person.Handle == ann.handle() { // of checkPeople
+			} else if r.Person.Handle == ann.handle() { // a report that checkPeople has made
 				call("POST", fmt.Sprint("/reports/", r.ID), map[string]string{"action": "dismiss"})
 			}
 		}

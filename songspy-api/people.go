@@ -47,7 +47,7 @@ func (peopleListCommand) Run(ctx context.Context, p *program) error {
 	})
 }
 
-// peopleTable prints users.
+// peopleTable prints users as the rows of a table.
 type peopleTable struct{ *tabwriter.Writer }
 
 func newPeopleTable(out io.Writer) peopleTable {
@@ -75,7 +75,7 @@ func (h *handleArgument) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// withPerson calls act with the user of the handle.
+// withPerson calls the function act with the user of the handle.
 func withPerson(ctx context.Context, p *program, handle handleArgument, act func(*store.Store, songspy.Person) error) error {
 	return p.withCheckedStore(ctx, func(_ settings, db *store.Store) error {
 		person, err := db.PersonByPublicID(ctx, songspy.PublicID(handle))

@@ -90,7 +90,8 @@ func (w *testAPI) follow(t *testing.T, follower, user signedIn) {
 	}
 }
 
-// play lets the user play a song, and waits until the board has it.
+// play links Spotify if the user has not linked it, lets the user play a song, and waits until the
+// board has the song.
 func (w *testAPI) play(t *testing.T, user signedIn, title string) {
 	t.Helper()
 	if _, err := w.db.Link(t.Context(), user.UserID); err != nil {
@@ -103,7 +104,7 @@ func (w *testAPI) play(t *testing.T, user signedIn, title string) {
 	})
 }
 
-// newPeople returns Ann, Bob and Cid, who have signed up.
+// newPeople starts an API on SQLite, and returns it with Ann, Bob and Cid, who have signed up.
 func newPeople(t *testing.T) (w *testAPI, ann, bob, cid signedIn) {
 	t.Helper()
 	w = newTestAPI(t, storetest.SQLite)
@@ -112,7 +113,7 @@ func newPeople(t *testing.T) (w *testAPI, ann, bob, cid signedIn) {
 
 func sameAnswer(a, b contracttest.Response) bool {
 	a.Header, b.Header = a.Header.Clone(), b.Header.Clone()
-	for _, h := range []string{"Date", "X-Request-Id"} { // new with every answer
+	for _, h := range []string{"Date", "X-Request-Id"} { // these differ in every answer
 		a.Header.Del(h)
 		b.Header.Del(h)
 	}
@@ -176,7 +177,8 @@ func TestDetails_UsersAndTracksHaveRandomIDs(t *testing.T) {
 		t.Fatalf("the board has %+v", board)
 	}
 	for _, entry := range board {
-		// Of 2^53 ids, a random one is below 2^20 once in 8 billion times.
+		// A random one of 2^53 ids is below 2^20 once in 8 billion times. So a smaller id shows that ids
+		// are assigned in sequence.
 		track, ok := songspy.ParseHandle(entry.Track.Handle)
 		if !ok || entry.User.ID < 1<<20 || track < 1<<20 || entry.Track.ID < 1<<20 {
 			t.Errorf("these ids count users or tracks: %+v", entry)
@@ -196,7 +198,7 @@ func TestDetails_ABlockActsBetweenAccounts(t *testing.T) {
 	w.follow(t, bob, ann)
 	w.wantStatus(t, w.Call("PUT", prefix+"/people/"+bob.handle()+"/block", nil, ann.bearer()...), 200, "")
 
-	// For Bob, Ann does not exist, and his window is still full.
+	// To Bob, Ann must seem not to exist, and his window must still be full: it shows Cid.
 	unknown := w.Call("GET", prefix+"/people/00000000001", nil, bob.bearer()...)
 	if a := w.Call("GET", prefix+"/people/"+ann.handle(), nil, bob.bearer()...); !sameAnswer(a, unknown) {
 		t.Errorf("the blocker answers %d %s", a.Status, a.Body)
@@ -208,11 +210,11 @@ func TestDetails_ABlockActsBetweenAccounts(t *testing.T) {
 	if len(page.Items) != 1 || page.Items[0].Person.Handle != cid.handle() {
 		t.Errorf("Bob's window is %+v", page)
 	}
-	// Signed out, Bob sees what strangers see.
+	// While Bob is signed out, he sees what strangers see, so he may see Ann.
 	if a := w.Call("GET", prefix+"/people/"+ann.handle(), nil); a.Status != 200 {
 		t.Errorf("signed out, Ann's profile answers %d", a.Status)
 	}
-	// For Ann, Bob does not exist either, except in her list of blocks.
+	// To Ann, Bob must seem not to exist either, except in her list of blocks.
 	if a := w.Call("GET", prefix+"/people/"+bob.handle(), nil, ann.bearer()...); a.Status != 404 {
 		t.Errorf("the blocked one answers %d", a.Status)
 	}
@@ -220,7 +222,7 @@ func TestDetails_ABlockActsBetweenAccounts(t *testing.T) {
 		t.Errorf("Ann's blocks are %s", a.Data)
 	}
 	w.wantStatus(t, w.Call("PUT", prefix+"/people/"+ann.handle()+"/follow", nil, bob.bearer()...), 404, "NOT_FOUND")
-	// The follow does not come back with the end of the block.
+	// The block has ended Bob's follow. The end of the block must not bring the follow back.
 	w.wantStatus(t, w.Call("DELETE", prefix+"/people/"+bob.handle()+"/block", nil, ann.bearer()...), 200, "")
 	if a := w.Call("GET", prefix+"/me/following", nil, bob.bearer()...); bytes.Contains(a.Data, []byte(ann.handle())) {
 		t.Errorf("after the block, Bob follows %s", a.Data)
@@ -335,7 +337,8 @@ func TestListening_IsCompressedForClientsThatAcceptIt(t *testing.T) {
 	w, ann, _, _ := newPeople(t)
 	w.play(t, ann, "A song")
 	plain := w.Call("GET", prefix+"/listening", nil, "Accept-Encoding", "identity")
-	// Go's client asks for gzip by itself, and decompresses the answer.
+	// Without the header Accept-Encoding, Go's client asks for gzip by itself, and decompresses the
+	// answer.
 	zipped := w.Call("GET", prefix+"/listening", nil)
 	if !bytes.Equal(plain.Body, zipped.Body) {
 		t.Errorf("the answers differ: %s and %s", plain.Body, zipped.Body)
@@ -355,7 +358,7 @@ func TestListening_IsCompressedForClientsThatAcceptIt(t *testing.T) {
 
 func TestDetails_TracksWithoutArtistIdentityAreComparedByName(t *testing.T) {
 	w, ann, _, _ := newPeople(t)
-	w.play(t, ann, "A song") // stored without artists, so their names are not known either
+	w.play(t, ann, "A song") // stored without artists and their names, so it may be by the hidden artist
 	shows := func() bool { return strings.Contains(w.boardJSON(t), "A song") }
 	if !shows() {
 		t.Fatal("the song is not shown")
@@ -488,7 +491,7 @@ func TestPlays_AreFullPagesOfWhatTheViewerMaySee(t *testing.T) {
 	}
 }
 
-// command runs a command of the operator and returns what it prints.
+// command runs a command line of songspy-api, which must succeed, and returns what it prints.
 func (w *testAPI) command(t *testing.T, args ...string) string {
 	t.Helper()
 	var out, problems bytes.Buffer

@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// previewTags match what other services read of a page to preview a link.
+// previewTags matches the tags of a page that other services read to show a preview of a link.
 var previewTags = regexp.MustCompile(`<meta (?:property="og:|name="(?:twitter:|description))[^>]*>|<title>[^<]*</title>`)
 
-// preview returns what a service that previews links reads of the page.
+// preview returns the tags of the page that a service reads to show a preview of a link.
 func (w *testAPI) preview(t *testing.T, path, language string) string {
 	t.Helper()
 	a := w.Call("GET", path, nil, "Accept-Language", language)
@@ -36,7 +36,8 @@ func TestDetails_ALinkPreviewNamesUsersWhoShareWithEveryoneAndNeverATrack(t *tes
 		}
 	}
 	// unlike reports whether the page of Bob differs from that of an unknown user, for a viewer
-	// who is not signed in. The page shows its own handle.
+	// who is not signed in. It ignores the handle of the address, which each page repeats, and the
+	// time.
 	unlike := func() bool {
 		known := w.Call("GET", "/u/"+bob.handle(), nil)
 		unknown := w.Call("GET", "/u/00000000001", nil)

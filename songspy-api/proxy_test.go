@@ -36,8 +36,8 @@ const site = "songs.example.org"
 
 // proxy is a running proxy with one of the example configurations, in front of a testAPI.
 type proxy struct {
-	secure, plain string // its addresses for https and http; plain may be empty
-	log           string // the path of its access log; empty: it has none
+	secure, plain string // its addresses for https and http; plain is empty if http is not tested
+	log           string // the path of its access log; empty if it has none
 }
 
 // The proxies run with the examples in deploy/proxy; only addresses and paths are changed.
@@ -147,9 +147,10 @@ func TestProxyExamples_StreamsEndWithTheirReplicaAndContinueAtAnotherOne(t *test
 	go end()
 	var times []time.Duration
 	for range atReplica {
-		// The client gets the last event, and then the end of the answer: a broken chunk would be
-		// an error. A client waits for a random part of the time that the server has sent as
-		// retry, which may be 0: this client connects again at once.
+		// The client must get the last event, and then the proper end of the answer: ReadAll would
+		// return an error if a chunk were cut off. Clients wait for a random fraction of the time that
+		// the server has sent as retry before they connect again. The fraction may be 0, so this
+		// client connects at once.
 		e := <-ends
 		if e.err != nil || !strings.HasSuffix(e.text, "event: end\ndata: {\"reason\":\"restart\"}\n\n") {
 			t.Errorf("a stream ended with %q, error %v", e.text, e.err)
@@ -307,7 +308,7 @@ type dialer interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// toSite connects by TLS, which works when the proxy has its certificate.
+// toSite connects by TLS. That succeeds only once the proxy has a certificate for the site.
 var toSite = &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, ServerName: site}} //nolint:gosec // a certificate of a test
 
 // runProxy starts a proxy, and returns when the dialer can connect to it. The proxy ends
@@ -328,7 +329,7 @@ func runProxy(t *testing.T, to dialer, addr, name string, args ...string) {
 		_ = cmd.Wait() // its log says how it ended
 	}()
 	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) // its workers too; it may have ended
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) // also ends its workers; fails if all have ended
 		<-ended
 	})
 	tick := time.NewTicker(20 * time.Millisecond)

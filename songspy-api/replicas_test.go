@@ -60,8 +60,9 @@ func TestReplicas_HideAUserWithinASecond(t *testing.T) {
 	w := newTestAPI(t, storetest.Postgres, "SONGSPY_WRITES_PER_MINUTE", "0")
 	replicas := []*contracttest.Client{w.Client, w.newReplica(t)}
 	ann := w.signIn(t, 0)
-	// everywhere reports whether all replicas agree with shown: each has the song on the
-	// board and in the list, or each lacks it in both.
+	// everywhere compares the replicas with the argument shown. If shown is true, everywhere reports
+	// whether all replicas have the song on the board and in the list. If shown is false, it reports
+	// whether all replicas lack the song in both.
 	everywhere := func(title string, shown bool) bool {
 		for _, r := range replicas {
 			for _, path := range []string{"/tracks/current-playing", "/listening"} {
@@ -99,8 +100,8 @@ func TestReplicas_RefuseEndedSessionsAndBlockedUsersWithinASecond(t *testing.T) 
 	ann, bob := w.signIn(t, 0), w.signIn(t, 1)
 	w.share(t, ann, map[string]any{"now": "everyone"})
 	w.play(t, ann, "A song")
-	// sees reports whether the replica shows Ann to Bob. It also keeps what it read of Bob in
-	// memory.
+	// sees reports whether the replica shows Ann to Bob. From then on, the replica has Bob's session
+	// and relations in its viewer cache, so later changes must also change the cache.
 	sees := func(r *contracttest.Client) bool {
 		return strings.Contains(string(r.Call("GET", prefix+"/listening", nil, bob.bearer()...).Data), ann.handle())
 	}
@@ -110,8 +111,8 @@ func TestReplicas_RefuseEndedSessionsAndBlockedUsersWithinASecond(t *testing.T) 
 		}
 	}
 	took := map[string][]time.Duration{}
-	// measure calls act at the first replica, which must show its effect at once, and measures
-	// when the other one does.
+	// measure sends the request to the first replica, where holds must be true at once, and measures
+	// how long it takes until holds is true at the other replica.
 	measure := func(what, method, path string, by signedIn, holds func(*contracttest.Client) bool) {
 		t.Helper()
 		began := time.Now()
@@ -170,7 +171,7 @@ func (s *liveStream) set(b *atomic.Bool, to bool) {
 	}
 }
 
-// openStream opens a stream and reads it until it ends.
+// openStream opens a stream, and reads it in the background until it ends.
 func openStream(ctx context.Context, t *testing.T, reading *sync.WaitGroup, base string, header ...string) *liveStream {
 	t.Helper()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+prefix+"/listening/stream", nil)
@@ -223,7 +224,7 @@ func (s *liveStream) read(lines *bufio.Scanner) {
 
 // This test measures wall-clock time, so the Makefile runs it alone.
 func TestReplicas_StreamsEndWhatTheyShowWithinASecond(t *testing.T) {
-	const rounds, perAccount = 5, 32 // the default of SONGSPY_STREAMS_PER_ACCOUNT
+	const rounds, perAccount = 5, 32 // perAccount is the default of SONGSPY_STREAMS_PER_ACCOUNT
 	w := newTestAPI(t, storetest.Postgres, "SONGSPY_WRITES_PER_MINUTE", "0", "SONGSPY_SIGN_INS_PER_MINUTE", "0", "SONGSPY_STREAMS_PER_ADDRESS", "0")
 	bases := []string{w.Base(), w.newReplica(t).Base()}
 	ctx, leave := context.WithCancel(t.Context())
@@ -249,7 +250,8 @@ func TestReplicas_StreamsEndWhatTheyShowWithinASecond(t *testing.T) {
 	hidden := func(s *liveStream) bool { return !s.showsSomebody.Load() }
 	over := func(s *liveStream) bool { return s.isOver.Load() }
 	took := map[string][]time.Duration{}
-	// measure calls act and measures when each stream shows its effect.
+	// measure calls the function act, and measures how long it takes until each stream shows the
+	// effect of the call.
 	measure := func(what string, act func(), streams []*liveStream, holds func(*liveStream) bool) {
 		t.Helper()
 		began := time.Now()

@@ -78,7 +78,7 @@ func (c seatsDropCommand) Run(ctx context.Context, p *program) error {
 	})
 }
 
-// withApps calls work with the configured Spotify apps, and with a Service that assigns and
+// withApps calls the function work with the configured Spotify apps, and with a Service that assigns and
 // lists the seats of these apps.
 func withApps(ctx context.Context, p *program, work func([]config.App, *operator.Service) error) error {
 	return p.withCheckedStore(ctx, func(s settings, db *store.Store) error {
@@ -90,7 +90,7 @@ func withApps(ctx context.Context, p *program, work func([]config.App, *operator
 	})
 }
 
-// updateSeats calls update for each user.
+// updateSeats calls the function update for each user.
 func updateSeats(ctx context.Context, p *program, users []songspy.UserID, update func(*operator.Service, songspy.UserID) error) error {
 	return withApps(ctx, p, func(_ []config.App, service *operator.Service) error {
 		for _, id := range users {
@@ -104,7 +104,7 @@ func updateSeats(ctx context.Context, p *program, users []songspy.UserID, update
 
 // printWaitingList prints the Spotify apps, the users that the operator must
 // register with them, the users who can link now, and the users who wait for a
-// free place.
+// free seat.
 func printWaitingList(apps []config.App, waitingList songspy.WaitingList, out io.Writer) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	printApps(t, apps, waitingList)
@@ -167,5 +167,5 @@ func joinIDs(ids []songspy.UserID) string {
 	return strings.Join(texts, " ")
 }
 
-// formatMinute formats a time for a table: UTC, minutes.
+// formatMinute formats a time for a table: in UTC, to the minute.
 func formatMinute(at time.Time) string { return at.UTC().Format("2006-01-02 15:04") }

@@ -102,7 +102,8 @@ func newService(ctx context.Context, s settings, log *slog.Logger) (_ *service, 
 	return api, err
 }
 
-// run serves until ctx ends or a part of the service fails, then closes everything.
+// run serves until ctx ends or a part of the service fails. Then it closes the listeners
+// and the database.
 func (a *service) run(ctx context.Context) error {
 	defer a.close()
 	group, ctx := errgroup.WithContext(ctx)
@@ -115,7 +116,8 @@ func (a *service) run(ctx context.Context) error {
 		return telemetry.ServeOn(ctx, a.publicListener, &http.Server{Handler: a.handler, MaxHeaderBytes: 256 << 10}, a.log)
 	})
 	group.Go(func() error {
-		// A client that requests a profile chooses for how many seconds it is recorded.
+		// A client that requests a profile chooses for how many seconds the profile is recorded. So
+		// an answer may take minutes.
 		return telemetry.ServeOn(ctx, a.adminListener, &http.Server{Handler: a.adminHandler, WriteTimeout: 5 * time.Minute}, a.log)
 	})
 	return group.Wait()
@@ -147,8 +149,8 @@ func prepareSchema(ctx context.Context, s settings, db *store.Store) error {
 	return db.CheckSchema(ctx)
 }
 
-// deleteAddresses deletes the users' addresses: an instance that sends no mail
-// does not need them.
+// deleteAddresses deletes the users' stored e-mail addresses: an instance that sends no
+// mail does not need them.
 func deleteAddresses(ctx context.Context, db *store.Store, log *slog.Logger) error {
 	deleted, err := db.DeleteAddresses(ctx)
 	if deleted > 0 {

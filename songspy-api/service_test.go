@@ -195,8 +195,8 @@ func TestAPI_ForeignGoogleTokenStoresNothing(t *testing.T) {
 	}
 }
 
-// With a wrong app secret, waiting does not help. The error asks the user to contact the
-// operator, and the log says what to correct.
+// With a wrong secret of the Spotify app, waiting does not help. So the error must ask the user to
+// contact the operator, and the log must say which variables to check.
 func TestAPI_WrongAppSecretPointsToTheOperator(t *testing.T) {
 	w := newTestAPI(t, storetest.SQLite, "SONGSPY_SPOTIFY_CLIENT_SECRET", "not-the-secret")
 	w.secrets = append(w.secrets, "not-the-secret")
@@ -221,7 +221,7 @@ func TestAPI_RejectsInvalidLinkings(t *testing.T) {
 	}
 	code := w.spotifyCode(0, "")
 	w.wantStatus(t, link(ann, "?code="+url.QueryEscape(code), nil), 200, "")
-	w.wantStatus(t, link(ann, "?code="+url.QueryEscape(code), nil), 400, "SPOTIFY_CODE_INVALID") // used
+	w.wantStatus(t, link(ann, "?code="+url.QueryEscape(code), nil), 400, "SPOTIFY_CODE_INVALID") // the code has been used
 	w.wantStatus(t, link(ann, "?code=unknown", nil), 400, "SPOTIFY_CODE_INVALID")
 	w.wantStatus(t, link(ann, "", map[string]any{"code": w.spotifyCode(0, "a-verifier-of-forty-three-characters-at-least-1"), "codeVerifier": "another-verifier-of-forty-three-characters-or-so"}), 400, "SPOTIFY_CODE_INVALID")
 	missing := link(ann, "", map[string]any{"code": w.spotifyCode(0, "", songspy.ScopeCurrentlyPlaying)})

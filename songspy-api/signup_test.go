@@ -76,7 +76,7 @@ func TestSignUp_InviteAdmitsItsNumberOfUsers(t *testing.T) {
 			t.Fatalf("%d rejected users are stored", n)
 		}
 
-		// Four users sign up at the same time; the invite admits two.
+		// Four users sign up at the same time with an invite for two. Exactly two must be admitted.
 		answers := make([]contracttest.Response, 4)
 		var together sync.WaitGroup
 		for person := range answers {
@@ -137,7 +137,7 @@ func TestSignUp_AllowlistNeedsVerifiedAddresses(t *testing.T) {
 			t.Errorf("the policy is %s", a.Body)
 		}
 		w.wantStatus(t, w.postSignIn(0, "ABCD-EFGH-JKLM-NPQR"), 403, "SIGN_UP_CLOSED")
-		w.wantStatus(t, w.postSignIn(1, nil, "openid", "profile"), 403, "SIGN_UP_CLOSED") // without the scope email, Google gives no address
+		w.wantStatus(t, w.postSignIn(1, nil, "openid", "profile"), 403, "SIGN_UP_CLOSED") // without the scope "email", Google gives no address
 		if n := w.countUsers(t); n != 0 {
 			t.Errorf("%d rejected users are stored", n)
 		}

@@ -69,7 +69,7 @@ func operatorBreaker(b breaker.SharedBreaker, at time.Time) httpapi.OperatorBrea
 	}
 }
 
-// counts returns the counts, ordered by name.
+// counts turns a map of counts into a list, ordered by name.
 func counts[K ~string](by map[K]int64) []httpapi.Count {
 	list := make([]httpapi.Count, 0, len(by))
 	for _, name := range slices.Sorted(maps.Keys(by)) {

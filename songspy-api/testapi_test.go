@@ -73,11 +73,12 @@ func environment(t *testing.T, database, providers string) map[string]string {
 	}
 }
 
-// newTestAPI starts the API. more holds pairs of name and value for its environment.
-// When the test ends, it fails if the log holds a secret.
+// newTestAPI starts the API on a database of the engine. more holds alternating names and values of
+// further environment variables. At its end, the test fails if the log holds a secret.
 func newTestAPI(t *testing.T, engine string, more ...string) *testAPI {
 	t.Helper()
-	// The simulator's address is only known once its server listens.
+	// The simulator must know the address of its server. So the server starts first, and gets its
+	// handler below.
 	var handler http.Handler
 	providers := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(providers.Close)
@@ -143,7 +144,7 @@ type signedIn struct {
 	Token           string
 	RefreshToken    string
 	ExpiresIn       int
-	UserID          songspy.UserID `json:"-"` // in the database
+	UserID          songspy.UserID `json:"-"` // the internal id, which the database has
 }
 
 func (s signedIn) handle() string { return songspy.Handle(songspy.PublicID(s.ID)) }
@@ -168,7 +169,8 @@ func (w *testAPI) signIn(t *testing.T, person int) signedIn {
 	return in
 }
 
-// spotifyCode returns the authorization code that Spotify sends back.
+// spotifyCode returns the authorization code that Spotify issues after the person has consented. If
+// verifier is not empty, the code is bound to its PKCE challenge.
 func (w *testAPI) spotifyCode(person int, verifier string, scopes ...string) string {
 	o := sim.CodeOptions{ClientID: sim.SpotifyClientID, RedirectURI: redirect, Scopes: scopes}
 	if verifier != "" {

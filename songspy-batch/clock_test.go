@@ -17,8 +17,10 @@ type fakeClock struct{ offset atomic.Int64 }
 func (c *fakeClock) now() time.Time          { return time.Now().Add(time.Duration(c.offset.Load())).Round(0) }
 func (c *fakeClock) advance(d time.Duration) { c.offset.Add(int64(d)) }
 
-// In this test the clock is nine hours ahead for some hours. Then it is corrected,
-// while the batch runs or while it is stopped.
+// In this test the clock is nine hours ahead for two hours. Then it is corrected, while
+// the batch runs or while it is stopped. Each play after the correction must be stored
+// exactly once, /readyz must say that the clock was set back, and there must not be many
+// more polls than usual.
 func TestPlaysAreStoredAfterTheClockIsSetBack(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -76,8 +78,9 @@ func TestPlaysAreStoredAfterTheClockIsSetBack(t *testing.T) {
 	}
 }
 
-// In this test the batch's timers stop for eight hours, as on a suspended machine:
-// the clock and the simulator go on.
+// In this test the clock and the simulator go on for eight hours, but the batch's timers
+// do not, as on a suspended machine. Each user must then have one gap, for these hours, and
+// the polls after them must be spread.
 func TestAMachineThatSleptCausesOneGapAndNoBurst(t *testing.T) {
 	long(t)
 	t.Parallel()

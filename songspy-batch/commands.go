@@ -73,7 +73,7 @@ type backfillCommand struct {
 	Since time.Duration `help:"Fetch only plays of the last PERIOD, such as 24h. Without it, all that Spotify has." placeholder:"PERIOD"`
 }
 
-// Validate is called by kong after parsing.
+// Validate checks the flags; Kong calls it.
 func (c backfillCommand) Validate() error {
 	if c.User < 0 || c.Since < 0 {
 		return errors.New("--user and --since must not be negative")

@@ -54,10 +54,10 @@ type truthReport struct {
 	duplicated, invented int // real plays that are stored more than once, and stored plays that never happened
 }
 
-// compareWithTruth compares a person's stored plays with what was really played between
-// the times from and until. It fails the test if stored plays overlap, or if the listened
-// time of a play is longer than the play. Plays that history lists count as listed only if
-// it has listed them before the time by.
+// compareWithTruth compares a person's stored plays with what was really played in the
+// time that begins at from and ends at until. It fails the test if stored plays overlap, or
+// if the listening time of a play is longer than the play. A real play counts as listed if
+// the simulated history began to list it before the time by.
 func (w *simWorld) compareWithTruth(person int, from, until, by time.Time) (report truthReport) {
 	w.t.Helper()
 	plays := w.storedPlays(person)
@@ -156,7 +156,7 @@ func TestHistoryIsStoredOnceThoughTheBatchIsKilledAndSpotifyFails(t *testing.T) 
 }
 
 // expectOneGap fails the test unless a person has exactly one gap, with the given
-// reason, and it covers the given time and little more.
+// reason, and the gap covers the given time and at most seven minutes before and after it.
 func (w *simWorld) expectOneGap(person int, reason songspy.GapReason, from, until time.Time) {
 	w.t.Helper()
 	gaps := w.gaps(person)
@@ -191,7 +191,7 @@ func TestPlaysWithinAGapAreAddedFromHistory(t *testing.T) {
 			from, wait := time.Now(), int(away.Seconds())
 			w.sim.Fault(sim.Fault{Endpoint: "currently-playing", Person: sim.Everyone, Kind: sim.RateLimited, RetryAfter: &wait, Times: 1})
 			<-time.After(away)
-			return from.Add(2 * time.Minute), time.Now(), stop // within two minutes a poll meets the 429
+			return from.Add(2 * time.Minute), time.Now(), stop // within two minutes, a poll gets the 429
 		}},
 		"spotify does not answer": {songspy.GapProviderDown, func(w *simWorld, stop func()) (time.Time, time.Time, func()) {
 			from := time.Now()
@@ -242,7 +242,7 @@ func TestAQuickRestartLeavesNoGap(t *testing.T) {
 		}
 		for person := range people {
 			for _, g := range w.gaps(person) {
-				if g.Reason != songspy.GapUnseen { // Spotify sometimes answers with an unknown type
+				if g.Reason != songspy.GapUnseen { // the simulated Spotify sometimes answers with an unknown type, which is unreadable
 					t.Errorf("person %d has the gap %+v", person, g)
 				}
 			}

@@ -15,15 +15,16 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// linkByPKCE links a person through the app without the app's secret. With
-// RotateRefreshTokens, each renewal then replaces the refresh token.
+// linkByPKCE links a person through the app without the app's secret. If the
+// simulator's option RotateRefreshTokens is set, each renewal of such a link replaces
+// the refresh token.
 func (w *simWorld) linkByPKCE(person int) {
 	w.t.Helper()
 	w.linkViaApp(person, sim.SpotifyClientID, sim.SpotifyClientID, "")
 }
 
-// backup copies the database. restore replaces the database with the copy; no
-// batch may be running when it is called.
+// backup copies the database. The function restore, which it returns, replaces the
+// database with the copy. No batch may be running when restore is called.
 func (w *simWorld) backup() (restore func()) {
 	w.t.Helper()
 	copied := filepath.Join(w.t.TempDir(), "backup.db")
@@ -104,7 +105,8 @@ func TestABadDay(t *testing.T) {
 		<-time.After(time.Minute)
 		stop, _ = w.start()
 		<-time.After(time.Until(blockedUntil.Add(2 * time.Hour)))
-		// Calls that had begun when the breaker opened may still arrive.
+		// Calls that had begun when the breaker opened may still arrive, so the first second
+		// does not count.
 		if n := w.countAPICalls(blockedAt.Add(time.Second), blockedUntil); n > 0 {
 			t.Errorf("%d calls were made while the app was blocked", n)
 		}
@@ -135,7 +137,8 @@ func TestABadDay(t *testing.T) {
 		restore()
 		stop, _ = w.start()
 		<-time.After(2 * time.Hour)
-		// The rotating tokens have changed since the backup; other links are not affected.
+		// The refresh tokens of the links by PKCE have been replaced since the backup, so the
+		// restored ones are invalid. Other links are not affected.
 		if states := w.linkStates(); states[songspy.LinkSuspect] != rotating || states[songspy.LinkActive] != people-rotating {
 			t.Errorf("two hours after the restore the links are %v", states)
 		}
@@ -165,7 +168,7 @@ func TestABadDay(t *testing.T) {
 	})
 }
 
-// rateLimitedAt returns the time of the first 429; the zero time if there was none.
+// rateLimitedAt returns the time of the first 429, or the zero time if there was none.
 func (w *simWorld) rateLimitedAt() time.Time {
 	for _, c := range w.callsTo("currently-playing") {
 		if c.Status == 429 {

@@ -61,10 +61,10 @@ func correlate(ctx context.Context, job, run string) context.Context {
 	return telemetry.WithAttrs(ctx, slog.String(logkey.Job, job), slog.String(logkey.Run, run))
 }
 
-// completeLink completes the link of a user that the app's owner had not
-// registered at the time of the consent. So far only the tokens are stored (a
-// pending grant). completeLink fetches the Spotify account of the tokens and
-// saves the link.
+// completeLink completes the link of a user who was not registered with the app yet
+// when the user consented. So far only the tokens are stored (a pending grant), because
+// Spotify did not return the user's account. completeLink fetches the Spotify account
+// of the tokens and saves the link.
 //
 // It returns CodeGone, and changes nothing, if the link was changed or removed
 // meanwhile. It returns CodeConflict if all seats of the app are taken, or if
@@ -104,7 +104,7 @@ func (b *batch) completeLink(ctx context.Context, id songspy.UserID) error {
 		UserID: id, App: link.App, Seats: seats, Account: account, ConsentedAt: link.AuthorizedAt, IfVersion: link.Version,
 		Grant: link.Grant(),
 	})
-	if songspy.CodeOf(err) == songspy.CodeConflict { // the user has to decide
+	if songspy.CodeOf(err) == songspy.CodeConflict { // only the user can resolve the conflict
 		return &songspy.Error{Code: songspy.CodeConflict, Reason: songspy.ReasonOf(err), Message: "The link cannot be completed.", Err: errors.Unwrap(err)}
 	}
 	return err

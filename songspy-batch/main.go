@@ -19,8 +19,8 @@ import (
 // version and commit are set by the linker; see telemetry.Version.
 var version, commit string
 
-// commandLine is the command line. Kong reads its tags and calls the Run method
-// of the chosen command.
+// commandLine lists the commands of songspy-batch. The library kong reads the struct tags,
+// and calls the Run method of the chosen command.
 type commandLine struct {
 	Serve    serveCommand    `cmd:"" default:"1" help:"Serve until stopped. This is the default command."`
 	Health   healthCommand   `cmd:"" help:"Check whether the running batch is ready."`
@@ -66,8 +66,8 @@ func (p *program) withCheckedStore(ctx context.Context, s settings, work func(se
 	})
 }
 
-// withStore opens the database, calls work and closes the database. work gets the
-// settings with the keys that the store uses.
+// withStore opens the database, calls work and closes the database. The function work
+// receives the settings with the seal keys that the store uses.
 func withStore(ctx context.Context, s settings, log *slog.Logger, work func(settings, *store.Store) error) (err error) {
 	if s, err = s.withKeys(); err != nil {
 		return err

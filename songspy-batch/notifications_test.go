@@ -45,7 +45,8 @@ func (i *inbox) receive(id, what string) {
 	i.received[id] = what
 }
 
-// expect fails the test unless exactly the given messages have arrived since the last call.
+// expect fails the test unless exactly the given messages, in any order, have arrived since the
+// last call of expect.
 func (i *inbox) expect(when string, want ...string) {
 	i.t.Helper()
 	var got []string
@@ -114,8 +115,8 @@ func (w *simWorld) saveAddress(person int) string {
 	return address
 }
 
-// This test covers the last month of a consent. During that month the batch is started,
-// stopped and killed several times.
+// This test covers the last month of a consent and the time after it. The batch is started,
+// stopped and killed several times. Even so, each notification must arrive exactly once.
 func TestTheEndOfAConsentIsNotifiedOnceBeforeAndOnceAfter(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -126,8 +127,8 @@ func TestTheEndOfAConsentIsNotifiedOnceBeforeAndOnceAfter(t *testing.T) {
 		w.inbox = in
 		linked := time.Now()
 		forgetful, careful := w.saveAddress(0), w.saveAddress(1) // person 2 has no address
-		// runTwice runs the batch twice for the given time: it stops the first and kills
-		// the second.
+		// runTwice runs two batches one after the other, each for the given time. It stops the
+		// first and kills the second.
 		runTwice := func(d time.Duration) {
 			stop, _ := w.start()
 			<-time.After(d)
@@ -151,8 +152,9 @@ func TestTheEndOfAConsentIsNotifiedOnceBeforeAndOnceAfter(t *testing.T) {
 		w.link(2)
 		in.webhookDown = true
 		runTwice(75 * time.Minute)
-		// The consent has ended by the calendar, and Spotify's answers say so later. This is
-		// one state, so it is notified once.
+		// The consent has expired, as computed from its date, and Spotify rejects the refresh token
+		// only later. Both require that the user links again (songspy.TaskRelink), so the user
+		// must be notified only once.
 		in.expect("at the end", "relink to "+forgetful)
 		if tries := in.webhookCalls; tries < 2 {
 			t.Errorf("the webhook was called %d times", tries)
@@ -173,7 +175,7 @@ func TestTheEndOfAConsentIsNotifiedOnceBeforeAndOnceAfter(t *testing.T) {
 	})
 }
 
-// This test covers the way from Spotify's 429 to the webhook.
+// This test covers the path from Spotify's 429 response to the call of the webhook.
 func TestALongOpenBreakerIsReportedToTheOperatorOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

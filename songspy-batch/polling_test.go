@@ -20,7 +20,8 @@ func TestEverySongIsStoredOnceThoughTheBatchIsKilledRepeatedly(t *testing.T) {
 			albums[person] = w.scriptAlbum(person, time.Now().Add(time.Duration(person)*17*time.Second), 60)
 		}
 		// The batch runs for some minutes, is killed, and starts again 20 seconds
-		// later: every song is still polled at least once.
+		// later. A song lasts three minutes, so polls still see every song, and every
+		// song must be stored exactly once.
 		for range starts {
 			_, kill := w.start()
 			<-time.After(5*time.Minute + 37*time.Second)
@@ -29,7 +30,7 @@ func TestEverySongIsStoredOnceThoughTheBatchIsKilledRepeatedly(t *testing.T) {
 		}
 		stop, _ := w.start()
 		<-time.After(6 * time.Minute)
-		until := time.Now().Add(-4 * time.Minute) // a later end may not have been observed yet
+		until := time.Now().Add(-4 * time.Minute) // the plays of songs that ended later may not be stored yet
 		stop()
 		for person, album := range albums {
 			if n := w.expectEachOnce(person, album, until); n < 5*starts/3 {
@@ -110,7 +111,7 @@ func TestRevokedLinksDoNotAffectOthers(t *testing.T) {
 			w.sim.Revoke(person)
 		}
 		stop, _ := w.start()
-		<-time.After(90 * time.Minute) // a token lives for an hour
+		<-time.After(90 * time.Minute) // an access token is valid for an hour, so each link is renewed at least once
 		stop()
 		for person := range people {
 			l, err := w.db.Link(t.Context(), userOf(person))

@@ -20,7 +20,8 @@ func (w *simWorld) readyz() (status int, body string) {
 	return answer.Code, answer.Body.String()
 }
 
-// expectReadyz fails the test unless /readyz returns the lines; … stands for any text.
+// expectReadyz fails the test unless /readyz returns the status and the lines. In a
+// line, … stands for any text.
 func (w *simWorld) expectReadyz(when string, status int, lines ...string) {
 	w.t.Helper()
 	gotStatus, body := w.readyz()

@@ -20,8 +20,10 @@ func (w *simWorld) linkState(person int) songspy.LinkState {
 	return l.State
 }
 
-// In this test Spotify refuses the polls of one user, or of all, although it renews
-// their tokens.
+// In this test Spotify refuses the polls of one user, or of all users, although it renews their
+// tokens. A user whose polls alone are refused must have to link again after six hours. If
+// Spotify accepts the polls again earlier, or refuses those of all users for five hours (an
+// outage), all links must be active in the end.
 func TestARenewedTokenThatIsRefusedIsBelievedAfterSixHours(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -93,7 +95,7 @@ func TestAnUnknown403CountsAgainstTheAppOrTheUser(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		people      int
-		fault       sim.Fault // what happens to the polls
+		fault       sim.Fault // how Spotify answers the polls
 		want        songspy.LinkState
 		others      songspy.LinkState
 		wantBlocked bool // whether the app is blocked after half an hour
@@ -101,8 +103,8 @@ func TestAnUnknown403CountsAgainstTheAppOrTheUser(t *testing.T) {
 	}{
 		"the only user": {1, sim.Fault{Person: 0, Kind: sim.Forbidden}, songspy.LinkNotRegistered, "", false, songspy.GapLinkBroken},
 		"one of six":    {6, sim.Fault{Person: 0, Kind: sim.Forbidden, Body: "plain"}, songspy.LinkNotRegistered, songspy.LinkActive, false, songspy.GapLinkBroken},
-		// At the first refusal it is not known that it concerns the app. When the app is
-		// blocked, that becomes the reason of the gap.
+		// At the first refusal it is not known yet that the refusals concern the app. When they
+		// have blocked the app, GapAppBlocked must replace the first reason of the gap.
 		"all of six":                {6, sim.Fault{Person: sim.Everyone, Kind: sim.Forbidden}, songspy.LinkActive, songspy.LinkActive, true, songspy.GapAppBlocked},
 		"all, a proxy's page":       {6, sim.Fault{Person: sim.Everyone, Kind: sim.Forbidden, Body: "html"}, songspy.LinkActive, songspy.LinkActive, false, songspy.GapProviderDown},
 		"one, in other words":       {6, sim.Fault{Person: 0, Kind: sim.NotRegistered, Body: "dashboard"}, songspy.LinkNotRegistered, songspy.LinkActive, false, songspy.GapLinkBroken},
@@ -134,7 +136,7 @@ func TestAnUnknown403CountsAgainstTheAppOrTheUser(t *testing.T) {
 					}
 				}
 				if tt.want == songspy.LinkActive {
-					// The gap is stored once Spotify answers again.
+					// The gap is stored only when Spotify answers again.
 					end()
 					<-time.After(2 * time.Hour)
 				}
@@ -145,7 +147,8 @@ func TestAnUnknown403CountsAgainstTheAppOrTheUser(t *testing.T) {
 	}
 }
 
-// In this test Spotify answers 404 for every user who plays nothing.
+// In this test Spotify answers 404 to the polls of every user who plays nothing. These answers
+// must count as idle: no gap must be stored, and no play must be missed.
 func TestA404OfIdlePlayersIsNoOutage(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -178,7 +181,9 @@ func TestA404OfIdlePlayersIsNoOutage(t *testing.T) {
 	})
 }
 
-// In this test the app's owner registers a user two days after the user's consent.
+// In this test the app's owner registers a user two days after the user's consent. Until then the
+// user must not be polled, and the pending grant must be tried about once a day. After that the
+// batch must complete the link, without any action of the user.
 func TestAKeptGrantIsCompletedOnceTheUserIsRegistered(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -211,8 +216,9 @@ func TestAKeptGrantIsCompletedOnceTheUserIsRegistered(t *testing.T) {
 	})
 }
 
-// In this test the link of a user with a pending grant changes after Spotify has
-// returned the account and before the link is saved.
+// In this test the link of a user with a pending grant changes after Spotify has returned the
+// account and before the batch saves the completed link. The batch must not overwrite the change.
+// If nothing changes meanwhile, it must save the link.
 func TestCompleting_LeavesALinkThatWasChangedMeanwhile(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

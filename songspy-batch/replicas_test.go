@@ -27,12 +27,12 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// runAsBatchEnv is an environment variable that makes the test binary run as a
-// batch, because replicas are processes.
+// runAsBatchEnv is an environment variable. If it is set, the test binary runs as a batch, so
+// that each replica in these tests is a process of its own.
 const runAsBatchEnv = "SONGSPY_TEST_AS_BATCH"
 
-// shortLease are the times of the replicas in these tests. Calls to the simulator
-// are much shorter than callTimeout.
+// shortLease holds the lease times of the replicas in these tests, which are shorter than in
+// production. Calls to the simulator are much shorter than callTimeout.
 var shortLease = leaseTimes{length: 5 * time.Second, callTimeout: 2 * time.Second}
 
 func TestMain(m *testing.M) {
@@ -50,8 +50,8 @@ type proxy struct {
 	cut             atomic.Bool
 }
 
-// newProxy starts a proxy to the database's server and returns the database's URL
-// through it. The server may listen on a Unix socket only.
+// newProxy starts a proxy to the database's server. It returns the proxy, and the URL of the
+// database through the proxy. The server may listen on a TCP port or on a Unix socket.
 func newProxy(t *testing.T, database string) (p *proxy, through string) {
 	t.Helper()
 	u, err := url.Parse(database)
@@ -125,7 +125,7 @@ func newReplicaSet(t *testing.T, people int, url string, key []byte) *replicaSet
 	t.Helper()
 	f := &replicaSet{t: t, polls: map[int][]time.Time{}}
 	s, err := sim.New(sim.Options{
-		People: people, Epoch: time.Now().Add(24 * time.Hour), // nobody plays anything, so each person is polled once an interval
+		People: people, Epoch: time.Now().Add(24 * time.Hour), // nobody plays anything before tomorrow, so each person is polled once per interval
 		Observe: func(c sim.Call) {
 			if c.Endpoint.String() == "currently-playing" {
 				f.mu.Lock()
@@ -167,7 +167,8 @@ func newReplicaSet(t *testing.T, people int, url string, key []byte) *replicaSet
 	return f
 }
 
-// startReplica starts another batch. kill ends its process at once.
+// startReplica starts another batch in its own process. The returned function kill ends that
+// process at once.
 func (f *replicaSet) startReplica(url string, key []byte, interval time.Duration) (addr string, kill func()) {
 	f.t.Helper()
 	addr = freeAddr(f.t)
@@ -230,19 +231,19 @@ func fetchBody(ctx context.Context, address string) string {
 	return string(body)
 }
 
-// TestReplicasCoverForEachOther kills one of three replicas and cuts another off
-// from the database. Then it compares the polls with the plan: each person is
-// polled once an interval, at most a lease length late. A second poll is allowed
-// only if the first was made in the last second before a replica was lost, because
-// its result was not reported to the database.
+// TestReplicasCoverForEachOther kills one of three replicas and cuts another off from the
+// database. Then it compares the polls with the planned times: each person must be polled once
+// per interval, and each poll may be late by the length of a lease plus two seconds at most. A
+// second poll in an interval is allowed only if the first was made in the last second before a
+// replica was lost, because that replica had not yet stored that the poll was made.
 //
-// The test measures by the wall clock. So it is not parallel, and make test runs it
-// after all other tests.
+// The test measures real time. So it is not parallel, and "make test" runs it after all other
+// tests.
 func TestReplicasCoverForEachOther(t *testing.T) {
 	storetest.Server(t)
 	const people, interval = 400, 8 * time.Second
 	late := shortLease.length + 2*time.Second
-	const unreported = time.Second + 200*time.Millisecond // including the time that a poll takes
+	const unreported = time.Second + 200*time.Millisecond // the last second, whose polls a lost replica has not stored yet, plus the time that a poll takes
 	key := bytes.Repeat([]byte("k"), 32)
 	database := storetest.New(t, storetest.Postgres)
 	cutProxy, through := newProxy(t, database.URL)
@@ -276,7 +277,7 @@ func TestReplicasCoverForEachOther(t *testing.T) {
 	repeated := 0
 	for person := range people {
 		phase := songspy.PhaseOf(songspy.UserID(person+1), interval)
-		polls := map[int64][]time.Time{} // by planned time
+		polls := map[int64][]time.Time{} // by planned time, in nanoseconds
 		for _, at := range f.polls[person] {
 			due := delayqueue.NextAtPhase(at, phase, interval).Add(-interval).UnixNano()
 			polls[due] = append(polls[due], at)
@@ -296,8 +297,8 @@ func TestReplicasCoverForEachOther(t *testing.T) {
 			}
 		}
 	}
-	// For each of the two lost replicas, the polls of one second of a third of the users
-	// may be repeated. The test accepts three times as many.
+	// Each of the two lost replicas polled a third of the users, and the polls of its last
+	// second may be repeated. The test accepts three times as many repetitions.
 	if most := 2 * people / 3 / int(interval/time.Second) * 3; repeated > most {
 		t.Errorf("%d polls were repeated, want at most %d", repeated, most)
 	}

@@ -36,7 +36,7 @@ func TestAWaitingUserGetsAFreedSeatSoon(t *testing.T) {
 }
 
 // In this test the first app is blocked. A user of a second app and a user of a
-// user-supplied app are still polled, and their tokens are renewed.
+// user-supplied app must still be polled, and their tokens must be renewed.
 func TestEachAppHasItsOwnBreakerAndUserSuppliedAppsArePolled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -93,7 +93,8 @@ type database interface {
 	OnRecorded(fn func(songspy.RecordedCounts))
 }
 
-// batch holds the parts of the batch.
+// batch is one batch: its settings and metrics, its clients of the database and of Spotify,
+// and the components that do its work.
 type batch struct {
 	settings       settings
 	log            *slog.Logger
@@ -104,14 +105,15 @@ type batch struct {
 	quotaMetrics   telemetry.QuotaCollector
 	apps           *spotify.Apps
 	renewer        *tokens.Renewer
-	leaser         *sharding.Leaser // nil: this batch runs alone
+	leaser         *sharding.Leaser // nil if this batch runs alone
 	poller         *poller.Poller
 	refresher      *tokens.Job
 	linkMetrics    *jobs.LinkMetrics
-	notifier       *notify.Job // nil: there are no senders
+	notifier       *notify.Job // nil if no notification channel is configured
 }
 
-// newBatch makes a batch. transport makes the calls to Spotify; nil: the network.
+// newBatch makes a batch. The transport makes the calls to Spotify. If it is nil, they
+// go over the network.
 func newBatch(s settings, db database, transport http.RoundTripper, senders map[songspy.NotificationChannel]notify.Sender, log *slog.Logger) *batch {
 	metrics := telemetry.NewRegistry()
 	now := s.now
@@ -160,8 +162,8 @@ func newBatch(s settings, db database, transport http.RoundTripper, senders map[
 	return b
 }
 
-// newLeaser returns the Leaser by which this replica leases its part of the
-// users, or nil if no other replica can use the database (SQLite).
+// newLeaser returns the Leaser that leases the shards of users for this replica, or nil
+// if no other replica can use the database (SQLite).
 func newLeaser(s settings, db database, metrics *prometheus.Registry, now func() time.Time, log *slog.Logger) *sharding.Leaser {
 	if !s.replicated() {
 		return nil
@@ -184,7 +186,8 @@ func newSpotify(s settings, c spotify.Config) *spotify.Apps {
 }
 
 // run serves the admin address from the start, and does the batch's work when the
-// schema is ready. It returns when ctx ends or a part fails, and closes the listener.
+// schema is ready. It returns when ctx ends or one of the two fails, and closes the
+// listener.
 func (b *batch) run(ctx context.Context, listener net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -225,7 +228,8 @@ func (b *batch) work(ctx context.Context) error {
 	return group.Wait()
 }
 
-// waitForSchema waits until the API has migrated the schema. Only the API does that.
+// waitForSchema waits until the API has migrated the schema, for schemaTimeout at most.
+// Only the API migrates it.
 func (b *batch) waitForSchema(ctx context.Context) error {
 	within, cancel := context.WithTimeout(ctx, schemaTimeout)
 	defer cancel()

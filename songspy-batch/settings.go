@@ -23,22 +23,23 @@ type settings struct {
 	Addr string `env:"SONGSPY_BATCH_ADDR" envDefault:"127.0.0.1:8081"`
 	// RefreshInterval is the time between two runs of AccessTokenRefreshScheduler.
 	RefreshInterval time.Duration `env:"SONGSPY_REFRESH_INTERVAL" envDefault:"30m"`
-	// PollInterval is the longest time between two polls of a user, and the time
-	// between two runs of CurrentPlayingTrackScheduler.
+	// PollInterval is the longest time between two polls of a user, unless a quota does
+	// not allow so many polls. It is also the time between two runs of
+	// CurrentPlayingTrackScheduler.
 	PollInterval time.Duration `env:"SONGSPY_POLL_INTERVAL" envDefault:"3m"`
-	// PollConcurrency is the number of polls that run at once.
+	// PollConcurrency is the largest number of polls that run at once.
 	PollConcurrency int `env:"SONGSPY_POLL_CONCURRENCY" envDefault:"64"`
-	// RefreshConcurrency is the number of planned renewals that run at once.
+	// RefreshConcurrency is the largest number of planned renewals that run at once.
 	RefreshConcurrency int `env:"SONGSPY_REFRESH_CONCURRENCY" envDefault:"16"`
 	// PublicURL is the URL at which browsers reach the API. Mails that ask users to
 	// link again point there, unless Notifications.RelinkURL is set.
 	PublicURL string `env:"SONGSPY_PUBLIC_URL" envDefault:"http://127.0.0.1:8080"`
-	// Spread says that each user has a fixed time within the intervals. If it
-	// is false, all users are polled and renewed at once, to measure the
-	// highest possible rate.
+	// Spread says that each user has a fixed time (phase) within the poll interval and
+	// the refresh interval. If it is false, all users are polled and renewed at once.
+	// That measures the highest possible rate.
 	Spread bool `env:"SONGSPY_SPREAD" envDefault:"true"`
 
-	// now is the clock; nil: time.Now.
+	// now returns the current time. If it is nil, time.Now is used.
 	now func() time.Time
 }
 
@@ -62,9 +63,9 @@ func (s settings) replicated() bool {
 	return !strings.HasPrefix(s.Service.DatabaseURL.Reveal(), "sqlite:")
 }
 
-// withKeys returns the settings with the keys that encrypt stored secrets. If
-// none are configured, in development, it generates them and keeps them in the
-// state directory.
+// withKeys returns the settings with the keys that encrypt stored secrets. If none are
+// configured, which is allowed only in development, it generates keys and keeps them in
+// the state directory.
 func (s settings) withKeys() (settings, error) {
 	if s.Service.SealKeys != "" {
 		return s, nil

@@ -25,8 +25,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// long skips a test of many hours of virtual time if -short is set: the race
-// detector would need minutes for it. make test-days runs it.
+// long skips a test of many hours of virtual time if -short is set, because with the race
+// detector it would take minutes. "make test-days" runs it.
 func long(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -34,8 +34,8 @@ func long(t *testing.T) {
 	}
 }
 
-// wholeOrShort returns the first number, or the second one if -short is set: the race
-// detector makes a test several times as slow. make test-days runs the whole number.
+// wholeOrShort returns the first number, or the second one if -short is set: the race detector
+// makes a test several times as slow. "make test-days" uses the first number.
 func wholeOrShort(whole, short int) int {
 	if testing.Short() {
 		return short
@@ -53,15 +53,15 @@ type simWorld struct {
 	log    *logBuffer
 	// changeInterval is the time between two reads of the change feed, and of watches.
 	changeInterval time.Duration
-	// inbox receives notifications; nil: there are no senders.
+	// inbox receives the notifications. If it is nil, no notification channel is configured.
 	inbox *inbox
-	// wrapDatabase wraps the database of a batch; nil: it is not wrapped.
+	// wrapDatabase wraps the database of a batch. If it is nil, the database is not wrapped.
 	wrapDatabase func(database) database
-	// now is the clock of batches and of their database; nil: virtual time.
+	// now is the clock of the batches and of their database. If it is nil, they use virtual time.
 	now   func() time.Time
 	mu    sync.Mutex
 	calls []sim.Call
-	batch *batch // the last one that was started
+	batch *batch // the batch that was started last
 }
 
 // logBuffer collects log lines.
@@ -154,7 +154,8 @@ func (w *simWorld) openStore() *store.Store {
 	return db
 }
 
-// killableStore is a store that rejects all writes after killed is set.
+// killableStore is a store that rejects the writes of polls, history fetches and renewals after
+// killed is set.
 type killableStore struct {
 	*store.Store
 	killed         atomic.Bool
@@ -219,8 +220,8 @@ func (s *killableStore) WatchesSince(ctx context.Context, since time.Time) ([]so
 	return s.Store.WatchesSince(ctx, since)
 }
 
-// start starts a batch. stop ends it regularly. kill ends it without another write to the
-// database, as a crash would.
+// start starts a batch. The returned function stop ends it regularly. The returned function kill
+// ends it without the writes that a batch makes while it stops, as a crash would (killableStore).
 func (w *simWorld) start(changes ...func(*settings)) (stop, kill func()) {
 	w.t.Helper()
 	var s settings
@@ -356,8 +357,8 @@ func (w *simWorld) countRows(table string, person int) (n int) {
 	return n
 }
 
-// scriptAlbum makes the person play songs of three minutes one after another, from
-// start on, no song twice in a row. It returns the plays.
+// scriptAlbum makes the person play songs of three minutes one after another, from the time
+// start, without the same song twice in a row. It returns the plays.
 func (w *simWorld) scriptAlbum(person int, start time.Time, songs int) (plays []sim.Play) {
 	for i := range songs {
 		track := w.sim.Track((person*7 + i) % 200)
@@ -369,9 +370,9 @@ func (w *simWorld) scriptAlbum(person int, start time.Time, songs int) (plays []
 	return plays
 }
 
-// expectEachOnce fails the test unless the person's stored plays are the songs of
-// the album, each once. Songs that ended before until must be stored; their number
-// is returned.
+// expectEachOnce fails the test unless each stored play of the person is a song of the album, and
+// each song is stored at most once. Songs that ended before the time until must be stored.
+// expectEachOnce returns the number of these songs.
 func (w *simWorld) expectEachOnce(person int, album []sim.Play, until time.Time) (ended int) {
 	w.t.Helper()
 	plays := w.playRows(person)

@@ -15,11 +15,11 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// statusReport is what the command status shows: the state of the service, with
-// the settings that explain it.
+// statusReport is what "songspy-batch status" shows: the state of the service, with the
+// settings that explain it.
 type statusReport struct {
 	store.Status
-	DailyCalls int64 `json:"dailyCalls,omitempty"` // calls that an account may make in 24 hours; 0: no limit but Spotify's
+	DailyCalls int64 `json:"dailyCalls,omitempty"` // how many calls a developer account may make in 24 hours; 0 if the operator has set no limit, so that only Spotify's quota applies
 }
 
 // writeStatus writes the report as a table or as JSON.

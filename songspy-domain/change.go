@@ -11,17 +11,17 @@ const (
 	ChangeUser    ChangeKind = "user"    // name, picture, audience, erasure
 	ChangeLink    ChangeKind = "link"    // linked, linked again, unlinked, state
 	ChangePlaying ChangeKind = "playing" // the state of the player
-	// ChangeRelation is a follow, an approval, an end of a follow, or a block.
+	// ChangeRelation is a new follow, an approval or the end of a follow, or a block.
 	// The change feed gets one change for each of the two users.
 	ChangeRelation ChangeKind = "relation"
-	ChangeSession  ChangeKind = "session" // a session was ended before it expired
+	ChangeSession  ChangeKind = "session" // a session has ended before its expiry
 )
 
-// Change is one row of the change feed. It says that a user's data has changed,
-// so that every process that caches the user reads the user from the database
-// again. If the user is not there any more, it drops the user from the cache.
-// Numbers become visible in ascending order, so a reader that continues after the
-// last number that it has read misses no change.
+// Change is one row of the change feed. It says that a user's data has changed, so that
+// every process that caches the user reads the user from the database again. If the
+// user does not exist any more, the process drops the user from its cache. Numbers
+// become visible in ascending order, so a reader that continues after the last number
+// that it has read misses no change.
 type Change struct {
 	Number int64 `gorm:"primaryKey"`
 	UserID UserID

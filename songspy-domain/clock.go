@@ -2,18 +2,20 @@ package songspy
 
 import "time"
 
-// ClockSkewMax is how far a stored time may lie ahead of the local clock. The
-// clocks of processes differ by seconds. A time that lies further ahead must
-// have been stored while a clock was fast; that clock has been set back since.
+// ClockSkewMax is how far a stored time may lie ahead of the local clock without
+// being corrected. The clocks of processes differ by seconds only. So a time that
+// lies further ahead was stored while a clock was fast, and that clock has been
+// set back since.
 const ClockSkewMax = 5 * time.Minute
 
 // IsAheadOfClock reports whether a stored time lies more than ClockSkewMax
 // after now.
 func IsAheadOfClock(t, now time.Time) bool {
-	return t.After(now) && t.Sub(now) > ClockSkewMax // After is much faster than Sub, and most times are past
+	return t.After(now) && t.Sub(now) > ClockSkewMax // After is checked first, because it is much faster than Sub, and most times are in the past
 }
 
-// CapAtNow returns t, or now if t is ahead of the clock.
+// CapAtNow returns now if t lies more than ClockSkewMax after now
+// (IsAheadOfClock), otherwise t.
 func CapAtNow(t, now time.Time) time.Time {
 	if IsAheadOfClock(t, now) {
 		return now
@@ -21,11 +23,12 @@ func CapAtNow(t, now time.Time) time.Time {
 	return t
 }
 
-// CorrectClock returns the player's state with correct times if a process with a
-// fast clock has stored it. If ObservedAt is ahead of the clock (IsAheadOfClock), it
-// becomes a microsecond before now, and all other times move back by the same
-// amount. Any other time that is then still ahead of the clock also becomes a
-// microsecond before now, except EndsAt, which may lie in the future.
+// CorrectClock returns the player's state with corrected times. Times that are ahead
+// of the clock (IsAheadOfClock) were stored by a process with a fast clock. If
+// ObservedAt is ahead of the clock, it becomes one microsecond before now, and all
+// other times move back by the same amount. Any other time that is then still ahead
+// of the clock also becomes one microsecond before now, except EndsAt, which may lie
+// in the future.
 func (n NowPlaying) CorrectClock(now time.Time) NowPlaying {
 	if !n.HasFutureTime(now) {
 		return n
@@ -42,7 +45,7 @@ func (n *NowPlaying) HasFutureTime(now time.Time) bool {
 }
 
 func (n NowPlaying) movedBack(now time.Time) NowPlaying {
-	last := now.Add(-time.Microsecond) // so that an observation made now is later
+	last := now.Add(-time.Microsecond) // earlier than now, so that Step does not ignore an observation made at now
 	if IsAheadOfClock(n.ObservedAt, now) {
 		n = n.shifted(last.Sub(n.ObservedAt))
 	}
@@ -57,8 +60,8 @@ func (n NowPlaying) movedBack(now time.Time) NowPlaying {
 	return n
 }
 
-// shifted returns the state with all its times moved by d. Zero times stay
-// zero.
+// shifted returns the state with all its times moved by d. Zero times and nil
+// pointers stay unchanged.
 func (n NowPlaying) shifted(d time.Duration) NowPlaying {
 	for _, t := range []*time.Time{&n.ObservedAt, &n.SeenAt, &n.StartedAt, &n.OtherSeenAt, &n.OpenedAt} {
 		if !t.IsZero() {

@@ -24,7 +24,7 @@ func TestCapAtNow_ReplacesTimesAheadOfClock(t *testing.T) {
 	}
 }
 
-// nowPlaying draws a state that was observed at the given time.
+// nowPlaying draws a random state of a player. The argument observed is its ObservedAt.
 func nowPlaying(rt *rapid.T, observed time.Time) songspy.NowPlaying {
 	before := func(label string, t time.Time) time.Time {
 		return t.Add(-time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(rt, label))).Truncate(time.Microsecond)
@@ -78,7 +78,9 @@ func TestCorrectClock_KeepsDistancesBetweenTimes(t *testing.T) {
 	})
 }
 
-// The test fails if NowPlaying gets a new time field that CorrectClock does not correct.
+// TestCorrectClock_CoversEveryTimeField sets all time fields of NowPlaying by reflection, so
+// that it also covers fields that are added later. All are nine hours ahead of the clock.
+// After CorrectClock no field may be ahead.
 func TestCorrectClock_CoversEveryTimeField(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	var n songspy.NowPlaying

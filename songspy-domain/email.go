@@ -6,8 +6,8 @@ import (
 	"unicode"
 )
 
-// Mailbox is the e-mail address of a user, with the user's choice to receive
-// e-mails.
+// Mailbox is the e-mail address of a user, with the user's choice whether to
+// receive e-mails.
 type Mailbox struct {
 	// Address is empty if it is not known.
 	Address Secret
@@ -27,14 +27,15 @@ func IsEmail(s Secret) bool {
 	return err == nil && len(a.Address) <= EmailMaxBytes && a.Address == s.Reveal() && !strings.ContainsFunc(a.Address, isInvisible)
 }
 
-// isInvisible reports whether r prints nothing, or changes the direction of the
-// text around it.
+// isInvisible reports whether r prints nothing, changes the direction of the
+// text around it, or is the replacement character, which stands for invalid UTF-8.
 func isInvisible(r rune) bool {
 	return r == unicode.ReplacementChar || !unicode.IsGraphic(r) || unicode.IsSpace(r)
 }
 
-// MaskEmail returns an e-mail address shortened to a form that only its owner
-// recognizes: a…@example.org. It returns "" for text that is not an address.
+// MaskEmail returns an e-mail address with all but the first letter before the @
+// replaced by an ellipsis, such as a…@example.org, so that only its owner
+// recognizes it. It returns "" for text that is not an address.
 func MaskEmail(address Secret) string {
 	name, host, ok := strings.Cut(address.Reveal(), "@")
 	if !ok || name == "" || host == "" {

@@ -14,8 +14,8 @@ const (
 // EmbedTokensMax is how many embed tokens a user can have.
 const EmbedTokensMax = 20
 
-// EmbedToken lets anyone who has its secret see what a user is listening to: the same
-// as with a share link, but only in an embed or only in an overlay.
+// EmbedToken lets anyone who has its secret see what a user is listening to. It shows what
+// the user's share link would show, but only in an embed or only in an overlay (Purpose).
 type EmbedToken struct {
 	UserID UserID `gorm:"primaryKey"`
 	// ID is random: a running number would reveal how many tokens all users have.
@@ -41,17 +41,17 @@ type Webhook struct {
 	URL       Secret    `gorm:"-"`
 	Key       Secret    `gorm:"-"`
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
-	// Sequence is the number of the last message; 0: none was sent.
+	// Sequence is the number of the last message; 0 if none was sent.
 	Sequence int64
-	// Fingerprint is a keyed hash of the content of the last message. Delivered says that
-	// the receiver accepted the last message.
+	// Fingerprint is a keyed hash of the content of the last message. Delivered is true if
+	// the receiver accepted that message.
 	Fingerprint []byte
 	Delivered   bool
 	// Attempts counts the attempts to deliver that failed in a row. The next attempt is
 	// made at NextAttemptAt or later.
 	Attempts      int
 	NextAttemptAt time.Time
-	// DeliveredAt is when the receiver last accepted a message; nil: never.
+	// DeliveredAt is when the receiver last accepted a message; nil if it never has.
 	DeliveredAt *time.Time
 	// FailingSince is when the first of the Attempts failed; nil if the last attempt
 	// succeeded. Failure says why the last attempt failed.
@@ -74,6 +74,6 @@ const (
 	WebhookUnknownHost WebhookFailure = "unknownHost" // the host name has no address
 	WebhookForbidden   WebhookFailure = "forbidden"   // the address is not on the public internet
 	WebhookUnreachable WebhookFailure = "unreachable" // no connection, or a broken one
-	WebhookRejected    WebhookFailure = "rejected"    // an answer other than 2xx
+	WebhookRejected    WebhookFailure = "rejected"    // an answer other than 2xx and 410
 	WebhookGone        WebhookFailure = "gone"        // the answer 410: the receiver wants no more messages
 )

@@ -12,7 +12,7 @@ type Code string
 // The codes.
 const (
 	CodeInvalid       Code = "invalid"       // the request is wrong
-	CodeUnauthorized  Code = "unauthorized"  // the caller is not known, or not any more
+	CodeUnauthorized  Code = "unauthorized"  // the caller is not authenticated, or not any more
 	CodeForbidden     Code = "forbidden"     // the caller is known and lacks the permission
 	CodeNotFound      Code = "not_found"     // what the request names does not exist
 	CodeConflict      Code = "conflict"      // the request conflicts with existing data
@@ -102,9 +102,9 @@ const (
 	// DispositionNotRegistered means that the app's owner has not registered
 	// the user in the app's dashboard.
 	DispositionNotRegistered
-	// DispositionRefused means that Spotify answered 403 with a body that is
-	// not known. Whether it concerns this user or the whole app shows only
-	// after several such answers.
+	// DispositionRefused means that Spotify answered 403 with a body that
+	// Songspy does not know. Only several such answers show whether the refusal
+	// concerns this user or the whole app.
 	DispositionRefused
 	// DispositionAppBlocked means that no call of this app may be made for
 	// RetryAfter.
@@ -116,7 +116,7 @@ const (
 )
 
 // DispositionOf returns the disposition of the first Error in err's chain. It
-// returns DispositionRetryLater for any other error.
+// returns DispositionRetryLater for any other error, and DispositionNone for nil.
 func DispositionOf(err error) Disposition {
 	if err == nil {
 		return DispositionNone

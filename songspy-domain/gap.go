@@ -5,8 +5,9 @@ import "time"
 // GapReason says why plays could not be recorded.
 type GapReason string
 
-// The reasons for a gap in a user's recorded plays. A private session at
-// Spotify makes no gap: Songspy only sees a player that plays nothing.
+// The reasons for a gap in a user's recorded plays. A private session at Spotify
+// causes no gap: Spotify then reports that the player plays nothing, and Songspy
+// cannot tell the difference.
 const (
 	// GapLinkBroken means that Songspy could not use the user's connection to
 	// Spotify, for example because its token had expired.

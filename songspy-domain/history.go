@@ -23,18 +23,18 @@ const (
 // (spotify/web-api 613, 1083).
 //
 // PlayedAt is also the key of the item in the table history_items. Spotify sends
-// whole milliseconds, so two items of a user may have the same time. So HistoryItemKey
-// adds microseconds that it computes from the track.
+// whole milliseconds, so two items of a user may have the same time. To keep them
+// apart, PlayedAt also contains microseconds that HistoryItemKey computes from the track.
 type HistoryItem struct {
 	Track    Track
 	PlayedAt time.Time
 }
 
 // HistoryItemKey returns the key of an item: Spotify's time in milliseconds,
-// with a hash of the track from 1 to 999 in its microseconds. The hash keeps
-// two items of the same time apart, but is too short to identify a track. It
-// stays the same if Spotify lists the recording under another URI, because it
-// is made from the ISRC.
+// plus 1 to 999 microseconds, which are a hash of the track. The hash keeps
+// two items of the same time apart, but is too short to identify a track. If the
+// track has an ISRC, the hash is made from that and not from the URI. So it stays
+// the same if Spotify lists the recording under another URI.
 func HistoryItemKey(at time.Time, t Track) time.Time {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(cmp.Or(t.ISRC, t.URI))) // a hash never returns an error
@@ -43,12 +43,12 @@ func HistoryItemKey(at time.Time, t Track) time.Time {
 
 // PartialPlayCounts counts the evidence for whether the history of one user
 // lists partial plays: plays that ended before their track did. Spotify does
-// not document it, and reports of developers contradict each other
+// not document whether it does, and reports of developers contradict each other
 // (spotify/web-api 954, 1017).
 type PartialPlayCounts struct {
-	// Listed counts partial plays that polls prove and history lists. Unlisted counts partial
-	// plays that history does not list, although it lists the plays
-	// directly before and after them.
+	// Listed counts partial plays that polls prove and history lists. Unlisted counts
+	// partial plays that polls prove and history does not list, although it lists the
+	// plays directly before and after them.
 	Listed   int
 	Unlisted int
 }
@@ -64,15 +64,15 @@ const (
 )
 
 // ListsPartialPlays reports whether history lists partial plays. partial is true only
-// if Listed is at least three times Unlisted, because a counted play may have been a
-// whole play in which the user sought forward. known is false while fewer than
-// partialPlaysMin plays are counted.
+// if Listed is at least three times Unlisted, because some plays that Listed counts may
+// have been whole: if the user sought forward, a whole play is shorter than its track.
+// known is false while fewer than partialPlaysMin plays are counted.
 func (h PartialPlayCounts) ListsPartialPlays() (partial, known bool) {
 	return h.Listed > 0 && h.Listed >= 3*h.Unlisted, h.Listed+h.Unlisted >= partialPlaysMin
 }
 
-// Add adds learned to the counts. As long as more than partialPlaysMax plays
-// are counted, it halves both counts.
+// Add returns the sum of the counts h and learned. If the sum counts more than
+// partialPlaysMax plays, Add halves both counts until it no longer does.
 func (h PartialPlayCounts) Add(learned PartialPlayCounts) PartialPlayCounts {
 	h.Listed, h.Unlisted = h.Listed+learned.Listed, h.Unlisted+learned.Unlisted
 	for h.Listed+h.Unlisted > partialPlaysMax {
@@ -115,30 +115,31 @@ type StoredPlays struct {
 // response of Spotify's history.
 type Reconciliation struct {
 	// Confirmed are stored plays that a history item matches. Plays with a zero
-	// PlayedAt match no item and change for another reason: another play took the
-	// place of their inferred end, or two plays were merged.
+	// PlayedAt match no item and change for another reason: for example, their
+	// inferred tail was removed, or two plays were merged.
 	Confirmed []StoredPlay
 	// Added are plays that only history reports.
 	Added []StoredPlay
 	// Removed are stored plays that turn out too short to count, or to be the
 	// same as another play.
 	Removed []StoredPlay
-	// Unmatched are items that match no play. They are stored, so that they are
-	// not tried again.
+	// Unmatched are items that match no play. They are stored as processed, so
+	// that a later response does not process them again.
 	Unmatched []HistoryItem
 	// Gaps are times whose plays Spotify may have dropped from the history before
 	// they were fetched.
 	Gaps []Gap
 	// PartialPlays are the counts that this response adds.
 	PartialPlays PartialPlayCounts
-	// Pending counts the history items and plays that a later response has to
-	// decide. Such an item may belong to a play whose own item history does not
-	// list yet. Such a play ended so recently that its item may still appear.
+	// Pending counts the history items and plays about which only a later response
+	// can decide. An item is pending while it is uncertain to which play it belongs. A
+	// play is pending if it ended so recently that its history item may still appear.
 	Pending int
 }
 
 // IsEmpty reports whether there is nothing to write to the database. Pending
-// items and plays are never written, so they do not count.
+// items and plays are never written, so they do not count. PartialPlays can only be
+// nonzero if plays change, too, so it need not be checked.
 func (r Reconciliation) IsEmpty() bool {
 	return len(r.Confirmed)+len(r.Added)+len(r.Removed)+len(r.Unmatched)+len(r.Gaps) == 0
 }

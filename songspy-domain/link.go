@@ -14,8 +14,9 @@ const (
 	// LinkActive means that the user's link to Spotify works, so that Songspy
 	// polls what the user plays.
 	LinkActive LinkState = "active"
-	// LinkSuspect means that Spotify rejected the refresh token recently.
-	// Songspy tries again for some hours before it takes the rejection as final.
+	// LinkSuspect means that Spotify recently rejected the refresh token, or polls
+	// with an access token that was just renewed. Songspy tries again for six hours
+	// before it takes the rejection as final.
 	LinkSuspect LinkState = "suspect"
 	// LinkReauthRequired means that only the user can repair the link to
 	// Spotify, by linking Spotify again.
@@ -58,8 +59,8 @@ func MissingScopes(granted string) []string {
 // since.
 const NotRegisteredRetryAfter = 24 * time.Hour
 
-// ConsentMonths is how long a user's consent lasts. Spotify's refresh tokens
-// expire six months after the authorization, and a refresh does not extend that
+// ConsentMonths is how many months a user's consent lasts. Spotify's refresh tokens
+// expire six months after the authorization, and a refresh does not extend that time
 // (Spotify, June 2026).
 const ConsentMonths = 6
 
@@ -78,8 +79,8 @@ type Grant struct {
 	Auth  AuthMethod
 }
 
-// Credentials are what a call for a user needs: the access token, and the app
-// that it was issued to.
+// Credentials are what a call to Spotify's Web API for a user needs: the access
+// token, and the app that it was issued to.
 type Credentials struct {
 	App   string
 	Token Secret
@@ -101,8 +102,8 @@ type Link struct {
 	// App names the Spotify app to which Spotify issued the tokens: the client ID of
 	// an app of the operator, or UserApp(client ID) for a user-supplied app.
 	App          string
-	AccountID    *string // unique if known
-	LegacyID     *string // unique if known
+	AccountID    *string // SpotifyAccount.AccountID, unique among links; nil if unknown
+	LegacyID     *string // SpotifyAccount.ID, unique among links; nil if unknown
 	AuthMethod   AuthMethod
 	AccessToken  Secret `gorm:"-"`
 	RefreshToken Secret `gorm:"-"`
@@ -205,8 +206,8 @@ const ShardCount = 64
 func ShardOf(id UserID) int16 { return int16(splitMix64(uint64(id)) >> 58) }
 
 // PhaseOf returns a user's offset within a repeating interval: when in each
-// interval the user's turn is. It never changes, and the offsets of all users
-// are spread evenly, so that not all calls are made at the same moment.
+// interval the call for the user is made. It never changes, and the offsets of all
+// users are spread evenly, so that not all calls are made at the same moment.
 func PhaseOf(id UserID, interval time.Duration) time.Duration {
 	if interval <= 0 {
 		return 0
@@ -235,8 +236,8 @@ type LinkGroup struct {
 }
 
 // ConsentLeft returns how long the consents of the group's users are still
-// valid, or up to a day less, because only the day of the consents is known. It
-// is negative after they have ended.
+// valid. The result may be up to a day too short, because only the day of the
+// consents is known. It is negative after the consents have ended.
 func (g LinkGroup) ConsentLeft(now time.Time) time.Duration {
 	return Link{AuthorizedAt: g.ConsentedOn}.ConsentEndsAt().Sub(now)
 }
@@ -259,13 +260,13 @@ type NewLink struct {
 	Seats   int
 	Grant   Grant
 	Account SpotifyAccount
-	// Move says that another user who is linked to Account is unlinked. Without Move,
-	// the new link is then rejected.
+	// Move decides what happens if another user is already linked to Account. If it is
+	// true, that user is unlinked. If it is false, the new link is rejected.
 	Move bool
 	// ConsentedAt is when the user consented; zero means now.
 	ConsentedAt time.Time
-	// IfVersion is the version that the stored link must have; 0 means any version, or
-	// no link.
+	// IfVersion is the Version that the user's stored link must have; otherwise the new
+	// link is rejected. If it is 0, the stored link may have any version or be missing.
 	IfVersion int64
 }
 

@@ -16,8 +16,8 @@ const (
 	NotificationNotRegistered NotificationKind = "not_registered" // the operator has to register users in an app's dashboard
 	NotificationNeedsUser     NotificationKind = "needs_user"     // Spotify has revoked the consent of users
 	NotificationAppBlocked    NotificationKind = "app_blocked"    // Spotify has blocked an app for more than an hour
-	NotificationOutageBegan   NotificationKind = "outage_began"   // Spotify rejects most renewals of an app
-	NotificationOutageEnded   NotificationKind = "outage_ended"   // Spotify accepts renewals again
+	NotificationOutageBegan   NotificationKind = "outage_began"   // Spotify rejects at least half of an app's token renewals
+	NotificationOutageEnded   NotificationKind = "outage_ended"   // Spotify accepts an app's token renewals again
 	NotificationSeatRequested NotificationKind = "seat_asked"     // users have requested seats: the operator has to register their addresses in an app's dashboard
 	NotificationSeatEntered   NotificationKind = "seat_entered"   // the user has been registered and can link
 )
@@ -38,8 +38,8 @@ const (
 var notificationKinds = []struct {
 	kind      NotificationKind
 	recipient Recipient
-	// grouped kinds are about users but go to the operator: one message covers
-	// all users.
+	// grouped is true for kinds that are about users but go to the operator: one
+	// message covers all users.
 	grouped bool
 	// wantedBy reports whether a user's link to Spotify causes the notification.
 	// Its arguments are the link and what the user has to do about it (Link.Task).
@@ -119,10 +119,11 @@ type Notification struct {
 	App  string
 	Kind NotificationKind
 	// Occurrence identifies one occurrence of the cause, so that a later occurrence
-	// is notified again. For a link it is the Generation, for a seat StateSince.
+	// causes another notification. For a link it is the Generation, for a seat
+	// StateSince.
 	Occurrence string
 	Channel    NotificationChannel
-	// DueAt is the earliest time at which it may be sent; zero means now.
+	// DueAt is the earliest time at which the notification may be sent; zero means now.
 	DueAt time.Time
 	// CreatedAt is when the cause of the notification was first seen. SeenAt is
 	// when it was last seen.
@@ -132,10 +133,10 @@ type Notification struct {
 // NotificationsForLink returns the notifications that a user's link to Spotify
 // causes now. Their Channel is not set.
 //
-// Their Occurrence is the link's Generation, which increases only when the user
-// links again. StateSince would not do: Songspy tries the link of an unregistered
-// user every day, each rejection changes StateSince, and so each rejection would
-// repeat the notification.
+// Their Occurrence is the link's Generation. It does not change while the cause
+// lasts; it increases when the user links again. StateSince is not suitable:
+// Songspy tries the link of an unregistered user every day, and each rejection
+// changes StateSince. So each rejection would repeat the notification.
 func NotificationsForLink(l Link, now time.Time) (notifications []Notification) {
 	task := l.Task(now)
 	for _, row := range notificationKinds {
@@ -151,8 +152,9 @@ func NotificationsForLink(l Link, now time.Time) (notifications []Notification) 
 }
 
 // NotificationsForSeat returns the notifications that a user's seat (a place in
-// a Spotify app that admits few users) causes. Their Channel is not set. If the
-// user requests a seat again with another address, they are sent again.
+// a Spotify app that admits few users) causes. Their Channel is not set. Their
+// Occurrence is the seat's StateSince. If the user requests a seat again with another
+// e-mail address, StateSince changes, so the notifications are sent again.
 func NotificationsForSeat(s Seat) []Notification {
 	kind, notifies := map[SeatState]NotificationKind{SeatHeld: NotificationSeatRequested, SeatEntered: NotificationSeatEntered}[s.State]
 	if !notifies {

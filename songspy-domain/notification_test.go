@@ -52,7 +52,8 @@ func TestNotificationsForLink_KeepOccurrenceUntilRelinked(t *testing.T) {
 	name := func(l songspy.Link) string { return fmt.Sprint(songspy.NotificationsForLink(l, now)) }
 	l := songspy.Link{UserID: 7, App: "app", State: songspy.LinkNotRegistered, AuthorizedAt: now, StateSince: now, Generation: 1, Version: 4}
 	first := name(l)
-	// The link is tried again and rejected again, a day later.
+	// A day later Songspy tries the link again, and Spotify rejects it again. The
+	// notification must stay the same.
 	l.StateSince, l.Version = now.AddDate(0, 0, 1), 6
 	if again := name(l); again != first {
 		t.Errorf("after another rejection: %s, before: %s", again, first)

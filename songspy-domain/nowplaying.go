@@ -26,8 +26,9 @@ type NowPlaying struct {
 	DurationMS int64
 	// StartedAt is the start of the open play.
 	StartedAt time.Time
-	// ObservedAt is the local time of the last poll, also of one that showed nothing. An
-	// observation that is not later than ObservedAt is ignored.
+	// ObservedAt is the local time of the last usable answer to a poll. An idle answer is
+	// usable, an unreadable one is not. An observation that is not later than ObservedAt
+	// is ignored.
 	ObservedAt time.Time
 	// SeenAt is when a poll last showed the open play.
 	SeenAt time.Time
@@ -135,8 +136,8 @@ func (n NowPlaying) ShownUntil() time.Time {
 }
 
 // ClosePlay ends the open play at the earliest of four times: the given time, EndsAt,
-// IdleSince and DoubtedAt. But a play that was playing does not end before SeenAt,
-// when it was last observed; it becomes provisional, because its end was not observed.
+// IdleSince and DoubtedAt. But a play that is not paused does not end before SeenAt,
+// when it was last observed, and becomes provisional, because its end was not observed.
 // ClosePlay returns false if no play is open or if the play is too short to count.
 func (n NowPlaying) ClosePlay(at time.Time) (Play, bool) {
 	if !n.IsOpen() {
@@ -154,12 +155,12 @@ func (n NowPlaying) ClosePlay(at time.Time) (Play, bool) {
 	return n.FinishedPlay(at, isPlaying)
 }
 
-// FinishedPlay returns the open play as a play that ended at the given time. It is
-// provisional if the argument says so or if its start is an estimate.
-// Its listened time is at most the time between start and end. It is also at
-// most the length of the track, because polls that show no progress may cover
-// several repetitions. FinishedPlay returns false if the play was too short to
-// count.
+// FinishedPlay returns the open play as a play that ended at the given time. The
+// play is provisional if the argument provisional is true or if its start is an
+// estimate. Its listened time is at most the time between start and end. It is
+// also at most the length of the track, because polls that show no progress may
+// cover several repetitions. FinishedPlay returns false if the play was too short
+// to count.
 func (n NowPlaying) FinishedPlay(at time.Time, provisional bool) (Play, bool) {
 	if at.Before(n.StartedAt) {
 		at = n.StartedAt
@@ -216,11 +217,11 @@ type Observation struct {
 // as a whole or not at all, in one transaction with the updates of other users.
 type PlaybackUpdate struct {
 	// Playing is the new state of the user's player. The store drops the update
-	// if Playing.Generation is older than the Generation of the user's link to
-	// Spotify.
+	// if Playing.Generation is not the Generation of the user's link to Spotify,
+	// because the poll then used a link that no longer exists.
 	Playing NowPlaying
-	// Tracks are the tracks that Playing and Plays name only by URI, because
-	// the store may not have them yet.
+	// Tracks are the tracks to which Playing and Plays refer only by URI. They
+	// are included because the store may not have them yet.
 	Tracks []Track
 	// Plays are the finished plays that count.
 	Plays []Play

@@ -10,7 +10,7 @@ type FollowState string
 
 // The states of a follow.
 const (
-	FollowRequested FollowState = "requested" // the followed user must answer
+	FollowRequested FollowState = "requested" // the followed user has neither approved nor refused yet
 	FollowApproved  FollowState = "approved"
 )
 
@@ -50,14 +50,15 @@ type Person struct {
 // HiddenPerson is a user that the operator hides.
 type HiddenPerson struct {
 	Person Person
-	// Since is when the operator hid the user, and Detail the reason. They are nil and empty
-	// if the audit log no longer has the event.
+	// Since is when the operator hid the user, and Detail is the reason. Since is nil and
+	// Detail is empty if the audit log no longer has the event.
 	Since  *time.Time
 	Detail string
 }
 
-// FollowingPerson is one entry of a list of follows. Person is the follower in a list
-// of a user's followers, and the followed user in a list of those a user follows.
+// FollowingPerson is one entry of a list of follows. In a list of a user's followers,
+// Person is the follower. In a list of the users that a user follows, Person is the
+// followed user.
 type FollowingPerson struct {
 	Follow Follow
 	Person Person
@@ -129,8 +130,8 @@ const (
 	AuditLinked           AuditKind = "linked"             // Spotify was linked
 	AuditUnlinked         AuditKind = "unlinked"           // Spotify was unlinked; Detail is how many plays were erased
 	AuditSharingChanged   AuditKind = "sharing_changed"    // Detail names the settings
-	AuditItemHidden       AuditKind = "item_hidden"        // an artist or a track; Detail is its name, or the URI; empty for a local file
-	AuditItemShown        AuditKind = "item_shown"         // an artist or a track is no longer hidden; Detail as for AuditItemHidden
+	AuditItemHidden       AuditKind = "item_hidden"        // an artist or a track was hidden; Detail is its name, or its URI if it has no name, or "" for a local file
+	AuditItemShown        AuditKind = "item_shown"         // an artist or a track is no longer hidden; Detail is as for AuditItemHidden
 	AuditShareLinkCreated AuditKind = "share_link_created" // a share link that revokes the previous one
 	AuditShareLinkRevoked AuditKind = "share_link_revoked"
 	AuditEmbedCreated     AuditKind = "embed_created" // Detail is the label of the embed token
@@ -138,9 +139,9 @@ const (
 	AuditWebhookSet       AuditKind = "webhook_set"   // a webhook that replaces the previous one
 	AuditWebhookDeleted   AuditKind = "webhook_deleted"
 	AuditExported         AuditKind = "exported"
-	AuditErased           AuditKind = "erased" // data of the user, but not the user; Detail says which
-	AuditHidden           AuditKind = "hidden" // by the operator
-	AuditShown            AuditKind = "shown"  // no longer hidden by the operator
+	AuditErased           AuditKind = "erased" // some data of the user was erased, but not the user; Detail says which data
+	AuditHidden           AuditKind = "hidden" // the operator hid the user
+	AuditShown            AuditKind = "shown"  // the operator ended the hiding of the user
 	AuditRenamed          AuditKind = "renamed"
 )
 

@@ -31,10 +31,10 @@ type Play struct {
 	// ListenedMS is how long the track is proven to have played, in
 	// milliseconds. It is at most the time between start and end.
 	ListenedMS int64
-	// InferredMS is the part of ListenedMS that no poll observed: the rest of a
-	// track that counts as played because the next track began at its predicted
-	// end. It lies directly before EndedAt. If Spotify's history contradicts
-	// it, it is removed from the play.
+	// InferredMS is the part of ListenedMS that no poll observed. For example, it is
+	// the rest of a track that counts as played because the next track began at its
+	// predicted end. It lies directly before EndedAt. If Spotify's history
+	// contradicts it, it is removed from the play.
 	InferredMS int64
 	Source     PlaySource
 	// Provisional plays have a start or end that was not observed. A later poll

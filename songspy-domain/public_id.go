@@ -35,7 +35,7 @@ func (id PublicID) IsValid() bool { return 0 < id && id < PublicIDEnd }
 // have the same length.
 const (
 	handleDigits = "0123456789abcdefghjkmnpqrstvwxyz"
-	handleLength = 11 // of 5 bits each
+	handleLength = 11 // digits of 5 bits each, enough for the 53 bits of a public id
 )
 
 // Handle returns the text of the public id in addresses: 11 digits and

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// AppSeats is a Spotify app with its number of seats: how many users it admits
-// while it is in development mode. 0 means no limit.
+// AppSeats is a Spotify app with its number of seats: how many users Spotify admits to
+// it while it is in development mode. Seats is 0 if there is no limit.
 type AppSeats struct {
 	App   string
 	Seats int
@@ -20,8 +20,8 @@ func HasSeatLimit(apps []AppSeats) bool {
 	return slices.ContainsFunc(apps, func(a AppSeats) bool { return a.Seats > 0 })
 }
 
-// SeatState is the state of a user's request for a seat, a place in a Spotify
-// app that admits few users.
+// SeatState is the state of a user's request for a seat: the right to be one of the few
+// users of a Spotify app in development mode.
 type SeatState string
 
 // The states of a seat.
@@ -29,18 +29,17 @@ const (
 	// SeatWaiting means that no Spotify app has a free seat for the user, who
 	// is on the waiting list.
 	SeatWaiting SeatState = "waiting"
-	// SeatHeld means that a seat (a place in a Spotify app) is reserved for the
-	// user. The operator has to register the user in the app's dashboard.
+	// SeatHeld means that a seat in a Spotify app is reserved for the user. The
+	// operator still has to register the user in the app's dashboard.
 	SeatHeld SeatState = "held"
 	// SeatEntered means that the operator has registered the user in the app's
 	// dashboard, so that the user can link Spotify now.
 	SeatEntered SeatState = "entered"
 )
 
-// Seat is a user's request for a place in a Spotify app that admits few users.
-// A user makes it before linking Spotify, or because Spotify rejects the user
-// as not registered with the app. The request lasts until the user links
-// Spotify.
+// Seat is a user's request for a seat in a Spotify app that admits few users. A user
+// makes the request before linking Spotify, or because Spotify rejects the user as not
+// registered with the app. The request lasts until the user has linked Spotify.
 type Seat struct {
 	UserID UserID `gorm:"primaryKey"`
 	// App is the Spotify app that the user got a seat in; empty while the user
@@ -51,8 +50,7 @@ type Seat struct {
 	// enters in the app's dashboard. The store encrypts it and deletes it with
 	// the seat.
 	Email Secret `gorm:"-"`
-	// AskedAt is when the user entered the waiting list, StateSince when State
-	// last changed.
+	// AskedAt is when the user requested the seat, StateSince when State last changed.
 	AskedAt    time.Time
 	StateSince time.Time
 }
@@ -60,10 +58,10 @@ type Seat struct {
 // TableName returns the name of the table of seats.
 func (Seat) TableName() string { return "spotify_seats" }
 
-// AssignSeats assigns the free seats (places in Spotify apps) to the users in
-// waitingList in the order of their requests, and returns the seats that
-// changed. linked counts, by app, the users who have linked Spotify and have no
-// entry in waitingList.
+// AssignSeats assigns the free seats of the apps to the users in waitingList, in the
+// order of their requests, and returns the seats that changed. The argument linked
+// counts, by app, the users who have linked Spotify and have no entry in waitingList,
+// because they occupy seats too.
 //
 // A user keeps a seat in state SeatEntered as long as the app is configured. A user
 // keeps a seat in state SeatHeld only if the app also has room for it, because users
@@ -112,11 +110,11 @@ func AssignSeats(apps []AppSeats, linked map[string]int, waitingList []Seat, now
 	return changed
 }
 
-// FindFreeSeat returns the Spotify app in which the next user gets a seat.
-// taken counts the occupied seats by app. It prefers the fullest app that has a
-// free seat, so that other apps stay empty as long as possible. If no limited
-// app has one, it returns an app without a limit. ok is false if there is
-// neither.
+// FindFreeSeat returns the Spotify app in which the next user gets a seat. The argument
+// taken counts the occupied seats by app. It prefers the app with the most occupied
+// seats among those that have a free seat, so that other apps stay empty as long as
+// possible. If no app with a limit has a free seat, it returns an app without a limit.
+// ok is false if there is none either.
 func FindFreeSeat(apps []AppSeats, taken map[string]int) (app string, ok bool) {
 	best := -1
 	for _, a := range apps {
@@ -130,13 +128,13 @@ func FindFreeSeat(apps []AppSeats, taken map[string]int) (app string, ok bool) {
 	return app, app != ""
 }
 
-// userAppPrefix begins the name of a user's own Spotify app. The names of the
-// operator's apps cannot contain it, so the two kinds cannot be confused.
+// userAppPrefix is the prefix of the name of a user-supplied Spotify app. The names of
+// the operator's apps cannot contain it, so the two kinds cannot be confused.
 const userAppPrefix = "own~"
 
-// UserApp returns the name by which Songspy stores a user's own Spotify app
-// with that client ID. Songspy does not know the secret of such an app, and
-// assigns no seats in it.
+// UserApp returns the name under which Songspy stores the user-supplied Spotify app with
+// the given client ID. Songspy does not know the secret of such an app, and assigns no
+// seats in it.
 func UserApp(clientID string) string { return userAppPrefix + clientID }
 
 // UserAppClientID returns the client ID of a user-supplied app. isUserApp is
@@ -145,11 +143,12 @@ func UserAppClientID(app string) (id string, isUserApp bool) {
 	return strings.CutPrefix(app, userAppPrefix)
 }
 
-// WaitingList is what an operator needs to know to register users in the apps'
-// dashboards.
+// WaitingList holds the users that an operator needs to know to register users in the
+// dashboards of the apps: linked users, users with a request for a seat, and users that
+// Spotify reports as not registered.
 type WaitingList struct {
-	// LinkedUsers are the users that are linked through an app with a limited number of
-	// seats, by app. The app's dashboard should list at least these.
+	// LinkedUsers are, by app, the users that are linked through an app with a limited
+	// number of seats. The app's dashboard should list at least these users.
 	LinkedUsers map[string][]UserID
 	// OtherLinks counts, by app, the users that are linked through an app without a
 	// limit or through an app that the operator has not configured.
@@ -157,9 +156,9 @@ type WaitingList struct {
 	// Seats are the requested seats in the order of their requests. An address that
 	// cannot be decrypted is empty.
 	Seats []Seat
-	// Unregistered are the linked users that are not registered with their app
-	// and have requested no seat. Users' own apps are left out, because these
-	// users have access to the dashboard themselves.
+	// Unregistered are the linked users that are not registered with their app and
+	// have requested no seat. Users of user-supplied apps are left out, because they
+	// have access to the dashboard of the app themselves.
 	Unregistered []UnregisteredLink
 }
 
@@ -177,12 +176,14 @@ type AppUse struct {
 	// IsConfigured is false for an app that the operator has removed while users are
 	// linked through it.
 	IsConfigured bool
-	// LinkedUsers are the users that are linked through the app; nil for an app without a
-	// limit of seats. Linked is how many users are linked, for any app.
+	// LinkedUsers are the users that are linked through the app; nil if the app has no
+	// limit of seats. Linked is the number of users that are linked through the app,
+	// whether or not it has a limit.
 	LinkedUsers []UserID
 	Linked      int64
-	// Reserved counts the seats of users who are not linked through the app yet. Free
-	// counts the seats that are neither linked nor reserved; 0 for an app without a limit.
+	// Reserved counts the seats that are assigned to users who are not linked through the
+	// app yet. Free counts the seats that are neither reserved nor used by a linked user;
+	// it is 0 if the app has no limit.
 	Reserved, Free int64
 }
 

@@ -10,8 +10,8 @@ import (
 
 var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
-// seatsFrom makes seats from texts such as "waiting" (the state) and "held one" (the
-// state and the app), in the order of the requests.
+// seatsFrom returns one seat for each text, in the order of the requests. A text is a
+// state ("waiting"), or a state and the name of an app ("held one").
 func seatsFrom(words ...string) (seats []Seat) {
 	for i, w := range words {
 		var s Seat

@@ -29,11 +29,11 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // encodings never contain the secret.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText reads a secret from configuration.
+// UnmarshalText sets the secret to the text, for example to a value of the configuration.
 func (s *Secret) UnmarshalText(b []byte) error { *s = Secret(b); return nil }
 
-// ResealResult is the result of one run that encrypts stored secrets again with the
-// first key. It counts rows of one table, which has at most one row for each user.
+// ResealResult is the result of one run over a table that encrypts its stored secrets
+// again with the first key of the configuration. The table has at most one row per user.
 type ResealResult struct {
 	// LastUserID is the last processed user, Processed the number of processed users.
 	LastUserID UserID
@@ -42,7 +42,7 @@ type ResealResult struct {
 	// before. Rows without an encrypted value are left out.
 	ByKey map[string]int
 	// Resealed counts the rows that this run has encrypted with the first key.
-	// Replaced counts the rows that it left alone, because another transaction had
+	// Replaced counts the rows that it left unchanged, because another transaction had
 	// replaced their secrets since they were read.
 	Resealed, Replaced int
 	// Undecryptable are the users whose secrets cannot be decrypted, because their

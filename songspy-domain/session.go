@@ -11,11 +11,11 @@ const (
 	SessionCookie SessionKind = "cookie" // the browser keeps the secret in a cookie
 )
 
-// Session is one part of a sign-in: the lifetime of one refresh token. A sign-in
-// starts a family of sessions, and each refresh adds one session to it. If a refresh
-// token is used again more than some seconds after its first use, it counts as stolen
-// and the whole family is revoked. A browser has no refresh token, and one session for
-// the whole sign-in.
+// Session is one part of a sign-in. In a bearer session it is the lifetime of one refresh
+// token: a sign-in starts a family of sessions, and each refresh adds one session to it.
+// If a refresh token is used again more than some seconds after its first use, it counts
+// as stolen and the whole family is revoked. A browser has no refresh token, so its
+// session is the whole sign-in.
 type Session struct {
 	ID     int64 `gorm:"primaryKey"`
 	UserID UserID
@@ -33,8 +33,8 @@ type Session struct {
 	// SignedInAt is when the family began. The absolute lifetime counts from
 	// then.
 	SignedInAt time.Time
-	// LastUsedAt is when the session was last used by a request. It is not
-	// written at every request.
+	// LastUsedAt is when a request last used the session. It may be too early, because
+	// it is not written at every request.
 	LastUsedAt time.Time
 	ExpiresAt  time.Time
 	// RotatedAt is when the next session of the family was issued; nil for the
@@ -51,7 +51,8 @@ func (s Session) IsActive(at time.Time) bool {
 	return s.RevokedAt == nil && at.Before(s.ExpiresAt)
 }
 
-// AuthorizationProvider is a service that a browser is redirected to.
+// AuthorizationProvider is a service to which a browser is redirected, so that its user
+// signs in or consents there.
 type AuthorizationProvider string
 
 // The providers.
@@ -60,23 +61,24 @@ const (
 	AuthorizationSpotify AuthorizationProvider = "spotify" // linking
 )
 
-// AuthorizationAttempt is a redirect to Google or Spotify that has not come back
-// yet. It can be used once.
+// AuthorizationAttempt is a redirect to Google or Spotify from which the browser has not
+// returned yet. It can be used once.
 type AuthorizationAttempt struct {
 	// StateHash is the SHA-256 of the state parameter.
 	StateHash []byte `gorm:"primaryKey"`
-	// BrowserHash is the SHA-256 of the cookie of the browser that began it.
+	// BrowserHash is the SHA-256 of the cookie of the browser that began the attempt.
 	BrowserHash []byte
 	Provider    AuthorizationProvider
 	// UserID is the user who links Spotify; 0 for a sign-in.
 	UserID UserID
-	// Verifier is the PKCE verifier, Invite the invite code of a sign-up or
-	// empty. The store encrypts both.
+	// Verifier is the PKCE verifier. Invite is the invite code of a sign-up; empty if
+	// there is none. The store encrypts both.
 	Verifier Secret `gorm:"-"`
 	Invite   Secret `gorm:"-"`
-	// Move says that another user who is linked to the same Spotify account is unlinked.
+	// Move says that linking succeeds even if another user is linked to the same Spotify
+	// account. Then that user is unlinked.
 	Move bool
-	// Nonce must return in Google's ID token; empty for Spotify.
+	// Nonce is the value that Google's ID token must contain; empty for Spotify.
 	Nonce string
 	// ReturnPath is the page that the browser goes to in the end.
 	ReturnPath string

@@ -11,8 +11,8 @@ type ShardClaim struct {
 	// TTL is how long after this claim the replica keeps its shards if it does
 	// not renew the leases.
 	TTL time.Duration
-	// PolledUntil is a wall-clock time: the replica has made all polls that
-	// were due before it, for the users of the shards in Loaded.
+	// PolledUntil is a wall-clock time. For the users of the shards in Loaded, the
+	// replica has made all polls that were due before this time.
 	PolledUntil time.Time
 	Loaded      []int16
 	// Release lists shards that the replica gives up, so that another replica
@@ -25,18 +25,18 @@ type ShardClaim struct {
 type ShardLease struct {
 	// Held lists all shards that the replica holds.
 	Held []int16
-	// Acquired lists the shards of Held that the replica did not hold before
-	// this claim. The value is the time up to which the previous replica has
-	// made all due polls of the shard's users; the zero time if that is not
-	// known.
+	// The keys of Acquired are the shards of Held that the replica did not hold before
+	// this claim. The value is the time up to which the previous holder has made all
+	// due polls of the shard's users; the zero time if that is not known.
 	Acquired map[int16]time.Time
 	// Replicas is how many replicas have renewed their leases recently,
 	// including this one.
 	Replicas int
 }
 
-// FairShardCount returns how many shards each replica may hold at most, so that
-// all shards are divided evenly among the given number of replicas.
+// FairShardCount returns how many shards each replica may hold at most, so that all
+// shards are divided evenly among the given number of replicas. It is rounded up, so
+// that every shard has a replica.
 func FairShardCount(owners int) int {
 	owners = max(1, owners)
 	return (ShardCount + owners - 1) / owners

@@ -7,24 +7,25 @@ import "time"
 // changed, so who sees a play depends on the settings that were in force when it
 // played. Only package visibility makes such decisions.
 //
-// BeganAt is the time of the change. If a process with a fast clock wrote the
-// newest row, BeganAt is a microsecond after that row, so that rows stay in the
-// order in which the user made them.
+// BeganAt is the time of the change. If the BeganAt of the previous row is later,
+// because a process with a fast clock wrote that row, BeganAt is one microsecond after
+// it, so that the rows stay in the order in which the user made them.
 type Sharing struct {
 	UserID  UserID    `gorm:"primaryKey"`
 	BeganAt time.Time `gorm:"primaryKey"`
 	// Now says who sees what the user plays now, History who sees past plays.
 	Now     Audience `gorm:"column:now_audience"`
 	History Audience `gorm:"column:history_audience"`
-	// HiddenUntil hides what the user plays and has played from everyone until that
-	// time; nil if it is not hidden. HiddenForever has no end: only the next row
-	// ends it.
+	// HiddenUntil is the time until which everything that the user plays and has played
+	// is hidden from everyone; nil if it is not hidden. The value HiddenForever hides it
+	// until the user changes the settings, which adds the next row.
 	HiddenUntil *time.Time
 	// MinSeconds is how long a track must have played before others see it: 0,
 	// 30 or 60 seconds.
 	MinSeconds int
-	// These kinds are hidden from others. HideLocal is true unless the user
-	// chose otherwise: titles of local files come from a private disk.
+	// HideLocal, HideEpisodes and HideChapters hide plays of local files, episodes and
+	// chapters from others. HideLocal is true unless the user chose otherwise, because
+	// titles of local files come from a private disk.
 	HideLocal, HideEpisodes, HideChapters bool
 	// Findable says that search finds the user by nickname.
 	Findable bool
@@ -33,25 +34,25 @@ type Sharing struct {
 // TableName returns the name of the table of sharing periods.
 func (Sharing) TableName() string { return "sharing_periods" }
 
-// HiddenForever is the HiddenUntil of a user who is hidden until they switch it
-// off.
+// HiddenForever is the HiddenUntil of a user who is hidden until they change the
+// settings.
 var HiddenForever = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
-// beforeSignUp is how long before the sign-up the first settings of a user
-// begin. It is longer than any track that can be playing at the sign-up.
+// beforeSignUp is how long before the sign-up the first sharing settings of a user take
+// effect. It is longer than any track that can be playing at the sign-up.
 const beforeSignUp = 12 * time.Hour
 
-// NewSharing returns the settings of a user who signs up at the given time:
-// this audience for now and for history, local files hidden, and not findable.
-// They begin beforeSignUp earlier. Otherwise a track that is playing at the
+// NewSharing returns the sharing settings of a user who signs up at the given time: the
+// given audience for Now and for History, local files hidden, and not findable. The
+// settings take effect beforeSignUp earlier. Otherwise a track that is playing at the
 // sign-up would have begun before any settings, and visibility would hide it.
 func NewSharing(user UserID, audience Audience, at time.Time) Sharing {
 	return Sharing{UserID: user, BeganAt: at.Add(-beforeSignUp), Now: audience, History: audience, HideLocal: true}
 }
 
 // HiddenItem is an artist or a track that a user hides from others, and the
-// time in which it is hidden. If the user shows it again, the row gets an end
-// and stays: plays from that time remain hidden.
+// time in which it is hidden. If the user shows it again, EndedAt is set and the row
+// stays, so that plays from the time in which it was hidden remain hidden.
 type HiddenItem struct {
 	UserID UserID `gorm:"primaryKey"`
 	// URI is the URI of an artist ("spotify:artist:…") or of a track
@@ -76,7 +77,7 @@ type SharingRule struct {
 	// Periods are sorted by BeganAt, and no two begin at the same time. The last
 	// one is in force now. If there are none, only the owner sees the owner's data.
 	Periods []Sharing
-	// Hidden are in any order.
+	// Hidden are the artists and tracks that the user hides or hid, in any order.
 	Hidden []HiddenItem
 	// HiddenByOperator says that the operator hides the user from everyone else.
 	HiddenByOperator bool
@@ -91,9 +92,9 @@ func (r SharingRule) Present() Sharing {
 	return r.Periods[len(r.Periods)-1]
 }
 
-// ShareLink lets any person who has its secret see a user with AudienceLink. A
-// user has at most one share link. It ends when the user deletes it or creates a new
-// one.
+// ShareLink is a secret address. Any person who has it may see the user if the user's
+// audience is AudienceLink. A user has at most one share link. It stops working when the
+// user deletes it or creates a new one.
 type ShareLink struct {
 	UserID UserID `gorm:"primaryKey"`
 	// Hash is the SHA-256 of the secret in the link.

@@ -11,12 +11,12 @@ type TrackID int64
 // TrackKind is the kind of a track.
 type TrackKind string
 
-// The kinds.
+// The kinds of tracks.
 const (
-	KindTrack   TrackKind = "track"
+	KindTrack   TrackKind = "track"   // a song
 	KindEpisode TrackKind = "episode" // an episode of a podcast; Artists holds the show
 	KindChapter TrackKind = "chapter" // a chapter of an audiobook; Artists holds the book
-	KindLocal   TrackKind = "local"   // a local file on the user's disk: no link, no image
+	KindLocal   TrackKind = "local"   // a local file on the user's disk; it has no URL and no image
 )
 
 // Track is something that can be played. URI identifies it at Spotify
@@ -31,18 +31,18 @@ type Track struct {
 	Album      string
 	ImageURL   string // empty if there is none
 	URL        string // opens the track at Spotify; empty for a local file
-	PreviewURL string // empty for apps created since November 2024
-	// DurationMS is the length in milliseconds; 0 if Spotify did not report it.
+	PreviewURL string // a short sample; empty if Spotify sent none, as for apps created since November 2024
+	// DurationMS is the length in milliseconds, or 0 if Spotify did not report it.
 	DurationMS int64
 	ISRC       string
 	CreatedAt  time.Time `gorm:"autoCreateTime:false"`
-	// PublicID identifies the track outside the service, by Handle.
+	// PublicID identifies the track outside the service, as a Handle.
 	PublicID PublicID
-	// ArtistRefs are the artists in Spotify's order. They are empty if their
-	// identity is not known: for local files, episodes and chapters, and for tracks
-	// that were stored before Songspy stored the URIs of artists. AlbumRef is the
-	// album, the show of an episode or the book of a chapter; its URI is empty if it
-	// is not known. Artists and Album hold the names in any case.
+	// ArtistRefs are the artists in Spotify's order. ArtistRefs is empty if the URIs
+	// of the artists are not known: for local files, episodes and chapters, and for
+	// tracks that were stored before Songspy stored the URIs of artists. AlbumRef is
+	// the album, the show of an episode or the book of a chapter. Its URI is empty if
+	// it is not known. The fields Artists and Album hold the names even then.
 	ArtistRefs []Artist `gorm:"-"`
 	AlbumRef   Album    `gorm:"-"`
 }
@@ -61,7 +61,7 @@ type Artist struct {
 func (Artist) TableName() string { return "artists" }
 
 // Album is an album at Spotify ("spotify:album:…"), a show ("spotify:show:…") or
-// an audiobook ("spotify:audiobook:…" or "spotify:show:…", as Spotify names it).
+// an audiobook ("spotify:audiobook:…" or "spotify:show:…", whichever Spotify sends).
 type Album struct {
 	URI      string `gorm:"primaryKey"`
 	Name     string
@@ -69,7 +69,7 @@ type Album struct {
 	ImageURL string // empty if there is none
 }
 
-// TableName returns the name of the table of albums, shows and books.
+// TableName returns the name of the table of albums, shows and audiobooks.
 func (Album) TableName() string { return "albums" }
 
 // localPrefix begins the URI of every local file.
@@ -78,8 +78,9 @@ const localPrefix = "spotify:local:"
 // IsLocal reports whether the URI is that of a local file.
 func IsLocal(uri string) bool { return strings.HasPrefix(uri, localPrefix) }
 
-// LocalURI returns the URI of a local file that Spotify names by uri. It adds
-// the prefix of local files if it is missing.
+// LocalURI returns the URI under which a local file is stored: uri, with the prefix
+// "spotify:local:" if uri lacks it, so that IsLocal recognizes the file. An empty
+// uri stays empty.
 func LocalURI(uri string) string {
 	if uri == "" || IsLocal(uri) {
 		return uri
@@ -92,9 +93,9 @@ func IsSpeech(uri string) bool {
 	return strings.HasPrefix(uri, "spotify:episode:") || strings.HasPrefix(uri, "spotify:chapter:")
 }
 
-// IsNeverListed reports whether Spotify's history never lists a track: it lists
-// no episodes, no chapters and no local files.
+// IsNeverListed reports whether Spotify's history never lists the track with this
+// URI. History lists no episodes, no chapters and no local files.
 func IsNeverListed(uri string) bool { return IsSpeech(uri) || IsLocal(uri) }
 
-// Duration returns the length of the track; 0 if unknown.
+// Duration returns the length of the track, or 0 if it is unknown.
 func (t Track) Duration() time.Duration { return time.Duration(t.DurationMS) * time.Millisecond }

@@ -8,14 +8,16 @@ import (
 // UserID identifies a user. IDs are never reused.
 type UserID int64
 
-// Audience says who may see what a user is listening to.
+// Audience is a setting of a user. It says which other people may see what the user
+// plays now, or played before.
 type Audience string
 
-// The audiences.
+// The audiences. AudienceLink is wider than AudienceFollowers, because it contains the
+// followers too.
 const (
 	AudienceEveryone  Audience = "everyone"
 	AudienceFollowers Audience = "followers"
-	AudienceLink      Audience = "link" // anyone with a link that the user shared
+	AudienceLink      Audience = "link" // followers, and anyone who has the user's share link
 	AudienceNobody    Audience = "nobody"
 )
 
@@ -33,17 +35,17 @@ type User struct {
 	ID          UserID `gorm:"primaryKey"`
 	GoogleSub   string
 	NickName    *string
-	GoogleName  string // from the last Google sign-in; shown to the user only
+	GoogleName  string // from the last Google sign-in; only the user sees it
 	PictureURL  string // from the last Google sign-in; empty if Google has none
 	ShowPicture bool
-	// Audience and SharingPausedUntil are Now and HiddenUntil of the user's
-	// present sharing settings. The store fills them when it reads a user.
+	// Audience and SharingPausedUntil are copies of the fields Now and HiddenUntil of
+	// the user's present Sharing. The store fills them when it reads a user.
 	Audience           Audience   `gorm:"-"`
 	SharingPausedUntil *time.Time `gorm:"-"`
 	CreatedAt          time.Time  `gorm:"autoCreateTime:false"`
 	UpdatedAt          time.Time  `gorm:"autoUpdateTime:false"`
-	// PublicID identifies the user outside the service: it is the user's id in
-	// the contract and, as a Handle, in the addresses of pages.
+	// PublicID identifies the user outside the service. It is the user's id in the
+	// API's contract (openapi.yaml) and, as a Handle, in the addresses of pages.
 	PublicID PublicID
 	// HiddenByOperator says that the operator hides the user from everyone else.
 	HiddenByOperator bool
@@ -52,9 +54,9 @@ type User struct {
 // TableName returns the name of the table of users.
 func (User) TableName() string { return "users" }
 
-// PublicPicture returns Google's URL of the picture that others may see, or ""
-// if there is none. Only the picture is for others: the URL identifies the Google
-// account and must not be sent to them.
+// PublicPicture returns Google's URL of the picture that others may see, or "" if
+// the user shows none. Others may get the pixels of the picture, but never this URL,
+// because the URL identifies the Google account.
 func (u User) PublicPicture() string {
 	if u.ShowPicture {
 		return u.PictureURL
@@ -71,17 +73,17 @@ func (u User) PublicName() string {
 	return *u.NickName
 }
 
-// GoogleProfile is a Google account's profile. Subject is Google's permanent id
-// of the account; name, picture and address may be empty.
+// GoogleProfile is a Google account's profile. Subject is Google's permanent id of
+// the account. Name and PictureURL may be empty.
 type GoogleProfile struct {
 	Subject    string
 	Name       string
 	PictureURL string
-	// Email is empty unless Google says that it is verified. It is not stored
-	// in User.
+	// Email is the e-mail address. It is empty unless Google says that it is
+	// verified. It is not stored in User.
 	Email Secret
 }
 
-// NickNameMax is the longest nickname, in grapheme clusters (characters as a
-// reader counts them).
+// NickNameMax is the maximum length of a nickname, in grapheme clusters (characters
+// as a reader counts them).
 const NickNameMax = 30

@@ -1,6 +1,6 @@
-// Command songspy-sim simulates Spotify and Google on one machine. It serves
-// both, signs up simulated people through Songspy's public API, lets them look at
-// what others listen to, and checks its own health.
+// Command songspy-sim simulates Spotify and Google on one machine. Its subcommands serve
+// both, sign up simulated people through Songspy's public API, let these people look at
+// what others listen to, and check whether a simulator answers.
 package main
 
 import (
@@ -29,7 +29,7 @@ Every flag (songspy-sim <command> -h) is also an environment variable:
 is SONGSPY_SIM_URL.
 `
 
-// version and commit are set by the linker, in images and by make build.
+// version and commit are set by linker flags, in the builds of the images and by "make build".
 var version, commit string
 
 func main() {

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// lines sends what is written to a channel, so that a test can wait for it.
+// lines is a writer that sends each written text to a channel, so that a test can wait for
+// a line of the log.
 type lines struct{ c chan string }
 
 func (l lines) Write(b []byte) (int, error) {

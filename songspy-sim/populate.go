@@ -12,8 +12,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/populate"
 )
 
-// populateCommand signs people up and prints the result. With the flag --stay it
-// then answers health checks until ctx ends.
+// populateCommand signs people up and prints the numbers of completed steps. If the flag
+// --stay gives an address, it then answers health checks there until ctx ends.
 func populateCommand(ctx context.Context, s *settings, stdout io.Writer) error {
 	run, err := populate.New(populate.Options{
 		API: s.apiURL, Simulator: s.simURL, People: s.people, Workers: s.workers, ReadyTimeout: s.wait, Invite: s.invite,
@@ -33,9 +33,9 @@ func populateCommand(ctx context.Context, s *settings, stdout io.Writer) error {
 	return serveHealth(ctx, s.stayAddr)
 }
 
-// serveHealth answers /healthz at the address until ctx ends. It is called when
-// all people are signed up. So the container becomes healthy then, and containers
-// that depend on it start.
+// serveHealth answers /healthz at the address until ctx ends. It is called after all people
+// are signed up, so the container of the command becomes healthy only then. Containers that
+// depend on the people wait for that.
 func serveHealth(ctx context.Context, addr string) error {
 	if err := checkAddress(addr, false); err != nil {
 		return err

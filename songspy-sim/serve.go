@@ -14,7 +14,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// shutdownGrace is how long running requests may take during shutdown.
+// shutdownGrace is how long running requests may still take after the signal to stop.
 const shutdownGrace = 5 * time.Second
 
 // serve runs the simulator until ctx ends.
@@ -26,8 +26,8 @@ func serve(ctx context.Context, s *settings, _ io.Writer) error {
 	options := sim.Options{
 		Seed: s.seed, People: s.people, Population: s.population, PublicURL: s.publicURL,
 		RotateRefreshTokens: s.rotateRefreshTokens, AccessTokenLife: s.tokenLife, Logger: logger,
-		// The past plays of the people depend only on the seed, so they stay
-		// the same after a restart. The epoch says how far back they go.
+		// People have plays from the last 30 days. The plays depend only on the seed
+		// and the population, so they are the same after a restart.
 		Epoch: time.Now().AddDate(0, 0, -30),
 	}
 	if s.redirectURIs != "" {
@@ -58,7 +58,8 @@ func serve(ctx context.Context, s *settings, _ io.Writer) error {
 		return err
 	case <-ctx.Done():
 	}
-	// Slow responses are cancelled at once.
+	// Cancel the contexts of running requests, so that a response that the fault "slow"
+	// delays does not delay the shutdown.
 	cancelRequests()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
@@ -72,8 +73,9 @@ func serve(ctx context.Context, s *settings, _ io.Writer) error {
 	return nil
 }
 
-// checkAddress returns an error if other machines could reach the address,
-// unless that is allowed, because the simulator shows imitated sign-in pages.
+// checkAddress returns an error if other machines could reach the address, unless
+// allowNetwork is true. Other machines must not reach the simulator, because it shows
+// imitations of sign-in pages.
 func checkAddress(addr string, allowNetwork bool) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -86,7 +88,8 @@ func checkAddress(addr string, allowNetwork bool) error {
 	return fmt.Errorf("address %q is reachable from outside this machine: use 127.0.0.1, or set SONGSPY_SIM_ALLOW_NETWORK=true inside a container", addr)
 }
 
-// health checks whether a simulator answers.
+// health prints "ok" if the simulator answers /healthz with 200, and returns an error
+// otherwise.
 func health(ctx context.Context, s *settings, stdout io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()

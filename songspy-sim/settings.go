@@ -8,11 +8,12 @@ import (
 	"time"
 )
 
-// settings holds the flags of a command.
+// settings holds the values of the flags of a command. A command has only some of them.
 type settings struct {
 	stderr io.Writer
 
-	// serve
+	// The flags of serve. The commands populate and view also have people, and view also
+	// has seed.
 	addr                string
 	allowNetwork        bool
 	seed                uint64
@@ -23,11 +24,12 @@ type settings struct {
 	tokenLife           time.Duration
 	redirectURIs        string
 
-	// view
+	// The flags of view.
 	hostile int
 	speed   float64
 
-	// populate, view and health
+	// The flags of populate. The command view also has apiURL, simURL, wait and
+	// googleRedirect, and health has simURL.
 	apiURL          string
 	simURL          string
 	wait            time.Duration
@@ -38,9 +40,10 @@ type settings struct {
 	spotifyRedirect string
 }
 
-// readSettings reads the flags of a command. A flag that is not given takes the
-// value of an environment variable: -public-url that of SONGSPY_SIM_PUBLIC_URL.
-// lookup looks up environment variables, as os.LookupEnv does.
+// readSettings reads the flags of a command from args. If a flag is not given, it takes the
+// value of an environment variable: for example, -public-url takes that of
+// SONGSPY_SIM_PUBLIC_URL. The variable of -sim is SONGSPY_SIM_URL. The function lookup looks
+// up environment variables, as os.LookupEnv does.
 func readSettings(command string, args []string, lookup func(string) (string, bool), stderr io.Writer) (*settings, error) {
 	s := &settings{}
 	f := flag.NewFlagSet("songspy-sim "+command, flag.ContinueOnError)

@@ -1,5 +1,6 @@
-// The linter of the contract, in a module of its own: neither the product nor the
-// other linters depend on what it needs.
+// The linter of the HTTP contract, songspy-api/openapi.yaml. It has a module of its own, so
+// that neither the product's modules nor the other linters (.ci/tools) depend on the modules
+// that it requires.
 module github.com/songspy/songspy/ci/contractlint
 
 go 1.26.0

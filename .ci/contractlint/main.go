@@ -1,6 +1,7 @@
-// Command contractlint checks an OpenAPI document by the rules that Spectral
-// calls spectral:oas, and a few more. Errors and warnings fail; a rule that does
-// not fit is switched off here, with the reason. Hints are not shown.
+// Command contractlint checks an OpenAPI document by the rules that Spectral calls
+// spectral:oas, and by a few more. It prints each error and each warning, and exits with 1 if
+// there is one. It does not print hints. The variable off switches off the rules that do not
+// fit this project.
 package main
 
 import (
@@ -16,7 +17,7 @@ import (
 	"github.com/speakeasy-api/openapi/validation"
 )
 
-// off are the rules that do not fit, and why.
+// off holds the rules that do not fit this contract, and the reason for each.
 var off = map[string]string{
 	"style-info-contact":             "each instance has an operator of its own",
 	"style-oas3-host-trailing-slash": "each instance serves the contract itself; its server is /",
@@ -42,7 +43,7 @@ func main() {
 	}
 }
 
-// lint returns what is wrong with the document, and how many rules it applied.
+// lint returns the findings in the document, one line each, and how many rules it applied.
 func lint(ctx context.Context, path string) (findings []string, rules int, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -75,6 +76,7 @@ func lint(ctx context.Context, path string) (findings []string, rules int, err e
 	return findings, rules, nil
 }
 
-// applies reports whether a rule applies. The OWASP rules are left out: they
-// require bounds in every parameter, and the service bounds whole requests.
+// applies reports whether a rule is applied. The OWASP rules are not applied, because they
+// require a bound in the schema of every parameter, but the service limits the size of the
+// whole request instead.
 func applies(rule string) bool { return off[rule] == "" && !strings.HasPrefix(rule, "owasp-") }

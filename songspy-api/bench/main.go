@@ -1,8 +1,8 @@
-// Command bench measures how fast the API serves the board. It compares the API's whole
-// handler on a real listener, with many users on the board, with a bare Gin handler that
-// writes the same bytes. It does the same for the list of listeners that a signed-in viewer
-// gets; the viewer's session and relations are in a database. The compared servers alternate
-// within one run, so that other load on the machine affects all of them.
+// Command bench measures how fast the API serves the board. It compares two handlers that write
+// the same bytes over TCP: the API's whole handler, with many users on the board, and a bare
+// Gin handler. It does the same for the list of listening users that a signed-in viewer gets.
+// The viewer's session and relations are in a database. The compared servers alternate within
+// one run, so that other load on the machine affects all of them.
 //
 // It prints a table and, last, one line of JSON. With -bounds=false it does not check the
 // bounds; that is for runs that are too small to judge.
@@ -29,14 +29,15 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// The smallest accepted results: the rates at which the board, and the list of listeners
-// for a signed-in viewer, are served, divided by the rate of their bare handler.
+// The smallest accepted ratios: the rate at which the API serves the board (minRatio), or the
+// list of listening users to a signed-in viewer (minListRatio), divided by the rate of the bare
+// handler that writes the same bytes.
 const (
 	minRatio     = 0.9
 	minListRatio = 0.5
 )
 
-// options are the flags.
+// options holds the values of the flags.
 type options struct {
 	users, changes, viewers, rounds int
 	roundLength                     time.Duration
@@ -66,14 +67,14 @@ type contender struct {
 	name   string
 	url    string
 	cookie string
-	bare   int // the index of the contender with the bare handler
+	bare   int // the index of the contender with the bare handler that writes the same bytes
 	rate   []float64
 	p99    []time.Duration
 	cpu    []time.Duration // CPU time of server and client for one request
 }
 
-// measure runs the benchmark and prints the result. It returns an error if a bound is
-// missed.
+// measure runs the benchmark and prints the result. It returns an error if a bound is missed,
+// unless o.enforceBounds is false.
 func measure(ctx context.Context, o options, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -82,7 +83,7 @@ func measure(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: o.viewers, MaxConnsPerHost: o.viewers, DisableCompression: true}
-	for round := -1; round < o.rounds; round++ { // the first warms up
+	for round := -1; round < o.rounds; round++ { // round -1 only warms up
 		for i := range contenders {
 			c := &contenders[(i+max(round, 0))%len(contenders)]
 			before := cpuTime()
@@ -164,7 +165,7 @@ func request(ctx context.Context, transport http.RoundTripper, c *contender, bod
 
 // report prints the table and the line of JSON. It divides the rate of each contender by the
 // rate of its bare handler in each round, and takes the median of these ratios. It returns the
-// median for the board that does not change, and the median for the list.
+// median for the board that does not change, and the median for the list of listening users.
 func report(out io.Writer, o options, contenders []contender) (ratio, listRatio float64) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "contender\trequests/s\tp99\tCPU\tof bare\t")
@@ -177,7 +178,7 @@ func report(out io.Writer, o options, contenders []contender) (ratio, listRatio 
 		ratios[i] = median(perRound)
 		fmt.Fprintf(table, "%s\t%.0f\t%v\t%v\t%.2f\t\n", c.name, median(c.rate), median(c.p99).Round(10*time.Microsecond), median(c.cpu).Round(time.Microsecond), ratios[i])
 	}
-	_ = table.Flush()                       // to the terminal
+	_ = table.Flush()                       // the error is ignored, because out is the terminal
 	line, _ := json.Marshal(map[string]any{ // numbers always marshal
 		"bench": "board", "users": o.users, "viewers": o.viewers,
 		"bare_per_s": median(contenders[0].rate), "board_per_s": median(contenders[1].rate), "changing_board_per_s": median(contenders[2].rate),

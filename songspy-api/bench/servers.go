@@ -35,9 +35,9 @@ import (
 
 const route, listeningRoute = "/v1/songspy/tracks/current-playing", "/v1/songspy/listening"
 
-// startServers serves a board that does not change, a board that changes, the list of
-// listeners of the board that does not change, and bare handlers that write the same bytes.
-// It returns the contenders, and the group that ends when ctx ends or a server fails.
+// startServers serves a board that does not change, a board that changes, the list of listening
+// users of the board that does not change, and bare handlers that write the same bytes. It
+// returns the contenders, and the group that ends when ctx ends or a server fails.
 func startServers(ctx context.Context, o options) ([]contender, *errgroup.Group, error) {
 	contract, err := readContract()
 	if err != nil {
@@ -78,9 +78,11 @@ func startServers(ctx context.Context, o options) ([]contender, *errgroup.Group,
 }
 
 const (
-	// followed and blocked are how many users the viewer of the list follows and blocks.
+	// followed and blocked are the numbers of users that the viewer of the list of listening
+	// users follows and blocks.
 	followed, blocked = 50, 5
-	// bareListening is the index of the contender with which the list is compared.
+	// bareListening is the index of the contender whose bare handler writes the same bytes as
+	// the list of listening users.
 	bareListening = 3
 	cookie        = "cookie-of-the-viewer"
 )
@@ -146,7 +148,8 @@ func readContract() (*httpapi.Contract, error) {
 }
 
 // serveBoard starts a server with the API's handler, and returns its URL. Its board follows a
-// fake change feed in which that many songs begin each second. db has the sessions and relations.
+// fake change feed, in which as many songs begin each second as the parameter changes says. The
+// database db has the sessions and relations of viewers.
 func serveBoard(ctx context.Context, group *errgroup.Group, o options, contract *httpapi.Contract, db *store.Store, changes int) (string, error) {
 	log := telemetry.NewLogger(os.Stderr, "info", "json")
 	viewers := viewercache.New(time.Now)
@@ -207,7 +210,8 @@ func newEntry(i int, start time.Time) songspy.BoardEntry {
 	}
 }
 
-// waitUntilLoaded returns when all users are on the board.
+// waitUntilLoaded waits until all users are on the board. It returns an error if ctx ends
+// first.
 func waitUntilLoaded(ctx context.Context, b *board.Board, entries int) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

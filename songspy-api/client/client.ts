@@ -8,9 +8,9 @@ export type Schemas = components["schemas"];
 export type Fault = Schemas["Fault"];
 
 export interface Options {
-  /** The origin of the service. In a page of the same origin: location.origin. */
+  /** The origin of the service: location.origin in a page of the same origin. */
   baseUrl: string;
-  /** Returns the JWT for the next request. Without it, a browser sends its session cookie. */
+  /** Returns the JWT for the next request. If token is missing or returns undefined, a browser sends its session cookie. */
   token?: () => string | undefined;
 }
 

@@ -1,4 +1,4 @@
-// Tests the rules of reconnecting, with a fetch whose answers the test writes, and with mocked timers.
+// Tests the rules of reconnecting, with a fake fetch and with mocked timers.
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { lostAfter, readStream, silentAfter, StreamError, type StreamEvent, type StreamOptions } from "./stream.js";
@@ -18,17 +18,17 @@ class Connection {
     try {
       this.controller.error(new TypeError("terminated"));
     } catch {
-      // It has ended already.
+      // The stream has ended already.
     }
   }
 }
 
 let connections: Connection[];
-let answers: Response[]; // of the next requests, instead of a stream
+let answers: Response[]; // the answers to the next requests, in order; when none is left, a request gets a stream
 let events: StreamEvent[];
 let stop: AbortController;
 
-/** settle waits until all that can happen without a timer has happened. */
+/** settle waits until all callbacks that wait for no timer have run. The timers are mocked, so it fires none. */
 const settle = async () => {
   for (let i = 0; i < 20; i++) await new Promise((done) => setImmediate(done));
 };
@@ -57,7 +57,7 @@ async function read(more: Partial<StreamOptions> = {}) {
   const reading = { done: readStream({
     baseUrl: "http://songspy.test", topics: ["window", "following"], onEvent: (e) => events.push(e), signal: stop.signal, random: () => 1, ...more,
   }) };
-  reading.done.catch(() => {}); // the test looks at it later
+  reading.done.catch(() => {}); // the test checks the error later; until then it must not count as unhandled
   await settle();
   return reading;
 }
@@ -174,7 +174,7 @@ for (const [name, begin] of Object.entries({
     wantConnections(3);
     assert.equal(renewed.length, 0);
     await pass(120_000);
-    wantConnections(3); // the user is signed out
+    wantConnections(3); // renewSession has returned false: the user is signed out
   });
 }
 let renewed: boolean[];

@@ -7,20 +7,23 @@ export type StreamEvent =
   | ({ event: "gone" } & Schemas["LiveGone"])
   | ({ event: "reset" } & Schemas["LiveReset"])
   | ({ event: "end" } & Schemas["LiveEnd"])
-  /** The connection has been missing for 10 s: what is shown may be wrong. A snapshot follows once it is back. */
+  /** There has been no connection for 10 s, so what the client shows may be wrong. A snapshot comes when the client is connected again. */
   | { event: "lost" };
 
 export interface StreamOptions {
   baseUrl: string;
   topics: string[];
   onEvent: (event: StreamEvent) => void;
-  /** The secret of a share link, for the topic of its user. */
+  /** The secret of a share link. It lets the viewer see the owner of the link, in the topic of this owner. */
   link?: string;
-  /** Ends the reading. */
+  /** Aborting the signal ends readStream. */
   signal: AbortSignal;
-  /** The JWT of the next connection. Without it, a browser sends its session cookie. */
+  /** Returns the JWT for the next connection. If token is missing or returns undefined, a browser sends its session cookie. */
   token?: () => string | undefined;
-  /** Finds out whether the user is signed in, after the session has ended. False ends the reading. */
+  /**
+   * Is called when the session has ended. Returns whether the user is signed in, after renewing
+   * the session if needed. If it returns false or is missing, readStream returns.
+   */
   renewSession?: () => Promise<boolean>;
   random?: () => number;
 }
@@ -32,16 +35,17 @@ export class StreamError extends Error {
   }
 }
 
-/** A connection without an event or a comment for so long is dead. The server sends a comment every 5 s. */
+/** A connection is dead if it brings no event and no comment for this time, in ms. The server sends a comment every 5 s. */
 export const silentAfter = 10_000;
 export const lostAfter = 10_000;
-/** The longest wait before a reconnection. */
+/** The longest wait before a reconnection, in ms. */
 export const longestWait = 60_000;
 
 /**
- * readStream calls onEvent for each event, and reconnects, until the signal is aborted or
- * the session has ended for good. It throws a StreamError for a stream that the service
- * does not know or does not permit.
+ * readStream calls onEvent for each event. When a connection ends, it connects again. It returns
+ * when the signal is aborted, or when the session has ended and renewSession is missing or
+ * returns false. It throws a StreamError if the service refuses the stream with a status below
+ * 500 other than 401 and 429: then asking again would not help.
  */
 export async function readStream(o: StreamOptions): Promise<void> {
   const state: State = { retry: 1000, failures: 0 };
@@ -56,7 +60,7 @@ export async function readStream(o: StreamOptions): Promise<void> {
       if (o.signal.aborted) return;
       if (end.kind === "session" && !(await (o.renewSession ?? (async () => false))())) return;
       alarm ??= setTimeout(lost, lostAfter);
-      // Full jitter: clients that were disconnected together do not come back together.
+      // Full jitter: clients that lost their connections together do not reconnect together.
       const jitter = (o.random ?? Math.random)() * Math.min(longestWait, state.retry * 2 ** state.failures);
       state.failures = Math.min(state.failures + 1, 16);
       await pause(end.retryAfter + jitter, o.signal);
@@ -66,7 +70,7 @@ export async function readStream(o: StreamOptions): Promise<void> {
   }
 }
 
-/** What is kept between connections: the server's retry, in ms, and how many connections failed in a row. */
+/** State is kept between connections. retry is the wait that the server sends, in ms. failures is how many connections in a row ended without a snapshot. */
 interface State {
   retry: number;
   failures: number;
@@ -117,7 +121,7 @@ async function connectOnce(o: StreamOptions, state: State, connected: () => void
       }
     }
   } catch (e) {
-    if (delivering || e instanceof StreamError) throw e; // otherwise the connection broke
+    if (delivering || e instanceof StreamError) throw e; // any other error means that the connection broke, so the caller connects again
   } finally {
     clearTimeout(watch);
     o.signal.removeEventListener("abort", stop);
@@ -126,7 +130,7 @@ async function connectOnce(o: StreamOptions, state: State, connected: () => void
   return end;
 }
 
-/** fields yields once for each event, for each retry, and for each part that has neither: a sign of life. */
+/** fields yields an empty object for each chunk of the body, which shows that the connection works, and then an object for each field "retry" and for each event in the chunk. */
 async function* fields(body: ReadableStream<Uint8Array>): AsyncGenerator<{ event?: StreamEvent; retry?: number }> {
   const decoder = new TextDecoder();
   let rest = "";
@@ -148,7 +152,7 @@ async function* fields(body: ReadableStream<Uint8Array>): AsyncGenerator<{ event
   }
 }
 
-/** pause waits for so many ms, or until the signal is aborted. */
+/** pause waits for the given number of ms, or until the signal is aborted. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((done) => {
     const finish = () => {

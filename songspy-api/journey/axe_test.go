@@ -30,7 +30,7 @@ type state struct {
 	prepare, enter, leave func()
 }
 
-// states is how many states are checked.
+// states is how many states TestPage_HasNoViolationsOfAccessibilityRules checks.
 const states = 46
 
 // variant is how a viewer sees a page.
@@ -41,10 +41,10 @@ type variant struct {
 
 var languages = []string{"en", "ko"}
 
-// variants returns the variants in which the nth state is checked. If all is true, as in make
-// test-page, these are all combinations of theme, language and width. Otherwise these are three
-// variants, chosen so that over all states each state, theme, language and width occurs together
-// with each value of the others.
+// variants returns the variants in which the state number n is checked. If all is true, as under
+// "make test-page", these are all combinations of theme, language and width. Otherwise these are
+// three variants, chosen so that the checks of all states together cover each pair of values: of a
+// state and a theme, of a theme and a language, and so on.
 func variants(n int, all bool) (list []variant) {
 	themes, widths := []string{"light", "dark"}, []int64{360, 768, 1280}
 	for i, width := range widths {
@@ -61,7 +61,7 @@ func variants(n int, all bool) (list []variant) {
 	return list
 }
 
-// violations is a script that returns what axe-core finds, in lines.
+// violations is a script that returns the violations that axe-core finds, one per line.
 const violations = `axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) =>
 	violations.flatMap((v) => v.nodes.map((n) => v.id + ": " + v.help + ": " + n.html.slice(0, 200) + " " + n.failureSummary.replace(/\s+/g, " "))).join("\n"))`
 
@@ -74,7 +74,8 @@ func checkAccessibility(t *testing.T, axe string, s state, list []variant) {
 		b.open("/offline.html")
 		evaluate[any](b, `document.cookie = "songspy-language=`+language+`; Path=/"`)
 		b.open(s.path)
-		// The page without a network is in Korean and English.
+		// The page without a network has texts in both languages and no element #first, so its language
+		// is not checked.
 		b.wait(`(document.documentElement.lang === "` + language + `" || !document.getElementById("first")) && (` + s.ready + `)`)
 		if s.enter != nil {
 			s.enter()
@@ -115,7 +116,7 @@ func TestPage_HasNoViolationsOfAccessibilityRules(t *testing.T) {
 	}
 	stranger, operator, friend, newcomer, unlinked := w.newTab(5), w.newTab(0), w.newTab(1), w.newTab(3), w.newTab(4)
 	inApp := w.newTab(2)
-	inApp.before(`delete Navigator.prototype.serviceWorker`) // it would send the browser's real user agent
+	inApp.before(`delete Navigator.prototype.serviceWorker`) // a service worker would send requests with the browser's real user agent
 	send(inApp, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: "Mozilla/5.0 (Linux; Android 14; wv) AppleWebKit/537.36 Chrome/131.0.0.0 Mobile Safari/537.36 KAKAOTALK 2610990"})
 	api := w.start("songspy-api")
 	batch := w.start("songspy-batch")
@@ -149,7 +150,8 @@ func TestPage_HasNoViolationsOfAccessibilityRules(t *testing.T) {
 	if found := evaluate[string](stranger, string(axe)+`; document.getElementById("main").append(document.createElement("input")); `+violations); !strings.Contains(found, "label") {
 		t.Fatalf("axe-core does not find a field without a label: %q", found)
 	}
-	// setSeats starts the programs again with n seats in the Spotify app. Two of them are taken.
+	// setSeats restarts songspy-api and songspy-batch with n seats in the Spotify app. Two users have
+	// linked already and take two of them.
 	setSeats := func(n int, env ...string) {
 		w.kill(api)
 		w.kill(batch)

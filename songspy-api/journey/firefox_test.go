@@ -11,7 +11,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// firefox returns the path of a Firefox, or an empty text.
+// firefox returns the path of an installed Firefox, or an empty text if there is none.
 func firefox() string {
 	for _, name := range []string{os.Getenv("SONGSPY_TEST_FIREFOX"), "firefox-esr", "firefox"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -21,8 +21,8 @@ func firefox() string {
 	return ""
 }
 
-// The same page in another engine: a user signs up, is seen by a stranger, hides, and
-// erases the account.
+// The page must also work in Firefox: a user signs up, is seen by a stranger, hides, and
+// erases the account. journey.test.mjs has the steps and the checks.
 func TestPage_InFirefox(t *testing.T) {
 	onlyInTestPage(t)
 	path := firefox()

@@ -13,7 +13,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// frontend makes the requests that songspy-fe, the original frontend, makes for one person.
+// frontend makes the requests that songspy-fe, the original frontend, makes for one person of the
+// simulator.
 type frontend struct {
 	*testSystem
 	person int
@@ -21,7 +22,7 @@ type frontend struct {
 	token  string
 }
 
-// response is an answer with its envelope.
+// response is an answer of the API: the status, the header and the decoded envelope.
 type response struct {
 	status int
 	header http.Header
@@ -30,7 +31,7 @@ type response struct {
 	Error  *struct{ Code, Message string }
 }
 
-// into decodes data into v.
+// into decodes the data of the answer into v.
 func (a response) into(t *testing.T, v any) {
 	t.Helper()
 	if err := json.Unmarshal(a.Data, v); err != nil {
@@ -123,7 +124,7 @@ func (f *frontend) link() {
 	}
 }
 
-// linkWithPKCE links as the contract recommends: with a challenge, and the code in the
+// linkWithPKCE links as the contract recommends: with a PKCE challenge, and the code in the
 // body.
 func (f *frontend) linkWithPKCE() {
 	f.t.Helper()
@@ -162,7 +163,7 @@ func (w *testSystem) board() []boardEntry {
 	return entries
 }
 
-// boardEntry returns the person's entry; false if there is none.
+// boardEntry returns the person's entry of the board, or false if there is none.
 func (f *frontend) boardEntry() (boardEntry, bool) {
 	f.t.Helper()
 	for _, e := range f.board() {

@@ -25,9 +25,9 @@ func forEachDatabase(t *testing.T, o sim.Options, journey func(t *testing.T, w *
 	}
 }
 
-// songsInARow returns plays of songs, one after another, each for the length. first is the
-// number of the first track in the simulator, and songs is how many there are. The first play
-// began half a length ago.
+// songsInARow returns consecutive plays of the simulator's tracks, beginning with the track whose
+// number is first. The argument songs is the number of plays. Each play lasts for the given length.
+// The first play began half a length ago, so that it is playing now.
 func songsInARow(s *sim.Sim, first, songs int, length time.Duration) []sim.Play {
 	start := time.Now().Add(-length / 2)
 	var plays []sim.Play
@@ -101,8 +101,9 @@ func TestSequenceDiagrams(t *testing.T) {
 			return e.User.NickName == "듣는 사람 🎧"
 		})
 
-		// AccessTokenRefreshScheduler: tokens that are about to expire are renewed, with a
-		// secret and with PKCE. Polls continue with the new tokens.
+		// AccessTokenRefreshScheduler: tokens that are about to expire are renewed, for a user who
+		// was linked with the app's secret and for one who was linked with PKCE. Polls continue with
+		// the new tokens.
 		second, _ := w.signUp(1)
 		second.linkWithPKCE()
 		renewed := func() int64 { return w.sim.Stats().Requests["token"][http.StatusOK] }

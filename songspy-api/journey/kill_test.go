@@ -6,21 +6,22 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // reads the database directly
+	_ "github.com/jackc/pgx/v5/stdlib" // the test reads the database directly
 	_ "modernc.org/sqlite"
 
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
 // TestBatch_KilledWhilePollingLosesAndDuplicatesNothing kills the batch repeatedly while
-// songs change, and compares the stored plays with the simulator's truth.
+// songs change, and compares the stored plays with what the simulator really played. No play
+// may be stored twice, and none that polls must have observed may be missing.
 func TestBatch_KilledWhilePollingLosesAndDuplicatesNothing(t *testing.T) {
 	const people = 6
 	forEachDatabase(t, sim.Options{Seed: 2, People: people}, func(t *testing.T, w *testSystem) {
 		length, kills := 15*time.Second, 6
 		if !strings.HasPrefix(w.database, "sqlite:") {
-			// No user is polled until the leases of the killed batch expire, after 15 s. A
-			// song must last longer to be observed.
+			// On Postgres, no user is polled until the leases of the killed batch expire, after
+			// 15 s. So a song must last longer to be observed.
 			length, kills = 40*time.Second, 3
 		}
 		for person := range people {
@@ -50,7 +51,8 @@ func TestBatch_KilledWhilePollingLosesAndDuplicatesNothing(t *testing.T) {
 				if n > 1 {
 					t.Errorf("user %d: %s was stored %d times", f.person, p.Track.Title, n)
 				}
-				// A song that began and ended well within this time was observed.
+				// Polls must have observed a song that began after the time from, and ended more than
+				// one song length before the time until.
 				if n == 0 && p.Start.After(from) && p.End.Before(until.Add(-length)) {
 					t.Errorf("user %d: %s, %v to %v, was lost", f.person, p.Track.Title, p.Start, p.End)
 				}
@@ -59,12 +61,12 @@ func TestBatch_KilledWhilePollingLosesAndDuplicatesNothing(t *testing.T) {
 	})
 }
 
-// openDatabase opens the database of the programs.
+// openDatabase opens the database of the services under test.
 func (w *testSystem) openDatabase() *sql.DB {
 	w.t.Helper()
 	driver, source := "pgx", w.database
 	if path, ok := strings.CutPrefix(w.database, "sqlite:"); ok {
-		driver, source = "sqlite", "file:"+path+"?_pragma=busy_timeout(10000)" // the programs write too
+		driver, source = "sqlite", "file:"+path+"?_pragma=busy_timeout(10000)" // the services write at the same time
 	}
 	db, err := sql.Open(driver, source)
 	if err != nil {
@@ -74,7 +76,7 @@ func (w *testSystem) openDatabase() *sql.DB {
 	return db
 }
 
-// storedPlays counts the stored plays by user and track.
+// storedPlays counts the stored plays by the user's public id and the track's URI.
 func (w *testSystem) storedPlays() map[int64]map[string]int {
 	w.t.Helper()
 	db := w.openDatabase()

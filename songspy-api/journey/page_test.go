@@ -12,10 +12,11 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// hurry is a script that makes the timers of the page run four times as fast.
+// hurry is a script that makes the timeouts of the page end four times as fast, so that the page
+// notices a lost connection sooner.
 const hurry = `const slow = window.setTimeout; window.setTimeout = (run, ms, ...rest) => slow(run, ms / 4, ...rest);`
 
-// onlyInTestPage skips a journey that runs in `make test-page` only.
+// onlyInTestPage skips the test unless `make test-page` runs it.
 func onlyInTestPage(t *testing.T) {
 	t.Helper()
 	if os.Getenv("SONGSPY_TEST_PAGE") == "" {
@@ -23,14 +24,15 @@ func onlyInTestPage(t *testing.T) {
 	}
 }
 
-// newPageSystem prepares the programs for a parallel test of the page.
+// newPageSystem does what newSystemWithPage does, and marks the test as parallel.
 func newPageSystem(t *testing.T, o sim.Options, env ...string) *testSystem {
 	t.Helper()
 	t.Parallel()
 	return newSystemWithPage(t, o, env...)
 }
 
-// newSystemWithPage prepares the programs for a test of the page that may be the only one to run.
+// newSystemWithPage prepares the services, on SQLite, for a test of the page. It does not mark the
+// test as parallel, so that a test that measures time can run alone.
 func newSystemWithPage(t *testing.T, o sim.Options, env ...string) *testSystem {
 	t.Helper()
 	w := newTestSystem(t, storetest.New(t, storetest.SQLite).URL, o, append([]string{"SONGSPY_LOG_LEVEL=warn", "SONGSPY_GOOGLE_CLIENT_SECRET=" + sim.GoogleClientSecret}, env...)...)
@@ -38,8 +40,8 @@ func newSystemWithPage(t *testing.T, o sim.Options, env ...string) *testSystem {
 	return w
 }
 
-// A user signs up, is seen by a stranger whose page is open, hides, embeds the song, and
-// erases the account.
+// A user signs up, is seen by a stranger, hides, embeds the song, and erases the account. The
+// stranger's page, which stays open, must follow each of these changes.
 func TestPage_AUserSharesHidesAndErases(t *testing.T) {
 	w := newPageSystem(t, sim.Options{Seed: 3, People: 2})
 	const length = 15 * time.Second
@@ -69,7 +71,7 @@ func TestPage_AUserSharesHidesAndErases(t *testing.T) {
 	stranger.waitGone("mina")
 	mina.click("[data-show]")
 	mina.waitText("Everyone sees you")
-	stranger.waitText("mina") // from the next song on
+	stranger.waitText("mina") // a user who is no longer hidden is seen from the next song on
 
 	mina.write(`#embeds input[name="label"]`, "my blog")
 	mina.clickText("#embeds", "Create an image")
@@ -104,11 +106,12 @@ func TestPage_AUserSharesHidesAndErases(t *testing.T) {
 	}
 }
 
-// A user hides, and a stranger whose page is open loses the user. This test measures wall-clock
-// time, so it is not parallel, and the Makefile runs it alone.
+// When a user hides, the open page of a stranger must lose the user within a second. This test
+// measures wall-clock time, so it is not parallel, and the Makefile runs it alone.
 func TestPage_AStrangerLosesAHiddenUserWithinASecond(t *testing.T) {
 	w := newSystemWithPage(t, sim.Options{Seed: 8, People: 2})
-	// A wider audience sees a user from the next song on, so the songs are short.
+	// When a user shares with more viewers again, these see the user only from the next song on. So
+	// the songs are short.
 	w.sim.Script(0, songsInARow(w.sim, 100, 200, 5*time.Second))
 	stranger, mina := w.newTab(1), w.newTab(0)
 	w.start("songspy-api")
@@ -122,7 +125,7 @@ func TestPage_AStrangerLosesAHiddenUserWithinASecond(t *testing.T) {
 	for range tries {
 		mina.waitText("Everyone sees you")
 		stranger.waitText("mina")
-		// Both tabs have the same clock. What a person sees counts, so innerText is read.
+		// Both tabs have the same clock. The test reads innerText, because it has only visible text.
 		evaluate[any](stranger, `window.gone = new Promise((resolve) => {
 			const main = document.getElementById("main");
 			const seen = new MutationObserver(() => {
@@ -186,7 +189,7 @@ func TestPage_AnOperatorEntersASeatAndHandlesAReport(t *testing.T) {
 	operator.open("/status")
 	operator.waitText("a made-up reason")
 	operator.click("[data-language]")
-	operator.waitText("서비스") // the same in Korean
+	operator.waitText("서비스") // the page is in Korean now
 	operator.waitText("a made-up reason")
 	operator.write(`#reports input[name="detail"]`, "told in the activity")
 	operator.clickText("#reports", "숨기기")
@@ -201,12 +204,14 @@ func TestPage_AnOperatorEntersASeatAndHandlesAReport(t *testing.T) {
 	operator.wait(`!document.querySelector("#hidden [data-hidden]")`)
 }
 
-// A follower asks, is approved, and is blocked. After the end of the consent one step
-// links again. A page whose network is cut is emptied, and comes back.
+// A viewer requests to follow a user, is approved, and is later blocked. The page of a stranger whose
+// network is cut must become empty, and must show the board again once the network works. After the
+// user's consent at Spotify has ended, one step must link again.
 func TestPage_FollowersRelinkingAndTheNetwork(t *testing.T) {
 	onlyInTestPage(t)
 	w := newPageSystem(t, sim.Options{Seed: 5, People: 3, AccessTokenLife: 20 * time.Second})
-	// A wider audience sees a user from the next song on, so the songs are short.
+	// When a user shares with more viewers again, these see the user only from the next song on. So
+	// the songs are short.
 	w.sim.Script(0, songsInARow(w.sim, 100, 200, 20*time.Second))
 	mina, juno, stranger := w.newTab(0), w.newTab(1), w.newTab(2)
 	w.start("songspy-api")
@@ -233,7 +238,8 @@ func TestPage_FollowersRelinkingAndTheNetwork(t *testing.T) {
 	mina.waitText("No new requests.")
 	juno.wait(`document.querySelector(".answer .title")?.textContent && !document.querySelector(".answer").hidden`)
 
-	// Juno lets her screen reader say the songs of followed users. Ten seconds pass in one here.
+	// Juno's page gives the songs of followed users to her screen reader at intervals. The script
+	// shortens all intervals of more than ten seconds to a tenth.
 	juno.before(`const slowly = window.setInterval; window.setInterval = (run, ms, ...rest) => slowly(run, ms > 10000 ? ms / 10 : ms, ...rest);`)
 	juno.open("/")
 	juno.press("[data-read]") // only the keyboard and screen readers reach this button
@@ -242,7 +248,8 @@ func TestPage_FollowersRelinkingAndTheNetwork(t *testing.T) {
 	juno.open("/u/" + get[string](mina, "/me", "data.handle"))
 	juno.wait(`document.querySelector(".answer .title")?.textContent && !document.querySelector(".answer").hidden`)
 
-	// A report that juno writes stays when mina's song goes and the page is read again.
+	// The text of a report that juno is writing must stay when mina's song disappears and the page
+	// reads its data again.
 	const plays = `performance.getEntriesByType("resource").filter((e) => e.name.includes("/plays")).length`
 	juno.clickText(".acts", "Report")
 	juno.write(".report input", "what juno writes")
@@ -255,7 +262,7 @@ func TestPage_FollowersRelinkingAndTheNetwork(t *testing.T) {
 		t.Errorf("the report is %q now", got)
 	}
 	mina.click("[data-show]")
-	juno.wait(`!document.querySelector(".answer").hidden`) // from the next song on
+	juno.wait(`!document.querySelector(".answer").hidden`) // mina is seen from the next song on
 
 	mina.clickText("#people", "Block")
 	mina.click("#people .confirm button.main")
@@ -272,7 +279,8 @@ func TestPage_FollowersRelinkingAndTheNetwork(t *testing.T) {
 	const offline = "You are offline. The list comes back when you are online."
 	stranger.waitText(offline)
 	stranger.waitGone("mina")
-	// The network stays cut for at least 30 seconds of the page's time, which hurry shortens to 7.5. The page keeps asking.
+	// The network stays cut for 30 seconds of the page's time, which the script hurry shortens to 7.5
+	// seconds. Meanwhile the page must keep asking.
 	stranger.wait(fmt.Sprintf(`performance.now() - cutAt > 7500 && asked >= %d`, evaluate[int](stranger, `asked`)+2))
 	stranger.waitText(offline)
 	stranger.waitGone("mina")

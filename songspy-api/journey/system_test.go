@@ -46,11 +46,12 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// testSystem is a running service with simulated providers.
+// testSystem runs the built services, songspy-api and songspy-batch, with a simulated Spotify and
+// Google.
 type testSystem struct {
 	t     *testing.T
 	sim   *sim.Sim
-	api   string // base address
+	api   string // base address of the API
 	admin string // admin address of the API
 	batch string // admin address of the batch
 	env   []string
@@ -58,13 +59,15 @@ type testSystem struct {
 	database string
 	dir      string
 	log      *syncBuffer
-	secrets  []string // must never be printed
+	secrets  []string // texts that the services must never print
 }
 
-// newTestSystem starts a simulator and prepares the environment of the programs.
+// newTestSystem starts a simulator and prepares the environment of the services. more holds further
+// environment variables, such as "NAME=value".
 func newTestSystem(t *testing.T, database string, o sim.Options, more ...string) *testSystem {
 	t.Helper()
-	// The simulator needs the address of its covers, which is known only once the server listens.
+	// The simulator must know the address of its server, for the addresses of covers. So the server
+	// starts first, and gets its handler below.
 	var handler http.Handler
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
@@ -106,7 +109,7 @@ func newTestSystem(t *testing.T, database string, o sim.Options, more ...string)
 // redirect is the address at which the frontend would receive authorization codes.
 const redirect = "http://127.0.0.1:3000/callback"
 
-// addSecrets adds secrets that must not be logged.
+// addSecrets adds secrets that the services must not print; checkSecrets checks that.
 func (w *testSystem) addSecrets(secrets ...string) { w.secrets = append(w.secrets, secrets...) }
 
 // run runs a program and waits for its end.
@@ -129,7 +132,7 @@ func (w *testSystem) command(ctx context.Context, service string, args ...string
 // process is a running program.
 type process struct {
 	cmd  *exec.Cmd
-	done chan struct{} // closed when it ended
+	done chan struct{} // closed when the program has ended
 	err  error         // how the program ended; read it only after done is closed
 }
 
@@ -181,7 +184,7 @@ func (w *testSystem) stop(p *process) {
 	}
 }
 
-// kill kills a process.
+// kill ends a process with SIGKILL, and waits for its end.
 func (w *testSystem) kill(p *process) {
 	_ = p.cmd.Process.Kill()
 	<-p.done
@@ -239,9 +242,9 @@ func (w *testSystem) checkSecrets() {
 // usedPorts are the ports that freeAddress has returned.
 var usedPorts sync.Map
 
-// freeAddress returns an address for a program that starts later. Its port is below those
-// that the system gives to other programs by itself, for outgoing connections and to
-// listeners on port 0: 32,768 and above on Linux.
+// freeAddress returns an address for a program that starts later. Its port is below 30,000. So the
+// system does not assign the port to another program in the meantime: for outgoing connections
+// and for listeners on port 0, Linux uses ports from 32,768 on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for range 1000 {

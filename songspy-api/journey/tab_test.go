@@ -41,7 +41,7 @@ func (w *testSystem) newTab(person int) *tab {
 	chromiumtest.Require(w.t, first, "the page with the programs in a browser")
 	ctx, leave := chromedp.NewContext(first, chromedp.WithNewBrowserContext())
 	w.t.Cleanup(leave)
-	if err := chromedp.Do(ctx); err != nil { // the tab lives as long as the context of its first action
+	if err := chromedp.Do(ctx); err != nil { // the tab lives as long as the context of its first action, so this one has no timeout
 		w.t.Fatal(err)
 	}
 	b := &tab{w, ctx, person}
@@ -125,7 +125,8 @@ func (b *tab) press(selector string) {
 	b.do(chromedp.KeyEvent(kb.Enter))
 }
 
-// clickText clicks the first button or link inside of an element that has this text.
+// clickText clicks the first button, link or summary whose text is the given text. inside is the
+// selector of the elements that are searched.
 func (b *tab) clickText(inside, text string) {
 	b.t.Helper()
 	b.wait(fmt.Sprintf(`Array.from(document.querySelectorAll(%q), (e) => Array.from(e.querySelectorAll("button, a, summary"))).flat().some((e) => {
@@ -155,15 +156,15 @@ func evaluate[T any](b *tab, script string) T {
 	return value
 }
 
-// get requests a route of the API and returns the value of a script. In the script, data is the
-// data of the answer.
+// get requests a route of the API and returns the value of a script. In the script, the variable
+// "data" has the data of the answer.
 func get[T any](b *tab, path, script string) T {
 	b.t.Helper()
 	return evaluate[T](b, fmt.Sprintf(`fetch(%q).then(async (r) => { const { data } = await r.json(); return %s; })`, "/v1/songspy"+path, script))
 }
 
 // request sends a request with the session of the tab, and fails the test unless the answer is
-// 200. An empty body sends no body.
+// 200. If body is empty, the request has no body.
 func (b *tab) request(method, path, body string) {
 	b.t.Helper()
 	status := evaluate[int](b, fmt.Sprintf(`fetch(%q, { method: %q, headers: { "Content-Type": "application/json" }, body: %q || null }).then((r) => r.status)`, "/v1/songspy"+path, method, body))
@@ -172,7 +173,8 @@ func (b *tab) request(method, path, body string) {
 	}
 }
 
-// before runs a script before those of all pages that the tab opens.
+// before makes the tab run a script on each page that it opens from now on, before the scripts of
+// the page.
 func (b *tab) before(script string) {
 	b.t.Helper()
 	send(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
@@ -187,7 +189,8 @@ func (b *tab) setOffline(offline bool) {
 		DownloadThroughput float64 `json:"downloadThroughput"`
 		UploadThroughput   float64 `json:"uploadThroughput"`
 	}
-	// This command also sets navigator.onLine; its successors are not in all versions of Chromium.
+	// This deprecated command also sets navigator.onLine. The commands that replace it are not in all
+	// versions of Chromium.
 	send(b, cdp.Command[conditions, cdp.Empty]{Method: "Network.emulateNetworkConditions"}, conditions{Offline: offline, DownloadThroughput: -1, UploadThroughput: -1})
 }
 
@@ -204,7 +207,7 @@ func (b *tab) consent() {
 	b.do(chromedp.Navigate(fmt.Sprintf("%s&person=%d&allow=1", evaluate[string](b, "location.href"), b.person)))
 }
 
-// signUp signs the person up on the page /welcome, and returns at the step spotify.
+// signUp signs the person up on the page /welcome. It returns when the page shows the step "spotify".
 func (b *tab) signUp(nickname, audience string) {
 	b.t.Helper()
 	b.open("/welcome")
@@ -225,7 +228,7 @@ func (b *tab) signUp(nickname, audience string) {
 	b.step("spotify")
 }
 
-// link links Spotify on the page /welcome. The page must be at the step spotify.
+// link links Spotify on the page /welcome. The page must be at the step "spotify".
 func (b *tab) link() {
 	b.t.Helper()
 	b.click("[data-link-spotify]")
@@ -233,18 +236,19 @@ func (b *tab) link() {
 	b.step("done")
 }
 
-// endConsent ends the consent of the person at Spotify, and waits until the link needs the
-// person. The access tokens must be short-lived.
+// endConsent makes the simulated Spotify refuse to renew the person's token, as after the end of the
+// consent, and waits until the link needs the person. The access tokens must be short-lived, so that
+// the batch soon tries to renew one.
 func (b *tab) endConsent() {
 	b.t.Helper()
-	// Songspy believes Spotify that a consent that is six months old has ended.
+	// Songspy takes Spotify's refusal for the end of the consent, because the consent is six months old.
 	b.ageConsent(time.Now().AddDate(0, -songspy.ConsentMonths, 0))
 	end := b.sim.Fault(sim.Fault{Endpoint: "token", Person: b.person, Kind: sim.Raw, Status: http.StatusBadRequest, Body: `{"error":"invalid_grant","error_description":"Refresh token expired"}`})
 	defer end()
 	b.eventually("a link that needs the user", func() bool { return get[string](b, "/spotify-auth", "data.state") == "reauth_required" })
 }
 
-// ageConsent stores that the user has consented at a time.
+// ageConsent changes the time at which the user consented at Spotify, as the database has it.
 func (b *tab) ageConsent(at time.Time) {
 	b.t.Helper()
 	done, err := b.openDatabase().ExecContext(b.t.Context(), `UPDATE spotify_links SET authorized_at = ? WHERE user_id = (SELECT id FROM users WHERE public_id = ?)`,

@@ -9,30 +9,32 @@ import (
 )
 
 // writeAudit compares the users whose rows the batch wrote in the last round with what
-// the simulator knows about their playback. It looks at the last three rounds: the first,
-// the previous and the last one.
+// the simulator knows about their playback. A round is one poll of every user. The audit
+// looks at three rounds: the first, the previous and the last one.
 type writeAudit struct {
-	// Written counts all users with a written row.
+	// Written counts all users with a row that was written in the last round.
 	Written int `json:"written"`
-	// Changed counts the written users whose playback changed after the begin of the
+	// Changed counts the written users whose playback changed after the start of the
 	// previous round.
 	Changed int `json:"changed"`
-	// Proven counts the written users whose playback changed only between the begin of the
-	// first and the begin of the previous round. A change may need two polls: a play ends
-	// after two idle polls, and it counts after enough listening time.
+	// Proven counts the written users whose playback changed only between the start of the
+	// first and the start of the previous round. The last round may still write such a
+	// change, because a change may need two polls: a play ends after two idle polls, and it
+	// counts after enough listening time.
 	Proven int `json:"proven"`
-	// NoProgress counts users whose player reports no progress. Each poll extends the
-	// time for which the board shows them, so each poll writes.
+	// NoProgress counts the other written users whose player reports no progress. Each poll
+	// extends the time for which the board shows such a user, so each poll writes.
 	NoProgress int `json:"noProgress"`
-	// Unchanged counts users with a written row although nothing changed. It must be 0.
+	// Unchanged counts the remaining written users: a row was written, although nothing
+	// changed. It must be 0.
 	Unchanged int `json:"unchanged"`
 	// Examples describes some of the unchanged users.
 	Examples []string `json:"examples,omitempty"`
-	// Eligible counts all users whose playback changed after the begin of the first
+	// Eligible counts all users whose playback changed after the start of the first
 	// round, with or without a written row.
 	Eligible int `json:"eligible"`
-	// Missed counts the users whose track changed well before their poll,
-	// although no row was written. It must be 0.
+	// Missed counts the users without a written row, although their track changed
+	// between the previous and the last round. It must be 0.
 	Missed int `json:"missed"`
 }
 
@@ -47,7 +49,7 @@ const maxLinger = 10 * time.Minute
 
 // auditWrites compares the users with rows written in the last of three rounds with the
 // simulator's plays. The exact time of a user's poll within a round is not known. So any
-// event from the begin of the previous round to the end of the last round counts as a
+// event from the start of the previous round to the end of the last round counts as a
 // possible change.
 func auditWrites(world *sim.Sim, rounds [3]pollRound, written map[songspy.UserID]bool) (a writeAudit) {
 	previous := timeSpan{rounds[1].Begin, rounds[1].End}
@@ -121,8 +123,9 @@ func playsWithoutProgress(plays []sim.Play, at timeSpan) bool {
 	return false
 }
 
-// switchedTrack reports whether a person's player certainly shows another track
-// now than it did before.
+// switchedTrack reports whether a person's player plays another track now than it
+// showed before. It returns false if the player does not play now, or plays an
+// advertisement or an item of unknown type.
 func switchedTrack(before, now sim.Playback) bool {
 	shown := now.Visible && now.State == sim.StatePlaying &&
 		now.Play.Track.Kind != sim.KindAd && now.Play.Track.Kind != sim.KindUnknown

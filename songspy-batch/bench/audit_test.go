@@ -18,7 +18,7 @@ func afterNoon(seconds int) time.Time { return noon.Add(time.Duration(seconds) *
 func TestAnyEvent_IsAnyVisibleChange(t *testing.T) {
 	song := sim.Play{Start: afterNoon(-300), End: afterNoon(300)}
 	paused := song
-	paused.PauseAfter, paused.PauseFor = 290*time.Second, 20*time.Second // from -10 to 10
+	paused.PauseAfter, paused.PauseFor = 290*time.Second, 20*time.Second // paused from 10 s before noon to 10 s after it
 	seeked := song
 	seeked.PauseAfter, seeked.Jump = 305*time.Second, time.Minute
 	lingers := sim.Play{Start: afterNoon(-300), End: afterNoon(-100), Linger: 105 * time.Second}
@@ -54,8 +54,8 @@ func TestAuditWrites_FindsRowsWithoutAChangeAndChangesWithoutARow(t *testing.T) 
 	rounds := [3]pollRound{
 		{Begin: afterNoon(0), End: afterNoon(10)}, {Begin: afterNoon(60), End: afterNoon(70)}, {Begin: afterNoon(120), End: afterNoon(130)},
 	}
-	world.Script(0, []sim.Play{})                                         // idle; nil would keep the random plays
-	world.Script(1, []sim.Play{track(1, afterNoon(90), afterNoon(150))})  // starts between two rounds
+	world.Script(0, []sim.Play{})                                         // idle; a nil slice would keep the random plays
+	world.Script(1, []sim.Play{track(1, afterNoon(90), afterNoon(150))})  // starts between the second and the third round
 	world.Script(2, []sim.Play{track(1, afterNoon(90), afterNoon(150))})  // the same as person 1, but without a written row
 	world.Script(3, []sim.Play{track(1, afterNoon(-10), afterNoon(30))})  // ended before the second round
 	world.Script(4, []sim.Play{track(1, afterNoon(-60), afterNoon(150))}) // continues

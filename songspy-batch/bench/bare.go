@@ -75,7 +75,8 @@ func (b *bench) runBare(ctx context.Context, calls int) (r bareRun, err error) {
 	return r, nil
 }
 
-// requestTemplate is the part of a poll's request that all users share.
+// requestTemplate is what the requests of all users' polls have in common: everything but the
+// access token.
 type requestTemplate struct {
 	url    *url.URL
 	header http.Header

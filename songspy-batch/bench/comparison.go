@@ -37,7 +37,7 @@ func (c comparison) growth() float64 {
 	return (largest.BatchMicros + largest.PostgresMicros) / (smallest.BatchMicros + smallest.PostgresMicros)
 }
 
-// checkBounds returns the bounds that were missed.
+// checkBounds returns a text if the bound on the growth is missed.
 func (c comparison) checkBounds() []string {
 	if g := c.growth(); g > maxGrowth {
 		return []string{fmt.Sprintf("a poll at the largest number of users costs %.2f times that at the smallest; the bound is at most %.1f", g, maxGrowth)}

@@ -184,8 +184,8 @@ func (d *database) statistics(ctx context.Context) (map[string]tableRows, error)
 	return tables, err
 }
 
-// usersWrittenSince returns the users with a row that a transaction since the mark wrote. It
-// reads the transaction of each row from xmin.
+// usersWrittenSince returns the users with a row that a transaction since the mark wrote. The
+// system column xmin of a row has the transaction that wrote it.
 func (d *database) usersWrittenSince(ctx context.Context, m mark) (map[songspy.UserID]bool, error) {
 	users := map[songspy.UserID]bool{}
 	tables := map[string]string{

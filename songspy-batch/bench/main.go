@@ -36,15 +36,15 @@ import (
 )
 
 const (
-	// minInterval is the shortest interval if bounds are checked. A play that began
-	// before the first round must be long enough to count in the second round.
-	// Otherwise the third round would write a row for it.
+	// minInterval is the shortest time between two rounds if bounds are checked. A play
+	// that began before the first round must be long enough to count in the second
+	// round. Otherwise the third round, which is measured, would write a row for it.
 	minInterval = time.Minute
-	// minIntervalUnjudged is the shortest interval if bounds are not checked.
-	// It only leaves time for the bare loop between two rounds.
+	// minIntervalUnjudged is the shortest time between two rounds if bounds are not
+	// checked. It only leaves time for the bare loop between the rounds.
 	minIntervalUnjudged = 8 * time.Second
 	// productionInterval is the default interval of the batch. Several numbers of
-	// users are compared with this interval, because the share of polls with changes
+	// users are compared with this interval, because the fraction of polls with changes
 	// grows with the interval.
 	productionInterval = 3 * time.Minute
 	// defaultWorkers is the default of SONGSPY_POLL_CONCURRENCY.
@@ -54,7 +54,7 @@ const (
 // options are the flags.
 type options struct {
 	sizes    []int // the numbers of users to measure
-	people   int   // the number that is being measured
+	people   int   // the number of users that is measured now
 	interval time.Duration
 	workers  int
 	rounds   int

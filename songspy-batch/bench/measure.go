@@ -10,7 +10,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// bench is one measurement of one number of users.
+// bench is one measurement with one number of users.
 type bench struct {
 	options
 	logf   func(format string, args ...any)
@@ -209,10 +209,11 @@ func intervalFor(single time.Duration) time.Duration {
 	return max((5*single + statistics).Round(step), minInterval)
 }
 
-// awaitInterval waits until nearly a whole interval is left before all users are due. They
-// are due at each multiple of the interval. If a song is already playing in a user's first
-// poll, its listening time counts from that poll. If the second poll came less than 30 s
-// later, only the third would prove the play.
+// awaitInterval waits until at least nine tenths of an interval are left before all users are
+// due. They are due at each multiple of the interval, and for the first time when the batch
+// starts. If a song is already playing in a user's first poll, its listening time counts from
+// that poll. If the second poll came less than 30 s later, only the third, which is measured,
+// would prove the play and write a row.
 func (b *bench) awaitInterval(ctx context.Context, interval time.Duration) error {
 	now := time.Now()
 	next := nextDueAfter(now, interval)
@@ -229,7 +230,7 @@ func nextDueAfter(now time.Time, interval time.Duration) time.Time {
 	return now.Add(interval - time.Duration(now.UnixNano()%int64(interval)))
 }
 
-// waitUntil waits until t or until ctx ends.
+// waitUntil waits until t. It returns an error if ctx ends first.
 func waitUntil(ctx context.Context, t time.Time) error {
 	timer := time.NewTimer(time.Until(t))
 	defer timer.Stop()

@@ -118,7 +118,8 @@ func (p *process) stop() error { return p.end(syscall.SIGTERM) }
 // kill sends SIGKILL to the process and waits until it has ended.
 func (p *process) kill() error { return p.end(syscall.SIGKILL) }
 
-// end sends the signal, unless the process has ended already, and waits for the end.
+// end sends the signal, unless the process has ended already, and waits for its end. If the process
+// does not end within stopTimeout, end kills it and returns an error.
 func (p *process) end(signal syscall.Signal) error {
 	p.once.Do(func() { close(p.ending) })
 	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {

@@ -22,18 +22,18 @@ type report struct {
 	BareRuns        []bareRun            `json:"bare"`              // one before each round and one after the last
 	BatchMicros     float64              `json:"batchCpuMicros"`    // processor time of one poll
 	SimMicros       float64              `json:"simCpuMicros"`      // processor time of one poll
-	PostgresMicros  float64              `json:"postgresCpuMicros"` // processor time of one poll; 0: the bench does not see the processes of Postgres
+	PostgresMicros  float64              `json:"postgresCpuMicros"` // processor time of one poll; 0 if the bench does not see the processes of Postgres
 	PeakRSSBytes    uint64               `json:"batchPeakRssBytes"`
 	Rows            map[string]tableRows `json:"rows"`
 	Writes          writeAudit           `json:"writes"`
-	Missed          []string             `json:"missedBounds"` // nil: bounds were not checked
+	Missed          []string             `json:"missedBounds"` // nil if the bounds were not checked
 }
 
 // bounds are the limits that a measurement has to keep.
 type bounds struct {
-	ratio    float64 // the least report.Ratio; 0: no bound
-	rssBytes uint64  // the batch's peak memory must be less
-	seconds  float64 // a round must take less; 0: no bound
+	ratio    float64 // the least report.Ratio; 0 means no bound
+	rssBytes uint64  // the batch's peak memory must be less, in bytes
+	seconds  float64 // each round must take less; 0 means no bound
 }
 
 // boundsFor returns the bounds for a number of users. Below 100,000 there is no bound on the

@@ -16,7 +16,8 @@ import (
 const (
 	// sampleInterval is the time between two readings of the batch's metrics during a round.
 	// After nine tenths of the polls, the time is lastSampleInterval, so the end of the round
-	// is known to that accuracy. More readings during the whole round would slow it down.
+	// is known to that accuracy. Readings at that rate during the whole round would slow the
+	// round down.
 	sampleInterval     = 250 * time.Millisecond
 	lastSampleInterval = 50 * time.Millisecond
 	// settleTime is the time without a write after which a round's writes are complete.
@@ -90,7 +91,7 @@ func (w *metricsWatch) followRound(ctx context.Context, number int) (s pollRound
 		}
 	}
 	s = pollRound{Polls: c.polls - before, Failed: c.failed - start.failed, Begin: first.at, End: answered.at}
-	if number > 1 { // all users are due at a known time
+	if number > 1 { // all users are due at a multiple of the interval
 		s.Begin = first.at.Add(-time.Duration(first.at.UnixNano() % int64(w.interval)))
 	}
 	if last.at.After(s.End) {
@@ -124,7 +125,8 @@ func (w *metricsWatch) counts(ctx context.Context) (c counts, err error) {
 // answeredOutcomes are the outcomes of polls that Spotify answered.
 var answeredOutcomes = map[string]bool{"playing": true, "paused": true, "idle": true, "advertisement": true, "unreadable": true}
 
-// sumCounters adds up the counters of a family for which count returns true.
+// sumCounters adds up the counters of a family. It takes those for whose outcome the function count
+// returns true.
 func sumCounters(f *dto.MetricFamily, count func(outcome string) bool) (total float64) {
 	for _, m := range f.GetMetric() {
 		for _, l := range m.GetLabel() {

@@ -9,12 +9,13 @@ import (
 const (
 	// day is the time over which an allowance is divided.
 	day = 24 * time.Hour
-	// anonymousShare is the part of the allowance that the viewers who are not signed in
-	// may use, all of them together.
+	// anonymousShare is the fraction of the allowance that all viewers who are not signed in may
+	// use together.
 	anonymousShare = 0.25
-	// viewersMax is how many viewers an Allowance distinguishes, because one client can
-	// have very many addresses. All further viewers who are signed in share one account,
-	// and all further viewers who are not signed in share another.
+	// viewersMax is the largest number of viewers that an Allowance distinguishes. There must
+	// be a limit, because one client that is not signed in can use very many addresses, and so
+	// count as very many viewers. All further viewers who are signed in share one account, and
+	// all further viewers who are not signed in share another.
 	viewersMax = 1 << 16
 )
 
@@ -24,9 +25,9 @@ type ViewerKey struct {
 	SignedIn bool
 }
 
-// Allowance counts the calls that may be made for viewers, in addition to the planned
-// polls. It holds the calls of 24 hours and is full at the start. Each viewer of the last
-// 24 hours has an equal share.
+// Allowance counts the calls that may be made for viewers, in addition to the planned polls. It
+// is a token bucket that holds the calls of 24 hours, refills in 24 hours and is full at the
+// start. Each viewer of the last 24 hours has an equal share.
 //
 // The zero Allowance allows nothing until SetDaily is called. It is not safe for
 // concurrent use.
@@ -35,13 +36,13 @@ type Allowance struct {
 	all       bucket
 	anonymous bucket // for all viewers together who are not signed in
 	viewers   map[ViewerKey]*account
-	counts    [2]int // the viewers who are not signed in, and the viewers who are
+	counts    [2]int // the number of viewers who are not signed in, and of signed-in viewers
 	prunedAt  time.Time
 }
 
 // account is what one viewer has used of their share.
 type account struct {
-	used     float64 // calls; it shrinks by one share in 24 hours
+	used     float64 // in calls; in 24 hours it shrinks by the viewer's share
 	at       time.Time
 	lastSeen time.Time
 }
@@ -59,9 +60,9 @@ func (b *bucket) fill(now time.Time, capacity float64) {
 	b.at, b.left = now, min(b.left, capacity)
 }
 
-// SetDaily sets how many calls may be made in 24 hours. The first SetDaily fills the
-// allowance. A later one keeps the part that is left: if half of the old number was left,
-// half of the new number is left.
+// SetDaily sets how many calls may be made in 24 hours. The first SetDaily fills the allowance. A
+// later one keeps the fraction that is left: if half of the old number was left, half of the new
+// number is left.
 func (a *Allowance) SetDaily(now time.Time, calls float64) {
 	if a.daily == 0 {
 		a.all, a.anonymous = bucket{calls, now}, bucket{anonymousShare * calls, now}
@@ -85,8 +86,9 @@ func (a *Allowance) Left(now time.Time) float64 {
 	return a.all.left
 }
 
-// Weight returns how much the viewers count together: a viewer with an unused share
-// counts 1, and a viewer whose share is used up counts 0. It returns 0 if no call is left.
+// Weight returns how much the viewers count together: a viewer with an unused share counts 1, a
+// viewer whose share is used up counts 0, and the others count the fraction of their share that
+// is left. Weight returns 0 if the allowance has less than one call left.
 func (a *Allowance) Weight(now time.Time, viewers []ViewerKey) (weight float64) {
 	a.fill(now)
 	if a.all.left < 1 {
@@ -103,12 +105,12 @@ type Payment []payment
 
 type payment struct {
 	viewer ViewerKey
-	part   float64 // of the call
+	part   float64 // the fraction of the call that the viewer paid
 }
 
-// Pay counts one call for the viewers. Each viewer pays a part of it, in proportion to
-// what is left of the viewer's share. If the viewers have no weight, Pay counts nothing
-// and returns nil.
+// Pay counts one call for the viewers. Each viewer pays a fraction of it, in proportion to what
+// is left of the viewer's share. If the viewers have no weight, Pay counts nothing and returns
+// nil.
 func (a *Allowance) Pay(now time.Time, viewers []ViewerKey) Payment {
 	weight := a.Weight(now, viewers)
 	if weight <= 0 {
@@ -122,9 +124,9 @@ func (a *Allowance) Pay(now time.Time, viewers []ViewerKey) Payment {
 	return paid
 }
 
-// Correct changes afterwards what a poll costs its viewers, in the proportions in which
-// they paid: it adds calls to the one call that Pay counted. If calls is negative, it takes
-// back a part of that call.
+// Correct changes afterwards what a poll costs its viewers, in the proportions in which they
+// paid: it adds the number calls to the one call that Pay counted. If calls is negative, it gives
+// that many calls back to the viewers: -1 gives back the whole call.
 func (a *Allowance) Correct(now time.Time, paid Payment, calls float64) {
 	a.fill(now)
 	for _, p := range paid {
@@ -137,7 +139,8 @@ func (a *Allowance) Correct(now time.Time, paid Payment, calls float64) {
 	}
 }
 
-// unused returns which part of the viewer's share is left.
+// unused returns which fraction of the viewer's share is left. It returns 0 for a viewer who is
+// not signed in if such viewers have used up the calls that they may use together.
 func (a *Allowance) unused(now time.Time, v ViewerKey) float64 {
 	if !v.SignedIn && a.anonymous.left < 1 {
 		return 0
@@ -145,7 +148,9 @@ func (a *Allowance) unused(now time.Time, v ViewerKey) float64 {
 	return max(0, 1-a.account(now, v).used/a.share(v.SignedIn))
 }
 
-// share returns how many calls in 24 hours one viewer may use.
+// share returns how many calls in 24 hours one viewer may use: an equal share of all calls. But
+// if the viewers who are not signed in would have more than anonymousShare of the calls together,
+// they divide anonymousShare of the calls, and the viewers who are signed in divide the rest.
 func (a *Allowance) share(signedIn bool) float64 {
 	anonymous, known := float64(a.counts[0]), float64(a.counts[1])
 	equal := a.daily / max(1, anonymous+known)
@@ -155,8 +160,10 @@ func (a *Allowance) share(signedIn bool) float64 {
 	return min(equal, anonymousShare*a.daily/max(1, anonymous))
 }
 
-// account returns the viewer's account, brought up to date. It creates the account of a
-// viewer that is new, or returns the shared account if there are viewersMax already.
+// account returns the viewer's account. First it reduces the calls that the viewer has used, in
+// proportion to the time since the last call of account for the viewer: in 24 hours by the
+// viewer's whole share. For a new viewer it creates an account, or returns the shared account if
+// there are viewersMax accounts already.
 func (a *Allowance) account(now time.Time, v ViewerKey) *account {
 	known := a.viewers[v]
 	if known == nil {

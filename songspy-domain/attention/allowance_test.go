@@ -13,8 +13,9 @@ import (
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// spendAll pays for a call of the viewers every ten seconds for the time d, whenever
-// their weight is not 0. It returns the number of calls.
+// spendAll tries every ten seconds to pay for one call of the viewers: it pays if their
+// weight is not 0. It begins at the time from and ends after the duration d. It returns
+// the number of calls that were paid.
 func spendAll(a *Allowance, from time.Time, d time.Duration, viewers []ViewerKey) (calls float64) {
 	for now := from; now.Before(from.Add(d)); now = now.Add(10 * time.Second) {
 		if a.Weight(now, viewers) > 0 {
@@ -78,7 +79,7 @@ func TestAllowance_HostileViewersLeaveOthersTheirShare(t *testing.T) {
 	a := &Allowance{}
 	a.SetDaily(noon, 1000)
 	hostile, followers := anonymous(1000), signedIn(10)
-	a.Weight(noon, followers) // makes them known viewers
+	a.Weight(noon, followers) // the Allowance counts them as viewers from now on
 	spendAll(a, noon, 24*time.Hour, hostile)
 	later := noon.Add(24 * time.Hour)
 	if left := a.Left(later); left < 700 {
@@ -114,7 +115,7 @@ func TestAllowance_TakesBackWhatWasPaid(t *testing.T) {
 			a.Pay(noon, viewers)
 		}
 		left, weight := a.Left(noon), a.Weight(noon, viewers)
-		a.Correct(noon, a.Pay(noon, viewers), -1) // also if Pay counted the last call
+		a.Correct(noon, a.Pay(noon, viewers), -1) // Correct must give the call back even if it was the last call that was left
 		if now := a.Left(noon); math.Abs(now-left) > 1e-9 {
 			t.Errorf("%v calls are left, want %v", now, left)
 		}

@@ -7,14 +7,14 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// How players behave, as far as it decides which polls are worth their calls.
+// How users and players behave, as far as this decides which polls are worth their calls.
 const (
-	// skipShare is the part of the plays that users leave early (skip). It doubles with each
+	// skipShare is the fraction of the plays that users leave early (skip). It doubles with each
 	// track that was skipped in a row, up to skipShareMax.
 	skipShare    = 0.12
 	skipShareMax = 0.6
-	// skipUntil is the part of a track after which users no longer skip it. Before that,
-	// a skip becomes less likely the longer the track has played: the share of the plays
+	// skipUntil is the fraction of a track's length after which users no longer skip it. Before
+	// that, a skip becomes less likely the longer the track has played: the fraction of the plays
 	// that users have skipped by a certain age grows with the square root of the age.
 	skipUntil = 0.7
 	// unknownLength is the assumed time until a track ends whose progress or length is
@@ -22,37 +22,38 @@ const (
 	unknownLength = 200 * time.Second
 	// advertisementLength is the mean time until music follows an advertisement.
 	advertisementLength = 20 * time.Second
-	// resumeShare is the part of the pauses after which the user plays on. The longer a
-	// pause has lasted, the longer it will still last: half of these users resume within
-	// the time that the pause has lasted, plus resumeAfter.
+	// resumeShare is the fraction of the pauses after which the user plays on. The longer a pause
+	// has lasted, the longer it is expected to last: half of these users resume within the time
+	// that the pause has lasted, plus resumeAfter.
 	resumeShare = 0.7
 	resumeAfter = 60 * time.Second
-	// startAfter is the mean time until a user who plays nothing starts, at an average
-	// hour.
+	// startAfter is the mean time until a user who plays nothing starts to listen, in an
+	// hour of the day with average listening (startWeight 1).
 	startAfter = 12 * time.Hour
-	// MinGap is the shortest time between two polls of a user that are made for viewers.
+	// MinGap is the shortest time from any poll of a user to the next poll that is made for
+	// viewers.
 	MinGap = 15 * time.Second
 	// price is the time with a wrong picture, in seconds, that a poll has to save if
 	// the user has one viewer, whose share is unused.
 	price = 0.2
 )
 
-// Risk is the probability that the picture of a user (the track that viewers see) is
-// wrong, by the time since the last poll.
+// Risk is the probability that the picture of a user (the track that viewers see) is wrong, as a
+// function of the time since the last poll.
 type Risk struct {
-	// share is the probability that the change comes at all. All times are in seconds.
-	// If mean is 0, the change is a skip: age is the age of the play at the last poll, and
-	// until is the age after which nobody skips any more.
+	// share is the probability that the change, after which viewers see a wrong picture, comes at
+	// all. All times are in seconds. If mean is 0, the change is a skip: age is the age of the
+	// play at the last poll, and until is the age after which nobody skips any more.
 	share, age, until float64
-	// mean is the average time until the change. But if slowing is set, the change becomes
-	// less likely the longer it does not come, and mean is the time by which half of the
-	// changes have come.
+	// mean is the average time until the change. But if slowing is set, the change becomes less
+	// likely the longer it does not come, and mean is the time within which half of the changes
+	// come.
 	mean    float64
 	slowing bool
 }
 
-// RiskOf returns the risk of a user whose last poll has led to the state n. startWeight
-// says how likely the user starts to listen at this hour; 1 is the average.
+// RiskOf returns the risk of a user whose last poll has led to the state n. startWeight says how
+// likely it is that the user starts to listen at this hour; 1 is the average of all hours.
 func RiskOf(n songspy.NowPlaying, startWeight float64) Risk {
 	switch {
 	case n.Advertisement:
@@ -82,7 +83,8 @@ func (r Risk) Wrong(after time.Duration) float64 {
 	return (r.leftBefore(r.age+t) - before) / (1 - before)
 }
 
-// leftBefore returns which share of the plays users have skipped by the given age.
+// leftBefore returns the fraction of the plays that users have skipped by the given age, in
+// seconds.
 func (r Risk) leftBefore(age float64) float64 { return r.share * math.Sqrt(min(1, age/r.until)) }
 
 // Saved returns how many seconds with a wrong picture a poll saves if it comes when the
@@ -111,10 +113,11 @@ func (r Risk) area(t float64) float64 {
 	return (left(r.age+t) - left(r.age) - before*t) / (1 - before)
 }
 
-// NextPoll returns how long after the last poll another poll for viewers is worth a call.
-// weight is how much the viewers count together (Allowance.Weight). planned is how long
-// after the last poll a poll comes in any case, without viewers. wait is at least MinGap
-// and less than planned. worth is false if no poll before the planned poll is worth a call.
+// NextPoll returns how long after the last poll another poll for viewers is worth a call. The
+// parameter weight is how much the viewers count together (Allowance.Weight). The parameter
+// planned is how long after the last poll a poll comes in any case, without viewers. The result
+// wait is at least MinGap. It is less than planned, by at least a second unless it is MinGap. The
+// result worth is false if no such poll is worth a call.
 func (r Risk) NextPoll(weight float64, planned time.Duration) (wait time.Duration, worth bool) {
 	isWorth := func(d time.Duration) bool { return weight*r.Saved(d) >= price }
 	low, high := MinGap, planned

@@ -43,17 +43,18 @@ const (
 	quotaWait          = 15 * time.Minute
 	quotaWaitMax       = 6 * time.Hour
 	premiumWait        = time.Hour
-	// waitMax is the longest Retry-After that is obeyed. Spotify has sent 86400
-	// s, and one test call (probe) a day is harmless.
+	// waitMax is the longest Retry-After that is obeyed; a longer one counts as
+	// waitMax. Spotify has sent 86400 s, and one test call (probe) a day is harmless.
 	waitMax = 24 * time.Hour
-	// probeTimeout is how long a probe (the one call that tests a blocked app)
-	// may take. After that another process may make one, because the first may
-	// have died.
+	// probeTimeout is how long a probe (the one call that tests a blocked app) may
+	// take. After that another probe is allowed, because the process that made the
+	// first one may have died.
 	probeTimeout = 30 * time.Second
 	// failedProbeWait is how long to wait before the next probe if the last one
 	// showed nothing about the app, for example because of a 5xx.
 	failedProbeWait = 5 * time.Second
-	// deniedWaitMin is the shortest RetryAfter that a blocked call gets.
+	// deniedWaitMin is the shortest RetryAfter of a call that the rate limiter or a
+	// pending probe blocks.
 	deniedWaitMin = time.Second
 )
 
@@ -62,8 +63,8 @@ const (
 type Breakers struct {
 	Accounts Breaker
 	API      Breaker
-	// Share is the part of the app's calls per second that this process may
-	// make, from 0 to 1. 0 means all of them.
+	// Share is the fraction of the app's calls per second that this process may make,
+	// from 0 to 1. But 0 means all of them.
 	Share float64
 }
 
@@ -80,8 +81,8 @@ type Breaker struct {
 	// estimated time: Spotify sent no Retry-After, or the quota is exceeded and
 	// the Retry-After may be too short. Each step doubles the next estimate.
 	BackoffStep int
-	// ProbeUntil is how long the result of the current probe (test call) is
-	// awaited; zero if no probe is under way.
+	// ProbeUntil is the time until which other calls are blocked because the current probe
+	// (test call) has not returned yet. It is zero if no probe is under way.
 	ProbeUntil time.Time
 	// Epoch increases whenever the breaker opens, and with every probe and its
 	// result. Results of calls that began in an older epoch no longer change
@@ -118,9 +119,9 @@ type Urgency int
 const (
 	// Routine calls wait for the rate limiter.
 	Routine Urgency = iota
-	// Background calls can wait for hours. They pass a closed breaker if there
-	// is no rate limit, or if no other call was made for a second. They are
-	// never used as the probe (the test call of a blocked app).
+	// Background calls can wait for hours. They pass a closed breaker if there is no
+	// rate limit, or if no other call has used the rate limit for about a second. They
+	// are never used as the probe (the test call of a blocked app).
 	Background
 	// Urgent calls have a user waiting. They pass a closed breaker without
 	// waiting for the rate limiter, and the routine calls after them wait
@@ -178,8 +179,8 @@ const (
 	Abandoned
 )
 
-// Outcome is a result with the Retry-After that Spotify sent; zero if it sent
-// none.
+// Outcome is a result with the Retry-After that Spotify sent. RetryAfter is zero
+// if Spotify sent none.
 type Outcome struct {
 	Result     Result
 	RetryAfter time.Duration
@@ -228,7 +229,7 @@ func Report(s Breakers, now time.Time, circuit Circuit, p Permit, o Outcome) Bre
 }
 
 // ChangesNothing reports whether Report would change nothing. That is so for almost
-// every call: it was answered, it is not a probe, and no rate is limited.
+// every call: it was answered, it is not a probe, and the call rate is not limited.
 func (s *Breakers) ChangesNothing(circuit Circuit, p Permit, o Outcome) bool {
 	return o.Result == Answered && !p.Probe && s.For(circuit).Limiter.Rate == 0
 }
@@ -288,7 +289,7 @@ func (b *Breaker) trip(now time.Time, p Permit, o Outcome, share float64) {
 // double it.
 func (b *Breaker) extendOpen(now time.Time, o Outcome) {
 	if b.Cause == "" {
-		return // closed since then, by a newer result
+		return // the breaker has closed since then, because of the result of a newer call
 	}
 	cause, step := o.Result.cause(), 0
 	if cause == b.Cause {
@@ -308,12 +309,13 @@ func (b *Breaker) extendOpen(now time.Time, o Outcome) {
 	b.OpenedAt, b.OpenUntil = now, until
 }
 
-// correctClock corrects times that were stored before the clock was set back.
-// An open breaker stays open for its remaining time, at most a day. The epoch
-// increases, so that every process takes over the corrected times.
+// correctClock corrects times that were stored before the clock was set back. An open
+// breaker whose times are ahead of the clock stays open for its whole open time,
+// counted from now, at most a day. The epoch increases, so that every process takes
+// over the corrected times.
 func (b *Breaker) correctClock(now time.Time) {
 	if !b.OpenedAt.After(now) && !b.OpenUntil.After(now) && !b.ProbeUntil.After(now) {
-		return // as always while the breaker is closed
+		return // the usual case: while the breaker is closed, these times are zero
 	}
 	const slack = songspy.ClockSkewMax
 	if shift := b.OpenedAt.Sub(now); shift > slack {
@@ -352,9 +354,9 @@ func (r Result) cause() Cause {
 	}
 }
 
-// wait returns for how long the circuit breaker opens. guessed is true if Spotify
-// sent no Retry-After, or if the quota is exceeded and the Retry-After may be too
-// short. step is how often in a row the time was guessed before.
+// wait returns for how long the circuit breaker opens. guessed is true if Spotify sent
+// no Retry-After, or if the quota is exceeded and the Retry-After may be too short.
+// step is how often in a row the time was guessed before this result.
 func (o Outcome) wait(step int) (wait time.Duration, guessed bool) {
 	requested := min(o.RetryAfter, waitMax)
 	switch {
@@ -394,7 +396,7 @@ const (
 	CauseQuota           Cause = "quota_exceeded"   // 429 with QUOTA_EXCEEDED: the daily quota of the developer account
 	CausePremiumRequired Cause = "premium_required" // 403: the app's owner has no Premium subscription
 	CauseForbidden       Cause = "forbidden"        // 403 with an unknown body, to several users
-	CauseProbing         Cause = "probing"          // half open: the probe is under way, or is left to a more urgent call
+	CauseProbing         Cause = "probing"          // half open: the probe is under way, or this background call must leave it to another call
 	CauseRampUp          Cause = "ramp_up"          // closed again recently: the rate limiter is active
 	CauseDailyCalls      Cause = "daily_calls"      // all calls that the quota or the operator allows in 24 hours have been made
 )

@@ -12,7 +12,7 @@ import (
 
 var noon = time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
 
-// mustPass lets one call pass, or fails the test.
+// mustPass returns the permit of one routine call, or fails the test if the call is blocked.
 func mustPass(t *testing.T, s *breaker.Breakers, at time.Time) breaker.Permit {
 	t.Helper()
 	next, v := breaker.Decide(*s, at, breaker.CircuitAPI, breaker.Routine)
@@ -218,8 +218,9 @@ func TestQuota_RefusedProbesBackOff(t *testing.T) {
 	}
 }
 
-// The test opens a breaker while the clock is fast, and decides with the right clock.
-// In some cases a new process reads the state from the database in between.
+// The test opens a breaker while the clock is ahead, and decides after the clock was set right.
+// In some cases a new process reads the state from the database in between. The breaker
+// must stay open for the requested time, at most a day, and then allow a probe.
 func TestClockSetBack_BreakerStaysOpenForItsTime(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		ahead := time.Duration(rapid.Int64Range(int64(6*time.Minute), int64(400*24*time.Hour)).Draw(rt, "ahead")).Truncate(time.Microsecond)
@@ -247,7 +248,7 @@ func TestClockSetBack_BreakerStaysOpenForItsTime(t *testing.T) {
 }
 
 func TestClockSetBack_BreakerIsOpenForADayAtMost(t *testing.T) {
-	stored := breaker.SharedBreakers{API: breaker.SharedBreaker{Cause: breaker.CauseQuota, OpenUntil: noon.Add(9 * 24 * time.Hour), Epoch: 3}} // stored without OpenedAt
+	stored := breaker.SharedBreakers{API: breaker.SharedBreaker{Cause: breaker.CauseQuota, OpenUntil: noon.Add(9 * 24 * time.Hour), Epoch: 3}} // the stored state has no OpenedAt
 	s, v := breaker.Decide(breaker.Adopt(breaker.Breakers{}, noon, stored), noon, breaker.CircuitAPI, breaker.Routine)
 	if v.Allowed || v.RetryAfter != 24*time.Hour {
 		t.Fatalf("blocked for %s, want 24h", v.RetryAfter)

@@ -16,8 +16,8 @@ type sentCall struct {
 	leftAt time.Time
 }
 
-// breakerModel is a model of a breaker that does not read the state of the
-// breaker under test.
+// breakerModel predicts what a breaker must do from the calls and their results
+// alone, without the state of the breaker under test.
 type breakerModel struct {
 	open      bool      // a call was refused, and no probe has succeeded since
 	notBefore time.Time // no call may be made earlier
@@ -113,7 +113,7 @@ func TestBreaker_Invariants(t *testing.T) {
 			"": func(t *rapid.T) {
 				for _, name := range breaker.Circuits() {
 					// In every state, a caller that waits for each RetryAfter
-					// may call in the end.
+					// must be allowed to call after at most ten attempts.
 					at, trial := now, s
 					for range 10 {
 						next, v := breaker.Decide(trial, at, name, breaker.Routine)

@@ -5,32 +5,33 @@ import "time"
 const (
 	// rateWindow is the period over which Spotify counts an app's calls.
 	rateWindow = 30 * time.Second
-	// rateMin is the lowest limit, in calls a second. The limit starts there
-	// after the circuit breaker has closed, and no learned rate is below it. It
-	// is enough to poll about ninety users.
+	// rateMin is the lowest limit, in calls a second. The limit starts at rateMin after
+	// the circuit breaker has closed, and no learned rate is below it. One call a
+	// second is enough to poll about ninety users.
 	rateMin = 1.0
-	// rateUnlimited is the limit, in calls a second, from which a growing limit is
-	// removed if no rate was learned.
+	// rateUnlimited is the value, in calls a second, at which a growing limit is removed
+	// if no rate was learned.
 	rateUnlimited = 1000.0
-	// forgetFactor is the multiple of the learned rate from which that rate is
-	// forgotten: if the limit has grown so far without a refusal, the learned rate
-	// was wrong.
+	// forgetFactor is the multiple of the learned rate at which the limit and the
+	// learned rate are removed: if the limit has grown so far without a refusal, the
+	// learned rate was wrong.
 	forgetFactor = 4.0
 )
 
-// RateLimiter limits the calls per second of an app whose circuit breaker has
-// closed again. The limit starts low and doubles with every second of answered
-// calls, up to the learned rate. From there it grows slowly with each window of
-// 30 s, until Spotify refuses a call: half of the rate at that time becomes the
-// learned rate. The zero RateLimiter has no limit.
+// RateLimiter limits the calls per second of an app after its circuit breaker has
+// closed again. The limit starts at rateMin and doubles with every second of answered
+// calls, up to the learned rate. From there it grows slowly with each window of 30 s.
+// When Spotify refuses a call, half of the rate at that time becomes the learned rate.
+// The zero RateLimiter has no limit.
 type RateLimiter struct {
 	// Rate is the current limit, in calls a second; 0 means no limit.
 	Rate float64
 	// Learned is half the rate at which Spotify last refused the whole app, in
 	// calls a second; 0 if it never did.
 	Learned float64
-	// Tokens is how many calls could be made at once at TokensAt (a token
-	// bucket). It can become negative, because urgent calls do not wait.
+	// Tokens is how many tokens the token bucket held at TokensAt: so many calls could
+	// be made at once. It can become negative, because urgent calls do not wait for
+	// tokens.
 	Tokens   float64
 	TokensAt time.Time
 	// WindowStart is the start of the current window of 30 s. Calls counts the
@@ -40,8 +41,8 @@ type RateLimiter struct {
 	CallsBefore int
 }
 
-// take counts one call and returns zero if it may be made now. Otherwise it
-// returns how long the call has to wait.
+// take counts one call and returns zero if the call may be made now. Otherwise it
+// counts nothing and returns how long the call has to wait.
 func (l *RateLimiter) take(now time.Time, u Urgency) time.Duration {
 	if l.Rate > 0 {
 		if l.TokensAt.After(now) {
@@ -76,9 +77,9 @@ func (l *RateLimiter) rollWindow(now time.Time) {
 	}
 }
 
-// learnRate stores half of the app's call rate at which Spotify refused it. It
-// computes that rate from the calls of this process, assuming that they were
-// the given share of all calls.
+// learnRate is called when Spotify has refused a call because of the rate. It stores
+// half of the app's call rate at that time. It computes the rate from the calls of this
+// process, assuming that they were the given share of all calls.
 func (l *RateLimiter) learnRate(now time.Time, share float64) {
 	l.rollWindow(now)
 	rest := 1 - max(0, now.Sub(l.WindowStart).Seconds())/rateWindow.Seconds()
@@ -86,7 +87,7 @@ func (l *RateLimiter) learnRate(now time.Time, share float64) {
 	l.Learned = max(rateMin, max(seen, l.Rate)/2/share)
 }
 
-// start begins to limit calls, at the lowest rate.
+// start begins to limit calls, at this process's share of rateMin.
 func (l *RateLimiter) start(now time.Time, share float64) {
 	l.Rate, l.Tokens, l.TokensAt = rateMin*share, 1, now
 }
@@ -96,8 +97,8 @@ func (l *RateLimiter) stop() {
 	l.Rate, l.Tokens, l.TokensAt = 0, 0, time.Time{}
 }
 
-// increase raises the limit after an answered call. It removes the limit when that
-// has grown so far that it is not needed any more.
+// increase raises the limit after an answered call. It removes a limit that has reached
+// rateUnlimited, if no rate was learned, or forgetFactor times the learned rate.
 func (l *RateLimiter) increase(share float64) {
 	learned := l.Learned * share
 	switch {
@@ -109,9 +110,9 @@ func (l *RateLimiter) increase(share float64) {
 	case l.Rate < learned:
 		l.Rate = min(l.Rate+1, learned)
 	default:
-		// A window of calls at the full rate raises the limit by a thirtieth of
-		// the learned rate, at least by 1. Each call of the window adds its
-		// part of that.
+		// A window (30 s) of calls at the full rate raises the limit by a thirtieth of
+		// the learned rate, and at least by 1 call a second for all processes together.
+		// Each call of the window adds an equal fraction of that.
 		l.Rate += max(share, learned/30) / (l.Rate * rateWindow.Seconds())
 		if l.Rate >= forgetFactor*learned {
 			l.stop()

@@ -84,7 +84,7 @@ func TestLimiter_IsHalvedByNextRefusal(t *testing.T) {
 }
 
 func TestLimiter_IsLiftedAfterHigherRatePassed(t *testing.T) {
-	var s breaker.Breakers // opened by a cause that says nothing about the rate
+	var s breaker.Breakers // it opens because of a 403 (PremiumRequired), from which no rate is learned
 	s = breaker.Report(s, noon, breaker.CircuitAPI, mustPass(t, &s, noon), breaker.Outcome{Result: breaker.PremiumRequired})
 	at := noon.Add(time.Hour)
 	s = breaker.Report(s, at, breaker.CircuitAPI, mustPass(t, &s, at), breaker.Outcome{})
@@ -99,7 +99,7 @@ func TestLimiter_IsLiftedAfterHigherRatePassed(t *testing.T) {
 
 func TestUrgent_PassesAtCostOfRoutineCalls(t *testing.T) {
 	s, at := recovered(t, 10)
-	mustPass(t, &s, at) // the only token after the reset
+	mustPass(t, &s, at) // takes the only token that the bucket holds after the reset
 	next, v := breaker.Decide(s, at, breaker.CircuitAPI, breaker.Urgent)
 	if !v.Allowed {
 		t.Fatalf("an urgent call was blocked by %q", v.Cause)

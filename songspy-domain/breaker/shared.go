@@ -5,10 +5,9 @@ import (
 	"time"
 )
 
-// SharedBreakers is the part of Breakers that all processes of an instance
-// share: which breaker is open, until when and why, which probe is under way,
-// and the learned rate. How many calls each process has made is not shared
-// here.
+// SharedBreakers is the part of Breakers that all processes of an instance share: which breaker
+// is open, until when and why, which probe is under way, and the learned rate. It does not
+// include how many calls each process has made.
 type SharedBreakers struct {
 	Accounts SharedBreaker `json:"accounts"`
 	API      SharedBreaker `json:"api"`
@@ -26,7 +25,7 @@ type SharedBreaker struct {
 	Learned     float64   `json:"learned,omitempty"`
 }
 
-// Stored is the stored state of one app. Version counts its changes.
+// Stored is the stored state of one app's breakers. Version counts the changes of that state.
 type Stored struct {
 	Version int64
 	Shared  SharedBreakers
@@ -50,11 +49,11 @@ func (b SharedBreaker) IsOpen(now time.Time) bool { return b.Cause != "" && now.
 
 func storedTime(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
-// Merge combines the states of two processes. The result does not depend on the
-// order, or on how often they are merged. For each circuit the state with the
-// higher epoch is taken. If the epochs are equal, the breaker that is open
-// longer is taken. So an outdated state never closes an open breaker, and the
-// result of a probe (test call) replaces the state that was tested.
+// Merge combines the states of two processes. The result does not depend on the order of the
+// states, or on how often they are merged. For each circuit it takes the state with the higher
+// epoch. If the epochs are equal, it takes the state whose breaker is open longer. So an outdated
+// state never closes an open breaker, and the result of a probe (test call) replaces the state
+// that was tested.
 func Merge(a, b SharedBreakers) SharedBreakers {
 	return SharedBreakers{Accounts: newer(a.Accounts, b.Accounts), API: newer(a.API, b.API)}
 }
@@ -71,9 +70,9 @@ func newer(a, b SharedBreaker) SharedBreaker {
 	return a
 }
 
-// Adopt takes over the state of another process, theirs, where it is newer. If
-// the other process has closed a circuit breaker, this process also starts to
-// call at the lowest rate.
+// Adopt takes over the state of another process (theirs) for each circuit for which it is newer.
+// If the other process has closed a circuit breaker, this process also limits its calls to the
+// lowest rate at first.
 func Adopt(s Breakers, now time.Time, theirs SharedBreakers) Breakers {
 	s.Accounts.adopt(now, theirs.Accounts, s.share())
 	s.API.adopt(now, theirs.API, s.share())
@@ -96,7 +95,7 @@ func (b *Breaker) adopt(now time.Time, theirs SharedBreaker, share float64) {
 	}
 }
 
-// share returns the part of the app's rate that this process may use.
+// share returns the fraction of the app's call rate that this process may use.
 func (s Breakers) share() float64 {
 	if s.Share <= 0 || s.Share > 1 {
 		return 1

@@ -28,9 +28,9 @@ const (
 	// readInterval is the shortest time between two reads. Changes that come in
 	// between are applied together.
 	readInterval = 50 * time.Millisecond
-	// changesPerRead is how many changes one query reads.
+	// changesPerRead is how many changes one query reads at most.
 	changesPerRead = 2000
-	// shortestRetryWait and longestRetryWait limit the wait after a failure. It doubles
+	// shortestRetryWait and longestRetryWait limit the wait after a failure. The wait doubles
 	// with each failure in a row.
 	shortestRetryWait, longestRetryWait = 100 * time.Millisecond, 2 * time.Second
 )
@@ -42,8 +42,8 @@ type Feed interface {
 	FeedBounds(ctx context.Context) (oldest, last int64, err error)
 	// Changes returns up to limit changes with numbers above after, in order.
 	Changes(ctx context.Context, after int64, limit int) ([]songspy.Change, error)
-	// WaitForChange returns when there may be changes after the given one, or after
-	// about 750 ms, so that a reader catches up at least once a second.
+	// WaitForChange returns when there may be changes with numbers above after. It returns after
+	// about 750 ms in any case, so that a reader catches up at least once a second.
 	WaitForChange(ctx context.Context, after int64) error
 }
 
@@ -51,10 +51,9 @@ type Feed interface {
 // fields are required, except CaughtUp and Timeout.
 type Follower struct {
 	Feed Feed
-	// Load loads everything and returns the number of a change: the result reflects
-	// all changes up to it. Follower calls it when changes were lost, and at the
-	// start unless Run is given the number of a change up to which everything is
-	// loaded already.
+	// Load loads everything and returns the number of a change. The loaded state reflects this
+	// change and all changes before it. Follower calls it when changes were lost, and at the
+	// start unless Run is given the number of a change up to which everything is loaded already.
 	Load func(ctx context.Context) (number int64, err error)
 	// Apply applies changes, in order. After an error Follower calls it again with the
 	// same changes.
@@ -63,8 +62,8 @@ type Follower struct {
 	// applied. number is the number of the last applied change. While the feed can be
 	// read, CaughtUp is called about once a second or more often.
 	CaughtUp func(number int64, at time.Time)
-	// Timeout limits one wait for changes together with reading and applying them. Zero:
-	// no limit.
+	// Timeout limits the time of one wait for changes together with reading and applying them.
+	// Zero means no limit.
 	Timeout time.Duration
 	Now     func() time.Time
 	Log     *slog.Logger
@@ -144,9 +143,9 @@ func (f *Follower) caughtUp(number int64, at time.Time) {
 	}
 }
 
-// lost reports whether a reader that has applied the changes up to the number after would
-// miss some: the changes that follow were pruned, or the database was restored to an
-// earlier state. oldest and last are the results of FeedBounds.
+// lost reports whether a reader that has applied the changes up to the number after would miss
+// some: the changes directly after it were pruned, or the database was restored to an earlier
+// state. oldest and last are the results of FeedBounds.
 func lost(after, oldest, last int64) bool {
 	return last < after || last > after && (oldest == 0 || oldest > after+1)
 }

@@ -19,8 +19,9 @@ import (
 	"github.com/songspy/songspy/songspy-domain/changefeed/changefeedtest"
 )
 
-// database is a database in memory: a value for each user, the change feed of these
-// values, and the state of the follower that copies them.
+// database is a fake database in memory. It holds one value for each user, a change feed
+// that reports changes of these values, and the state of the follower under test, which
+// copies the values.
 type database struct {
 	changefeedtest.Feed
 	mu       sync.Mutex
@@ -57,7 +58,8 @@ func (d *database) setApplyErr(err error) {
 	d.applyErr = err
 }
 
-// set changes a user's value; 0 deletes it.
+// set changes a user's value and adds a change to the feed. The value 0 deletes the user's
+// value.
 func (d *database) set(id songspy.UserID, value int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -110,7 +112,9 @@ func (d *database) newFollower() *changefeed.Follower {
 	}
 }
 
-// follow runs the follower in the background until stop is called.
+// follow calls f.Run(ctx, after) in the background. It returns once the follower waits for
+// a change or for time to pass (synctest.Wait). The returned function cancels ctx and waits
+// until Run has returned.
 func follow(f *changefeed.Follower, after int64) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
@@ -171,7 +175,7 @@ func TestEverythingIsLoadedAgainAfterLostChanges(t *testing.T) {
 				d.Fail(errors.New("down"))
 				lose(d)
 				d.mu.Lock()
-				d.values[9] = 90 // without a change: only a load finds it
+				d.values[9] = 90 // not in the change feed, so only Load finds it
 				d.mu.Unlock()
 				wait(time.Minute)
 				d.Fail(nil)
@@ -245,7 +249,7 @@ func TestCaughtUpIsCalledWithoutChangesToo(t *testing.T) {
 	})
 }
 
-// hangingFeed is a feed whose WaitForChange hangs until the context of the call ends.
+// hangingFeed is a feed whose WaitForChange returns only when the context of the call ends.
 type hangingFeed struct{ *database }
 
 func (hangingFeed) WaitForChange(ctx context.Context, _ int64) error {
@@ -269,7 +273,8 @@ func TestAReadThatHangsCountsAsFailedAfterTheTimeout(t *testing.T) {
 	})
 }
 
-// logFunc is a slog.Handler that calls itself for every log line.
+// logFunc is a slog.Handler that calls the function for each log record and ignores the
+// record's content.
 type logFunc func()
 
 func (logFunc) Enabled(context.Context, slog.Level) bool    { return true }
@@ -312,7 +317,7 @@ func TestTheCopyEqualsTheDatabaseWhenItIsQuiet(t *testing.T) {
 				case 1:
 					d.Fail(nil)
 				case 2:
-					d.Prune(max(0, last-1)) // the cleanup keeps the last change
+					d.Prune(max(0, last-1)) // keeps the last change, as the cleanup of the batch does
 				case 3:
 					wait(time.Second)
 				default:

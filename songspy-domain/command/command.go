@@ -26,16 +26,16 @@ const (
 	exitUsage  = 2 // the command line or the configuration is wrong
 )
 
-// Program is a program with several commands.
+// Program describes an executable with several commands, such as songspy-api.
 type Program struct {
 	Name        string
 	Description string
 }
 
-// Main calls run with the arguments, the environment and the output of this process,
-// and a context that ends at SIGINT and SIGTERM. Before that it prints the warnings
-// about the environment (config.Warnings). It returns the exit code of run, or exitUsage
-// if the environment cannot be read.
+// Main calls the function run with the arguments, the environment and the output of this
+// process, and with a context that is canceled at SIGINT and SIGTERM. Before that it prints
+// the warnings about the environment (config.Warnings). It returns the exit code that the
+// function run returns, or exitUsage if the environment cannot be read.
 func (p Program) Main(run func(ctx context.Context, args []string, environ map[string]string, stdout, stderr io.Writer) int) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -50,7 +50,7 @@ func (p Program) Main(run func(ctx context.Context, args []string, environ map[s
 	return run(ctx, os.Args[1:], environ, os.Stdout, os.Stderr)
 }
 
-// Run parses the arguments by the tags of commands (see kong) and calls the Run method
+// Run parses args as the kong struct tags of commands define. Then it calls the method Run
 // of the chosen command with ctx and shared. It returns the exit code: 0 for success, 1
 // for failure, 2 for a wrong command line or a ConfigError.
 func (p Program) Run(ctx context.Context, commands, shared any, args []string, stdout, stderr io.Writer) int {
@@ -65,7 +65,9 @@ func (p Program) Run(ctx context.Context, commands, shared any, args []string, s
 		return exitFailed
 	}
 	chosen, err := parser.Parse(args)
-	if helpPrinted { // --help; Parse goes on, because Exit returned
+	// For --help, kong calls the function given to kong.Exit above. It does not end the
+	// process, so Parse has continued and may have returned an error.
+	if helpPrinted {
 		return exitOK
 	}
 	if err != nil {
@@ -94,7 +96,7 @@ func (p Program) parsedCommand(err error) string {
 				continue
 			}
 			if node.Tag != nil && node.Tag.Default == "1" {
-				node = node.Parent // the default command; its parent's help lists the alternatives
+				node = node.Parent // kong chose node by default; the help of its parent lists all commands
 			}
 			return node.FullPath()
 		}
@@ -111,7 +113,8 @@ func (e ConfigError) Error() string { return e.Err.Error() }
 // Unwrap returns the error of the configuration.
 func (e ConfigError) Unwrap() error { return e.Err }
 
-// LoadSettings reads the settings of a service. An error is a ConfigError.
+// LoadSettings reads the settings struct T of a service from environ by config.Load. Any
+// error that it returns is a ConfigError.
 func LoadSettings[T any](environ map[string]string) (settings T, err error) {
 	if err := config.Load(&settings, environ); err != nil {
 		return settings, ConfigError{err}
@@ -119,8 +122,8 @@ func LoadSettings[T any](environ map[string]string) (settings T, err error) {
 	return settings, nil
 }
 
-// OpenStore opens the database that the settings name. A nil log discards the
-// messages.
+// OpenStore opens the database that the settings name. If log is nil, the log
+// messages of the store are discarded.
 func OpenStore(ctx context.Context, s config.Service, log *slog.Logger) (*store.Store, error) {
 	keys, err := config.ParseKeys("SONGSPY_SEAL_KEYS", s.SealKeys)
 	if err != nil {

@@ -19,7 +19,7 @@ type App struct {
 	Seats int
 	// Account names the Spotify developer account that owns the app. All apps
 	// of one account share its quota of calls. The name is the client ID of one
-	// of these apps.
+	// of these apps; by default that of this app.
 	Account string
 }
 
@@ -33,15 +33,15 @@ func SeatsOf(apps []App) []songspy.AppSeats {
 	return seats
 }
 
-// clientIDPattern is the form of Spotify's client IDs. The client IDs of the
-// simulator contain dashes.
+// clientIDPattern matches Spotify's client IDs. It allows dashes because the
+// client IDs of the simulator contain them.
 var clientIDPattern = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 
 // Apps returns all Spotify apps that the operator has configured. The first is
-// the app of SONGSPY_SPOTIFY_CLIENT_ID. The apps of SONGSPY_SPOTIFY_APPS
-// follow: entries of the form id:secret:seats:account, separated by line ends,
-// spaces or commas; the last two parts may be left out. The messages of an
-// error never contain a secret.
+// the app of SONGSPY_SPOTIFY_CLIENT_ID, if it is set. The others are those of
+// SONGSPY_SPOTIFY_APPS: entries of the form id:secret:seats:account, separated
+// by white space or commas. An entry may omit seats and account. The error
+// describes all faulty entries and never contains a secret.
 func (s Spotify) Apps() (apps []App, err error) {
 	if s.ClientID != "" {
 		apps = append(apps, App{ClientID: s.ClientID, ClientSecret: s.ClientSecret, Seats: s.Seats, Account: s.ClientID})

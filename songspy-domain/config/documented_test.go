@@ -10,11 +10,12 @@ import (
 	"github.com/songspy/songspy/songspy-domain/config"
 )
 
-// tag matches the tag of a field of a settings struct: the variable's name, and its
-// default if it has one.
+// tag matches the struct tag of a field of a settings struct. It captures the variable's
+// name, and the default if there is one.
 var tag = regexp.MustCompile(`env:"(SONGSPY_[A-Z_]+)"(?: +envDefault:"([^"]*)")?`)
 
-// secretTag matches the type and the tag of a field that holds a secret.
+// secretTag matches the type and the struct tag of a field that holds a secret. It
+// captures the variable's name.
 var secretTag = regexp.MustCompile("songspy\\.Secret +`env:\"(SONGSPY_[A-Z_]+)\"")
 
 func TestDocumentation_ListsEveryVariableWithItsDefault(t *testing.T) {
@@ -69,8 +70,10 @@ func TestDocumentation_ListsEveryVariableWithItsDefault(t *testing.T) {
 	}
 }
 
-// Compose passes each service its own variables one by one. A variable that is
-// missing there would be ignored silently.
+// Docker Compose passes a service only the variables that docker-compose.yml and
+// the files in deploy/env name. A service would never get a variable that they do
+// not name. So they must name each known variable, and also NAME_FILE for each
+// secret NAME.
 func TestCompose_PassesEveryVariable(t *testing.T) {
 	const root = "../.."
 	passed := map[string]bool{}

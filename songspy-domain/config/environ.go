@@ -11,15 +11,16 @@ import (
 	"github.com/joho/godotenv"
 )
 
-// byteOrderMark is what some editors put at the start of a UTF-8 text.
+// byteOrderMark is the character that some editors put at the start of a UTF-8 file.
 const byteOrderMark = "\ufeff"
 
-// prefix begins the names of all variables.
+// prefix is the start of the names of all environment variables of Songspy.
 const prefix = "SONGSPY_"
 
-// Environ returns the environment of the process, combined with the file .env
-// of the working directory, which is optional. The environment takes
-// precedence. Environ returns an error if .env cannot be read or parsed.
+// Environ returns the environment of the process, combined with the variables in
+// the file .env of the working directory. The file may be missing. If both have a
+// variable, the value of the process applies. The values of Songspy's variables
+// are trimmed. Environ returns an error if .env cannot be read or parsed.
 func Environ() (map[string]string, error) {
 	environ, err := readDotenv(".env")
 	if err != nil {
@@ -49,7 +50,8 @@ func readDotenv(path string) (map[string]string, error) {
 	return environ, nil
 }
 
-// trimVariables returns environ with trimmed values of Songspy's variables.
+// trimVariables returns a copy of environ in which the values of Songspy's variables
+// are trimmed by trimValue. Other variables keep their values.
 func trimVariables(environ map[string]string) map[string]string {
 	all := make(map[string]string, len(environ))
 	for name, value := range environ {

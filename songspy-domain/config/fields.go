@@ -8,11 +8,11 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// List is a variable of several values, separated by commas. Spaces around a
-// value and empty values are ignored.
+// List holds the values of an environment variable that contains several values,
+// separated by commas. Spaces around a value and empty values are ignored.
 type List []string
 
-// UnmarshalText reads the list.
+// UnmarshalText replaces the list by the values in the comma-separated text.
 func (l *List) UnmarshalText(text []byte) error {
 	*l = nil
 	for value := range strings.SplitSeq(string(text), ",") {
@@ -23,15 +23,16 @@ func (l *List) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// field is one variable of a configuration struct.
+// field is a field of a settings struct that is set by an environment variable.
 type field struct {
-	key    string // SONGSPY_…
+	key    string // the name of the variable: SONGSPY_…
 	name   string // the name of the struct field
 	typ    reflect.Type
 	secret bool
 }
 
-// expected returns a phrase that says what the variable must look like.
+// expected returns the part of an error message that says which form the value of the
+// variable must have.
 func (f field) expected() string {
 	switch {
 	case f.typ == reflect.TypeFor[time.Duration]():
@@ -45,8 +46,8 @@ func (f field) expected() string {
 	}
 }
 
-// fieldsOf returns the variables of the struct that into points to, including
-// nested structs.
+// fieldsOf returns the fields of the struct *into, and of the structs nested in it, that
+// are set by environment variables.
 func fieldsOf(into any) []field {
 	var fields []field
 	for _, v := range nestedStructs(into) {
@@ -61,8 +62,8 @@ func fieldsOf(into any) []field {
 	return fields
 }
 
-// nestedStructs returns a pointer to each exported struct field within the struct that
-// into points to, at any depth, and into itself as the last.
+// nestedStructs returns pointers to all structs within *into: one to each exported field
+// of struct type, at any depth. The last pointer is into itself.
 func nestedStructs(into any) []any {
 	var found []any
 	v := reflect.ValueOf(into).Elem()

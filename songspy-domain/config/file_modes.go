@@ -11,10 +11,10 @@ import (
 )
 
 // ExposureWarnings returns warnings about files with secrets that every user of
-// this machine can access. An exposed file that is mounted into a container
-// only causes a warning, because its access mode is chosen outside Songspy. In
-// production an exposed file that Songspy itself creates is an error: see
-// checkFiles.
+// this machine can access. An exposed file that a variable NAME_FILE names never
+// causes more than a warning, because its access mode is chosen outside Songspy,
+// where the file is mounted into a container. An exposed file that Songspy itself
+// creates is an error in production: see checkFiles.
 func (s Service) ExposureWarnings(environ map[string]string) []string {
 	var warnings []string
 	for _, name := range slices.Sorted(maps.Keys(environ)) {
@@ -32,8 +32,8 @@ func (s Service) ExposureWarnings(environ map[string]string) []string {
 }
 
 // checkFiles returns an error, in production, for files that Songspy created
-// and that other users of this machine can access. In development they cause
-// only a warning.
+// and that other users of this machine can access. In development it returns
+// nil, so that only ExposureWarnings reports such files.
 func (s Service) checkFiles() error {
 	if s.IsDevelopment() {
 		return nil
@@ -47,7 +47,8 @@ func (s Service) checkFiles() error {
 	return errors.Join(faults...)
 }
 
-// createdFile is a file that Songspy creates with access for its own user only.
+// createdFile is a file that Songspy creates with access for its own user only,
+// and the environment variable that determines the file's path.
 type createdFile struct{ variable, path string }
 
 func (f createdFile) message() string {

@@ -22,16 +22,17 @@ import (
 const KeyBytes = 32
 
 // Key is a secret key with its ID. Everything that it encrypts or signs
-// contains the ID, so that the right key is found later.
+// contains the ID, so that the key for decrypting or verifying can be found.
 type Key struct {
 	ID  string
 	Key []byte // KeyBytes long
 }
 
 // isWeak reports whether the key is probably not random: it has few different
-// bytes, is a sequence, or is text. One in 10^13 random keys is rejected.
+// bytes, each byte differs from the one before it by the same amount, or all
+// bytes are printable ASCII. About one in 10^13 random keys counts as weak, too.
 func (k Key) isWeak() bool {
-	const fewest = 17 // different bytes; random keys have about 30
+	const fewest = 17 // the smallest accepted number of different bytes; random keys have about 30
 	different := map[byte]bool{}
 	counts, text := true, true
 	for i, b := range k.Key {
@@ -46,8 +47,9 @@ var keyIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
 // ParseKeys reads a list of keys, separated by commas. Each is an ID, a colon and the
 // base64 of 32 bytes, such as k2:BugkMTgeSrzDdWTdwU8ZW4JhyqPUy3Y7UGJmivTQiR8=. The first
-// key encrypts or signs; the others only decrypt or verify. An error names the variable
-// (name) and the position of the entry, and never quotes a key.
+// key encrypts or signs; the others only decrypt or verify. The argument name is the name
+// of the variable. An error contains it, and the position or the ID of the faulty entry,
+// and never quotes a key.
 func ParseKeys(name string, list songspy.Secret) ([]Key, error) {
 	var keys []Key
 	seen := map[string]bool{}
@@ -69,10 +71,9 @@ func ParseKeys(name string, list songspy.Secret) ([]Key, error) {
 	return keys, nil
 }
 
-// Keys holds the two lists of secret keys that an installation of Songspy needs: Seal
-// encrypts secrets in the database, JWT signs the tokens of bearer sessions. Each list is
-// text such as k2:BugkMTgeSrzDdWTdwU8ZW4JhyqPUy3Y7UGJmivTQiR8= (ID and base64 of the key),
-// with commas between the keys.
+// Keys holds the two lists of secret keys that an instance needs: Seal encrypts secrets in
+// the database, JWT signs the JWTs of bearer sessions. Each list is text in the form that
+// ParseKeys reads, such as k2:BugkMTgeSrzDdWTdwU8ZW4JhyqPUy3Y7UGJmivTQiR8=.
 type Keys struct {
 	Seal songspy.Secret // the value of SONGSPY_SEAL_KEYS
 	JWT  songspy.Secret // the value of SONGSPY_JWT_KEYS
@@ -101,10 +102,10 @@ func (k Keys) EnvFile() string {
 // instance in development.
 const keysFile = "keys.env"
 
-// DevelopmentKeys returns the keys that are stored in the directory dir, and generates
-// them the first time. Two processes that start at the same time get the same keys,
-// because the file is created only once, and with its whole content. Only the owner of the
-// file can read it.
+// DevelopmentKeys returns the keys in the file keysFile of the directory dir. If the file
+// does not exist, it generates keys and creates the file, which only its owner can read.
+// Two processes that start at the same time get the same keys, because the file is created
+// only once, and with its whole content.
 func DevelopmentKeys(dir string) (Keys, error) {
 	path := filepath.Join(dir, keysFile)
 	keys, err := readKeys(path)
@@ -134,9 +135,9 @@ func readKeys(path string) (Keys, error) {
 	return keys, nil
 }
 
-// writeOnce creates the file with its whole content, unless it exists. It writes a
-// temporary file and links it to path: a hard link fails if path exists, and no other
-// process ever sees a part of the content.
+// writeOnce creates the file with its whole content. If the file exists, writeOnce leaves
+// it unchanged and returns nil. It writes a temporary file and links it to path: a hard
+// link fails if path exists, and no other process ever sees a part of the content.
 func writeOnce(path, content string) error {
 	temp, err := os.CreateTemp(filepath.Dir(path), ".keys-*") // mode 0600
 	if err != nil {

@@ -10,24 +10,26 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Faults is the error of Load: all that is wrong with a configuration, one line
-// each. A line begins with the variable's name and ends with what to do.
+// Faults is the error of Load: everything that is wrong with a configuration, one
+// line for each fault. A line begins with the variable's name and says what is wrong
+// or what to do.
 type Faults []string
 
-// Error returns the faults, one a line.
+// Error returns all faults as one text, with each fault on a line of its own.
 func (f Faults) Error() string {
 	return "the configuration has faults:\n  " + strings.Join(f, "\n  ")
 }
 
-// Load fills the struct that into points to from its `env` and `envDefault`
-// tags and the given environment. An empty variable counts as absent, and
-// spaces around a value are ignored. A secret may be given as NAME_FILE, the
-// path of a file that contains it. Then Load calls Validate on every nested
-// struct that has the method, and checks that either all providers are
-// simulated or none. It rejects a variable that nothing reads if its name is
-// close to a known one.
+// Load fills the struct *into from the variables in environ, as the struct tags
+// `env` (name) and `envDefault` (default) define. An empty variable counts as
+// absent, and spaces around a value are ignored. A secret NAME may be given as
+// NAME_FILE, the path of a file that contains it. Then Load calls Validate on
+// *into and on every nested struct, if they have the method. It also checks the
+// rules that concern several of these structs, such as that either all providers
+// are simulated or none. It rejects a variable that nothing reads if its name is a
+// former one or close to a known one.
 //
-// The error is Faults.
+// The error has the type Faults.
 func Load(into any, environ map[string]string) error {
 	fields := fieldsOf(into)
 	typos, _ := unknownVariables(fields, environ)
@@ -48,8 +50,8 @@ func Load(into any, environ map[string]string) error {
 	return nil
 }
 
-// readFiles returns the environment after replacing each variable NAME_FILE of
-// a secret by the variable NAME with the content of that file.
+// readFiles returns a copy of environ. For each secret whose variable NAME_FILE is
+// set, the copy has the content of that file as the value of the variable NAME.
 func readFiles(fields []field, environ map[string]string) (map[string]string, Faults) {
 	var faults Faults
 	environ = maps.Clone(environ)
@@ -116,9 +118,9 @@ func flattenFaults(err error) Faults {
 	}
 }
 
-// firstByVariable keeps the first fault of each variable. A variable that could
-// not be parsed stays empty, so it would otherwise be reported again as
-// missing.
+// firstByVariable returns only the first fault of each variable. Without it, a
+// variable that cannot be parsed would cause a second fault: its field keeps the
+// zero value, so Validate reports the variable as missing.
 func firstByVariable(faults Faults) Faults {
 	seen := map[string]bool{}
 	var kept Faults

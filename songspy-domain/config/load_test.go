@@ -15,7 +15,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/config"
 )
 
-// service is a settings struct like those of the programs' main packages.
+// service is a settings struct like those in the main packages of the API and the batch.
 type service struct {
 	config.Service
 	Spotify config.Spotify
@@ -28,8 +28,8 @@ type service struct {
 
 const sealKey = "k1:BugkMTgeSrzDdWTdwU8ZW4JhyqPUy3Y7UGJmivTQiR8="
 
-// production returns an environment that is valid in production, changed by
-// pairs of name and value.
+// production returns environment variables that are valid in production. The
+// arguments are pairs of a name and a value, which replace or add variables.
 func production(changes ...string) map[string]string {
 	environ := map[string]string{
 		"SONGSPY_SEAL_KEYS":         sealKey,
@@ -249,7 +249,8 @@ func TestEnviron_ReadsAFileOfAnyEditor(t *testing.T) {
 	}
 }
 
-// wantFaults fails unless err is Faults with exactly one line for each prefix.
+// wantFaults fails the test unless err is a config.Faults with as many lines as there are
+// prefixes, and exactly one line begins with each prefix.
 func wantFaults(t *testing.T, err error, prefixes ...string) {
 	t.Helper()
 	faults, ok := errors.AsType[config.Faults](err)

@@ -12,8 +12,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Notifications says how users and the operator receive notifications. Songspy sends
-// none without these settings.
+// Notifications says how users and the operator receive notifications. Without these
+// settings, Songspy sends no notifications.
 type Notifications struct {
 	// WebhookURL receives the operator's notifications by HTTP. It is a secret,
 	// because anyone who knows the URL of a chat's webhook can write to it.
@@ -26,20 +26,20 @@ type Notifications struct {
 	SMTPURL songspy.Secret `env:"SONGSPY_SMTP_URL"`
 	// OperatorEmail receives the operator's notifications by mail.
 	OperatorEmail songspy.Secret `env:"SONGSPY_OPERATOR_EMAIL"`
-	// RelinkURL is the page on which users link Spotify; empty means the URL of
-	// SONGSPY_PUBLIC_URL.
+	// RelinkURL is the page on which users link Spotify again. E-mails to users contain
+	// it. If it is empty, they contain the URL of SONGSPY_PUBLIC_URL instead.
 	RelinkURL string `env:"SONGSPY_RELINK_URL"`
 	Mail      Mail
 }
 
 // Mail is the e-mail setting that both services read: the sender's address. If
 // it is set, the API stores the e-mail addresses of users, and the batch can
-// write to them.
+// send e-mails to them.
 type Mail struct {
 	From string `env:"SONGSPY_MAIL_FROM"`
 }
 
-// Validate returns an error if the sender is not an address.
+// Validate returns an error if the sender is set but is not an e-mail address.
 func (m Mail) Validate() error {
 	if m.From == "" {
 		return nil
@@ -50,7 +50,8 @@ func (m Mail) Validate() error {
 	return nil
 }
 
-// Validate returns every fault of the settings. It quotes no value.
+// Validate returns every fault of the settings. The error quotes no value, because
+// the values may be secrets.
 func (n Notifications) Validate() error {
 	var faults []error
 	fault := func(name, what string) { faults = append(faults, fmt.Errorf("%s: %s", name, what)) }
@@ -85,7 +86,7 @@ func (n Notifications) Validate() error {
 }
 
 // isSafeURL reports whether nobody else can read or change requests to the URL
-// on their way: it is https, or on this machine.
+// on their way: it is https, or http at a loopback address.
 func isSafeURL(raw string) bool {
 	u, err := url.Parse(raw)
 	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u))
@@ -96,9 +97,9 @@ func isSafeURL(raw string) bool {
 // later.
 func isLoopback(u *url.URL) bool { return net.ParseIP(u.Hostname()).IsLoopback() }
 
-// WebhookKey returns the key of WebhookSecret, which must have 24 to 64 bytes. The
-// Standard Webhooks specification writes it as whsec_ followed by base64. WebhookKey
-// returns nil if WebhookSecret is empty.
+// WebhookKey decodes the key in WebhookSecret, which the Standard Webhooks specification
+// writes as whsec_ followed by base64. It returns an error unless the key has 24 to 64
+// bytes, and a nil key without an error if WebhookSecret is empty.
 func (n Notifications) WebhookKey() ([]byte, error) {
 	if n.WebhookSecret == "" {
 		return nil, nil
@@ -114,14 +115,15 @@ func (n Notifications) WebhookKey() ([]byte, error) {
 type MailServer struct {
 	Host, Port     string
 	User, Password songspy.Secret // empty for a server without authentication
-	// TLS says that the connection is encrypted from the first byte. StartTLS
-	// says that it must be encrypted by STARTTLS before anything else is sent.
-	// For a server on this machine neither is required.
+	// TLS is set if the connection is encrypted from the first byte (smtps).
+	// StartTLS is set if it must be encrypted by STARTTLS before anything else is
+	// sent (smtp). An smtp server at a loopback address has neither.
 	TLS, StartTLS bool
 }
 
 // MailServer parses SMTPURL: smtps://user:password@host:465, or
-// smtp://user:password@host:587. It returns the zero value if SMTPURL is empty.
+// smtp://user:password@host:587. These ports are the defaults. It returns the
+// zero value if SMTPURL is empty.
 func (n Notifications) MailServer() (s MailServer, err error) {
 	if n.SMTPURL == "" {
 		return s, nil

@@ -16,7 +16,7 @@ import (
 const (
 	Real      = "real"      // every configured URL is the provider's own
 	Simulated = "simulated" // no configured URL is the provider's own
-	mixedMode = "mixed"     // only some URLs are the provider's own, which Load rejects
+	mixedMode = "mixed"     // only some URLs are the provider's own; Load rejects these settings
 )
 
 // Spotify holds the credentials of the operator's Spotify apps, and the addresses of Spotify.
@@ -31,24 +31,28 @@ type Spotify struct {
 	// UserApps lets users link through Spotify apps of their own, whose client IDs
 	// they enter.
 	UserApps bool `env:"SONGSPY_SPOTIFY_USER_APPS" envDefault:"true"`
-	// RedirectURL is where Spotify redirects the browser, as registered with
-	// Spotify.
+	// RedirectURL is where Spotify redirects the browser after the user's
+	// consent. It must be registered with Spotify in exactly this form.
 	RedirectURL string `env:"SONGSPY_SPOTIFY_REDIRECT_URL"`
 	// AuthorizeURL is the page on which users consent; browsers open it.
 	AuthorizeURL string `env:"SONGSPY_SPOTIFY_AUTHORIZE_URL" envDefault:"https://accounts.spotify.com/authorize"`
-	// AccountsURL and APIURL are the hosts that the services call.
+	// AccountsURL and APIURL are the base URLs of Spotify's two hosts that the
+	// services call: for tokens, and for the Web API.
 	AccountsURL string `env:"SONGSPY_SPOTIFY_ACCOUNTS_URL" envDefault:"https://accounts.spotify.com"`
 	APIURL      string `env:"SONGSPY_SPOTIFY_API_URL" envDefault:"https://api.spotify.com"`
 	// DailyCalls limits the calls of each developer account to the Web API in
-	// 24 hours, not counting renewals; 0 means no limit except Spotify's.
+	// any 24 hours. Renewals of tokens do not count. 0 means no limit except
+	// Spotify's.
 	DailyCalls int64 `env:"SONGSPY_SPOTIFY_DAILY_CALLS" envDefault:"0"`
 }
 
 // Google holds the client IDs that the operator has registered with Google, the secret of
 // the first one, and the addresses of Google.
 type Google struct {
-	// ClientIDs are the audiences whose tokens are accepted. Sign-in by redirect uses
-	// the first client ID and ClientSecret; without a secret it is not possible.
+	// ClientIDs are the client IDs whose tokens are accepted: a token is rejected unless
+	// Google issued it to one of them. Sign-in by redirect uses the first client ID
+	// together with ClientSecret. If ClientSecret is empty, users cannot sign in by
+	// redirect.
 	ClientIDs    List           `env:"SONGSPY_GOOGLE_CLIENT_ID"`
 	ClientSecret songspy.Secret `env:"SONGSPY_GOOGLE_CLIENT_SECRET"`
 	UserinfoURL  string         `env:"SONGSPY_GOOGLE_USERINFO_URL" envDefault:"https://www.googleapis.com/oauth2/v1/userinfo"`
@@ -56,10 +60,10 @@ type Google struct {
 	IssuerURL    string         `env:"SONGSPY_GOOGLE_ISSUER_URL" envDefault:"https://accounts.google.com"`
 }
 
-// Mode returns Real or Simulated: Load accepts no other settings.
+// Mode returns Real or Simulated. It returns mixedMode only for settings that Load rejects.
 func (s Spotify) Mode() string { return modeOf(s.endpoints()) }
 
-// Mode returns Real or Simulated: Load accepts no other settings.
+// Mode returns Real or Simulated. It returns mixedMode only for settings that Load rejects.
 func (g Google) Mode() string { return modeOf(g.endpoints()) }
 
 // Validate returns every fault of the settings.
@@ -97,14 +101,15 @@ func (g Google) endpoints() []endpoint {
 	}
 }
 
-// endpoint is a URL of a provider, with the domains that belong to the
-// provider.
+// endpoint is a configured URL of a provider, with the name of the environment
+// variable that sets it and the domains that belong to the provider.
 type endpoint struct {
 	name, url string
 	domains   []string
 }
 
-// isReal reports whether the endpoint is https at one of the provider's hosts.
+// isReal reports whether the endpoint is an https URL whose host is one of the
+// provider's domains or a subdomain of one.
 func (e endpoint) isReal() bool {
 	u, err := url.Parse(e.url)
 	return err == nil && u.Scheme == "https" && u.User == nil && slices.ContainsFunc(e.domains, func(domain string) bool {

@@ -26,8 +26,8 @@ type Service struct {
 	// opens to the database.
 	DatabaseMaxConns int `env:"SONGSPY_DATABASE_MAX_CONNS" envDefault:"16"`
 	// DatabaseSimpleProtocol disables prepared statements. That is needed for
-	// Postgres behind a connection pooler that shares connections between
-	// transactions, such as pgbouncer.
+	// Postgres behind a pooler, such as pgbouncer, that may run each transaction on
+	// another server connection: a prepared statement exists on one connection only.
 	DatabaseSimpleProtocol bool `env:"SONGSPY_DATABASE_SIMPLE_PROTOCOL" envDefault:"false"`
 	// AdminHosts are host names under which the metrics and health pages may be
 	// requested, in addition to IP addresses and names without a dot, such as localhost.
@@ -39,7 +39,7 @@ type Service struct {
 	// development; see DevelopmentKeys.
 	StateDir string `env:"SONGSPY_STATE_DIR" envDefault:".songspy"`
 	// Attention limits the calls to Spotify that are made for viewers in addition to the
-	// planned calls, in percent of the planned calls; 0: none.
+	// planned calls, in percent of the planned calls; 0 allows no such calls.
 	Attention int `env:"SONGSPY_ATTENTION" envDefault:"15"`
 	// LogLevel is debug, info, warn or error.
 	LogLevel string `env:"SONGSPY_LOG_LEVEL" envDefault:"info"`
@@ -47,8 +47,9 @@ type Service struct {
 	LogFormat string `env:"SONGSPY_LOG_FORMAT" envDefault:"json"`
 }
 
-// IsDevelopment reports whether the service runs on a developer's machine or as
-// a demonstration. Then generated keys and simulated providers are allowed.
+// IsDevelopment reports whether SONGSPY_ENV is development, as on a developer's
+// machine or in a demonstration. Only then are generated keys, weak keys and
+// simulated providers allowed.
 func (s Service) IsDevelopment() bool { return s.Env == Development }
 
 // Validate returns every fault of the settings.
@@ -73,7 +74,8 @@ func (s Service) checkAttention() error {
 }
 
 // CheckKeys returns an error if the list of keys is malformed. In production it also
-// returns an error if the list is empty or a key is weak. name is the name of the variable.
+// returns an error if the list is empty or a key is weak (Key.isWeak). The argument name
+// is the name of the environment variable with the keys.
 func (s Service) CheckKeys(name string, keys songspy.Secret) error {
 	if keys == "" {
 		if s.IsDevelopment() {
@@ -95,7 +97,8 @@ func (s Service) CheckKeys(name string, keys songspy.Secret) error {
 
 // CheckNotSealKey returns an error, in production, if one of the keys is also a seal key,
 // which encrypts stored secrets: anyone who obtains a key for one purpose must not be able
-// to use it for the other. name is the name of the variable with the keys.
+// to use it for the other. The argument name is the name of the environment variable with
+// the keys.
 func (s Service) CheckNotSealKey(name string, keys songspy.Secret) error {
 	if s.IsDevelopment() || keys == "" || s.SealKeys == "" {
 		return nil
@@ -103,7 +106,7 @@ func (s Service) CheckNotSealKey(name string, keys songspy.Secret) error {
 	seals, err1 := ParseKeys("SONGSPY_SEAL_KEYS", s.SealKeys)
 	others, err2 := ParseKeys(name, keys)
 	if err1 != nil || err2 != nil {
-		return nil // reported elsewhere
+		return nil // CheckKeys returns the error
 	}
 	for _, k := range others {
 		for _, seal := range seals {

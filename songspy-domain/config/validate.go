@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// OneOf returns an error if the value of the variable name is not one of those allowed.
+// OneOf returns an error, which contains the variable's name, if value is not an allowed
+// value.
 func OneOf(name, value string, allowed ...string) error {
 	if slices.Contains(allowed, value) {
 		return nil
@@ -15,7 +16,8 @@ func OneOf(name, value string, allowed ...string) error {
 	return fmt.Errorf("%s: is %q; it must be one of %s", name, value, strings.Join(allowed, ", "))
 }
 
-// AtLeast returns an error if the value of the variable name is below least.
+// AtLeast returns an error, which contains the variable's name, if value is less than the
+// lower bound least.
 func AtLeast[T cmp.Ordered](name string, value, least T) error {
 	if value >= least {
 		return nil

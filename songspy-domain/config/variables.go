@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// knownVariables are the variables that the API or the batch reads. The value says whether
-// the variable is a secret, which may also be given as a file (NAME_FILE). A test compares
-// the list with the settings structs. Both programs share one .env, so each accepts the
-// variables of the other.
+// knownVariables has an entry for each variable that the API or the batch reads. The
+// entry's value is true if the variable is a secret, which may also be given as a file
+// (NAME_FILE). A test compares the map with the settings structs. The API and the batch
+// share one .env, so each accepts the variables of the other.
 var knownVariables = map[string]bool{
 	"SONGSPY_ADMIN_HOSTS":                 false,
 	"SONGSPY_ALLOWED_ORIGINS":             false,
@@ -70,8 +70,8 @@ var knownVariables = map[string]bool{
 	"SONGSPY_WRITES_PER_MINUTE":           false,
 }
 
-// renamedVariables are former names with their present ones. Load rejects a
-// former name, because its value would be ignored.
+// renamedVariables maps former names of variables to the present names. Load
+// rejects a former name, because otherwise its value would be ignored silently.
 var renamedVariables = map[string]string{
 	"SONGSPY_NOTICE_WEBHOOK_SECRET": "SONGSPY_NOTIFICATION_WEBHOOK_SECRET",
 	"SONGSPY_NOTICE_WEBHOOK_URL":    "SONGSPY_NOTIFICATION_WEBHOOK_URL",
@@ -83,8 +83,8 @@ var renamedVariables = map[string]string{
 // sets for a service whose name begins with songspy.
 var foreignVariables = regexp.MustCompile(`^SONGSPY_(SIM_.*|TEST_.*|SECRETS_DIR|(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_.*)?))$`)
 
-// typoDistanceMax is how many letters of a name may be wrong for it to count as
-// a typing error.
+// typoDistanceMax is the largest Levenshtein distance from a known name at which
+// an unknown name counts as a misspelling of it.
 const typoDistanceMax = 3
 
 // unknownVariables finds variables that nothing reads. A former name, or a name close to a
@@ -119,14 +119,15 @@ func unknownVariables(fields []field, environ map[string]string) (faults Faults,
 }
 
 // Warnings returns a warning for each variable in environ that nothing reads,
-// except for probable typing errors: Load rejects these.
+// except for former names and probable misspellings, which Load rejects.
 func Warnings(environ map[string]string) []string {
 	_, warnings := unknownVariables(nil, environ)
 	return warnings
 }
 
-// nearestVariable returns the known name with the smallest edit distance to name, and that
-// distance. For secrets it also considers the known name with _FILE.
+// nearestVariable returns the known name with the smallest Levenshtein distance to name,
+// and that distance. The keys of the map secrets are the known names. If the value of a
+// key is true, the variable is a secret, and the key followed by _FILE is a known name, too.
 func nearestVariable(name string, secrets map[string]bool) (meant string, distance int) {
 	distance = len(name) + 1
 	for _, candidate := range slices.Sorted(maps.Keys(secrets)) {

@@ -14,11 +14,12 @@ import (
 )
 
 // nameMaxRunes is the length of the longest name of a Google account that is
-// stored, in runes. Longer names are cut.
+// stored, in runes. Longer names are truncated.
 const nameMaxRunes = 200
 
 // stringOrNumber is a JSON string or number as text. Google sends the same
-// field as either, depending on the version. Anything else counts as missing.
+// field as either, depending on the version of the endpoint. Any other JSON
+// value counts as missing and becomes "".
 type stringOrNumber string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -34,7 +35,7 @@ func (w *stringOrNumber) UnmarshalJSON(b []byte) error {
 }
 
 // looseBool is a JSON boolean, or the text "true" or "false". Google sends
-// either. Any other value counts as neither.
+// either. Any other value counts as not true.
 type looseBool string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -43,20 +44,21 @@ func (t *looseBool) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// isTrueWith reports whether t and other, two spellings of one claim, say true:
-// both do, or one does and the other is missing.
+// isTrueWith reports whether a claim is true that Google sends under one of two names
+// or both (verified_email and email_verified). t and other are the values under these
+// names. Both must be true, or one must be true and the other missing.
 func (t looseBool) isTrueWith(other looseBool) bool {
 	return t == "true" && (other == "true" || other == "") || t == "" && other == "true"
 }
 
-// tokenInfo is what tokeninfo says about a token.
+// tokenInfo is what Google's endpoint tokeninfo returns about an access token.
 type tokenInfo struct {
 	// audiences are all client IDs that the token is for. authorizedParties are
 	// the client IDs that requested the token.
 	audiences, authorizedParties []string
 	subject                      string         // empty if it is missing
-	expiresAt                    stringOrNumber // seconds since 1970
-	expiresIn                    stringOrNumber // seconds
+	expiresAt                    stringOrNumber // in seconds since 1970; empty if it is missing
+	expiresIn                    stringOrNumber // in seconds from now; used only if expiresAt is missing
 }
 
 // readTokeninfo reads an answer of tokeninfo, in the current form (aud, azp,
@@ -87,9 +89,9 @@ func readTokeninfo(body []byte) (tokenInfo, error) {
 	}, nil
 }
 
-// check returns nil if the token was issued to one of the client IDs and is not
-// expired. A token without an audience counts as foreign, one without an
-// expiry as expired.
+// check returns nil if clientIDs contains all audiences and authorized parties
+// of the token, and the token has not expired. A token without an audience counts
+// as one of another application, a token without an expiry as expired.
 func (i tokenInfo) check(clientIDs []string, now time.Time) error {
 	if len(i.audiences) == 0 {
 		return foreignToken("tokeninfo names no audience")
@@ -114,8 +116,9 @@ func (i tokenInfo) check(clientIDs []string, now time.Time) error {
 	return nil
 }
 
-// readUserinfo reads an answer of userinfo. v1 and v2 call the subject id; v3
-// and OpenID Connect call it sub.
+// readUserinfo reads the profile in an answer of Google's endpoint userinfo, or in
+// the claims of an ID token. The subject is in the field "id" in v1 and v2 of
+// userinfo, and in the field "sub" in v3 and OpenID Connect.
 func readUserinfo(body []byte) (songspy.GoogleProfile, error) {
 	var u struct {
 		ID      stringOrNumber `json:"id"`
@@ -123,7 +126,7 @@ func readUserinfo(body []byte) (songspy.GoogleProfile, error) {
 		Name    stringOrNumber `json:"name"`
 		Picture stringOrNumber `json:"picture"`
 		Email   stringOrNumber `json:"email"`
-		// v1 and v2 send verified_email, v3 and OpenID Connect email_verified.
+		// v1 and v2 send verified_email; v3 and OpenID Connect send email_verified.
 		VerifiedEmail looseBool `json:"verified_email"`
 		EmailVerified looseBool `json:"email_verified"`
 	}
@@ -147,8 +150,8 @@ func readUserinfo(body []byte) (songspy.GoogleProfile, error) {
 	return p, nil
 }
 
-// isSubject reports whether s can be a subject: at most 255 printable ASCII
-// characters, as OpenID Connect defines it.
+// isSubject reports whether s can be a subject, the ID of a Google account: 1 to 255
+// ASCII characters, as OpenID Connect defines it, all of them visible.
 func isSubject(s string) bool {
 	return s != "" && len(s) <= 255 && !strings.ContainsFunc(s, isNotPrintable)
 }

@@ -26,7 +26,7 @@ func FuzzReadTokeninfo(f *testing.F) {
 		if err := i.check([]string{id}, now); err != nil {
 			return
 		}
-		// An accepted token names this client ID, and no other.
+		// An accepted token must name this client ID, and no other.
 		if id == "" || len(i.audiences) == 0 {
 			t.Fatalf("%q was accepted for %q", body, id)
 		}

@@ -2,10 +2,10 @@
 //
 // A Client asks Google which account a browser's access token belongs to.
 //
-// An access token does not say which application it was issued to, and userinfo
-// accepts any token. Another site to which a user once signed in could replay
-// the user's token here. So the Client asks tokeninfo first, and rejects a
-// token of another application before it reads the profile.
+// An access token does not say which application it was issued to, and Google's
+// endpoint userinfo accepts any token. Another site to which a user once signed in
+// could replay the user's token here. So the Client calls the endpoint tokeninfo
+// first, and rejects a token of another application before it reads the profile.
 //
 // An OpenID signs users in by redirect instead, and needs no access token: the ID
 // token names the client that it was issued to.
@@ -41,7 +41,7 @@ const (
 	// tokenMaxBytes is the longest token that is sent to Google, in bytes.
 	// Google's tokens have about 250.
 	tokenMaxBytes = 4 << 10
-	// defaultTimeout limits the calls of one sign-in together.
+	// defaultTimeout is the Timeout of a Config or OpenIDConfig that sets none.
 	defaultTimeout = 5 * time.Second
 )
 
@@ -55,7 +55,8 @@ type Config struct {
 	Audiences []string
 	// Transport makes the HTTP calls; nil means an http.Transport with short timeouts.
 	Transport http.RoundTripper
-	// Timeout limits the two calls together; 0 means 5 s.
+	// Timeout limits the time of the two calls (tokeninfo and userinfo) together; 0
+	// means 5 s.
 	Timeout time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -171,7 +172,7 @@ func (c *Client) get(ctx context.Context, address, bearer string) ([]byte, error
 	body, err := io.ReadAll(io.LimitReader(resp.Body, responseLimit+1))
 	switch {
 	case resp.StatusCode == http.StatusBadRequest, resp.StatusCode == http.StatusUnauthorized,
-		resp.StatusCode == http.StatusForbidden && bearer != "": // the token may not read the profile
+		resp.StatusCode == http.StatusForbidden && bearer != "": // userinfo answers 403: the token may not read the profile
 		return nil, invalidToken("google rejects it")
 	case resp.StatusCode != http.StatusOK:
 		return nil, badStatus(resp.StatusCode)

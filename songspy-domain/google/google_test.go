@@ -67,8 +67,8 @@ func cutOff(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, `{"aud":"`)
 }
 
-// good is an answer of tokeninfo for a token of an accepted client that expires
-// in an hour.
+// good is an answer of tokeninfo for a token that was issued to an accepted client and
+// expires an hour after noon.
 var good = fmt.Sprintf(`{"azp":"%s","aud":"%s","sub":"1107","scope":"openid","exp":"%d","expires_in":"3560","email":"ada@example.org","email_verified":"true","access_type":"online"}`,
 	acceptedClientID, acceptedClientID, noon.Add(time.Hour).Unix())
 

@@ -34,7 +34,8 @@ type OpenIDConfig struct {
 	RedirectURL string
 	// Transport makes the HTTP calls; nil means an http.Transport with short timeouts.
 	Transport http.RoundTripper
-	// Timeout limits the calls of one sign-in together; 0 means 5 s.
+	// Timeout limits the time of all calls to Google of one AuthorizeURL or Redeem
+	// together; 0 means 5 s.
 	Timeout time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -48,8 +49,8 @@ type OpenID struct {
 	provider atomic.Pointer[provider] // nil until the first successful discovery
 }
 
-// provider holds Google's endpoints and keys, which its discovery document
-// names.
+// provider holds Google's endpoints, and the keys that verify ID tokens. Google's
+// discovery document names both.
 type provider struct {
 	endpoint oauth2.Endpoint
 	issuer   string
@@ -67,7 +68,7 @@ func NewOpenID(c OpenIDConfig) *OpenID {
 		c.Now = time.Now
 	}
 	client := newHTTPClient(c.Transport)
-	client.Timeout = c.Timeout // go-oidc reads keys without the caller's context
+	client.Timeout = c.Timeout // needed because go-oidc fetches keys without the caller's context
 	return &OpenID{config: c, http: client}
 }
 
@@ -87,9 +88,9 @@ func (o *OpenID) AuthorizeURL(ctx context.Context, state, nonce string, verifier
 	return o.oauthConfig(p).AuthCodeURL(state, oidc.Nonce(nonce), oauth2.S256ChallengeOption(verifier.Reveal())), nil
 }
 
-// Redeem exchanges the code that Google sent back, and returns the profile in the ID
-// token. The token must be signed by Google with RS256 for this client, carry the
-// nonce and not be expired.
+// Redeem exchanges the code that Google sent back for tokens, and returns the profile
+// in the ID token. The ID token must be signed by Google with RS256 for this client,
+// contain the nonce and not be expired.
 //
 // Errors: CodeUnauthorized with GOOGLE_TOKEN_INVALID for a code or an ID token that
 // is not valid, with GOOGLE_TOKEN_FOREIGN for the ID token of another client.
@@ -150,8 +151,8 @@ func (o *OpenID) verify(ctx context.Context, p *provider, raw string) (*oidc.IDT
 	return nil, invalidToken(fmt.Sprintf("the ID token is not valid: %.200s", err))
 }
 
-// recordingKeySet records whether Google's keys could not be read, because the
-// verifier returns the same kind of error for that as for a wrong signature.
+// recordingKeySet records whether Google's keys could not be read. The verifier's
+// error does not show that: it is of the same kind as that for a wrong signature.
 type recordingKeySet struct {
 	oidc.KeySet
 	unreachable bool
@@ -160,7 +161,7 @@ type recordingKeySet struct {
 // VerifySignature implements oidc.KeySet.
 func (k *recordingKeySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
 	payload, err := k.KeySet.VerifySignature(ctx, jwt)
-	k.unreachable = errors.Unwrap(err) != nil // the library wraps only errors of the call
+	k.unreachable = errors.Unwrap(err) != nil // the library wraps only errors of the call that fetches keys
 	return payload, err
 }
 
@@ -185,7 +186,7 @@ func (o *OpenID) discover(ctx context.Context) (*provider, error) {
 		return nil, unavailable(errors.New("google's OpenID configuration is not valid"))
 	}
 	endpoint := found.Endpoint()
-	endpoint.AuthStyle = oauth2.AuthStyleInParams // otherwise oauth2 would send a used code a second time
+	endpoint.AuthStyle = oauth2.AuthStyleInParams // otherwise oauth2 tries both styles after an error, and sends a used code twice
 	p := &provider{endpoint: endpoint, issuer: o.config.IssuerURL, keys: oidc.NewRemoteKeySet(ctx, document.Keys)}
 	o.provider.Store(p)
 	return p, nil
@@ -198,8 +199,8 @@ func (o *OpenID) oauthConfig(p *provider) *oauth2.Config {
 	}
 }
 
-// exchangeError classifies an error of the token endpoint. It does not wrap the
-// error, which quotes the answer.
+// exchangeError classifies an error of the token endpoint. The result does not
+// wrap an error that quotes Google's answer.
 func exchangeError(ctx context.Context, err error) error {
 	refusal, ok := errors.AsType[*oauth2.RetrieveError](err)
 	switch {

@@ -42,11 +42,11 @@ func newKey() *rsa.PrivateKey {
 	return k
 }
 
-// provider is an OpenID provider that answers as a test wants.
+// provider is a fake OpenID provider whose answers a test can change.
 type provider struct {
 	url     string
 	claims  map[string]any
-	sign    func(header, payload string) string // returns the ID token; nil: signed with RS256
+	sign    func(header, payload string) string // returns the ID token; nil means signRS256 with the variable key
 	token   http.HandlerFunc                    // replaces the token endpoint unless nil
 	failing map[string]bool                     // paths that answer 500
 	form    url.Values                          // the form of the last request to the token endpoint
@@ -77,7 +77,7 @@ func newProvider(t *testing.T) (*provider, *google.OpenID) {
 	answer("/.well-known/openid-configuration", func() any {
 		return map[string]any{
 			"issuer": p.url, "authorization_endpoint": p.url + "/authorize", "token_endpoint": p.url + "/token", "jwks_uri": p.url + "/keys",
-			// The client must not accept other algorithms although the provider lists them.
+			// The client must accept only RS256, although the provider lists other algorithms.
 			"id_token_signing_alg_values_supported": []string{"RS256", "HS256", "PS256", "none"},
 		}
 	})
@@ -266,7 +266,7 @@ func TestOpenID_RejectsTokens(t *testing.T) {
 					t.Errorf("the error shows %q: %v", secret, err)
 				}
 			}
-			// The client does not remember a failure: the next sign-in succeeds.
+			// The client must not remember a failure: the next sign-in must succeed.
 			p.claims, p.sign, p.token, p.failing = good, nil, nil, map[string]bool{}
 			if _, err := o.Redeem(t.Context(), "code-2", pkceVerifier, "n-1"); err != nil {
 				t.Errorf("afterwards a good sign-in fails: %v", err)
@@ -278,15 +278,17 @@ func TestOpenID_RejectsTokens(t *testing.T) {
 func TestOpenID_RejectsAnIssuerWithAnotherName(t *testing.T) {
 	p, _ := newProvider(t)
 	honest := p.url
-	p.url += "/other" // the issuer that the provider names
+	p.url += "/other" // from now on the discovery document names this issuer
 	o := google.NewOpenID(google.OpenIDConfig{IssuerURL: honest, ClientID: clientID})
 	if _, err := o.AuthorizeURL(t.Context(), "s", "n", pkceVerifier); songspy.ReasonOf(err) != google.ReasonUnavailable || !strings.Contains(err.Error(), "SONGSPY_GOOGLE_ISSUER_URL") {
 		t.Errorf("error %v", err)
 	}
 }
 
-// The client calls Google's own addresses, and the transport of the simulator answers
-// within this process.
+// TestSimulator_SignsInByRedirect signs all simulated people in. The client calls Google's
+// own addresses, and the transport of the simulator answers within this process. Redeem must
+// return each person's profile, and reject another PKCE verifier, a used code and a wrong
+// client secret.
 func TestSimulator_SignsInByRedirect(t *testing.T) {
 	s, err := sim.New(sim.Options{})
 	if err != nil {

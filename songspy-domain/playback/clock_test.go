@@ -11,8 +11,10 @@ import (
 
 var other = songspy.Track{URI: "spotify:track:other", Kind: songspy.KindTrack, Title: "Other", DurationMS: 240_000}
 
-// TestStep_CountsPlaysAfterClockIsSetBack draws observations made while the clock
-// ran ahead, and then three tracks polled every three minutes at the right time.
+// TestStep_CountsPlaysAfterClockIsSetBack draws observations made while the clock ran
+// ahead. Then the clock is set back, and three tracks begin, 200 s apart, each polled twice.
+// Step must use each of these polls, leave no time of the state ahead of the clock, and
+// return the plays of the first two tracks.
 func TestStep_CountsPlaysAfterClockIsSetBack(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		ahead := time.Duration(rapid.IntRange(15*60, 20*3600).Draw(rt, "ahead in seconds")) * time.Second

@@ -5,7 +5,7 @@
 // the plays that ended. NextPoll returns when to poll next, and why. HistoryState
 // tracks which time polls left uncovered, and when to fetch history.
 //
-// Most rules rest on one number, the anchor. An observation with progress p at
+// Most rules use one computed time, the anchor. An observation with progress p at
 // time t implies that the track began at t − p if it played through. While the
 // track plays on, every observation implies the same anchor. A later anchor means
 // a pause or a restart, an earlier one that the user sought forward. The

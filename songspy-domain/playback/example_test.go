@@ -8,8 +8,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
-// A track is polled twice, then the next one: the first play ends where the
-// second began.
+// Two polls show one track, and the last poll shows the next track. The first play
+// ends where the second began.
 func ExampleStep() {
 	noon := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	first := songspy.Track{URI: "spotify:track:first", DurationMS: 200_000}
@@ -34,7 +34,8 @@ func ExampleStep() {
 	// now spotify:track:second until 12:07:20
 }
 
-// A track that ends within the interval is polled just after its end.
+// The track ends less than one poll interval from now. So the next poll comes just after
+// its end.
 func ExampleNextPoll() {
 	noon := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	track := songspy.Track{URI: "spotify:track:first", DurationMS: 150_000}

@@ -15,19 +15,20 @@ type HistoryReason string
 const (
 	HistoryUncovered    HistoryReason = "uncovered"     // polls left time between two tracks uncovered
 	HistorySessionEnd   HistoryReason = "session_end"   // a listening session ended between two polls
-	HistorySessionStart HistoryReason = "session_start" // a listening session begins: its plays push those of an offline phone out of the history
+	HistorySessionStart HistoryReason = "session_start" // a listening session begins, whose plays may push earlier plays of an offline phone out of the history
 	HistoryResumed      HistoryReason = "resumed"       // polls resume after a break
-	HistoryOverflow     HistoryReason = "overflow"      // history holds its last 50 items only
-	HistoryRoutine      HistoryReason = "routine"       // offline phones report their plays later
+	HistoryOverflow     HistoryReason = "overflow"      // history holds 50 items only, and nearly as many plays may have been added since the last fetch
+	HistoryRoutine      HistoryReason = "routine"       // HistoryFetchInterval has passed; offline phones report their plays later
 )
 
 // When to fetch history.
 const (
-	// fetchGapMin is the shortest time between two history fetches that are
-	// made because polls left a time within one listening session uncovered.
+	// fetchGapMin is the shortest time from a history fetch, for any reason, until
+	// the next one that is made because polls left a time within a listening session
+	// uncovered (HistoryUncovered).
 	fetchGapMin = 40 * time.Minute
-	// recentFetch: if history was fetched more recently than this when a
-	// listening session begins, the session's start causes no fetch.
+	// recentFetch is the time after a history fetch in which the start of a
+	// listening session causes no other fetch.
 	recentFetch = 45 * time.Minute
 	// HistoryFetchInterval is the longest time between two fetches. History
 	// holds only fifty plays, and more may be played in that time. But polls
@@ -57,9 +58,10 @@ type HistoryState struct {
 	PlaysSince int
 }
 
-// AfterPoll returns the state after one poll. before is the player's state before the
-// poll, out the result of Step, last the time of the previous poll (zero if there was
-// none), and interval the longest time between two planned polls.
+// AfterPoll returns the state u after one more poll. The argument before is the player's
+// state before that poll, and out is the result of Step for it. The argument last is the
+// time of the previous poll, or zero if there was none. The argument interval is the longest
+// time between two planned polls.
 func (u HistoryState) AfterPoll(before songspy.NowPlaying, out StepResult, last time.Time, interval time.Duration) HistoryState {
 	u.PlaysSince += len(out.Plays)
 	n := out.State
@@ -74,7 +76,7 @@ func (u HistoryState) AfterPoll(before songspy.NowPlaying, out StepResult, last 
 		u.UncoveredUntil, u.Reason = began, HistorySessionStart
 		return u
 	case !before.IsOpen() || isFullyCovered(before, out, began):
-		return u // the fetch at the end of the listening session covers the time before it
+		return u // no play was missed, or the fetch at the end of the listening session will find it
 	case !n.IsOpen() && before.IdleSince != nil:
 		return u.addUncovered(before.SeenAt, began, HistorySessionEnd)
 	default:
@@ -82,10 +84,10 @@ func (u HistoryState) AfterPoll(before songspy.NowPlaying, out StepResult, last 
 	}
 }
 
-// WithoutPartialPlays returns the state for a user whose history lists whole
-// plays only: intervals that polls left uncovered, and the ends of listening
-// sessions, need no fetch, because history would not list what was played
-// there. before is the HistoryState before the poll.
+// WithoutPartialPlays returns the state u, after a poll, for a user whose history lists
+// whole plays only. If the poll left time within or at the end of a listening session
+// uncovered, it needs no fetch, because history would not list the partial plays of that
+// time. So the uncovered time becomes that of the argument before, the state before the poll.
 func (u HistoryState) WithoutPartialPlays(before HistoryState) HistoryState {
 	if u.Reason == HistoryUncovered || u.Reason == HistorySessionEnd {
 		u.UncoveredUntil, u.Reason = before.UncoveredUntil, before.Reason
@@ -93,8 +95,9 @@ func (u HistoryState) WithoutPartialPlays(before HistoryState) HistoryState {
 	return u
 }
 
-// addUncovered records a time that polls left uncovered, if it is long enough
-// for a play that history would list.
+// addUncovered records that polls left the time between from and until uncovered. It
+// records nothing if that time is shorter than HistoryPlayMin, because history lists no
+// shorter plays.
 func (u HistoryState) addUncovered(from, until time.Time, reason HistoryReason) HistoryState {
 	length := until.Sub(from)
 	if length < songspy.HistoryPlayMin {
@@ -114,8 +117,9 @@ func isSamePlay(before, after songspy.NowPlaying) bool {
 }
 
 // isFullyCovered reports whether no play that history would list can lie between the
-// play that was open before the poll and the next one, which began at began. That is so
-// if the first play is known to have ended shortly before began.
+// play that was open before the poll and the next one. The argument began is the start of
+// the next play. The result is true if began is at most gaplessMax away from the predicted
+// end of the earlier play, or less than HistoryPlayMin after an end that is not provisional.
 func isFullyCovered(before songspy.NowPlaying, out StepResult, began time.Time) bool {
 	if before.State == songspy.PlayerPlaying && before.EndsAt != nil && began.Sub(*before.EndsAt).Abs() <= gaplessMax {
 		return true
@@ -128,7 +132,8 @@ func isFullyCovered(before songspy.NowPlaying, out StepResult, began time.Time) 
 }
 
 // AfterFetch returns the state after Spotify has answered a history fetch at the given
-// time. An uncovered time that ended too recently for history to be complete stays.
+// time. If the uncovered time ended less than HistoryDelayMax before, history may not list
+// all its plays yet. So the uncovered time stays recorded, and NextFetch plans another fetch.
 func (u HistoryState) AfterFetch(at time.Time) HistoryState {
 	u.FetchedAt, u.PlaysSince = at, 0
 	if !u.UncoveredUntil.Add(songspy.HistoryDelayMax).After(at) {
@@ -143,9 +148,9 @@ type HistoryFetch struct {
 	Reason HistoryReason
 }
 
-// NextFetch returns when to fetch history next, and why. An earlier fetch would
-// be wasted, because Spotify's history does not list all of the missed plays
-// yet.
+// NextFetch returns when to fetch history next, and why. A fetch for an uncovered
+// time is made at least HistoryDelayMax after the end of that time, because only
+// then does Spotify's history surely list the missed plays.
 func (u HistoryState) NextFetch() HistoryFetch {
 	next := HistoryFetch{u.FetchedAt.Add(HistoryFetchInterval), HistoryRoutine}
 	if !u.UncoveredUntil.IsZero() {

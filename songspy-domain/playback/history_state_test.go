@@ -10,7 +10,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// pollAll applies polls to a user whose history was fetched at the first poll.
+// pollAll applies polls to a user whose history was fetched at the time of the first poll.
+// It returns the user's states after the last poll.
 func pollAll(polls ...songspy.Observation) (songspy.NowPlaying, HistoryState) {
 	var n songspy.NowPlaying
 	u := HistoryState{FetchedAt: polls[0].At}
@@ -26,7 +27,7 @@ func TestNextFetch_OnlyForUncoveredTime(t *testing.T) {
 	for name, tt := range map[string]struct {
 		polls     []songspy.Observation
 		reason    HistoryReason
-		uncovered float64 // the end of the uncovered time in seconds; 0: none
+		uncovered float64 // the end of the uncovered time, in seconds after base; 0 if there is none
 	}{
 		"idle":                {[]songspy.Observation{idleAt(0), idleAt(180), idleAt(360)}, HistoryRoutine, 0},
 		"played to the end":   {[]songspy.Observation{idleAt(0), playing(songA, 40, 50), playing(songB, 2, 212), playing(songB, 90, 300)}, HistoryRoutine, 0},

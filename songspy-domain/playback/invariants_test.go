@@ -38,7 +38,8 @@ func genTimeline(t *rapid.T) timeline {
 			case 0, 1:
 				s.End = now.Add(seconds(t, 2, 50)) // skipped
 			case 2:
-				// A longer pause between two polls looks like a restart.
+				// At most 85 s, because the shortest track is 107 s long, and a pause of nearly the
+				// track's length between two polls looks like a restart of the track.
 				s.PauseAt, s.Pause = now.Add(seconds(t, 2, 50)), seconds(t, 5, 85)
 				s.End = s.End.Add(s.Pause)
 			}
@@ -49,7 +50,8 @@ func genTimeline(t *rapid.T) timeline {
 	return tr
 }
 
-// genPollTimes draws the times of polls, at most one interval apart.
+// genPollTimes draws the times of polls. Two polls in a row are at most one interval of
+// three minutes apart.
 func genPollTimes(t *rapid.T, until time.Time) []time.Time {
 	var polls []time.Time
 	for now := base.Add(-time.Minute); now.Before(until.Add(10 * time.Minute)); {
@@ -60,8 +62,8 @@ func genPollTimes(t *rapid.T, until time.Time) []time.Time {
 }
 
 // observeAll polls a timeline with faults: false idle answers, unreadable answers,
-// answers without progress, and repeated answers. There is one false idle answer
-// between two true answers. TestStep_FalseIdleAnswersSplitNoPlay draws more.
+// answers without progress, and repeated answers. It draws at most one false idle answer
+// between two true answers. TestStep_FalseIdleAnswersSplitNoPlay draws several.
 func observeAll(t *rapid.T, tr timeline, polls []time.Time) []songspy.Observation {
 	var out []songspy.Observation
 	falseIdle := false
@@ -89,8 +91,9 @@ func observeAll(t *rapid.T, tr timeline, polls []time.Time) []songspy.Observatio
 	return out
 }
 
-// coincides reports whether something begins by chance where a skipped track would
-// have ended or looped. No poll can tell this from a track played to its end.
+// coincides reports whether a later span begins by chance at the time at which a skipped
+// track would have ended, or would have ended again if it were repeated. Polls cannot tell
+// such a track from one that was played to its end.
 func coincides(tr timeline) bool {
 	for i, s := range tr {
 		length := s.Track.Duration()
@@ -141,7 +144,7 @@ func TestStep_Invariants(t *testing.T) {
 			if i > 0 && p.StartedAt.Before(plays[i-1].EndedAt) {
 				t.Fatalf("plays overlap\n%s", describe(tr, seen, plays))
 			}
-			if p.Probable { // not counted
+			if p.Probable { // its inferred time is not proven
 				listened[p.TrackURI] -= time.Duration(p.InferredMS) * time.Millisecond
 			}
 			listened[p.TrackURI] += time.Duration(p.ListenedMS) * time.Millisecond
@@ -207,8 +210,8 @@ func TestStep_TrackPlayedToEndIsOnePlay(t *testing.T) {
 			for _, l := range polls {
 				seenNext = seenNext || l.After(next.Start) && l.Before(next.End) && l.Before(s.End.Add(2*nextTrackDelay))
 			}
-			// The start is known only if polls showed another track before. The same
-			// track may have been paused.
+			// Polls prove the start of the play only if they showed another track before.
+			// If they showed the same track, the earlier play may only have been paused.
 			if !seen || !seenNext || next.Track.URI == "" || lastSeenTrack(tr, polls, s.Start) == s.Track.URI {
 				continue
 			}
@@ -225,7 +228,8 @@ func TestStep_TrackPlayedToEndIsOnePlay(t *testing.T) {
 	})
 }
 
-// genTime draws times around base, in microseconds, and sometimes the zero time.
+// genTime draws a time at most 2,000 s before or after base, in whole microseconds, and
+// sometimes the zero time.
 func genTime(t *rapid.T, name string) time.Time {
 	if rapid.IntRange(0, 19).Draw(t, name+" missing") == 0 {
 		return time.Time{}
@@ -250,7 +254,7 @@ func genLength(t *rapid.T, name string) int64 {
 	).Draw(t, name)
 }
 
-// genSpeed draws speeds in thousandths of the normal one, and invalid values.
+// genSpeed draws speeds in thousandths of the normal speed, and invalid values.
 func genSpeed(t *rapid.T, name string) int32 {
 	return rapid.OneOf(rapid.Just[int32](0), rapid.Int32Range(400, 4000), rapid.Int32()).Draw(t, name)
 }
@@ -259,7 +263,7 @@ func genURI(t *rapid.T) string {
 	return rapid.SampledFrom([]string{"spotify:track:a", "spotify:track:a", "spotify:track:b", "spotify:episode:e", "spotify:chapter:c", ""}).Draw(t, "uri")
 }
 
-// genState draws any row that the table now_playing may hold, also invalid ones.
+// genState draws any row that the table now_playing may hold, including invalid ones.
 func genState(t *rapid.T) songspy.NowPlaying {
 	if rapid.Bool().Draw(t, "new") {
 		return songspy.NowPlaying{}
@@ -276,8 +280,8 @@ func genState(t *rapid.T) songspy.NowPlaying {
 	}
 }
 
-// genObservation draws any observation, at most times after the given time, sometimes
-// before it.
+// genObservation draws any observation. Its time is usually after the given time, and
+// sometimes before it.
 func genObservation(t *rapid.T, before time.Time) songspy.Observation {
 	wait := rapid.OneOf(rapid.Int64Range(-5e9, 2e11), rapid.Int64Range(1, 5e9), rapid.Int64Range(0, 1e14)).Draw(t, "wait")
 	return songspy.Observation{
@@ -302,8 +306,8 @@ func checkPlay(t *rapid.T, p songspy.Play, after, before time.Time) {
 	}
 }
 
-// checkStep checks Step, NextPoll and ClosePlay with any player, any answer and any
-// stored state.
+// checkStep checks what Step, NextPoll and ClosePlay must guarantee for any stored state,
+// even an invalid one, and for any sequence of answers.
 func checkStep(t *rapid.T) {
 	n := genState(t)
 	last, ended := base, time.Time{}
@@ -322,7 +326,7 @@ func checkStep(t *rapid.T) {
 			ended = p.EndedAt
 		}
 		if out.State.ObservedAt.Equal(n.ObservedAt) {
-			continue // ignored
+			continue // Step ignored the observation, or it was not usable
 		}
 		n, last = out.State, out.State.ObservedAt
 		if next := genObservation(t, last); !reflect.DeepEqual(Step(storeRoundTrip(n), next), Step(n, next)) {
@@ -367,8 +371,9 @@ var planners = map[string]func(n songspy.NowPlaying, last songspy.ObservationKin
 
 var plannerNames = []string{"NextPoll", "NextPollWithProof"}
 
-// TestStep_FalseIdleAnswersSplitNoPlay draws answers that nothing plays while an item
-// plays, one or more in a row, for less time than it takes to believe them.
+// TestStep_FalseIdleAnswersSplitNoPlay polls an item that plays once. Some answers in a row
+// wrongly say that nothing plays, for at most idleConfirmAfter, so that Step must not believe
+// them. The item must count once at most, and exactly once if polls followed it for 30 s.
 func TestStep_FalseIdleAnswersSplitNoPlay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		item := rapid.SampledFrom([]songspy.Track{songA, localFile, local, podcast, audiobook}).Draw(t, "item")
@@ -388,7 +393,7 @@ func TestStep_FalseIdleAnswersSplitNoPlay(t *testing.T) {
 		var n songspy.NowPlaying
 		var seen []songspy.Observation
 		var plays []songspy.Play
-		var first, last time.Time // polls that showed the item
+		var first, last time.Time // the times of the first and the last poll that showed the item
 		for now := base.Add(-time.Minute); now.Before(tr[1].End); {
 			o := tr.Poll(now)
 			switch {

@@ -8,10 +8,11 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// Some players and some answers of Spotify are wrong. A player claims to play
-// while its progress stays the same (it is stalled), or grows beyond the track's
-// end. A progress is always 0, or is that of the previous track. The functions
-// of this file decide how much such answers prove about what was played.
+// Some players report wrong values, and some answers of Spotify are wrong. A
+// player may claim to play while its progress stays the same (it is stalled) or
+// grows beyond the track's end. The reported progress may always be 0, or may be
+// that of the previous track. The functions of this file decide how much such
+// answers prove about what was played.
 const (
 	// doubtConfirmAfter is how long answers must show a progress that the track
 	// cannot have before they are believed.
@@ -19,9 +20,9 @@ const (
 	// distinctProgressMin is the smallest progress that distinguishes two tracks.
 	// Any track may have a smaller one, because every track begins at 0.
 	distinctProgressMin = 10 * time.Second
-	// zeroProgressMin: if two tracks are both shown with a progress of exactly 0, at
-	// least this long after the first track was first shown, the device reports no
-	// progress.
+	// zeroProgressMin is how long a track must have been shown before a change from its
+	// progress of exactly 0 to another track's progress of exactly 0 means that the
+	// device reports no progress.
 	zeroProgressMin = 10 * time.Second
 	// insertedAdsMax is how much longer an episode may become by advertisements
 	// that the podcast inserts.
@@ -29,8 +30,9 @@ const (
 )
 
 // exceedsLength reports whether a progress lies impossibly far beyond the end
-// of its track. Episodes and chapters may grow by inserted advertisements,
-// other tracks may not.
+// of its track. Inserted advertisements may lengthen episodes and chapters, by
+// insertedAdsMax or a quarter of the length, whichever is longer. Other tracks
+// may exceed their length only by jitter.
 func exceedsLength(uri string, length, progress time.Duration) bool {
 	if length <= 0 || progress < 0 {
 		return false
@@ -66,11 +68,12 @@ func (s *step) endAtLength(obs songspy.Observation, length time.Duration) {
 }
 
 // stalledBetween reports whether a player that claims to play was stalled between two
-// observations of one track. passed is the time between them, and moved is how
-// far the progress advanced. The player was stalled if the progress advanced by
-// less than a second. But after half of the track's length, or more, the track may
-// have been repeated. Then the progress must be exactly the same, and passed must
-// not be about a multiple of the length.
+// observations of one track. The argument passed is the time between them, and moved is
+// how far the progress advanced. The player was stalled if the progress advanced by
+// less than a second. But if passed is at least half of the track's length, the track
+// may have been repeated. Then the progress must be exactly the same, and passed must
+// not be about a multiple of the length (isWholeLoops). If passed is shorter than about
+// jitter, the observations prove nothing, and the result is false.
 func stalledBetween(moved, passed, length time.Duration) bool {
 	if passed <= jitter-time.Millisecond {
 		return false
@@ -78,9 +81,9 @@ func stalledBetween(moved, passed, length time.Duration) bool {
 	return moved == 0 && !isWholeLoops(passed, length) || moved.Abs() < time.Second && (length == 0 || passed < length/2)
 }
 
-// isWholeLoops reports whether a repeated track can be back at the same
-// progress after that time: whether the time is about a multiple of the track's
-// length.
+// isWholeLoops reports whether a repeated track can be back at the same progress
+// when the duration passed has elapsed: whether that duration is about a multiple of
+// the track's length.
 func isWholeLoops(passed, length time.Duration) bool {
 	if length <= 0 || passed < length/2 {
 		return false
@@ -108,10 +111,11 @@ func atEnd(n songspy.NowPlaying, progress time.Duration) bool {
 	return n.DurationMS > 0 && progress >= instant.Milliseconds(n.DurationMS)
 }
 
-// startLoopCheck handles an open (unfinished) play that has the same progress
-// again after a multiple of its length: either the track was repeated, or the
-// player is stalled. It then returns true and records that the next poll must
-// decide.
+// startLoopCheck handles an observation that shows the open (unfinished) play with
+// the same progress as before, after about a multiple of the track's length: either
+// the track was repeated, or the player is stalled. For such an observation it
+// returns true and records that the next poll must decide; otherwise it returns
+// false.
 func (s *step) startLoopCheck(obs songspy.Observation) bool {
 	n := &s.State
 	passed := obs.At.Sub(n.SeenAt)
@@ -167,7 +171,8 @@ func (s *step) markStalled(obs songspy.Observation) {
 
 // reportsZeroProgress reports whether the device seems to report a progress of
 // 0 always: the last two observations both have exactly 0, although they show
-// different tracks.
+// different tracks and the first track was first shown at least zeroProgressMin
+// before.
 func reportsZeroProgress(n songspy.NowPlaying, obs songspy.Observation) bool {
 	return n.IsOpen() && n.ProgressMS == 0 && obs.Progress == 0 && n.TrackURI != obs.Track.URI &&
 		(n.State == songspy.PlayerPlaying || n.Stalled) && obs.At.Sub(n.OpenedAt) >= zeroProgressMin
@@ -198,8 +203,8 @@ func (s *step) hideZeroProgress(obs *songspy.Observation) {
 // isDoubtful reports whether an answer shows another track with a progress that
 // cannot be its own: it equals the previous track's progress, lies beyond the
 // track's end, or means that the track began while the previous one was still
-// observed. Episodes and chapters may be resumed anywhere, so for them only the
-// previous track's progress is doubtful.
+// observed. The last rule does not apply to episodes and chapters, because they may
+// be resumed anywhere. A progress below distinctProgressMin is never doubtful.
 func isDoubtful(n songspy.NowPlaying, obs songspy.Observation) bool {
 	if obs.Kind != songspy.ObservedPlaying || obs.Progress < distinctProgressMin {
 		return false
@@ -221,9 +226,9 @@ func isDoubtful(n songspy.NowPlaying, obs songspy.Observation) bool {
 }
 
 // deferDoubtful records a doubtful answer and returns true: the answer must not
-// change the state yet. It returns false once such answers have come for long
-// enough to be believed. So a single wrong answer never ends the play that
-// polls have observed.
+// change the state yet. It returns false for other answers, and once doubtful answers
+// have come for doubtConfirmAfter, so that they are believed. So a single wrong answer
+// never ends the play that polls have observed.
 func (s *step) deferDoubtful(obs songspy.Observation) bool {
 	n := &s.State
 	if !isDoubtful(*n, obs) || n.DoubtedAt != nil && obs.At.Sub(*n.DoubtedAt) >= doubtConfirmAfter {
@@ -237,8 +242,8 @@ func (s *step) deferDoubtful(obs songspy.Observation) bool {
 	return true
 }
 
-// leftBeforeEnd reports whether a doubtful answer showed another track clearly
-// before the predicted end of the open (unfinished) play.
+// leftBeforeEnd reports whether a doubtful answer showed another track more than
+// endTolerance before the predicted end of the open (unfinished) play.
 func leftBeforeEnd(n songspy.NowPlaying) bool {
 	return n.DoubtedAt != nil && n.EndsAt != nil && n.DoubtedAt.Before(n.EndsAt.Add(-endTolerance))
 }
@@ -255,32 +260,33 @@ const (
 	normalSpeed = 1000
 	minSpeed    = 500
 	maxSpeed    = 3500
-	// speedToleranceDivisor: two measured speeds count as equal if they differ
-	// by at most the larger one divided by this.
+	// speedToleranceDivisor limits how far two measured speeds may differ and still
+	// count as equal: by at most the larger speed divided by this number.
 	speedToleranceDivisor = 20
-	// nearNormalSpeed: a measured speed that differs from normalSpeed by less
-	// than this counts as normal.
+	// nearNormalSpeed is by how much a measured speed may differ from normalSpeed, at
+	// most, and still count as normal.
 	nearNormalSpeed = 25
 	// speedIntervalMin is the shortest time between two polls from which a
 	// speed can be measured.
 	speedIntervalMin = 20 * time.Second
 	// speedStep is a tenth of the normal speed: players offer speeds in these
-	// steps. A measured slow speed must be within slowSpeedTolerance of such a
-	// step, because a pause, too, looks like a slow speed.
+	// steps. A measured slow speed must be at most slowSpeedTolerance away from a
+	// multiple of speedStep, because a pause, too, looks like a slow speed.
 	speedStep, slowSpeedTolerance = 100, 10
 )
 
-// clockTime returns how long it takes to play a part of the open (unfinished)
-// play's track at the play's speed.
+// clockTime returns how long it takes by the clock to play a part of the open
+// (unfinished) play's track. The argument part is the length of that part at normal
+// speed. The result differs from it if the play has another speed.
 func clockTime(n songspy.NowPlaying, part time.Duration) time.Duration {
 	if n.Speed == 0 {
 		return part
 	}
-	return scaled(part, normalSpeed, int64(n.Speed)).Truncate(time.Microsecond) // the precision of the store
+	return scaled(part, normalSpeed, int64(n.Speed)).Truncate(time.Microsecond) // the store keeps whole microseconds
 }
 
-// trackTime returns how much of its track the open (unfinished) play covers in
-// a time at the play's speed.
+// trackTime returns how much of its track the open (unfinished) play covers at the
+// play's speed while the given time elapses. It is the inverse of clockTime.
 func trackTime(n songspy.NowPlaying, elapsed time.Duration) time.Duration {
 	if n.Speed == 0 {
 		return elapsed
@@ -288,7 +294,8 @@ func trackTime(n songspy.NowPlaying, elapsed time.Duration) time.Duration {
 	return scaled(elapsed, int64(n.Speed), normalSpeed).Truncate(time.Microsecond)
 }
 
-// scaled returns d*by/to, or the largest possible duration if that overflows.
+// scaled returns d*by/to. If that overflows, it returns the longest possible
+// duration with the sign of d.
 func scaled(d time.Duration, by, to int64) time.Duration {
 	whole, rest := int64(d)/to, int64(d)%to
 	if most := math.MaxInt64/by - 1; whole > most || whole < -most {
@@ -305,9 +312,9 @@ func scaled(d time.Duration, by, to int64) time.Duration {
 func speedsAgree(a, b int32) bool { return max(a-b, b-a)*speedToleranceDivisor <= max(a, b) }
 
 // measureSpeed returns the speed of playback between two polls, in thousandths of the
-// normal speed. moved is how far the progress has advanced, passed is the time between
-// the polls. It returns 0 if passed is too short, or if the speed is so unusual that
-// there was surely a pause or a jump.
+// normal speed. The argument moved is how far the progress has advanced, and passed is
+// the time between the polls. It returns 0 if passed is shorter than speedIntervalMin, or
+// if the speed is so unusual that there was surely a pause or a jump.
 func measureSpeed(moved, passed time.Duration) int32 {
 	if passed < speedIntervalMin || moved <= 0 || moved/4 > passed {
 		return 0
@@ -320,10 +327,11 @@ func measureSpeed(moved, passed time.Duration) int32 {
 }
 
 // confirmSpeed returns the speed that counts as known after another measurement; 0 is
-// the normal speed. known is the speed that was known before. last and now are the last
-// two measurements; 0 means none. A speed becomes known when two measurements in a row
-// agree, because a single pause or jump looks like another speed. Two pauses may agree
-// by chance, so a slow speed must also be one that players offer.
+// the normal speed. The argument known is the speed that was known before. The arguments
+// last and now are the previous and the new measurement; 0 means none. A speed becomes
+// known when two measurements in a row agree, because a single pause or jump looks like
+// another speed. Two pauses may agree by chance, so a slow speed must also be one that
+// players offer.
 func confirmSpeed(known, last, now int32) int32 {
 	if now == 0 || last == 0 || !speedsAgree(last, now) {
 		return known

@@ -158,12 +158,12 @@ func TestStep_PredictsEndByConfirmedSpeed(t *testing.T) {
 	}
 }
 
-// player returns what a player shows at a time.
+// player simulates a player: the function returns what the player shows at a time.
 type player func(at time.Time) songspy.Observation
 
-// pollPlayer polls the player for five hours as the planner (a key of planners) plans. It
-// returns the times of the polls, the state after each, and how many polls each reason
-// caused.
+// pollPlayer polls the player for five hours, at the times that a function of the map
+// planners plans. The argument planner is the key of that function. pollPlayer returns the
+// times of the polls, the state after each, and the number of polls by reason.
 func pollPlayer(p player, planner string) (times []time.Time, states []songspy.NowPlaying, reasons map[PollReason]int) {
 	var n songspy.NowPlaying
 	reasons = map[PollReason]int{}
@@ -180,9 +180,10 @@ func pollPlayer(p player, planner string) (times []time.Time, states []songspy.N
 	return times, states, reasons
 }
 
-// worstHour returns by how many polls any hour exceeds its limit at most: 24 polls, and 3
-// for each play or advertisement that began in it. times are the times of the polls, begun
-// those of the starts. The result is at most 0 if no hour exceeds its limit.
+// worstHour returns by how many polls the worst hour exceeds its limit, which is 24 polls
+// plus 3 for each play or advertisement that began in the hour. times are the times of the
+// polls, and begun are the starts of the plays and advertisements. The result is 0 or
+// negative if no hour exceeds its limit.
 func worstHour(times, begun []time.Time) int {
 	most := -1000
 	for i, from := range times {
@@ -360,8 +361,9 @@ func TestStep_OddPlayerInvariants(t *testing.T) {
 		var times []time.Time
 		seen := map[int][]time.Time{}
 		met := map[int]bool{}
-		// blind is progress that an answer took from the previous track, although no poll
-		// had shown that track. Step cannot tell it from the new track's own progress.
+		// blind adds up, by URI of the new track, the progress that an answer took from the
+		// previous track although no poll had shown the previous track. Step cannot tell such
+		// progress from the new track's own.
 		blind := map[string]time.Duration{}
 		var script strings.Builder
 		for _, s := range tr {
@@ -427,7 +429,9 @@ func TestStep_OddPlayerInvariants(t *testing.T) {
 	t.Logf("of %d plays that polls followed for %v, %d are stored", followed, songspy.HistoryPlayMin, stored)
 }
 
-// TestStep_InvalidStateKeepsTimesInOrder applies observations to invalid stored states.
+// TestStep_InvalidStateKeepsTimesInOrder applies an observation to invalid stored states. No
+// play may end after the poll. The open play must not begin after SeenAt, and SeenAt must not
+// be after the poll.
 func TestStep_InvalidStateKeepsTimesInOrder(t *testing.T) {
 	doubtedAt, nothingSince := at(409.9), at(410)
 	tests := map[string]struct {

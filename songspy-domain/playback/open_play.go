@@ -31,8 +31,10 @@ func (s *step) endForNext(obs songspy.Observation) (bound time.Time) {
 }
 
 // mayEndAt reports whether the next track began so close to the predicted end
-// that the open play was played to its end. Players fade songs of more than a
-// minute into each other.
+// that the open play was played to its end. The argument began is the start of the
+// next track. It may lie at most gaplessMax before or after the predicted end. For a
+// track of more than a minute it may lie up to fadeMax before the predicted end, because
+// players fade such tracks into each other.
 func mayEndAt(n songspy.NowPlaying, began time.Time) bool {
 	early := gaplessMax
 	if n.DurationMS > time.Minute.Milliseconds() {
@@ -42,16 +44,16 @@ func mayEndAt(n songspy.NowPlaying, began time.Time) bool {
 	return after >= -early && after <= gaplessMax
 }
 
-// probablePlayMin is the shortest probable play. About half of the plays that seem
-// shorter really ended earlier than assumed.
+// probablePlayMin is the shortest probable play. Plays that seem shorter are not stored
+// as probable, because about half of them really ended earlier than assumed.
 const probablePlayMin = 45 * time.Second
 
-// endProbable ends the open (unfinished) play as a probable play and returns true if
-// polls prove too little of it to count, but it was long enough (probablePlayMin) if it
-// was played until the next track began. began is that time, which must not be after the
-// play's predicted end. Otherwise endProbable changes nothing and returns false. It also
-// returns false if an idle or doubtful answer came in between, or if no poll was made for
-// longer than unpolledMax.
+// endProbable ends the open (unfinished) play as a probable play and returns true, if polls
+// prove too little of the play to count, but the play is at least probablePlayMin long if it
+// went on until the next track began. The argument began is the start of the next track.
+// Otherwise endProbable changes nothing and returns false. It also returns false if began is
+// after the predicted end or more than unpolledMax after the last observation of the play, if
+// the play was paused, or if an idle or a doubtful answer came in between.
 func (s *step) endProbable(began time.Time) bool {
 	n := s.State
 	unseen := began.Sub(n.SeenAt)
@@ -140,8 +142,9 @@ func (s *step) openPlay(obs songspy.Observation, otherSeenAt time.Time) {
 	s.Visible, s.MustSave = true, true
 }
 
-// restartPlay ends the open (unfinished) play at the given time or earlier, and
-// begins another play of the same track.
+// restartPlay ends the open (unfinished) play, and begins another play of the same
+// track. The argument by is the latest possible end of the open play (see
+// endNoLaterThan).
 func (s *step) restartPlay(obs songspy.Observation, by time.Time) {
 	seen := s.nextStartMin(obs)
 	s.openPlay(obs, instant.Later(seen, s.endPlay(s.endNoLaterThan(by), false)))
@@ -160,7 +163,8 @@ func (s *step) becomeIdle(at time.Time) {
 
 // endPlay ends the open (unfinished) play at the given time, or when it was
 // last observed if that is later. It returns the end. If playedToEnd is true,
-// the time since the last observation counts as listened too.
+// the time since the last observation counts as listened too. Otherwise the end is
+// provisional, unless the play was paused.
 func (s *step) endPlay(at time.Time, playedToEnd bool) time.Time {
 	n := s.State
 	if n.State == songspy.PlayerPlaying && at.Before(n.SeenAt) {
@@ -190,8 +194,9 @@ func (s *step) addPlay(at time.Time, inferred time.Duration, provisional bool) {
 }
 
 // normalize repairs a stored state that another release or a faulty database
-// may have written: it puts the times in order and not in the future, and
-// computes derived fields again. All other functions rely on that.
+// may have written. It puts the times in order, moves times after now to now or
+// earlier, replaces invalid numbers, and computes derived fields again. The other
+// functions of Step rely on such a state.
 func normalize(n songspy.NowPlaying, now time.Time) songspy.NowPlaying {
 	if !n.IsOpen() {
 		n.OtherSeenAt = instant.Earlier(n.OtherSeenAt, now)
@@ -249,8 +254,8 @@ func predictedEnd(n songspy.NowPlaying) *time.Time {
 }
 
 // reportedLength returns the length of the observed track in milliseconds. It
-// is 0 if unknown, or if the progress of an episode is beyond the reported
-// length, because inserted advertisements have made it longer.
+// is 0 if it is unknown. It is also 0 if the progress of an episode or a chapter is
+// beyond the reported length, because inserted advertisements have made it longer.
 func reportedLength(obs songspy.Observation) int64 {
 	reported := max(obs.Track.DurationMS, 0)
 	if songspy.IsSpeech(obs.Track.URI) && obs.Progress > instant.Milliseconds(reported)+jitter {
@@ -259,7 +264,8 @@ func reportedLength(obs songspy.Observation) int64 {
 	return reported
 }
 
-// updateLength updates the length of the open play's track.
+// updateLength sets the length of the open play's track to the reported one, if the
+// observation reports any, and computes the predicted end again.
 func (s *step) updateLength(obs songspy.Observation) {
 	n := &s.State
 	if obs.Track.DurationMS <= 0 {

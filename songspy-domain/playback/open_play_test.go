@@ -11,8 +11,10 @@ func TestStep_PlayToTheEndReportsInferredTail(t *testing.T) {
 	}
 }
 
-// TestStep_ResumedTrackLeavesRoomBefore: the progress of a resumed episode does not
-// show when it was resumed.
+// TestStep_ResumedTrackLeavesRoomBefore polls a song and then an episode that was resumed in
+// its middle. The progress of the episode does not show when it was resumed. So its play
+// must begin at the poll, provisional and without listening time. OtherSeenAt must be the
+// poll of the song, because the play may have begun at any time since.
 func TestStep_ResumedTrackLeavesRoomBefore(t *testing.T) {
 	n, _, _ := runSteps(t, idleAt(-1), playing(songA, 1.5, 1.5), playing(episode, 1200, 100))
 	if !n.StartedAt.Equal(at(100)) || !n.OtherSeenAt.Equal(at(1.5)) || !n.Provisional || n.ListenedMS != 0 {

@@ -13,15 +13,15 @@ type PollReason string
 
 // The reasons of polls.
 const (
-	PollInterval      PollReason = "interval"      // at least once per interval
+	PollInterval      PollReason = "interval"      // nothing requires an earlier poll, or the play has used up its additional polls
 	PollTrackEnd      PollReason = "track_end"     // the track should be over
-	PollMidTrack      PollReason = "mid_track"     // a long track may be skipped
-	PollSkipping      PollReason = "skipping"      // the user skipped the track before, so another skip is likely
+	PollMidTrack      PollReason = "mid_track"     // the track is longer than the interval, and may have been skipped
+	PollSkipping      PollReason = "skipping"      // the user skipped the previous track, so another skip is likely
 	PollIdleCheck     PollReason = "idle_check"    // a single idle answer may be false
 	PollQuota         PollReason = "quota"         // the quota does not allow a poll in each interval
 	PollProof         PollReason = "proof"         // proves that the play is long enough to count, because history may not list it
-	PollAdvertisement PollReason = "advertisement" // music follows soon
-	PollDoubtful      PollReason = "doubtful"      // the answer showed an impossible progress
+	PollAdvertisement PollReason = "advertisement" // the last answer showed an advertisement, after which music plays soon
+	PollDoubtful      PollReason = "doubtful"      // the last answer showed an impossible progress
 )
 
 // These times decide when a user is polled earlier than the regular interval
@@ -36,15 +36,15 @@ const (
 	// skipWindow is how long after the start of a track users skip it most
 	// often.
 	skipWindow = 45 * time.Second
-	// midTrackTooLate: if a poll in the middle of a track would come later than
-	// this, skipped tracks would be found too late. Then another, earlier poll
-	// is made.
+	// midTrackTooLate is the longest wait for a mid-track poll that still finds
+	// skipped tracks early enough. If a track has just begun and the interval requires
+	// the mid-track poll only later than that, another poll is made before it.
 	midTrackTooLate = 105 * time.Second
-	// proofMargin is how long after a track has played long enough to count the
-	// poll that proves it is made.
+	// proofMargin is the time from the moment at which a play is long enough to count
+	// until the poll that proves it.
 	proofMargin = time.Second
-	// pollGapMin is the shortest time between two polls of a user, for a track
-	// that ends a little later than predicted.
+	// pollGapMin is the shortest planned time between two polls of a user. It
+	// applies, for example, while a track goes on after its predicted end.
 	pollGapMin = 3 * time.Second
 	// extraPollTenths is how many polls, in tenths, one play may cost in
 	// addition to one poll per interval.
@@ -64,9 +64,10 @@ type Poll struct {
 }
 
 // NextPoll returns when to poll a user next, and why, after a poll at now. The
-// next poll comes at most one interval later. phase is the user's own time
-// within the interval (songspy.PhaseOf). If nothing requires an earlier poll,
-// each poll is made up to a quarter of the interval early until it is at the
+// argument n is the state after that poll, and last is the kind of its observation.
+// The next poll comes at most one interval later. The argument phase is the user's
+// own time within the interval (songspy.PhaseOf). If nothing requires an earlier
+// poll, each poll is made up to a quarter of the interval early until it is at the
 // phase again, so that the polls of all users stay spread over the interval.
 func NextPoll(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, phase, interval time.Duration) Poll {
 	return preferredPoll(n, last, now, phase, interval).afforded(n, now, interval)
@@ -115,9 +116,10 @@ func preferredPoll(n songspy.NowPlaying, last songspy.ObservationKind, now time.
 	return pollWhilePlaying(n, now, interval)
 }
 
-// doubtCheckAt returns when to poll again after a doubtful answer (an impossible
-// progress) that first came at since: once shortly afterwards, and once more when the
-// doubt is old enough that the answer would be believed.
+// doubtCheckAt returns when to poll again after doubtful answers (an impossible
+// progress). The argument since is the time of the first of them. There is one poll
+// pollGapMin after it, and one doubtConfirmAfter after it, when a doubtful answer would
+// be believed.
 func doubtCheckAt(since, now time.Time, interval time.Duration) time.Time {
 	soon := min(pollGapMin, interval)
 	at := since.Add(soon)
@@ -135,7 +137,7 @@ func pollWhilePlaying(n songspy.NowPlaying, now time.Time, interval time.Duratio
 	early, most := min(recheckAfter, interval/6), min(skipWindow, interval/4)
 	least := pollGapMin
 	if n.DurationMS < early.Milliseconds() {
-		least = early // a run of very short tracks is not worth more
+		least = early // a run of very short tracks is not worth more polls
 	}
 	wait, reason := max(n.EndsAt.Add(nextTrackDelay).Sub(now), min(least, interval)), PollTrackEnd
 	young := now.Sub(n.StartedAt) < most/2
@@ -156,21 +158,23 @@ func pollWhilePlaying(n songspy.NowPlaying, now time.Time, interval time.Duratio
 	return Poll{now.Add(wait), reason}
 }
 
-// These values decide when a user is polled whose history at Spotify lists only
-// plays that reached the end of their track (NextPollWithProof).
+// These values decide when a user is polled whose history at Spotify is not known
+// to list partial plays (NextPollWithProof).
 const (
 	// skippingPollGap is the time between polls of a track that began after a
 	// skip. The user is likely to skip again, and history does not list skipped
 	// tracks.
 	skippingPollGap = 75 * time.Second
-	// lateTrackShare is the part of a track after which users rarely skip it,
-	// so that polls to find skips are not worth their calls.
+	// lateTrackShare is the fraction of a track's length after which users rarely
+	// skip the track, so that polls to find skips are not worth their calls.
 	lateTrackShare = 0.5
-	// midTrackAfter: the poll in the middle of a long track is made after this
-	// part of its remaining time.
+	// midTrackAfter is the fraction of a long track's remaining time after which the
+	// mid-track poll is made.
 	midTrackAfter = 0.45
-	// midTrackProofMax is by how much the poll that proves a play may be delayed, if
-	// after the delay no other poll is needed before the end of the track.
+	// midTrackProofMax is the longest wait to which the poll that proves a play is
+	// delayed, so that the track's end comes at most one interval after it. Then no
+	// other mid-track poll is needed. If the wait would be longer, the poll is not
+	// delayed.
 	midTrackProofMax = 20 * time.Second
 )
 
@@ -212,13 +216,13 @@ func (p Poll) withProof(n songspy.NowPlaying, last songspy.ObservationKind, now 
 	return Poll{now.Add(wait), reason}
 }
 
-// part returns the given part of d: of times d.
+// part returns d multiplied by a fraction (the parameter of).
 func part(of float64, d time.Duration) time.Duration { return time.Duration(of * float64(d)) }
 
 // FirstPoll returns when to poll a user first after the process has started.
-// Only the stored state is known then. The poll is made at the predicted end of the
-// current play, or at the user's phase (own time within the interval) if that is
-// earlier.
+// Only the stored state is known then. The poll is made nextTrackDelay after the
+// predicted end of the current play, or at the user's phase (own time within the
+// interval) if that is earlier.
 func FirstPoll(n songspy.NowPlaying, now time.Time, phase, interval time.Duration) Poll {
 	phaseAt := nextPhaseAt(now, phase, interval)
 	if n.State == songspy.PlayerPlaying && n.EndsAt != nil && n.EndsAt.After(now) {
@@ -242,7 +246,7 @@ func intervalPollAt(now time.Time, phase, interval time.Duration) time.Time {
 }
 
 // nextPhaseAt returns the next time after now that is at the given phase
-// (offset) of an interval.
+// (offset) of an interval. The first interval begins at the Unix epoch.
 func nextPhaseAt(now time.Time, phase, interval time.Duration) time.Time {
 	if interval <= 0 {
 		return now
@@ -267,8 +271,8 @@ const trackEndShare = 0.5
 // of the day (UTC). It is only used to plan polls.
 type HourlyListening [24]uint8
 
-// Record counts one observation that the user is listening now. It halves the
-// counts when they grow too large, so that old ones weigh less.
+// Record counts one observation that the user is listening now. Before a count
+// would exceed 255, it halves all counts, so that old observations weigh less.
 func (h *HourlyListening) Record(now time.Time) {
 	hour := &h[now.UTC().Hour()]
 	if *hour == 255 {
@@ -283,8 +287,9 @@ func (h *HourlyListening) Record(now time.Time) {
 // counts are used.
 const listeningSeenMin = 20
 
-// Weight returns how much more a poll is worth at this hour than at an average
-// one: 1 on average and at least 1/2. It is 1 while too little is known.
+// Weight returns how many times as much a poll at this hour is worth as one at an
+// average hour: 1 on average over the day, and at least 1/2. It returns 1 if there
+// are fewer than listeningSeenMin observations.
 func (h *HourlyListening) Weight(now time.Time) float64 {
 	if h == nil {
 		return 1
@@ -302,9 +307,10 @@ func (h *HourlyListening) Weight(now time.Time) float64 {
 }
 
 // SlowDownIdle delays the poll of a user who plays nothing, as the quota of calls
-// requires: the time until the poll is wait, divided by weight. weight says how
-// likely the user listens at this hour. Polls of users who play or have just paused
-// are not delayed.
+// requires. The poll comes wait ÷ weight from now, and at most IdleWaitMax from now.
+// The argument wait is the time between two polls of an idle user, and weight says how
+// likely it is that the user listens at this hour (HourlyListening.Weight). Polls for other
+// reasons than PollInterval, and polls of a paused user, are not delayed.
 func (p Poll) SlowDownIdle(n songspy.NowPlaying, now time.Time, interval, wait time.Duration, weight float64) Poll {
 	if p.Reason != PollInterval || n.State == songspy.PlayerPaused || wait <= interval {
 		return p
@@ -316,9 +322,9 @@ func (p Poll) SlowDownIdle(n songspy.NowPlaying, now time.Time, interval, wait t
 	return Poll{now.Add(wait), PollQuota}
 }
 
-// SpreadPoll moves a poll by at most within, earlier or later, to the time that
-// is farthest from the other polls. So the polls of a developer account with
-// few users are not made all at the same time.
+// SpreadPoll moves a poll from the time at to the time that is farthest from the
+// other polls, earlier or later by at most the duration within. So the polls of a
+// developer account with few users are not made all at the same time.
 func SpreadPoll(at time.Time, within time.Duration, others []time.Time) time.Time {
 	const steps = 6
 	best, most := at, time.Duration(-1)
@@ -342,15 +348,16 @@ func SpreadPoll(at time.Time, within time.Duration, others []time.Time) time.Tim
 }
 
 // ThinOut delays the poll of a user who is listening if the quota of calls allows
-// only a part of such polls. keep is that part, above 0; 1 means that all polls are
-// made. Polls in the middle of a track are left out first; chance, a random number
-// from 0 to 1, decides which of them are still made. If that is not enough, the next
-// poll comes mean ÷ keep from now at the earliest, where mean is the usual time between
-// two polls of listening users. Spotify's history adds the plays that are missed.
+// only a fraction of such polls. The argument keep is that fraction, above 0; 1 means that
+// all polls are made. Mid-track polls are postponed to the end of the track first; chance, a random
+// number from 0 to 1, decides which of them are still made. If keep is below
+// trackEndShare, that is not enough. Then the next poll comes at least mean ÷ keep from
+// now, where mean is the usual time between two polls of listening users. Spotify's
+// history adds the plays that are missed.
 //
 // Polls are always made if they prove a play that history never lists, or check
 // an idle or a doubtful answer. A poll that proves a play that history can list
-// counts as a poll in the middle of a track.
+// counts as a mid-track poll.
 func (p Poll) ThinOut(n songspy.NowPlaying, now time.Time, keep, chance float64, mean time.Duration) Poll {
 	if keep >= 1 || !n.IsOpen() || p.Reason == PollProof && songspy.IsNeverListed(n.TrackURI) || p.Reason == PollIdleCheck || p.Reason == PollDoubtful {
 		return p

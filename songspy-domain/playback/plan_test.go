@@ -31,9 +31,9 @@ func TestNextPoll_LongTrackIsPolledWhereSkipsAreLikely(t *testing.T) {
 	const interval = 3 * time.Minute
 	for _, c := range []struct {
 		name    string
-		length  float64 // of the track, in seconds
+		length  float64 // the length of the track in seconds
 		skips   int16
-		polls   []float64 // from the start of the track, in seconds
+		polls   []float64 // the expected times of the polls, in seconds from the start of the track
 		reasons []PollReason
 	}{
 		{"no longer than an interval", 170, 0, []float64{171.5}, []PollReason{PollTrackEnd}},

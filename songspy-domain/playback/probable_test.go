@@ -12,7 +12,7 @@ func TestStep_PlayFollowedLateEnoughIsProbable(t *testing.T) {
 	type expectedClaim struct{ from, to, listened, inferred float64 }
 	tests := map[string]struct {
 		polls []songspy.Observation
-		want  *expectedClaim // nil: no play at all
+		want  *expectedClaim // nil if Step must return no play
 	}{
 		"the next track began, by its own progress, two minutes after it": {
 			[]songspy.Observation{idle, playing(songA, 2, 2), playing(songB, 30, 150)}, &expectedClaim{0, 120, 120, 118},
@@ -85,7 +85,7 @@ func TestPollsProveWhatHistoryWillNotList(t *testing.T) {
 	song := func(length float64) songspy.Track {
 		return songspy.Track{URI: "spotify:track:song", DurationMS: int64(length * 1000)}
 	}
-	skipped := []songspy.Observation{playing(songB, 40, 40), playing(song(200), 2, 60)} // the second song began at 58
+	skipped := []songspy.Observation{playing(songB, 40, 40), playing(song(200), 2, 60)} // the second song began 58 s after base
 	for name, tt := range map[string]struct {
 		n      songspy.NowPlaying
 		now    float64

@@ -11,8 +11,8 @@ import (
 // These limits say how far two observations may differ and still belong to the
 // same play.
 const (
-	// jitter is by how much the network and Spotify's clock may falsify the
-	// start of a track that is computed from one observation.
+	// jitter is the largest error of a track's start that is computed from one
+	// observation. The network and Spotify's clock cause such errors.
 	jitter = 3 * time.Second
 	// endTolerance is how much earlier or later than predicted a track may end
 	// and still count as played to its end. Players fade tracks into each other
@@ -22,12 +22,13 @@ const (
 	// start of the next one for which the track counts as played to its end,
 	// although no poll saw that.
 	gaplessMax = 5 * time.Second
-	// fadeMax is how much earlier than predicted a song ends that fades into the next.
+	// fadeMax is the most by which a song that fades into the next one ends before its
+	// predicted end.
 	fadeMax = 12*time.Second + 500*time.Millisecond
-	// idleConfirmAfter: answers that nothing plays, before the predicted end of
-	// a play or if its end is unknown, are believed only after this time,
-	// because Spotify sometimes gives them wrongly. It is longer than the time
-	// between two polls that check such an answer.
+	// idleConfirmAfter is how long answers must say that nothing plays before they
+	// are believed, because such answers of Spotify are sometimes wrong. It applies
+	// before the predicted end of a play, or if that end is unknown. It is longer than
+	// recheckAfter, after which a poll checks such an answer.
 	idleConfirmAfter = 45 * time.Second
 	// unpolledMax is how long a player may go without a poll and still count as
 	// having played on. After a longer time, such as an outage, the progress
@@ -49,9 +50,10 @@ type StepResult struct {
 }
 
 // Step applies one observation to a user's state. It ignores an observation that is
-// not later than the state's ObservedAt: the state contains a newer one already. But
-// if the state is minutes ahead of the observation, it was stored before the clock
-// was set back, and Step corrects it by NowPlaying.CorrectClock.
+// not later than the state's ObservedAt, because the state already contains a newer
+// one. But if the state is more than songspy.ClockSkewMax ahead of the observation, it
+// was stored before the clock was set back, and NowPlaying.CorrectClock corrects it
+// first.
 //
 // The caller sets the state's UserID, TrackID and Generation; Step clears
 // TrackID when a play of another track begins. Times are in microseconds, as
@@ -175,9 +177,10 @@ func (s *step) stillPlaying(obs songspy.Observation) {
 
 // playedAgain handles an observation that shows that the track of the open
 // (unfinished) play was started again at its end or later. implied is the start that
-// the observation's progress implies, and length the time that the whole track takes.
+// the observation's progress implies, and length is the time that the whole track takes.
 // playedAgain does not assume that the track was repeated more than once between two
-// polls, because a long pause looks the same. Spotify's history adds such plays.
+// polls, because a long pause looks the same. Spotify's history adds the plays that are
+// missed in this way.
 func (s *step) playedAgain(obs songspy.Observation, implied time.Time, length time.Duration) {
 	end := *s.State.EndsAt
 	late := implied.Sub(end).Abs()
@@ -189,9 +192,10 @@ func (s *step) playedAgain(obs songspy.Observation, implied time.Time, length ti
 	s.openPlay(obs, s.endPlay(instant.Earlier(end, implied), late <= gaplessMax))
 }
 
-// mayHavePaused reports whether the open (unfinished) play may only have been
-// paused, and not started again. Spotify's history cannot decide that for a
-// track that it never lists.
+// mayHavePaused reports whether the open (unfinished) play counts as only paused,
+// although it may have been started again. That is so if the progress has not moved
+// back and Spotify's history never lists the track, so that history cannot decide
+// later.
 func (s *step) mayHavePaused(obs songspy.Observation) bool {
 	return songspy.IsNeverListed(obs.Track.URI) && s.progressDelta(obs) >= -jitter
 }
@@ -232,7 +236,7 @@ func (s *step) markChanges() {
 func (s *step) changeTrack(obs songspy.Observation) {
 	former, seen := s.State, s.nextStartMin(obs)
 	s.openPlay(obs, s.endForNext(obs))
-	s.State.OtherSeenAt = seen // the end of the previous play may be a guess
+	s.State.OtherSeenAt = seen // not the end of the previous play, which may be a guess
 	cut := former.EndsAt != nil && s.State.StartedAt.Before(former.EndsAt.Add(-endTolerance))
 	if cut && former.State == songspy.PlayerPlaying {
 		s.State.Skips = min(former.Skips+1, 99)
@@ -246,13 +250,13 @@ func (s *step) observeIdle() {
 		return
 	}
 	if n.IdleSince == nil { // a single idle answer is often false
-		since := s.at // a pointer to s.at would keep every step alive
+		since := s.at // a pointer to s.at would keep the whole step in memory
 		n.IdleSince = &since
 		return
 	}
 	mayPlayOn := n.State == songspy.PlayerPlaying && (n.EndsAt == nil || s.at.Before(*n.EndsAt))
 	if mayPlayOn && s.at.Sub(*n.IdleSince) < idleConfirmAfter {
-		return // two false answers in a row occur; ending the play here would count it twice
+		return // two false answers in a row occur; if the play ended here and went on later, it would count twice
 	}
 	s.endPlay(s.endNoLaterThan(s.at), false)
 	s.becomeIdle(s.at)
@@ -276,7 +280,7 @@ func (s *step) observeAdvertisement(obs songspy.Observation) {
 func (s *step) stayIdle() {
 	n := &s.State
 	n.State, n.OtherSeenAt, n.Advertisement = songspy.PlayerIdle, s.at, false
-	if s.at.Sub(n.OpenedAt) > time.Hour { // idle users take little memory
+	if s.at.Sub(n.OpenedAt) > time.Hour { // without these fields, the poller needs less memory for an idle user
 		n.OpenedAt, n.Polls = time.Time{}, 0
 	}
 }
@@ -304,7 +308,7 @@ func (s *step) playedDespiteJump(obs songspy.Observation) time.Duration {
 	return 0
 }
 
-// listenedBeforeDoubt returns how much of the time in listened counts. If an
+// listenedBeforeDoubt returns how much of the duration listened counts. If an
 // answer since the last observation has shown another track with an impossible
 // progress, only the time before that answer counts.
 func (s *step) listenedBeforeDoubt(obs songspy.Observation, listened time.Duration) time.Duration {
@@ -360,8 +364,8 @@ func (s *step) pausePlay(obs songspy.Observation) bool {
 	moved, wasPaused := s.progressDelta(obs), n.State == songspy.PlayerPaused
 	switch {
 	case wasPaused && (!known || moved.Abs() <= jitter):
-		since = *n.PausedSince // it has not moved
-	case !known || clockTime(*n, moved) > obs.At.Sub(n.SeenAt)+jitter: // the user sought forward
+		since = *n.PausedSince // the same pause goes on
+	case !known || clockTime(*n, moved) > obs.At.Sub(n.SeenAt)+jitter: // unknown, or the user sought forward: no listening time is proven
 	case wasPaused: // it was resumed and paused again
 		n.ListenedMS += s.playedSince(obs).Milliseconds()
 	case moved >= 0:
@@ -411,8 +415,8 @@ func (s *step) continueHidden(obs songspy.Observation) {
 			s.restartPlay(obs, *n.EndsAt)
 			return
 		}
-		// The progress is hidden since before the track's end, so the track may have been
-		// repeated. Both plays count as one.
+		// The progress has been hidden since before the track's end, so the track may have
+		// been repeated. Both plays count as one.
 		n.ProgressMS, n.HidesProgress, n.OtherSeenAt = -1, false, n.StartedAt
 	}
 	if most := instant.Milliseconds(n.DurationMS + n.PausedMS); n.ProgressMS < 0 && n.DurationMS > 0 && !songspy.IsSpeech(n.TrackURI) && obs.At.Sub(n.StartedAt) > most+jitter {
@@ -423,8 +427,8 @@ func (s *step) continueHidden(obs songspy.Observation) {
 	switch {
 	case n.State == songspy.PlayerPaused: // resumed at an unknown time: it plays from here on
 		n.PausedMS += passed.Milliseconds()
-	case passed > unpolledMax: // its state is unknown
-		n.ProgressMS, n.OtherSeenAt = -1, n.StartedAt // the start stays
+	case passed > unpolledMax: // it is unknown how much of that time was played
+		n.ProgressMS, n.OtherSeenAt = -1, n.StartedAt // OtherSeenAt keeps the start as the lower bound of SettledUntil
 	default:
 		n.ListenedMS += passed.Milliseconds()
 		if n.ProgressMS >= 0 {
@@ -441,7 +445,8 @@ func (s *step) continueHidden(obs songspy.Observation) {
 
 // pausePastLength handles a track whose progress is unknown and that plays for
 // longer than its length: it is repeated, or nobody listens. It counts as one whole
-// play. From over on, when the length was reached, the player is treated as paused.
+// play. The argument over is when the length was reached. From then on, the player is
+// treated as paused.
 func (s *step) pausePastLength(obs songspy.Observation, over time.Time) {
 	n := &s.State
 	if n.State == songspy.PlayerPlaying {
@@ -453,8 +458,8 @@ func (s *step) pausePastLength(obs songspy.Observation, over time.Time) {
 	n.PausedSince, n.EndsAt = &over, &over
 }
 
-// continueRevealed handles the first observation of the open (unfinished)
-// play's track that reports its progress.
+// continueRevealed handles an observation of the open (unfinished) play's track
+// that reports its progress, after an observation that did not.
 func (s *step) continueRevealed(obs songspy.Observation) {
 	n := &s.State
 	implied := obs.At.Add(-clockTime(*n, obs.Progress))

@@ -310,9 +310,10 @@ func TestStep_ClaimsOnlyProvenTime(t *testing.T) {
 	}
 }
 
-// TestStep_RestartedTrackStartsAfterLastObservation: OtherSeenAt is when a poll last
-// showed the earlier play of the track, not the guessed end of that play. The open play
-// may have begun in between.
+// TestStep_RestartedTrackStartsAfterLastObservation polls a track, last at 50 s, and then
+// the same track started again. OtherSeenAt must be 50 s, when a poll last showed the
+// earlier play, and not the guessed end of that play: the open play may have begun in
+// between.
 func TestStep_RestartedTrackStartsAfterLastObservation(t *testing.T) {
 	for name, polls := range map[string][]songspy.Observation{
 		"after its end":           {idleAt(-1), playing(songA, 50, 50), playing(songA, 10, 300)},
@@ -431,7 +432,7 @@ func TestNextPoll_OnlyFirstIdleIsCheckedSoon(t *testing.T) {
 }
 
 func TestStep_TruncatesTimesLikeTheStore(t *testing.T) {
-	now := time.Now() // with a monotonic reading, which does not change when the clock is set back
+	now := time.Now() // has a monotonic reading, which Step must remove, because it does not change when the clock is set back
 	o := playing(songA, 50, 0)
 	o.At = now
 	n := Step(songspy.NowPlaying{}, o).State

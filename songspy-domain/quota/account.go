@@ -7,31 +7,33 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// The parameters by which the quota is learned: how many calls Spotify allows a
-// developer account in 24 hours.
+// These parameters decide how the quota is learned: how many calls Spotify allows a
+// developer account in 24 hours. All fractions are of the calls that the account had
+// made in 24 hours when Spotify refused one.
 const (
-	// plannedInitially is the number of calls that are planned directly after a
-	// refusal, as a part of the calls that led to it.
+	// plannedInitially is the fraction that is planned directly after a refusal.
 	plannedInitially = 0.95
-	// plannedGrowth is how much the planned calls grow each day in the first week
-	// after a refusal, as a part of the calls that led to it. In the second week
-	// they grow by twice as much a day, in the third by three times, and so on.
+	// plannedGrowth is the fraction by which the planned calls grow each day in the
+	// first week after a refusal. In the second week they grow by twice as much a day,
+	// in the third week by three times as much, and so on.
 	plannedGrowth = 0.005
 	week          = 7 * 24 * time.Hour
-	// overrun is how far calls may exceed the planned ones for a while, as a part
-	// of the calls at the refusal. So polls of a user who starts listening need not
-	// wait. On average no more calls are made than planned.
+	// overrun is the fraction by which the calls may exceed the planned calls for a
+	// while, so that polls of a user who starts listening need not wait. On average no
+	// more calls are made than planned. If DailyMax limits the calls, overrun is the
+	// fraction of DailyMax by which the planned calls lie below it.
 	overrun = 0.025
 	// rampDown is how long after a refusal the ceiling takes to sink to its final
 	// distance above the planned calls (overrun). The ceiling starts just below the
 	// calls that led to the refusal. If it sank at once, no call would be allowed for
 	// an hour.
 	rampDown = 6 * time.Hour
-	// marginBelow is how far the ceiling lies below the calls that led to a refusal,
-	// directly after that refusal, as a part of these calls.
+	// marginBelow is the fraction by which the ceiling, directly after a refusal, lies
+	// below the calls that led to the refusal.
 	marginBelow = 0.0025
-	// spacingMax is the longest time between two routine calls while the calls
-	// of 24 hours exceed the plan.
+	// spacingMax is the longest time between two routine calls while the calls of 24
+	// hours exceed the planned calls. It is for a process that makes all routine calls;
+	// a process that makes only a share of them waits longer.
 	spacingMax = 10 * time.Minute
 	// plannedMin is the lowest number of planned calls: one in each bucket of five
 	// minutes. If Spotify refuses calls after fewer of them, another program must
@@ -51,7 +53,8 @@ type Refusal struct {
 	// it sent none.
 	RetryAfterMS int64 `json:"retryAfterMs"`
 	// Quota is the quota that follows from this refusal. 0 means that nothing
-	// was learned, because Spotify was already refusing calls.
+	// was learned, because the refused call was a probe: Spotify was already refusing
+	// calls before it.
 	Quota int64 `json:"quota"`
 }
 
@@ -75,7 +78,7 @@ type Account struct {
 
 	lastCallAt time.Time     // when this process made its last call
 	spacingAt  time.Time     // the start of the bucket in which spacing was computed
-	spacing    time.Duration // the time between two calls that exceed the plan
+	spacing    time.Duration // the time between two calls above Limit, for a process with a share of 1
 }
 
 // NewRefusal returns a Refusal for a call that Spotify has just refused because
@@ -100,8 +103,9 @@ func (a *Account) NewRefusal(now time.Time, e Endpoint, retryAfter time.Duration
 }
 
 // Learn stores the refusal in LastRefusal if a quota was learned from it and no
-// later one is known. A time in the future counts as now, because Limit plans
-// more calls the longer ago the refusal was.
+// later such refusal is known. If the refusal's time is ahead of the clock, Learn
+// sets it to now. Without that, Limit would raise the planned calls too late, because
+// it raises them with the time since the refusal.
 func (a *Account) Learn(now time.Time, r Refusal) {
 	a.correctClock(now)
 	if r.At = songspy.CapAtNow(r.At, now); r.Quota > 0 && r.At.After(a.LastRefusal.At) {
@@ -109,7 +113,8 @@ func (a *Account) Learn(now time.Time, r Refusal) {
 	}
 }
 
-// correctClock corrects the last refusal if the clock was set back after it.
+// correctClock sets the time of the last refusal to now if it is ahead of the clock,
+// because the clock was set back after the refusal.
 func (a *Account) correctClock(now time.Time) {
 	a.LastRefusal.At = songspy.CapAtNow(a.LastRefusal.At, now)
 }
@@ -127,8 +132,8 @@ func (a *Account) Limit(now time.Time) (calls int64, bounded bool) {
 	return calls, bounded
 }
 
-// plannedShare returns which part of the calls that led to a refusal is planned
-// when the given time has passed since the refusal. It can be more than 1.
+// plannedShare returns which fraction of the calls that led to a refusal is planned. The
+// argument since is the time since the refusal. The result can be more than 1.
 func plannedShare(since time.Duration) float64 {
 	since = max(0, since)
 	weeks := float64(since / week)
@@ -137,8 +142,10 @@ func plannedShare(since time.Duration) float64 {
 	return plannedInitially + plannedGrowth*(7*weeks*(weeks+1)/2+(weeks+1)*days)
 }
 
-// Ceiling returns the number of calls in 24 hours from which routine calls have
-// to wait. bounded is false if there is no limit.
+// Ceiling returns the number of calls in 24 hours at which routine calls stop. Once so
+// many calls have been made, no routine call is made until older calls are more than 24
+// hours ago. Between Limit and Ceiling, routine calls are only spaced out (Wait). bounded
+// is false if there is no limit.
 func (a *Account) Ceiling(now time.Time) (calls int64, bounded bool) {
 	calls, bounded = a.Limit(now)
 	if a.LastRefusal.Quota == 0 {
@@ -154,10 +161,10 @@ func (a *Account) Ceiling(now time.Time) (calls int64, bounded bool) {
 }
 
 // Wait returns how long a routine call has to wait; 0 means that it may be made
-// now. After the planned calls are used up, calls are made at intervals, so
-// that the calls that are left up to the ceiling last until older calls drop
-// out of the 24 hours. share is the part of all calls that this process may
-// make, from 0 to 1.
+// now. Once the calls of the last 24 hours have reached Limit, calls are made at
+// intervals. The intervals are so long that the calls that remain up to the ceiling
+// last until older calls are more than 24 hours ago. share is the fraction of all
+// calls that this process may make, from 0 to 1.
 func (a *Account) Wait(now time.Time, share float64) time.Duration {
 	limit, bounded := a.Limit(now)
 	sum := a.Calls.Sum(now)
@@ -174,15 +181,15 @@ func (a *Account) Wait(now time.Time, share float64) time.Duration {
 	return max(0, a.lastCallAt.Add(a.callSpacing(now, most-sum, share)).Sub(now))
 }
 
-// callSpacing returns the time between two calls of this process if all processes
-// together may make only left calls until older calls are more than 24 hours ago.
-// share is the part of the calls that this process may make.
+// callSpacing returns the time between two calls of this process. The argument left is
+// how many calls all processes together may make until older calls are more than 24
+// hours ago. share is the fraction of these calls that this process may make.
 func (a *Account) callSpacing(now time.Time, left int64, share float64) time.Duration {
 	if at := BucketOf(now); !a.spacingAt.Equal(at) {
 		rate, free := math.Inf(1), float64(left)
 		for i, leaving := range a.Calls.Leaving(now) {
-			// Calls that leave the window of 24 hours within an hour may all
-			// leave at the end of that hour.
+			// The calls that become older than 24 hours within hour i may all do so at the
+			// end of that hour. So they must not be counted as free before it ends.
 			rate = min(rate, free/float64(i+1))
 			free += float64(leaving)
 		}
@@ -238,8 +245,9 @@ type Status struct {
 	// Spotify's.
 	Bounded         bool
 	Limit, DailyMax int64
-	// NextCallAt is when the next routine call may be made; zero if it may be
-	// made now.
+	// NextCallAt is when the next routine call may be made if the ceiling has been
+	// reached. It is zero below the ceiling, where routine calls are at most spaced
+	// out (Wait).
 	NextCallAt time.Time
 	// LastRefusal is the last refusal of Spotify from which a quota was
 	// learned.
@@ -257,11 +265,11 @@ func (a *Account) Status(now time.Time) Status {
 }
 
 const (
-	// idleReserve is the part of the planned calls that polls of idle users
+	// idleReserve is the fraction of the planned calls that polls of idle users
 	// must leave free, because the calls for listening users are only
 	// estimated.
 	idleReserve = 0.05
-	// keepMin is the part of the polls of listening users that is made even if
+	// keepMin is the fraction of the polls of listening users that is made even if
 	// the quota is too small.
 	keepMin = 0.1
 )
@@ -283,8 +291,8 @@ type Demand struct {
 type Plan struct {
 	// IdleWait is the time between two polls of an idle user.
 	IdleWait time.Duration
-	// KeepRatio is which part of the polls of listening users is made, above 0;
-	// 1 means all.
+	// KeepRatio is the fraction of the polls of listening users that is made,
+	// above 0; 1 means that all are made.
 	KeepRatio float64
 }
 
@@ -292,10 +300,10 @@ type Plan struct {
 // listening users are made, and idle users are polled once per interval.
 func UnboundedPlan(interval time.Duration) Plan { return Plan{IdleWait: interval, KeepRatio: 1} }
 
-// Plan divides the calls that are left. Listening users come first. Idle users
-// share the remaining calls evenly: the time between two polls of an idle user is at
-// least interval and at most longest. If the calls do not suffice even for longest,
-// some polls of listening users are left out.
+// Plan divides the calls that the account may still make. Listening users come first.
+// Idle users share the remaining calls evenly: the time between two polls of an idle
+// user is at least interval and at most longest. If the calls do not suffice even if
+// idle users wait for longest, some polls of listening users are omitted (KeepRatio).
 //
 // The plan must be affordable up to the end of each of the next 24 hours. So it does
 // not use calls now that become free only later.

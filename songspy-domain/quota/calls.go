@@ -11,16 +11,16 @@ const (
 	// BucketLength is the length of a bucket: all calls of one bucket are
 	// counted together.
 	BucketLength = 5 * time.Minute
-	// windowBuckets is how many buckets a Window can overlap at most.
+	// windowBuckets is how many buckets a Window can overlap at most: one more than fit
+	// into it, because it may begin and end within a bucket.
 	windowBuckets = int(Window/BucketLength) + 1
 )
 
-// Endpoint names an endpoint of the Web API. It is also the value of a metric's
-// label.
+// Endpoint names an endpoint of the Web API, also as the value of a metric label.
 type Endpoint string
 
-// The endpoints. EndpointUnknown is for calls that were counted before
-// endpoints were distinguished.
+// The endpoints. EndpointUnknown is for calls that an older release stored without their
+// endpoint.
 const (
 	EndpointPlaying Endpoint = "currently-playing"
 	EndpointHistory Endpoint = "recently-played"
@@ -29,18 +29,18 @@ const (
 )
 
 // Bucket counts the calls of one endpoint that began within the same five
-// minutes. The count is negative if it takes back calls that were counted but
-// not sent.
+// minutes. Calls is negative in a write that takes back calls which were counted and
+// stored, but not sent.
 type Bucket struct {
-	At       time.Time // the start of the five minutes: see BucketOf
+	At       time.Time // the start of the five minutes, as BucketOf returns it
 	Endpoint Endpoint
 	Calls    int64
 }
 
 // Batch identifies one write of call counts (buckets) by one process. If a
 // process does not know whether a write succeeded, it writes the same batch
-// again, and the store adds it only once. Counts with the zero Batch are added at
-// every write.
+// again, and the store adds its counts only once. The zero Batch identifies no write:
+// the store adds the counts of every write that has it.
 type Batch struct {
 	// Process identifies the process, and Number rises with each of its batches.
 	Process string
@@ -62,28 +62,29 @@ func (c Counts) Sum() (sum int64) {
 }
 
 // Calls counts a developer account's calls of the last 24 hours. The zero Calls
-// is empty. It is not safe for concurrent use.
+// has counted none. Calls is not safe for concurrent use.
 type Calls struct {
-	// buckets are the buckets of the window. The index of a bucket is its number
-	// modulo windowBuckets.
+	// buckets is a ring of the buckets of the window. The index of a bucket is its number
+	// (see bucketNumber) modulo windowBuckets.
 	buckets []bucketCalls
-	// sum is the number of calls in the window that ends with currentBucket, which
-	// is the number of a bucket.
+	// sum is the number of calls in the window. currentBucket is the number of the
+	// window's last bucket.
 	sum           int64
 	currentBucket int64
 	// unsaved are the calls of this process that are not in the database yet. It is
 	// a short list, because calls are saved within seconds.
 	unsaved []unsavedCalls
-	// SingleProcess says that no other process makes calls, so that counts need
-	// not be saved for others.
+	// SingleProcess says that the counts are not shared with other processes. Then calls
+	// never count as unsaved, because they are not written to the database.
 	SingleProcess bool
 }
 
-// endpoints defines the index of each endpoint in bucketCalls.
+// endpoints lists all endpoints. The position of an endpoint is its index in
+// bucketCalls.byEndpoint.
 var endpoints = [...]Endpoint{EndpointPlaying, EndpointHistory, EndpointAccount, EndpointUnknown}
 
-// index returns the index of an endpoint, or that of EndpointUnknown if it has
-// none.
+// index returns the index of an endpoint in endpoints, or the index of EndpointUnknown if
+// the endpoint is not listed.
 func (e Endpoint) index() int {
 	if i := slices.Index(endpoints[:], e); i >= 0 {
 		return i
@@ -94,7 +95,7 @@ func (e Endpoint) index() int {
 // bucketCalls is one bucket. It includes the stored calls of all processes and
 // the unsaved calls of this process.
 type bucketCalls struct {
-	bucket     int64 // the bucket's number; 0 if it is unused
+	bucket     int64 // the bucket's number; 0 if this entry of the ring is unused
 	calls      int64
 	byEndpoint [len(endpoints)]int64
 }
@@ -121,8 +122,9 @@ func (c *Calls) Add(now time.Time, e Endpoint) {
 	}
 }
 
-// Remove removes a call that Add counted at the time added. If the database already
-// contains the call, the next batch removes it there.
+// Remove removes one call from the counts. The parameter added is the time at which Add
+// counted the call. If the database already contains the call, the next batch removes it
+// there.
 func (c *Calls) Remove(added time.Time, e Endpoint) {
 	at, endpoint := bucketNumber(added), e.index()
 	if s := c.findBucket(at); s != nil && s.byEndpoint[endpoint] > 0 {
@@ -133,7 +135,8 @@ func (c *Calls) Remove(added time.Time, e Endpoint) {
 	}
 }
 
-// addUnsaved changes the count of calls that the database does not contain yet.
+// addUnsaved adds n to the unsaved calls of the bucket with the number at. n is negative
+// to take calls back.
 func (c *Calls) addUnsaved(at int64, endpoint int, n int64) {
 	i := slices.IndexFunc(c.unsaved, func(o unsavedCalls) bool { return o.bucket == at && o.endpoint == endpoint })
 	if i < 0 {
@@ -154,7 +157,8 @@ func (c *Calls) Sum(now time.Time) int64 {
 }
 
 // AtLeast returns how many calls certainly began within the last 24 hours.
-// Unlike Sum, it leaves out the bucket that is partly more than 24 hours ago.
+// Unlike Sum, it leaves out the oldest bucket, some of whose calls may be more than 24
+// hours ago. So the result is never too high.
 func (c *Calls) AtLeast(now time.Time) int64 {
 	c.advance(now)
 	oldest := bucketNumber(now) - int64(windowBuckets) + 1
@@ -164,7 +168,7 @@ func (c *Calls) AtLeast(now time.Time) int64 {
 	return c.sum
 }
 
-// ByEndpoint returns the calls of Sum by endpoint.
+// ByEndpoint returns the same calls as Sum, counted by endpoint.
 func (c *Calls) ByEndpoint(now time.Time) Counts {
 	c.advance(now)
 	counts := Counts{}
@@ -180,9 +184,9 @@ func (c *Calls) ByEndpoint(now time.Time) Counts {
 	return counts
 }
 
-// Leaving returns when the calls of the last 24 hours become more than 24 hours old:
-// leaving[i] counts those for which that happens within the hour that begins i hours
-// from now.
+// Leaving returns when the calls of the last 24 hours become more than 24 hours old.
+// From then on the quota allows the same number of new calls. leaving[i] counts the calls that
+// reach this age within the hour that begins i hours from now.
 func (c *Calls) Leaving(now time.Time) (leaving [24]int64) {
 	c.advance(now)
 	for _, s := range c.buckets {
@@ -193,11 +197,12 @@ func (c *Calls) Leaving(now time.Time) (leaving [24]int64) {
 	return leaving
 }
 
-// bucketLeavesAt returns when the last call of a bucket leaves the window.
+// bucketLeavesAt returns when all calls of a bucket are more than 24 hours ago, and so out
+// of the window.
 func bucketLeavesAt(bucket int64) time.Time { return bucketStart(bucket + 1).Add(Window) }
 
-// belowAt returns when the last 24 hours will contain fewer calls than the number
-// most, if no more calls are made.
+// belowAt returns the time at which the preceding 24 hours will contain fewer calls than
+// the number most, if no more calls are made until then.
 func (c *Calls) belowAt(now time.Time, most int64) time.Time {
 	c.advance(now)
 	sum := c.sum
@@ -212,8 +217,8 @@ func (c *Calls) belowAt(now time.Time, most int64) time.Time {
 	return bucketLeavesAt(bucketNumber(now))
 }
 
-// Since returns when the oldest call of the window was made, to within a
-// bucket; the zero time if there is none.
+// Since returns the start of the bucket that contains the oldest call of the window. It
+// returns the zero time if the window contains no call.
 func (c *Calls) Since(now time.Time) (since time.Time) {
 	c.advance(now)
 	for _, s := range c.buckets {
@@ -234,10 +239,10 @@ func (c *Calls) Unsaved() []Bucket {
 	return buckets
 }
 
-// Sync replaces the counts since the given time by those of the database. saved are
-// the unsaved calls of this process that have now been written to the database, so
-// that they no longer count as unsaved. all are the database's buckets of all
-// processes since the given time.
+// Sync replaces the counts since the given time by the counts of the database, and adds
+// the calls that are still unsaved. The argument saved holds the calls of this process
+// that have just been written to the database, so that they no longer count as unsaved.
+// The argument all holds the database's buckets of all processes since the given time.
 func (c *Calls) Sync(now, since time.Time, saved, all []Bucket) {
 	c.advance(now)
 	for _, b := range saved {
@@ -262,7 +267,8 @@ func (c *Calls) Sync(now, since time.Time, saved, all []Bucket) {
 	}
 }
 
-// add adds n calls to a bucket, unless the bucket is more than 24 hours ago.
+// add adds n calls to the bucket with the number at, unless the window does not reach
+// back to that bucket.
 func (c *Calls) add(at int64, endpoint int, n int64) {
 	if at <= c.currentBucket-int64(windowBuckets) {
 		return
@@ -271,9 +277,9 @@ func (c *Calls) add(at int64, endpoint int, n int64) {
 		c.buckets = make([]bucketCalls, windowBuckets)
 	}
 	s := &c.buckets[at%int64(windowBuckets)]
-	if s.bucket < at { // of an earlier day, or unused
+	if s.bucket < at { // the entry holds an older bucket, or is unused
 		if c.inWindow(*s) {
-			c.sum -= s.calls // the clock was set back, and the bucket is ahead of it
+			c.sum -= s.calls // the clock was set back: the new bucket is in the future, and replaces one that is still in the window
 		}
 		*s = bucketCalls{bucket: at}
 	}
@@ -282,7 +288,7 @@ func (c *Calls) add(at int64, endpoint int, n int64) {
 	c.sum += n
 }
 
-// findBucket returns a bucket, or nil if it is unused.
+// findBucket returns the bucket with the number at, or nil if no calls are counted in it.
 func (c *Calls) findBucket(at int64) *bucketCalls {
 	if c.buckets == nil {
 		return nil
@@ -293,14 +299,14 @@ func (c *Calls) findBucket(at int64) *bucketCalls {
 	return nil
 }
 
-// inWindow reports whether the bucket is in use and not older than the window. A
-// bucket in the future is in the window, too: its calls were counted before the clock
-// was set back.
+// inWindow reports whether the bucket is in use and not older than the window. A bucket in
+// the future is in the window, too: its calls were counted before the clock was set back.
 func (c *Calls) inWindow(s bucketCalls) bool {
 	return s.bucket > c.currentBucket-int64(windowBuckets) && s.bucket > 0
 }
 
-// advance moves the window on to now.
+// advance makes the window end with the bucket of now. If it ended with another bucket
+// before, advance computes the window's sum again.
 func (c *Calls) advance(now time.Time) {
 	at := bucketNumber(now)
 	if at == c.currentBucket {

@@ -3,11 +3,12 @@
 //
 // Spotify counts an account's calls to the Web API over a rolling 24 hours and
 // does not publish how many it allows. So the quota is learned. Calls counts
-// the account's calls in buckets of five minutes. A refusal shows that the
-// count has reached the quota. Account plans fewer calls than that, and
-// increases the plan slowly. Plan divides the calls between users who are
-// listening and users who are idle.
+// the account's calls in buckets of five minutes. When Spotify refuses a call,
+// the count has reached the quota. From then on Account plans fewer calls than
+// that, and raises the number of planned calls slowly. Plan divides the planned
+// calls between users who are listening and users who are idle.
 //
-// The package is pure: values in, values out, time passed in. The caller holds
-// the lock, and shares counts and refusals through the database.
+// The package is pure: it does no I/O, and time is an argument. Its types are not
+// safe for concurrent use, so the caller locks. The caller also shares counts and
+// refusals with other processes through the database.
 package quota

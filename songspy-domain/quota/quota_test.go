@@ -50,7 +50,8 @@ func TestCalls_RollingDayWithinOneBucket(t *testing.T) {
 	})
 }
 
-// storeModel models what the database stores of an account.
+// storeModel models the database's buckets of one account. The value is the count of the
+// bucket, so Calls is 0 in the key.
 type storeModel map[Bucket]int64
 
 func (d storeModel) add(calls []Bucket, since time.Time) (all []Bucket) {
@@ -189,8 +190,8 @@ func TestUncount_RemovesUnsentCall(t *testing.T) {
 
 func TestLearn_QuotaFromRefusal(t *testing.T) {
 	for name, c := range map[string]struct {
-		counted time.Time // since when calls were counted
-		earlier int64     // the quota that was learned before
+		counted time.Time // the time since which calls are counted
+		earlier int64     // the quota that an earlier refusal showed; 0 if none did
 		probe   bool
 		calls   int
 		want    int64
@@ -305,13 +306,15 @@ func TestPlan_MoreHeadroomNeverMeansFewerPolls(t *testing.T) {
 	})
 }
 
-// The test simulates days of an account whose quota must be learned. A plan is made
-// once per interval, as the poller does. The polls that listening users need depend
-// on the hour of the day.
+// The test simulates nine days of an account whose quota must be learned. A plan is made
+// once per interval, as the poller does. After the first two days, at most one call may be
+// refused, and there must never be more than 20 minutes without a successful call. In the
+// last 24 hours, the account must make at least 85 % of the calls that the quota allows, or
+// of the calls that its users need if these are fewer.
 func TestQuota_LearnedThenNeitherExceededNorWasted(t *testing.T) {
 	for name, c := range map[string]struct {
 		quota, idle int
-		listening   func(hour int) float64 // polls an hour
+		listening   func(hour int) float64 // how many polls listening users need in that hour of the day
 	}{
 		"evenings":              {1144, 5, func(hour int) float64 { return map[bool]float64{true: 90, false: 5}[hour >= 18] }},
 		"all the time":          {1144, 1, func(int) float64 { return 150 }},

@@ -15,12 +15,13 @@ import (
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
-// The checker does not use the constants of the tested code, because it would repeat their mistakes.
+// The checker has its own constants. If it used those of the tested code, it would not notice a wrong
+// one.
 const (
 	// endTolerance is how much earlier or later than predicted a track may end.
 	endTolerance = 15 * time.Second
-	// idleConfirmAfter is how long idle answers are doubted if they come before the predicted end of the
-	// track, or if that end is unknown.
+	// idleConfirmAfter is how long the poller doubts idle answers, and keeps the play open, if they come
+	// before the predicted end of the track, or if that end is unknown.
 	idleConfirmAfter = 45 * time.Second
 )
 
@@ -30,14 +31,14 @@ type dayChecker struct {
 	day
 	pollerModel
 	log          strings.Builder
-	falseIdle    bool
-	idleSince    time.Time               // when polls began to show nothing; zero if the last poll showed something
-	idleWait     time.Duration           // how much later than usual the quota allows the poll of an idle player
-	playingUntil map[time.Time]time.Time // by the time of a poll: until when the board may show its track as playing
-	lastPoll     time.Time               // the previous poll
-	hidden       map[string]bool         // tracks that were seen without their progress
-	seenProgress map[int][]time.Duration // by the index of a span: the progress at which polls saw its track play
-	polledPlays  []songspy.StoredPlay    // the plays that polls alone produced
+	falseIdle    bool                    // the last usable answer was a false idle answer
+	idleSince    time.Time               // the first idle answer since an answer showed anything else; zero if the last usable answer was not idle
+	idleWait     time.Duration           // how much later than planned an idle player is polled, as under a small quota
+	playingUntil map[time.Time]time.Time // for the time of each poll: until when the board may show the polled track as playing
+	lastPoll     time.Time               // the time of the last usable answer
+	hidden       map[string]bool         // the URIs of tracks that a poll saw without their progress
+	seenProgress map[int][]time.Duration // for the index of each span: the progress at which polls saw its track play, divided by the speed if that is above 1
+	polledPlays  []songspy.StoredPlay    // the plays that polls produced, before history changed them
 }
 
 func (w *dayChecker) note(format string, args ...any) { fmt.Fprintf(&w.log, format+"\n", args...) }
@@ -65,11 +66,12 @@ func (w *dayChecker) run() {
 	w.checkHistory(end.Add(2*time.Hour), time.Time{})
 }
 
-// step makes one poll, or fails to make it, and returns the time of the next poll.
+// step makes one poll, or fails to make it. Then it fetches history if a fetch is due before the
+// next poll. It returns the time of the next poll.
 func (w *dayChecker) step(now time.Time) time.Time {
 	o := w.timeline.Poll(now)
 	fault := rapid.IntRange(0, 79).Draw(w.T, "fault")
-	if fault == 0 && (o.Kind != songspy.ObservedPlaying || w.falseIdle && !w.doubtsIdle(now)) { // a false idle answer comes during playback
+	if fault == 0 && (o.Kind != songspy.ObservedPlaying || w.falseIdle && !w.doubtsIdle(now)) { // false idle answers come only during playback, and in a row only while the poller doubts them
 		fault = 1
 	}
 	noAnswer := fault == 1 || fault >= 3 && fault <= 6 // no usable answer
@@ -81,19 +83,19 @@ func (w *dayChecker) step(now time.Time) time.Time {
 	case 1:
 		o = songspy.Observation{Kind: songspy.ObservedUnreadable, At: now}
 	case 2:
-		if o.Kind == songspy.ObservedPlaying && w.spanAt(now) >= 0 { // after the end of a play, only the progress shows that it ended
+		if o.Kind == songspy.ObservedPlaying && w.spanAt(now) >= 0 { // not after the end of a span, where only the progress shows that the track has ended
 			o.Progress = songspy.UnknownProgress
 		}
 	case 3: // the poll failed
 		times = 0
-	case 4: // an open circuit breaker
+	case 4: // the circuit breaker is open
 		times, wait = 0, seconds(w.T, 60, 3000)
-	case 5: // killed after writing a part of the pending updates
+	case 5: // the process is killed after it wrote some of the pending updates
 		times, wait = 0, seconds(w.T, 0, 900)
 		w.write(rapid.IntRange(0, len(w.pendingWrites)).Draw(w.T, "written"))
 		w.start(now)
 		w.note("%.1f killed", secondsIn(now))
-	case 6: // stopped in order
+	case 6: // the process stops in order
 		times, wait = 0, seconds(w.T, 0, 20)
 		w.stop()
 		w.start(now)
@@ -108,7 +110,7 @@ func (w *dayChecker) step(now time.Time) time.Time {
 	for range times {
 		w.checkPoll(w.poll(o), o)
 	}
-	if fault != 10 && len(w.pendingWrites) > 0 { // with fault 10 the database is slow
+	if fault != 10 && len(w.pendingWrites) > 0 { // with fault 10 the database is slow, so the updates stay pending
 		w.write(len(w.pendingWrites))
 	}
 	if len(w.pendingWrites) == 0 {
@@ -131,12 +133,13 @@ func (w *dayChecker) step(now time.Time) time.Time {
 	return next
 }
 
-// spanAt returns the index of the span that the player plays at a time, or -1.
+// spanAt returns the index of the span that contains the time at, or -1 if no span does.
 func (w *dayChecker) spanAt(at time.Time) int {
 	return slices.IndexFunc(w.timeline, func(s span) bool { return !at.Before(s.Start) && at.Before(s.End) })
 }
 
-// doubtsIdle reports whether the poller would still doubt another idle answer.
+// doubtsIdle reports whether the poller, after an idle answer, would still doubt another one now and
+// keep the play open.
 func (w *dayChecker) doubtsIdle(now time.Time) bool {
 	n := w.playing
 	return n.IdleSince != nil && now.Sub(*n.IdleSince) < idleConfirmAfter && n.State == songspy.PlayerPlaying && (n.EndsAt == nil || now.Before(*n.EndsAt))
@@ -151,7 +154,8 @@ func (w *dayChecker) deletePlay() {
 	}
 }
 
-// checkHistory fetches history twice, and checks that the second answer changes nothing.
+// checkHistory fetches history twice at the time now, and checks that the second, equal answer changes
+// nothing. It requests the items that are later than the time after.
 func (w *dayChecker) checkHistory(now, after time.Time) {
 	r := w.fetchHistory(w.day, now, after)
 	w.note("%.1f history: confirmed %d, added %d, removed %d, unmatched %d, pending %d; settled until %.1f", secondsIn(now),
@@ -162,7 +166,8 @@ func (w *dayChecker) checkHistory(now, after time.Time) {
 	w.checkOverlap()
 }
 
-// checkPoll checks the result of one poll.
+// checkPoll passes the answer to checkBoard. It also records what the poll saw and which plays it
+// ended, for the checks at the end of the day and for the message of a failed test.
 func (w *dayChecker) checkPoll(out playback.StepResult, o songspy.Observation) {
 	w.checkBoard(o)
 	if o.Kind == songspy.ObservedPlaying && o.Progress >= 0 {
@@ -198,12 +203,12 @@ func (w *dayChecker) describe() string {
 	return b.String()
 }
 
-// checkBoard computes until when the board may show the track of a poll as playing:
-// not after a poll saw that it ended, and not for longer than it lasts. checkShown
-// compares the board with that.
+// checkBoard computes until when the board may show the track of a poll as playing, and stores
+// it in playingUntil: not after a poll saw that the track ended, and not for longer than the
+// rest of the track lasts. checkShown compares the board with this time.
 func (w *dayChecker) checkBoard(o songspy.Observation) {
 	if o.At.Equal(w.lastPoll) {
-		return // the same answer again is not a second idle answer
+		return // the same answer, processed twice, is not a second idle answer
 	}
 	until := w.playingUntil[w.lastPoll]
 	switch o.Kind {
@@ -219,7 +224,8 @@ func (w *dayChecker) checkBoard(o songspy.Observation) {
 			w.hidden[o.Track.URI] = true
 			until = o.At.Add(max(w.longest(o.Track.Duration(), o.Track), songspy.UnknownEndShownFor) + songspy.EndGrace)
 		}
-		// The board may keep the previous track after an answer that cannot be right.
+		// After an answer with a progress that cannot be right, the poller may doubt the answer. Then
+		// the board keeps the previous track.
 		if i := w.spanAt(o.At); i > 0 && w.timeline.IsMixedAt(i, o.At) || w.oddPlayers && o.Progress > o.Track.Duration() {
 			until = instant.Later(until, w.playingUntil[w.lastPoll])
 		}
@@ -234,8 +240,8 @@ func (w *dayChecker) checkBoard(o songspy.Observation) {
 	}
 }
 
-// longest is the longest time in which a player may play the given rest of a track. Speech may
-// run at about half the speed, and may be longer than its reported length.
+// longest returns the longest time that a player may need for the given rest of a track. With odd
+// players, speech may run at about half the speed, and may be longer than its reported length.
 func (w *dayChecker) longest(rest time.Duration, track songspy.Track) time.Duration {
 	switch {
 	case !w.oddPlayers || !songspy.IsSpeech(track.URI):
@@ -246,7 +252,8 @@ func (w *dayChecker) longest(rest time.Duration, track songspy.Track) time.Durat
 	return rest * 21 / 10
 }
 
-// checkShown compares what viewers see with what polls saw.
+// checkShown checks what viewers see now. A track must not be shown as playing for longer than
+// checkBoard allows, nor if the poller knows that it is over.
 func (w *dayChecker) checkShown(now time.Time) {
 	s := w.shown
 	if s.State != songspy.PlayerPlaying {
@@ -260,11 +267,11 @@ func (w *dayChecker) checkShown(now time.Time) {
 	}
 }
 
-// checkListened checks that no track has more observed time than it was played. It
-// compares the sums of all plays of a track, because the time may be in the wrong
-// one of two plays: a track that was left and restarted between two polls looks
-// like a track that played on. Each play may claim endTolerance more, because tracks
-// may fade into each other.
+// checkListened checks that the stored plays of a track do not have more observed listening
+// time than the track really played. It compares the sums of all plays of a track, because
+// the time may be counted for the wrong one of two plays: to polls, a track that was left and
+// restarted between two polls looks like a track that played on. Each play may have
+// endTolerance more, because tracks may fade into each other.
 func (w *dayChecker) checkListened() {
 	seen, really := map[string]time.Duration{}, map[string]time.Duration{}
 	for _, k := range w.plays {
@@ -282,7 +289,8 @@ func (w *dayChecker) checkListened() {
 	}
 }
 
-// checkOverlap checks that plays do not overlap each other or the open play.
+// checkOverlap checks that plays do not overlap each other or the open play, and that no play ends
+// before it starts or has more listening time than it lasts.
 func (w *dayChecker) checkOverlap() {
 	for i, k := range w.plays {
 		p := k.Play
@@ -298,10 +306,12 @@ func (w *dayChecker) checkOverlap() {
 	}
 }
 
-// mayMatch reports whether p may be the stored play of span s: it overlaps the span,
-// has an edge near one of the span, or was made from the span's history item. A track
-// that was left at once may have a play, too: if the next track happens to begin at
-// its predicted end, it looks played to the end. `make bench-capture` counts such plays.
+// mayMatch reports whether p may be the stored play of span s. Both must have the same
+// recording. In addition, p must overlap the span or the pause after it, start within three
+// minutes of its start, end within three minutes of its end, or have its history item. A
+// track that was left at once may have a stored play, too: if the next track happens to
+// begin at the predicted end of the first, polls cannot tell it from a track that was played to
+// its end. "make bench-capture" counts such plays.
 func (w *dayChecker) mayMatch(p songspy.StoredPlay, s span) bool {
 	if s.Track.URI == "" || !isSameRecording(p.Track, s.Track) {
 		return false
@@ -317,9 +327,9 @@ func (w *dayChecker) mayMatch(p songspy.StoredPlay, s span) bool {
 		from.Before(s.End.Add(s.PausedAfter)) && s.Start.Before(to)
 }
 
-// pairUp pairs as many as possible of n things with m others, one to one. fit
-// reports whether thing i and other j may be a pair. pairUp returns for each of the
-// n things the index of its partner, or -1.
+// pairUp computes a maximum bipartite matching: it pairs as many as possible of n things
+// with m partners, one to one. fit reports whether thing i and partner j may be a pair.
+// pairUp returns for each of the n things the index of its partner, or -1 if it has none.
 func pairUp(n, m int, fit func(i, j int) bool) []int {
 	of, pairs := slices.Repeat([]int{-1}, m), slices.Repeat([]int{-1}, n)
 	var trial func(i int, tried []bool) bool
@@ -344,7 +354,8 @@ func pairUp(n, m int, fit func(i, j int) bool) []int {
 	return pairs
 }
 
-// isEmptied reports whether a play was deleted and no longer counts.
+// isEmptied reports whether a play was deleted by its user and now has too little listening
+// time to count, as after a merge with another play.
 func isEmptied(k songspy.StoredPlay) bool {
 	return k.Play.DeletedAt != nil && !songspy.IsCounted(k.Play.ListenedMS, k.Track.DurationMS)
 }
@@ -352,17 +363,18 @@ func isEmptied(k songspy.StoredPlay) bool {
 // isCountedPlay reports whether a play counts: probable and emptied plays do not.
 func isCountedPlay(k songspy.StoredPlay) bool { return !k.Play.Probable && !isEmptied(k) }
 
-// matchedSpans returns for each stored play the index of a span that no other play
-// has, or -1.
+// matchedSpans pairs the stored plays that count with the spans that they may come from, one
+// to one. It returns for each stored play the index of its span, or -1 if it has none.
 func (w *dayChecker) matchedSpans() []int {
 	return pairUp(len(w.plays), len(w.timeline), func(j, i int) bool {
 		return isCountedPlay(w.plays[j]) && w.mayMatch(w.plays[j], w.timeline[i])
 	})
 }
 
-// countObserved counts the spans that polls proved, and how many of these have a
-// stored play of their own. With odd players it skips speech that was played again
-// nearby, because that looks like seeking back.
+// countObserved returns how many spans polls proved, that is, in how many spans polls saw at
+// least HistoryPlayMin of progress, and how many of these have a stored play of their own.
+// With odd players it skips speech that was played again nearby, because that looks like
+// seeking back.
 func (w *dayChecker) countObserved() (seen, stored int) {
 	var spans []int
 	for i, progress := range w.seenProgress {
@@ -379,10 +391,10 @@ func (w *dayChecker) countObserved() (seen, stored int) {
 	return len(spans), stored
 }
 
-// countUnlisted counts the plays of unlisted sessions that polls produced, and how
-// many of these are still stored: history must not remove a play of a session that
-// it does not list. It skips a track that was played again nearby, whose plays may
-// be merged.
+// countUnlisted returns how many plays of unlisted sessions polls produced, and how many of
+// these are still stored: history must not remove a play of a session that it does not list.
+// It skips plays that are too short to count, and tracks that were played again nearby,
+// because their plays may be merged.
 func (w *dayChecker) countUnlisted() (polled, stored int) {
 	var spans []int
 	for _, i := range pairUp(len(w.polledPlays), len(w.timeline), func(j, i int) bool { return w.timeline[i].Unlisted && w.mayMatch(w.polledPlays[j], w.timeline[i]) }) {
@@ -398,7 +410,8 @@ func (w *dayChecker) countUnlisted() (polled, stored int) {
 	return len(spans), stored
 }
 
-// isPlayedAgain reports whether the track of span i is played again nearby, before or after it.
+// isPlayedAgain reports whether another span within twice pausedShownMax of span i, before or after
+// it, has the same track.
 func (w *dayChecker) isPlayedAgain(i int) bool {
 	s := w.timeline[i]
 	return slices.ContainsFunc(w.timeline, func(o span) bool {
@@ -407,11 +420,13 @@ func (w *dayChecker) isPlayedAgain(i int) bool {
 	})
 }
 
-// dayCounts count plays of many days.
+// dayCounts sums over many days: the stored plays that count (counted), and those of them that were
+// not played or that count twice (notPlayed); the plays that history lists, that polls observed, and
+// that polls saw in unlisted sessions, each with how many of them are stored.
 type dayCounts struct{ counted, notPlayed, listed, listedStored, observed, observedStored, unlisted, unlistedStored int }
 
-// checkDay runs a batch with random failures through a random day, and compares the stored plays
-// with what was really played. It adds the numbers of plays to counts.
+// checkDay runs the model of a batch, with random failures, through a random day. It compares the
+// stored plays with what was really played, and adds the numbers of plays to counts.
 func checkDay(t *rapid.T, oddPlayers bool, counts *dayCounts) {
 	w := &dayChecker{T: t, day: genDay(t, oddPlayers), idleWait: time.Duration(rapid.SampledFrom([]int{0, 0, 0, 7}).Draw(t, "idle polls are minutes later")) * time.Minute, playingUntil: map[time.Time]time.Time{}, hidden: map[string]bool{}, seenProgress: map[int][]time.Duration{}}
 	w.run()
@@ -467,16 +482,17 @@ func TestDay_IsStoredAsPlayed(t *testing.T) {
 	counts.check(t)
 }
 
-// TestDay_OfOddPlayersIsStoredAsPlayed has players that stall, run on after the end, play speech
-// faster or slower, or show a new track with the progress of the previous one. Polls do not always
-// show what such players played, so a few stored plays may be wrong.
+// TestDay_OfOddPlayersIsStoredAsPlayed has players that stall, run on after the end of a track, play
+// speech faster or slower, or show a new track with the progress of the previous one. Polls do not
+// always show what such players played, so up to one in a thousand counted plays may be wrong.
 func TestDay_OfOddPlayersIsStoredAsPlayed(t *testing.T) {
 	var counts dayCounts
 	rapid.Check(t, func(t *rapid.T) { checkDay(t, true, &counts) })
 	counts.check(t)
 }
 
-// somePolls returns the answers of the planned polls of a day. Up to four of them are wrong.
+// somePolls returns the answers to the polls of a day, which are planned as the poller plans them. Up
+// to four answers are changed to an idle or an unreadable one, or to one without progress.
 func somePolls(t *rapid.T, d day) (seen []songspy.Observation) {
 	var n songspy.NowPlaying
 	for now := base.Add(-time.Minute); now.Before(d.timeline[len(d.timeline)-1].End.Add(10 * time.Minute)); {
@@ -499,10 +515,10 @@ func somePolls(t *rapid.T, d day) (seen []songspy.Observation) {
 	return seen
 }
 
-// TestDay_RestartAnywhereStoresTheSame makes the same polls and history fetches
-// with and without another process taking over in between. It restarts only where
-// the next process knows all that the first did: for an idle player the time of
-// the last poll is not written.
+// TestDay_RestartAnywhereStoresTheSame processes the same answers and history fetches twice: in one
+// process, and with a new process after each answer from some answer on. Both runs must store the
+// same plays. The process is not replaced while the state of an idle player is unsaved: that state,
+// with the time of the last idle answer, is not written, so the next process could not know it.
 func TestDay_RestartAnywhereStoresTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := genDay(t, false)

@@ -15,10 +15,10 @@ import (
 type day struct {
 	timeline       timeline
 	historyLines   []historyLine
-	playedAtIsEnd  bool // PlayedAt is the end of a play
-	edgeIsKnown    bool // the day begins with plays that show whether PlayedAt is the end
+	playedAtIsEnd  bool // the PlayedAt of the history items is the end of the play, not the start
+	edgeIsKnown    bool // the day begins with plays that show whether PlayedAt is the start or the end
 	wholePlaysOnly bool // history lists only plays that reached the end of their track
-	oddPlayers     bool // some plays are those of players that report wrong values
+	oddPlayers     bool // some plays are of players that report wrong values
 }
 
 // historyLine is one item of history.
@@ -38,7 +38,7 @@ var dayTracks = func() (tracks []songspy.Track) {
 		songspy.Track{URI: "spotify:episode:e", Title: "E", DurationMS: 1_500_000})
 }()
 
-// genDay draws what one user played for about an hour.
+// genDay draws what one user played, in up to 14 random spans, and the history that lists it.
 func genDay(t *rapid.T, oddPlayers bool) day {
 	d := day{oddPlayers: oddPlayers}
 	d.playedAtIsEnd, d.edgeIsKnown = rapid.Bool().Draw(t, "history tells ends"), rapid.Bool().Draw(t, "that is known")
@@ -70,7 +70,7 @@ func genDay(t *rapid.T, oddPlayers bool) day {
 			if kind == 20 { // a loop
 				again = rapid.IntRange(2, 5).Draw(t, "repetitions")
 			}
-			if kind < 15 || kind == 20 { // otherwise the same track again
+			if kind < 15 || kind == 20 { // kinds 15 to 19 repeat the last track
 				last = rapid.SampledFrom([]int{0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6}).Draw(t, "track")
 			}
 			s.Track, s.Unlisted = dayTracks[last], unlisted
@@ -103,7 +103,9 @@ func genDay(t *rapid.T, oddPlayers bool) day {
 	return d
 }
 
-// play draws how a track is played.
+// play draws how a track is played, and sets the fields of its span: played to its end, skipped,
+// paused, offline, or without progress. fade is how much earlier than its length a song ends,
+// because the player fades it into the next.
 func (d *day) play(t *rapid.T, s *span, fade time.Duration) {
 	length := s.Track.Duration()
 	s.End = s.Start.Add(length)
@@ -133,13 +135,13 @@ func (d *day) play(t *rapid.T, s *span, fade time.Duration) {
 	s.End = s.End.Add(s.Pause)
 }
 
-// playOddly draws what the player reports wrongly during a play.
+// playOddly draws what the player reports wrongly during a play, and the speed of speech.
 func playOddly(t *rapid.T, s *span, hasPrevious bool) {
 	switch rapid.IntRange(0, 9).Draw(t, "oddity") {
 	case 0:
 		s.Stalled, s.PausedAfter = true, seconds(t, 60, 3000)
 	case 1:
-		if !s.LeftEarly { // otherwise polls cannot tell it from a track that plays on
+		if !s.LeftEarly { // if a track that was left ran on, polls could not distinguish it from one that plays on
 			s.RunsOn, s.PausedAfter = true, seconds(t, 60, 3000)
 		}
 	case 2:
@@ -164,8 +166,9 @@ func listenedIn(s span) time.Duration {
 	return s.End.Sub(s.Start) - s.Pause
 }
 
-// history returns what recently-played answers at the time at, if the items after
-// the time after are requested, oldest first.
+// history returns the answer of recently-played to a request that is made at the time at: the
+// items that are later than the time after, oldest first. As at Spotify, only the last
+// HistoryItemsMax items of the user are available.
 func (d day) history(at, after time.Time) (items []songspy.HistoryItem) {
 	for _, l := range d.historyLines {
 		if !l.listedFrom.After(at) {

@@ -11,20 +11,20 @@ import (
 // History is one answer of recently-played.
 type History struct {
 	Items []songspy.HistoryItem // sorted by time, oldest first
-	// CompleteSince is the time from which Spotify's answer lists all plays
-	// that history holds.
+	// CompleteSince is the time since which the answer is complete: it has all items of
+	// the user's history that are later.
 	CompleteSince time.Time
-	// Deferred are history items that are processed later, because they may
-	// belong to the play that is still open (unfinished).
+	// Deferred are items of the answer that may belong to the play that is still open
+	// (unfinished). They are not processed with this answer: see DeferOpenPlay.
 	Deferred []songspy.HistoryItem
-	// Truncated says that Spotify may have dropped plays before CompleteSince,
-	// because its history holds fifty plays only.
+	// Truncated says that the answer has 50 items, all that Spotify's history can hold.
+	// So Spotify may have dropped plays before CompleteSince.
 	Truncated bool
 }
 
 // NewHistory returns the History of an answer of Spotify with the given items.
-// after is the time from which items were requested; it is zero if all items were
-// requested.
+// The parameter after is the time after which items were requested. It is the zero
+// time if all items were requested.
 func NewHistory(items []songspy.HistoryItem, after time.Time) History {
 	a := History{Items: slices.Clone(items), CompleteSince: after}
 	slices.SortFunc(a.Items, func(a, b songspy.HistoryItem) int { return a.PlayedAt.Compare(b.PlayedAt) })
@@ -36,12 +36,14 @@ func NewHistory(items []songspy.HistoryItem, after time.Time) History {
 
 // DeferOpenPlay moves the history items that may belong to the open
 // (unfinished) play to Deferred. The start of that play may still change, so
-// its items are assigned after it has ended.
+// these items are assigned to plays only when an answer is reconciled after the
+// play has ended.
 //
-// An item may belong to the open play if it has its track, or a track of the
-// same length under another URI, and was played after a poll last showed
-// another track. Items up to the track's length earlier are moved too, because
-// that poll may have shown wrongly that nothing played.
+// An item may belong to the open play if its track is that of the play, or has the
+// same length under another URI, and if its PlayedAt is after the last poll that
+// showed anything else (OtherSeenAt). Items up to the track's length before that
+// poll are deferred too, because the poll may have shown wrongly that nothing
+// played.
 func (a History) DeferOpenPlay(n songspy.NowPlaying) History {
 	if !n.IsOpen() {
 		return a

@@ -10,10 +10,11 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// TestLoop_EveryListedPlayKeepsItsOwnItem draws a track that plays again and again.
-// Polls miss the first plays, and see some others only until they were paused, or only
-// during a pause, so that they put the start too late. The track after the loop is open
-// at the first answer.
+// TestLoop_EveryListedPlayKeepsItsOwnItem draws a track that plays again and again. Polls miss
+// the first plays. They see some others only until a pause, and some only during a pause, so
+// that the start that they compute is too late. History lists all plays. It is reconciled
+// once directly at the end of the loop, and once ten minutes later. Each play must be stored
+// once, with its own item.
 func TestLoop_EveryListedPlayKeepsItsOwnItem(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		byEnd := rapid.Bool().Draw(t, "history tells ends")
@@ -43,10 +44,10 @@ func TestLoop_EveryListedPlayKeepsItsOwnItem(t *testing.T) {
 			switch way := rapid.IntRange(0, 3).Draw(t, "way"); {
 			case i < missed:
 				seenUntil = from
-			case way == 0: // last seen paused; the play goes on later
+			case way == 0: // polls last see it when it is paused; the play goes on later
 				seenUntil = from + rapid.Float64Range(35, length-30).Draw(t, "paused after")
 				until += rapid.Float64Range(20, 600).Draw(t, "pause")
-			case way == 1: // first seen during its pause
+			case way == 1: // polls first see it during its pause
 				progress := rapid.Float64Range(35, length-30).Draw(t, "paused after")
 				pause := rapid.Float64Range(20, 1200).Draw(t, "pause")
 				seenUntil = from + progress + rapid.Float64Range(0, pause).Draw(t, "seen after")

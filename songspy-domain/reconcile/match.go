@@ -11,10 +11,11 @@ import (
 )
 
 const (
-	// matchTolerance is how far the time of a history item may be from the
-	// start or the end of the play that it belongs to.
+	// matchTolerance is how far the PlayedAt of a history item may be, at most,
+	// from the start or the end of the play that it belongs to.
 	matchTolerance = 15 * time.Second
-	// jitter is how far two times of one event differ because of the network.
+	// jitter is by how much two sources may differ about the time of one event,
+	// because of the network.
 	jitter = 3 * time.Second
 )
 
@@ -27,11 +28,11 @@ const relinkedLengthTolerance = 2 * time.Second
 type candidate struct {
 	songspy.StoredPlay
 	item       songspy.HistoryItem // the item that this answer matched with it
-	isNew      bool                // not stored yet: added for an item, or split from a stored play
-	changed    bool                // it differs from the stored play
-	clipped    bool                // new, and split, or shorter than its track because too little time was free
-	endUnknown bool                // new, and only its start is known
-	removed    bool                // it no longer counts, or was merged into another play
+	isNew      bool                // the play is not stored yet: it was added for an item, or split from a stored play
+	changed    bool                // the play differs from the stored one
+	clipped    bool                // the play is new, and either split from another or shorter than its track, because too little time was free
+	endUnknown bool                // the play is new, and only its start is known
+	removed    bool                // the play no longer counts, or was merged into another play
 }
 
 // provenEnd returns the time up to which polls or history prove the play. The
@@ -52,10 +53,10 @@ func (s candidate) provenEnd() time.Time {
 	return instant.Earlier(s.Play.EndedAt, s.Play.StartedAt.Add(instant.Milliseconds(s.Play.ListenedMS)))
 }
 
-// isRemoved reports whether a stored play must be deleted. A play marked as
-// removed must be deleted if no history item belongs to it, and a play that only
-// history reported if the changes made it too short to count. A play that its
-// user deleted stays in the database.
+// isRemoved reports whether a stored play must be deleted from the database. There
+// are two cases: the play is marked as removed and no history item belongs to it, or
+// only history reported the play and the changes made it too short to count. A play
+// that its user deleted is never removed, so that no item can bring it back.
 func (s candidate) isRemoved() bool {
 	counted := songspy.IsCounted(s.Play.ListenedMS, s.Track.DurationMS)
 	none := s.removed && s.playedAt().IsZero() || s.Play.Source == songspy.SourceHistory && s.changed && !counted
@@ -76,8 +77,8 @@ func (s candidate) isListable() bool {
 // the zero time if there is none.
 func (s candidate) playedAt() time.Time { return instant.Later(s.PlayedAt, s.item.PlayedAt) }
 
-// accepts reports whether a history item may belong to this stored play: the
-// play has no item yet, and the track is the same.
+// accepts reports whether a history item may belong to this stored play: the play has
+// no item yet, its track is the item's, and it was not emptied by joinPlays.
 func (s candidate) accepts(item songspy.HistoryItem) bool {
 	return !s.isNew && s.Play.EndedAt.After(s.Play.StartedAt) && s.playedAt().IsZero() && isSameRecording(s.Track, item.Track)
 }
@@ -92,14 +93,14 @@ func (s *candidate) endBefore(at time.Time) {
 	if s.isNew {
 		s.Play.ListenedMS = at.Sub(s.Play.StartedAt).Milliseconds()
 		if s.Play.Source == songspy.SourceLive {
-			s.Play.InferredMS = s.Play.ListenedMS // the removed part may be the one that polls observed
+			s.Play.InferredMS = s.Play.ListenedMS // the time that polls observed may be in the removed part, so none is proven any more
 		}
 	}
 }
 
-// dropTail reduces the listening time of the play by the given tail, but at most
-// by the part that is inferred and not observed. It does not change EndedAt. If
-// that makes the play too short to count, the play is marked as removed.
+// dropTail reduces the listening time of the play by the given tail, but at most by
+// InferredMS, the time that no poll observed. It does not change EndedAt. If the play
+// becomes too short to count, dropTail marks it as removed.
 func (s *candidate) dropTail(tail time.Duration) {
 	less := min((tail + time.Millisecond - 1).Milliseconds(), s.Play.InferredMS) // rounded up, so that the listening time fits the shortened play
 	counted := songspy.IsCounted(s.Play.ListenedMS, s.Track.DurationMS)
@@ -123,9 +124,9 @@ func (s candidate) edgeDistances(item songspy.HistoryItem) (start, end time.Dura
 	return start, end
 }
 
-// edgeVote returns 1 if the time of a history item is nearer to the start of
-// the play, −1 if it is nearer to its end, and 0 if the play is too short to
-// tell.
+// edgeVote returns 1 if the time of a history item is nearer to the start of the
+// play, and −1 if it is nearer to the end. It returns 0 if both are equally near, or
+// if the play is at most twice matchTolerance long, because then the item may fit both.
 func (s candidate) edgeVote(item songspy.HistoryItem) int {
 	if s.Play.EndedAt.Sub(s.Play.StartedAt) <= 2*matchTolerance {
 		return 0
@@ -134,10 +135,11 @@ func (s candidate) edgeVote(item songspy.HistoryItem) int {
 	return cmp.Compare(end, start)
 }
 
-// playedAtEdge infers from the plays near a history item whether its PlayedAt is
-// the start or the end of a play. vote is 1 for the start, −1 for the end and 0
-// if that is unknown. ambiguous is true if PlayedAt is at the end of one play
-// and at the start of another, as when a track is repeated.
+// playedAtEdge infers whether the PlayedAt of a history item is the start or the end
+// of a play. It compares the item with the plays of its track within matchTolerance
+// that have no item yet. vote is 1 for the start, −1 for the end and 0 if that is
+// unknown. ambiguous is true if PlayedAt is at the end of one play and at the start of
+// another, as when a track is repeated.
 func (r *reconciler) playedAtEdge(item songspy.HistoryItem) (vote int, ambiguous bool) {
 	for _, s := range r.candidates {
 		start, end := s.edgeDistances(item)
@@ -153,15 +155,15 @@ func (r *reconciler) playedAtEdge(item songspy.HistoryItem) (vote int, ambiguous
 	return vote, false
 }
 
-// alignItems matches history items with plays, in the order of time and one to
-// one. It finds as many matches as possible. Among equally many it takes the
-// matches whose times differ least in total. For each item it returns the index
-// of the play, or −1.
+// alignItems matches history items with plays, in the order of time and one to one.
+// It is an alignment by dynamic programming: it finds as many matches as possible, and
+// among alignments with equally many it takes the one with the smallest sum of
+// distances. For each item it returns the index of the play, or −1 if none matches.
 func (r *reconciler) alignItems() []int {
 	type cell struct {
 		pairs    int
 		distance time.Duration
-		step     byte // 'p': paired, 'i': item skipped, 's': play skipped
+		step     byte // the last step to this cell: 'p' pairs an item with a play, 'i' skips an item, 's' skips a play
 	}
 	n, m := len(r.items), len(r.candidates)
 	table := make([][]cell, n+1)
@@ -206,8 +208,9 @@ func (r *reconciler) alignItems() []int {
 	return matched
 }
 
-// matchDistance returns how far history item i is in time from play j, and
-// whether they match.
+// matchDistance returns how far the time of history item i is from the edge r.edge of
+// play j, and whether the two match: the play has no item yet, the recording is the
+// same, and the distance is at most matchTolerance.
 func (r *reconciler) matchDistance(i, j int) (time.Duration, bool) {
 	s := r.candidates[j]
 	if !s.playedAt().IsZero() || !isSameRecording(s.Track, r.items[i].Track) {
@@ -225,7 +228,7 @@ func (s candidate) distanceTo(item songspy.HistoryItem, whichEdge playEdge) time
 		return start
 	case edgeEnd:
 		if item.PlayedAt.Before(s.Play.StartedAt.Add(songspy.HistoryPlayMin - matchTolerance)) {
-			return end + matchTolerance // the play would be too short to be listed
+			return end + matchTolerance // no match: a play that ended at the item would be too short to be listed
 		}
 		return end
 	default:
@@ -234,7 +237,7 @@ func (s candidate) distanceTo(item songspy.HistoryItem, whichEdge playEdge) time
 }
 
 // isSameRecording reports whether two tracks are one recording. Spotify relinks
-// tracks, so that history may use another URI.
+// tracks, so history may list a recording under another URI than the player shows.
 func isSameRecording(a, b songspy.Track) bool {
 	if a.URI == b.URI {
 		return true
@@ -268,10 +271,10 @@ func (v edgeVotes) against(whichEdge playEdge) int {
 	return v.start
 }
 
-// consecutiveVotes counts the evidence of pairs of history items that were
-// played without a break. If PlayedAt is the start of a play, the times of a
-// pair differ by the length of the first track; if it is the end, by the length
-// of the second.
+// consecutiveVotes counts the evidence of consecutive history items whose plays
+// followed each other without a break. If PlayedAt is the start of a play, the times
+// of two such items differ by the length of the first track. If it is the end, they
+// differ by the length of the second. A pair that fits both lengths has no vote.
 func consecutiveVotes(items []songspy.HistoryItem) (v edgeVotes) {
 	for i := 1; i < len(items); i++ {
 		apart := items[i].PlayedAt.Sub(items[i-1].PlayedAt)
@@ -290,16 +293,17 @@ func consecutiveVotes(items []songspy.HistoryItem) (v edgeVotes) {
 // edge (start or end): see cost.
 const (
 	costPending       = 1 // an item that may belong to a play that has just ended
-	costOffEdge       = 2 // an item that belongs to a stored play, but does not lie at its edge
-	costContradiction = 3 // an earlier item that does not lie at the edge, or two items whose times contradict it
+	costOffEdge       = 2 // an item that belongs to a stored play, but does not lie at the assumed edge of it
+	costContradiction = 3 // an item of an earlier answer that does not lie at the assumed edge of its play, or two consecutive items whose times contradict the edge
 	costAdded         = 3 // an item for which a new play is needed, because no poll saw one
 	costUnmatched     = 4 // an item that belongs to no stored play, and no time is free for a new one
 )
 
-// inferEdge decides whether PlayedAt is the start or the end of a play: it
-// takes the one that fits the stored plays and the earlier history items
-// better. Plays without an item do not count as evidence, because some
-// listening sessions never appear in Spotify's history.
+// inferEdge decides whether PlayedAt is the start or the end of a play: it sets r.edge
+// to the edge with the smaller cost, that is, the one that fits the stored plays and
+// the earlier history items better. If the costs are equal, or if the answer is an
+// ambiguous loop, the edge stays unknown. Plays without an item do not count as
+// evidence, because some listening sessions never appear in Spotify's history.
 func (r *reconciler) inferEdge() {
 	if r.isAmbiguousLoop() {
 		r.edge = edgeUnknown
@@ -315,10 +319,10 @@ func (r *reconciler) inferEdge() {
 	}
 }
 
-// isAmbiguousLoop reports whether this answer cannot show if PlayedAt is a
-// start or an end: all its items are of one repeated track, and no earlier item
-// is known. Each item then fits the end of one play and the start of the next,
-// and a pause or a missed repetition could make the wrong edge fit better.
+// isAmbiguousLoop reports whether this answer cannot show if PlayedAt is a start or an
+// end: all its items are of one repeated track, and no earlier answer gave an item to a
+// play that polls saw. Each item then fits the end of one play and the start of the
+// next, and a pause or a missed repetition could make the wrong edge fit better.
 func (r *reconciler) isAmbiguousLoop() bool {
 	if r.consecutive != (edgeVotes{}) || slices.ContainsFunc(r.candidates, func(s candidate) bool { return !s.playedAt().IsZero() && s.Play.Source == songspy.SourceLive }) {
 		return false
@@ -331,7 +335,8 @@ func (r *reconciler) isAmbiguousLoop() bool {
 }
 
 // cost returns how strongly the items and plays contradict the assumption that
-// PlayedAt is the given edge: the sum of the costs above. It changes nothing.
+// PlayedAt is the given edge: the sum of the costs above. It matches the items on a
+// copy of the reconciler, so r stays unchanged.
 func (r *reconciler) cost(whichEdge playEdge) (sum float64) {
 	trial := *r
 	trial.candidates, trial.edge = slices.Clone(r.candidates), whichEdge
@@ -351,7 +356,7 @@ func (r *reconciler) cost(whichEdge playEdge) (sum float64) {
 		case j < 0 && item.PlayedAt.Before(r.knownUntil.Add(-matchTolerance)):
 			sum += costOffEdge
 		case j >= 0:
-			sum += float64(r.candidates[j].distanceTo(item, whichEdge)/jitter) / 100 // decides between two edges that both fit
+			sum += float64(r.candidates[j].distanceTo(item, whichEdge)/jitter) / 100 // if both edges fit, the one with the smaller distances wins
 		}
 	}
 	out := trial.result()
@@ -359,14 +364,14 @@ func (r *reconciler) cost(whichEdge playEdge) (sum float64) {
 	return sum
 }
 
-// isPending reports whether a history item is left for a later answer of
-// Spotify.
+// isPending reports whether a history item is in r.pending, that is, waits for a later
+// answer of Spotify.
 func (r *reconciler) isPending(item songspy.HistoryItem) bool {
 	return slices.ContainsFunc(r.pending, func(w songspy.HistoryItem) bool { return w.PlayedAt.Equal(item.PlayedAt) })
 }
 
-// isTrackPending reports whether a history item of the track is left for a
-// later answer of Spotify.
+// isTrackPending reports whether any history item of the track waits for a later
+// answer of Spotify.
 func (r *reconciler) isTrackPending(track songspy.Track) bool {
 	return slices.ContainsFunc(r.waitingItems(), func(i songspy.HistoryItem) bool { return isSameRecording(i.Track, track) })
 }
@@ -382,11 +387,11 @@ func (r *reconciler) shouldBeListed(s candidate) bool {
 	return s.Play.ListenedMS >= songspy.HistoryPlayMin.Milliseconds() && r.isCoveredByHistory(s)
 }
 
-// isCoveredByHistory reports whether the fetched history would contain a play
-// if it was long enough: it covers the play's time, and the play did not end
-// too recently.
+// isCoveredByHistory reports whether the fetched history would list a play if the
+// play was long enough: the answer covers the time of the play, the play did not end
+// too recently, and history can list plays of its kind (isListable).
 func (r *reconciler) isCoveredByHistory(s candidate) bool {
-	at := s.Play.StartedAt.Add(-s.Track.Duration()) // the play may have begun, and paused, before the first poll
+	at := s.Play.StartedAt.Add(-s.Track.Duration()) // the play may have begun before its stored start, if it was paused before its first poll
 	if r.edge == edgeEnd {
 		at = s.provenEnd().Add(-matchTolerance)
 	}
@@ -405,9 +410,9 @@ func (r *reconciler) endedRecently(s candidate) bool {
 	return s.Play.EndedAt.Add(songspy.HistoryDelayMax).After(r.knownUntil)
 }
 
-// ambiguousItems reports for each history item of r.items whether it must wait
-// until it is known whether PlayedAt is a start or an end. All items of a track
-// must wait if one of them may belong to either of two plays.
+// ambiguousItems reports for each history item of r.items whether it must wait for an
+// answer that shows whether PlayedAt is a start or an end. If one item of a track lies
+// at the end of one play and at the start of another, all items of the track must wait.
 func (r *reconciler) ambiguousItems() []bool {
 	wait := make([]bool, len(r.items))
 	for _, between := range r.items {

@@ -10,7 +10,7 @@ import (
 func TestDeferOpenPlay_DefersItemsOfOpenPlay(t *testing.T) {
 	known := storedPlays([]songspy.StoredPlay{storedPlay(songA, 0, 200, 200, false)}, nil)
 	items := []songspy.HistoryItem{historyItem(songA, 0), historyItem(songB, 200)}
-	r := reconcileAll(known, items, at(200)) // B has been open since 200
+	r := reconcileAll(known, items, at(200)) // B has been open since 200 s
 	if len(r.Added)+len(r.Unmatched) != 0 || len(r.Confirmed) != 1 {
 		t.Fatalf("%+v", r)
 	}
@@ -21,7 +21,8 @@ func TestDeferOpenPlay_DefersItemsOfOpenPlay(t *testing.T) {
 }
 
 func TestReconcile_ConsecutiveItemsShowPlayedAtEdge(t *testing.T) {
-	// No poll saw any of these plays: they were made on a phone without a network.
+	// No poll saw any of these plays, because the phone had no network. The times between the
+	// items alone must show whether PlayedAt is the start or the end.
 	for name, items := range map[string][]songspy.HistoryItem{
 		"starts": {historyItem(songA, 0), historyItem(songB, 200), historyItem(songA, 380)},
 		"ends":   {historyItem(songA, 200), historyItem(songB, 380), historyItem(songA, 580)},
@@ -39,7 +40,8 @@ func TestReconcile_ConsecutiveItemsShowPlayedAtEdge(t *testing.T) {
 }
 
 func TestReconcile_PlayFirstPolledAfterLongPauseIsOnePlay(t *testing.T) {
-	// A began at 0. It was paused for 13 minutes before the first poll, so polls put its start at 800 s.
+	// A began at 0. It was paused for 13 minutes before the first poll, so its start as computed from
+	// polls is 800 s. The item at 0 must confirm the stored play, and must not add a second one.
 	known := storedPlays([]songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 800, 1068, 150, true)}, nil)
 	r := reconcileAll(known, []songspy.HistoryItem{historyItem(songB, -180), historyItem(songA, 0)}, at(3600))
 	if len(r.Added) != 0 || len(r.Confirmed) != 2 {
@@ -100,8 +102,8 @@ func TestReconcile_AddedPlayEndsWhereNextBegan(t *testing.T) {
 }
 
 func TestReconcile_PlayWithLateStartIsNotAddedAgain(t *testing.T) {
-	// A began at 0 and was paused for a while before the first poll; C shows
-	// which edge PlayedAt is.
+	// A began at 0 and was paused for a while before the first poll, so its stored start is too
+	// late. The item of A must confirm this play. C shows whether PlayedAt is the start or the end.
 	songC := songspy.Track{URI: "spotify:track:c", Title: "C", DurationMS: 240_000}
 	for name, items := range map[string][]songspy.HistoryItem{
 		"by its start": {historyItem(songA, 0), historyItem(songC, 400)},
@@ -124,7 +126,7 @@ func TestReconcile_AddsSecondPlayNextToObservedOne(t *testing.T) {
 }
 
 func TestReconcile_ItemOfOpenPlayWaitsForItsEnd(t *testing.T) {
-	n := stateAfter(idleAt(0), playing(songA, 10, 100)) // perhaps paused for a while after 0
+	n := stateAfter(idleAt(0), playing(songA, 10, 100)) // A began at 90 s, or earlier if it was paused before the poll
 	items := []songspy.HistoryItem{historyItem(songA, -200), historyItem(songA, 20), historyItem(songB, 60)}
 	if got := matchableItems(n, items); len(got) != 2 || !got[0].PlayedAt.Equal(at(-200)) || got[1].Track.URI != songB.URI {
 		t.Errorf("%+v", got)
@@ -135,8 +137,9 @@ func TestReconcile_ItemOfOpenPlayWaitsForItsEnd(t *testing.T) {
 	}
 }
 
-// TestDeferOpenPlay_PausedPlayMayHaveBegunEarlier: a paused player may have stopped
-// at any time since another track was seen.
+// TestDeferOpenPlay_PausedPlayMayHaveBegunEarlier: the only poll of a play sees it paused. The
+// play may have begun at any time since a poll saw another track. So an item of its track
+// after that poll must be deferred, although the computed start of the play is later.
 func TestDeferOpenPlay_PausedPlayMayHaveBegunEarlier(t *testing.T) {
 	n := stateAfter(idleAt(-1), playing(songA, 1.5, 1.5), paused(songB, 60, 180))
 	if !n.StartedAt.Equal(at(120)) || !n.OtherSeenAt.Equal(at(1.5)) {

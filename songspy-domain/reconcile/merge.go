@@ -8,9 +8,11 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// mergePlays merges two plays of one track into one if the fetched history
-// covers their time and lists only one of them. Each step leaves fewer plays,
-// or moves an item nearer to its play, so the loop ends.
+// mergePlays corrects the plays of a track if history lists fewer than are stored. First,
+// observed plays without an item claim items of other plays (see claimItem). Each claim
+// leaves fewer plays, or moves an item nearer to its play, so the loop ends. Then two
+// adjacent plays of one track become one if history covers their time and lists only one
+// of them. Last, unlisted inferred tails are dropped.
 func (r *reconciler) mergePlays() {
 	slices.SortStableFunc(r.candidates, func(a, b candidate) int { return a.Play.StartedAt.Compare(b.Play.StartedAt) })
 	for again := true; again; {
@@ -38,9 +40,10 @@ func (r *reconciler) mergePlays() {
 	}
 }
 
-// claimItem looks at candidate j. If it is an observed play without a history
-// item, and the item of another play of the same track fits it better, it gets
-// that item. claimItem reports whether it got one.
+// claimItem gives candidate j the history item of another play of the same track, as
+// findMisassigned or findHistoryOnly finds it. Candidate j must be an observed play that
+// counts and that history should list, but that has no item. While an item of the track
+// is pending, claimItem does nothing. It reports whether the candidate got an item.
 func (r *reconciler) claimItem(j int) bool {
 	seen := &r.candidates[j]
 	counted := songspy.IsCounted(seen.Play.ListenedMS, seen.Track.DurationMS)
@@ -74,10 +77,11 @@ func (r *reconciler) findMisassigned(seen candidate) *candidate {
 	return nil
 }
 
-// findHistoryOnly returns the play nearest to seen that has the same track and
-// that only Spotify's history reported, if history lists no play between the
-// two. It returns nil if there is none. The two are really one play: a start was
-// taken for an end, or the track was paused before polls first saw it.
+// findHistoryOnly returns the nearest play, less than pausedShownMax away from the play
+// seen, that has the same track and that only Spotify's history reported, if history
+// lists no play between the two. It returns nil if there is none. The two are really
+// one play: an earlier answer took a start for an end, or the track was paused before
+// polls first saw it.
 func (r *reconciler) findHistoryOnly(seen candidate) (nearest *candidate) {
 	distance := pausedShownMax
 	for i := range r.candidates {
@@ -112,12 +116,11 @@ func (r *reconciler) hasListedPlayBetween(a, b candidate) bool {
 // session.
 const sessionGapMax = 15 * time.Minute
 
-// dropUnlistedTail removes the inferred time at the end of play j if Spotify's
-// history should list the play and does not, and polls observed less of it than
-// history requires. Some listening sessions never appear in history, so history
-// must list the plays directly before and after. A probable play is a partial
-// play, so its absence proves something only if this user's history lists
-// partial plays.
+// dropUnlistedTail removes the inferred time at the end of play j if Spotify's history
+// should list the play and does not, and if polls observed less of it than HistoryPlayMin,
+// the shortest play that history lists. Some listening sessions never appear in history,
+// so history must list the plays directly before and after. A probable play is a partial
+// play, so its absence proves something only if this user's history lists partial plays.
 func (r *reconciler) dropUnlistedTail(j int) {
 	s := &r.candidates[j]
 	unobserved := s.observedMS() < songspy.HistoryPlayMin.Milliseconds() && s.Play.InferredMS > 0 && (r.listsPartial || !s.Play.Probable)
@@ -127,9 +130,9 @@ func (r *reconciler) dropUnlistedTail(j int) {
 	}
 }
 
-// hasListedNeighbour reports whether Spotify's history lists the play directly
-// before (step −1) or after (step 1) play j in the same listening session. The
-// candidates are sorted by start.
+// hasListedNeighbour reports whether Spotify's history lists the play directly before
+// play j (if step is −1) or directly after it (if step is 1), and whether that play is
+// of the same listening session. The candidates are sorted by start.
 func (r *reconciler) hasListedNeighbour(j, step int) bool {
 	s := r.candidates[j]
 	for i := j + step; i >= 0 && i < len(r.candidates); i += step {
@@ -143,13 +146,13 @@ func (r *reconciler) hasListedNeighbour(j, step int) bool {
 	return false
 }
 
-// isOnePlay reports whether two plays of a track are really one: the end of the
-// first was not observed, and Spotify's history lists only one of them. To
-// polls, a pause as long as the track, or seeking back, looks like a second
-// play.
+// isOnePlay reports whether two adjacent plays of a track are really one: the end of
+// the first was not observed, the second begins at most pausedShownMax later, and
+// Spotify's history lists only one of them, although it covers the time of the other.
+// To polls, a pause as long as the track, or seeking back, looks like a second play.
 func (r *reconciler) isOnePlay(first, second candidate) bool {
 	live := first.Play.Source == songspy.SourceLive && !first.Play.Probable && !second.Play.Probable && second.Play.Source == songspy.SourceLive && !second.isNew
-	empty := second.Play.DeletedAt != nil && second.Play.ListenedMS == 0 // joinPlays merged it before
+	empty := second.Play.DeletedAt != nil && second.Play.ListenedMS == 0 // joinPlays emptied it in an earlier pass
 	unseen := first.Play.InferredMS > 0 || first.Play.Provisional || first.clipped
 	near := second.Play.StartedAt.Sub(first.Play.EndedAt) <= pausedShownMax
 	if !live || empty || !unseen || !near || !isSameRecording(first.Track, second.Track) || r.isTrackPending(first.Track) {
@@ -164,8 +167,10 @@ func (r *reconciler) isOnePlay(first, second candidate) bool {
 	return second.playedAt().IsZero() && r.isCoveredByHistory(second)
 }
 
-// joinPlays merges the second play into the first. A second play that its user
-// deleted stays in the database, with no listening time.
+// joinPlays merges the second play into the first play s: s gets the listening time and
+// the end of the second play, and the item of the second play if s has none. But if the
+// user deleted the second play, that play stays stored with no listening time, and s stays
+// unchanged.
 func (s *candidate) joinPlays(second *candidate) {
 	if second.Play.DeletedAt != nil {
 		second.Play.EndedAt, second.Play.ListenedMS, second.Play.InferredMS, second.changed = second.Play.StartedAt, 0, 0, true

@@ -9,8 +9,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
-// mixedTimeline is a timeline whose answers have the previous track's progress for some time
-// after each change of the track.
+// mixedTimeline is a timeline whose answers to polls show the new track with the final progress of
+// the previous one, for the time mixedFor after each change of the track.
 type mixedTimeline struct {
 	timeline
 	mixedFor time.Duration
@@ -27,14 +27,14 @@ func (m mixedTimeline) Poll(now time.Time) songspy.Observation {
 	return o
 }
 
-// If an answer has the new track and the progress of the old one, polls put the start of the new
-// track too early, into the time of another track. Once history lists all plays, each must be
-// stored once.
+// If an answer has the new track and the progress of the old one, the start that is computed for the
+// new track is too early, within the time of the old track. History then lists all plays. After it is
+// reconciled, each play must be stored exactly once.
 func TestReconcile_StoresEachListedPlayOnceAfterMixedAnswers(t *testing.T) {
 	for name, plan := range map[string]planPoll{"partial plays listed": playback.NextPoll, "whole plays listed": playback.NextPollWithProof} {
 		for second := 60; second <= 320; second += 20 {
 			for third := 60; third <= 320; third += 20 {
-				for _, leftAfter := range []int{0, 40, 90} { // seconds; 0: the second track is played to its end
+				for _, leftAfter := range []int{0, 40, 90} { // in seconds; 0 if the second track is played to its end
 					for _, mixedFor := range []time.Duration{1600 * time.Millisecond, 3 * time.Second, 5900 * time.Millisecond} {
 						tr := playInSequence(180, second, third, 200)
 						if leftAfter > 0 && leftAfter < second {
@@ -54,7 +54,8 @@ func TestReconcile_StoresEachListedPlayOnceAfterMixedAnswers(t *testing.T) {
 	}
 }
 
-// shorten lets span i end earlier, and the spans after it begin earlier.
+// shorten makes span i shorter by the given duration, and moves the spans after it earlier by the
+// same duration.
 func shorten(tr timeline, i int, by time.Duration) {
 	tr[i].End = tr[i].End.Add(-by)
 	for j := i + 1; j < len(tr); j++ {
@@ -62,8 +63,9 @@ func shorten(tr timeline, i int, by time.Duration) {
 	}
 }
 
-// storedOnce reconciles the plays with a history that lists all plays of the timeline. It returns
-// a text that names those that are not stored exactly once, or "".
+// storedOnce reconciles the plays with a history that lists all plays of the timeline. It returns a
+// text that names the tracks that are not stored exactly once afterwards, or "" if there are none.
+// Probable plays do not count as stored.
 func storedOnce(tr timeline, plays []songspy.StoredPlay, byEnd bool) (faults string) {
 	var items []songspy.HistoryItem
 	for _, s := range tr[:len(tr)-1] {
@@ -87,9 +89,11 @@ func storedOnce(tr timeline, plays []songspy.StoredPlay, byEnd bool) (faults str
 	return faults
 }
 
-// A play moves to the start that history shows, and keeps the time in which polls saw it.
+// TestReconcile_MovesAStartToItsItem: the start of a stored play is about 200 s too early. It must move to
+// the start that history shows, and the play must keep the listening time that polls observed. The
+// start must stay if polls saw the track before the new start, or if no item shows a later start.
 func TestReconcile_MovesAStartToItsItem(t *testing.T) {
-	polled := storedPlay(songA, 100, 500, 150, false) // in truth from 300 on
+	polled := storedPlay(songA, 100, 500, 150, false) // its true start is 300 s
 	for name, tt := range map[string]struct {
 		items  []songspy.HistoryItem
 		starts float64

@@ -8,7 +8,8 @@ import (
 )
 
 func TestReconcile_CountsListedPartialPlays(t *testing.T) {
-	// The middle track was skipped after 90 of 200 s.
+	// The middle track was skipped after 90 of 200 s, so its play is partial. The cases differ in
+	// whether history lists that play and the plays around it, and in how much of it polls saw.
 	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 90, 60, true), storedPlay(songB, 90, 270, 180, false)}
 	seldom := []songspy.StoredPlay{known[0], storedPlay(songA, 0, 90, 12, true), known[2]}
 	whole := []songspy.StoredPlay{known[0], storedPlay(songA, 0, 200, 200, false), storedPlay(songB, 200, 380, 180, false)}
@@ -41,8 +42,10 @@ func TestReconcile_CountsListedPartialPlays(t *testing.T) {
 	}
 }
 
-// TestReconcile_RepetitionThatWasLeftIsMergedOnlyIfHistoryWouldListIt: A played to
-// its end and directly again, for two minutes. History lists the first only.
+// TestReconcile_RepetitionThatWasLeftIsMergedOnlyIfHistoryWouldListIt: A played to its end and
+// directly again, for two minutes of its 200 s. History lists the first play only. If history
+// lists whole plays only, the second play must stay, because its absence proves nothing.
+// Otherwise the two must become one play.
 func TestReconcile_RepetitionThatWasLeftIsMergedOnlyIfHistoryWouldListIt(t *testing.T) {
 	first := storedPlay(songA, 0, 200, 200, false)
 	first.Play.InferredMS = 100_000

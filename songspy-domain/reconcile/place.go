@@ -13,10 +13,10 @@ import (
 // show its track.
 const pausedShownMax = 40 * time.Minute
 
-// placeItems finds a place for the history items that match no play: a stored
-// play or a new one. It begins with the item that is nearest to a play of its
-// track, and repeats, because placing one item may make room for another. An
-// item that cannot be judged yet is left for a later answer.
+// placeItems assigns the history items that match no play: each to a stored play, or to
+// a new one. It begins with the item that is nearest to a play of its track. It repeats
+// as long as it assigns items, because assigning one may free time for another. A remaining
+// item becomes pending if it cannot be judged yet, and unmatched otherwise.
 func (r *reconciler) placeItems(items []songspy.HistoryItem) {
 	slices.SortStableFunc(items, func(a, b songspy.HistoryItem) int { return cmp.Compare(r.nearestDistance(a), r.nearestDistance(b)) })
 	for placed := true; placed; {
@@ -38,10 +38,10 @@ func (r *reconciler) addUnmatched(item songspy.HistoryItem) {
 	r.candidates = append(r.candidates, candidate{StoredPlay: songspy.StoredPlay{Track: item.Track}, item: item})
 }
 
-// nearestDistance returns how far the time of a history item is from the
-// nearest play that it may belong to, but at most pausedShownMax. If PlayedAt is
-// an end, plays that began after the item are ignored: items after their start
-// fit them better.
+// nearestDistance returns how far the time of a history item is from the edge of the
+// nearest play that may accept it, or pausedShownMax if none is nearer. If PlayedAt is
+// an end, plays that began after the item are left out, because the items after their
+// start fit them better.
 func (r *reconciler) nearestDistance(item songspy.HistoryItem) time.Duration {
 	distance := pausedShownMax
 	for _, s := range r.candidates {
@@ -52,16 +52,18 @@ func (r *reconciler) nearestDistance(item songspy.HistoryItem) time.Duration {
 	return distance
 }
 
-// placeItem finds the play that an unmatched history item belongs to, or adds a
-// new play. It returns false if no play fits and no time is free for a new one.
+// placeItem gives an unmatched history item to the stored play that it belongs to, or
+// adds a new play for it. It returns false if no play fits and no time is free for a new
+// one. If it is unknown whether PlayedAt is the start or the end, it tries the start
+// first.
 func (r *reconciler) placeItem(item songspy.HistoryItem) bool {
 	edges := []playEdge{r.edge}
 	if r.edge == edgeUnknown {
 		edges = []playEdge{edgeStart, edgeEnd}
 	}
 	for _, whichEdge := range edges {
-		// If the track was played without a pause, it was played between from and to. Plays that
-		// began before edge come before this one.
+		// If the track was played without a pause, it was played between the times from and to.
+		// Plays that began before the time edge are earlier than the play of the item.
 		from, to, edge := item.PlayedAt, item.PlayedAt.Add(item.Track.Duration()), item.PlayedAt
 		if whichEdge == edgeEnd {
 			from, to, edge = item.PlayedAt.Add(-item.Track.Duration()), item.PlayedAt, item.PlayedAt.Add(-matchTolerance)
@@ -74,10 +76,10 @@ func (r *reconciler) placeItem(item songspy.HistoryItem) bool {
 	return false
 }
 
-// isTooEarly reports whether it is too early to place a history item: a play of
-// its track ended so recently that Spotify's history may list that play later, or
-// a deferred item of the track fits that play better. So it is not certain yet to
-// which play this item belongs.
+// isTooEarly reports whether it is not certain yet to which play a history item belongs.
+// That is so if the item may belong to a play that ended so recently that history may not
+// list the play's own item yet, or to a play that a deferred item of the same track fits
+// better. Plays that began more than pausedShownMax after the item are left out.
 func (r *reconciler) isTooEarly(item songspy.HistoryItem) bool {
 	return slices.ContainsFunc(r.candidates, func(s candidate) bool {
 		return s.accepts(item) && (r.endedRecently(s) || r.deferredFitsBetter(s, item)) && s.Play.StartedAt.Sub(item.PlayedAt) <= pausedShownMax
@@ -92,10 +94,10 @@ func (r *reconciler) deferredFitsBetter(s candidate, item songspy.HistoryItem) b
 	})
 }
 
-// claimOverlapping gives the history item to a play of its track that overlaps
-// the time between from and to, although the play's start and end are far from
-// the item: polls put the start or the end of the play at the wrong time. It
-// returns false if there is no such play.
+// claimOverlapping gives the history item to a play of its track that overlaps the time
+// between from and to by more than matchTolerance, although the start and the end of the
+// play are far from the item. In such a play, polls placed the start or the end at the
+// wrong time. It returns false if there is no such play.
 func (r *reconciler) claimOverlapping(item songspy.HistoryItem, from, to time.Time) bool {
 	for j := range r.candidates {
 		s := &r.candidates[j]
@@ -111,11 +113,11 @@ func (r *reconciler) claimOverlapping(item songspy.HistoryItem, from, to time.Ti
 	return false
 }
 
-// extendLast gives the history item to the last play that began before edge, if
-// the track is the same, and extends the play until the item: the track was
-// paused when polls last saw it, and played to its end later. The play may have
-// an item from before its start, which claimNext gave it while the item at its
-// end was not listed yet. Then that earlier item is placed again.
+// extendLast gives the history item to the last play that began before the time edge, if
+// the track is the same, and extends the play to the time of the item: the track was
+// paused when polls last saw it, and played to its end later. The play may have another
+// item, from before its start, which claimNext gave it while the item at its end was not
+// listed yet. Then that earlier item is assigned again, to another play.
 func (r *reconciler) extendLast(item songspy.HistoryItem, edge time.Time) bool {
 	last, high := -1, r.knownUntil
 	for j, s := range r.candidates {
@@ -148,10 +150,10 @@ func (r *reconciler) extendLast(item songspy.HistoryItem, edge time.Time) bool {
 	return true
 }
 
-// claimNext gives the history item to the first play that began at edge or
-// later, if the track is the same: the track was paused before its first poll,
-// so that polls put its start too late. The track was not played twice, because
-// history would list two items then.
+// claimNext gives the history item to the first play that began at the time edge or
+// later, if the track is the same and the play began at most pausedShownMax later: the
+// track was paused before its first poll, so its start as computed from polls is too
+// late. The track was not played twice, because then history would list two items.
 func (r *reconciler) claimNext(item songspy.HistoryItem, edge time.Time) bool {
 	next := -1
 	for j, s := range r.candidates {
@@ -171,14 +173,15 @@ func (r *reconciler) claimNext(item songspy.HistoryItem, edge time.Time) bool {
 }
 
 // hasItemBetween reports whether history lists an item strictly between the times from and to.
-// If so, no single play lasted from one time to the other. Items of the track in except are
-// ignored; the zero Track ignores none.
+// If so, no single play lasted from one time to the other. Items of the track that the argument
+// except names do not count; with the zero Track all items count.
 func (r *reconciler) hasItemBetween(from, to time.Time, except songspy.Track) bool {
 	return !r.lastItemBetween(from, to, except).IsZero()
 }
 
-// lastItemBetween returns the time of the last item that hasItemBetween finds; the zero time
-// if there is none.
+// lastItemBetween returns the time of the latest item that history lists strictly between the
+// times from and to, leaving out items of the track except. It returns the zero time if there
+// is none.
 func (r *reconciler) lastItemBetween(from, to time.Time, except songspy.Track) (last time.Time) {
 	visit := func(t songspy.Track, at time.Time) {
 		if at.After(from) && at.Before(to) && !isSameRecording(t, except) {
@@ -197,11 +200,11 @@ func (r *reconciler) lastItemBetween(from, to time.Time, except songspy.Track) (
 	return last
 }
 
-// addFromHistory adds a play for a history item. It places the play between from
-// and to, where no other play is: after the plays that began before edge, and
-// before the plays that began at edge or later. It shortens earlier plays whose
-// end is only inferred. It returns false if the room is too short for a play that
-// counts.
+// addFromHistory adds a play for a history item. The play lasts from the time from to
+// the time to, cut so that it overlaps no other play: it begins after the proven ends of
+// the plays that began before the time edge, and ends before the plays that began at
+// that time or later, and before knownUntil. Inferred ends of earlier plays give way to
+// it. addFromHistory returns false if the free time is too short for a play that counts.
 func (r *reconciler) addFromHistory(item songspy.HistoryItem, from, to, edge time.Time) bool {
 	low, high := time.Time{}, r.knownUntil
 	for _, s := range r.candidates {
@@ -234,7 +237,8 @@ func (r *reconciler) addFromHistory(item songspy.HistoryItem, from, to, edge tim
 	return true
 }
 
-// isFollowed reports whether another play begins where this one ends.
+// isFollowed reports whether another play begins where this one ends, at most
+// matchTolerance later.
 func (r *reconciler) isFollowed(s candidate) bool {
 	return slices.ContainsFunc(r.candidates, func(other candidate) bool {
 		gap := other.Play.StartedAt.Sub(s.Play.EndedAt)
@@ -242,9 +246,10 @@ func (r *reconciler) isFollowed(s candidate) bool {
 	})
 }
 
-// splitPlay splits a stored play into two if Spotify's history lists its track
-// twice: the user started the track again, which polls took for a pause or for
-// seeking back.
+// splitPlay splits the stored play of the item's track into two if the play has an item
+// already, so that Spotify's history lists the track twice: the user started the track
+// again, which polls took for a pause or for seeking back. It returns false if there is
+// no such play, or if a part would be too short to be listed.
 func (r *reconciler) splitPlay(item songspy.HistoryItem) bool {
 	for j := range r.candidates {
 		s := &r.candidates[j]
@@ -270,9 +275,9 @@ func (r *reconciler) splitPlay(item songspy.HistoryItem) bool {
 		}
 		rest := s.Play.EndedAt.Sub(restart)
 		listened := min(s.Play.ListenedMS, rest.Milliseconds())
-		swap := byEnd && reported.Equal(last) // the item that the play has belongs to the second part
+		swap := byEnd && reported.Equal(last) // the play's present item is the end of the second part, so the parts exchange items
 		if restart.Sub(s.Play.StartedAt) < songspy.HistoryPlayMin || rest < songspy.HistoryPlayMin || !songspy.IsCounted(listened, s.Track.DurationMS) ||
-			swap && !s.PlayedAt.IsZero() { // the play's item is stored, so it cannot move to the second part
+			swap && !s.PlayedAt.IsZero() { // the present item was stored by an earlier answer, so it cannot move to the second part
 			continue
 		}
 		second := candidate{StoredPlay: s.StoredPlay, item: item, isNew: true, clipped: true}

@@ -8,14 +8,16 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// lastSeenAt returns the play k as if polls had last seen it at the given time: the
-// time from then to its end is inferred.
+// lastSeenAt returns the play k as if polls had last seen it at the given second after
+// base: the time from then to its end is inferred.
 func lastSeenAt(k songspy.StoredPlay, seen float64) songspy.StoredPlay {
 	k.Play.InferredMS = k.Play.EndedAt.Sub(at(seen)).Milliseconds()
 	return k
 }
 
-// The later play of A was seen once, after seeking forward, so that polls put its start too early.
+// TestReconcile_OldItemDoesNotSplitPlay: A was played at -600 s, when no poll saw it, and again at
+// 435 s. One poll saw the later play, after its user sought forward, so its computed start is too
+// early. The old item must become a play of its own, and the later play must end where it did.
 func TestReconcile_OldItemDoesNotSplitPlay(t *testing.T) {
 	known := []songspy.StoredPlay{storedPlay(songB, -1000, -820, 180, false), storedPlay(songB, 200, 380, 180, false), storedPlay(songA, 400, 600, 200, false), storedPlay(songB, 600, 780, 180, false)}
 	items := []songspy.HistoryItem{historyItem(songB, -1000), historyItem(songA, -600), historyItem(songB, 200), historyItem(songA, 435), historyItem(songB, 600)}
@@ -26,7 +28,9 @@ func TestReconcile_OldItemDoesNotSplitPlay(t *testing.T) {
 	}
 }
 
-// Polls are timed in microseconds, and Spotify's history in milliseconds.
+// TestReconcile_ShortenedPlayIsListenedNoLongerThanItLasts: times of polls have microseconds, and times of
+// Spotify's history milliseconds. If an added play shortens another, rounding must not leave the
+// shortened play with more listening time than it lasts.
 func TestReconcile_ShortenedPlayIsListenedNoLongerThanItLasts(t *testing.T) {
 	polled := lastSeenAt(storedPlay(songA, 0.000_456, 200.000_456, 200, true), 20)
 	all := applyTo([]songspy.StoredPlay{polled}, reconcileAll(storedPlays([]songspy.StoredPlay{polled}, nil), []songspy.HistoryItem{historyItem(songB, 100)}, at(1500)))
@@ -35,13 +39,14 @@ func TestReconcile_ShortenedPlayIsListenedNoLongerThanItLasts(t *testing.T) {
 	}
 }
 
-// Polls saw only the second play of A. Only history lists the first one, and a play of B between
-// the two.
+// TestReconcile_PlayTakesNoItemFromBeforeAnotherTrack: A plays, then B, then A again. Polls saw only the
+// second play of A, with a wrong start. It must not take the item of the first play: in the end there
+// must be five plays, each with its own item.
 func TestReconcile_PlayTakesNoItemFromBeforeAnotherTrack(t *testing.T) {
 	items := []songspy.HistoryItem{historyItem(songB, -1000), historyItem(songA, 0), historyItem(songB, 60), historyItem(songA, 240), historyItem(songB, 700)}
 	for name, tt := range map[string]struct {
 		second songspy.StoredPlay
-		early  []songspy.HistoryItem // what the first answer lists
+		early  []songspy.HistoryItem // the items of the first of two answers
 	}{
 		"seeking forward put its start too early": {storedPlay(songA, 200, 440, 200, false), items},
 		"a pause put its start too late":          {storedPlay(songA, 400, 600, 200, false), items[:3]},
@@ -55,8 +60,9 @@ func TestReconcile_PlayTakesNoItemFromBeforeAnotherTrack(t *testing.T) {
 	}
 }
 
-// A was played twice, and polls saw the second play only. The item of the second play is
-// deferred, because the open play has the same length and may be the same track.
+// TestReconcile_PlayTakesNoItemWhileAnotherOfItsTrackIsDeferred: A was played twice, and polls saw the
+// second play only. The item of the second play is deferred, because the open play has the same
+// length and may be the same track. Meanwhile the second play must not take the item of the first.
 func TestReconcile_PlayTakesNoItemWhileAnotherOfItsTrackIsDeferred(t *testing.T) {
 	all := []songspy.StoredPlay{storedPlay(songB, -1000, -820, 180, false), lastSeenAt(storedPlay(songA, 200, 400, 200, false), 360)}
 	items := []songspy.HistoryItem{historyItem(songB, -1000), historyItem(songA, 0), historyItem(songA, 200)}
@@ -72,8 +78,9 @@ func TestReconcile_PlayTakesNoItemWhileAnotherOfItsTrackIsDeferred(t *testing.T)
 	}
 }
 
-// A was played twice, the second time not to its end, and the paused player still showed it.
-// Polls saw it only then, after the end of the second play.
+// TestReconcile_PlaySeenAfterItsEndTakesTheLastItem: A was played twice, the second time not to its end,
+// and the paused player still showed it. Polls saw it only then, after the end of the second play, so
+// the stored play is too late. It must get the last item, and the other item a play of its own.
 func TestReconcile_PlaySeenAfterItsEndTakesTheLastItem(t *testing.T) {
 	all := []songspy.StoredPlay{storedPlay(songB, -1000, -820, 180, false), storedPlay(songA, 350, 430, 80, false)}
 	items := []songspy.HistoryItem{historyItem(songB, -820), historyItem(songA, 200), historyItem(songA, 280)}
@@ -83,7 +90,8 @@ func TestReconcile_PlaySeenAfterItsEndTakesTheLastItem(t *testing.T) {
 	}
 }
 
-// A was left, B played, and A played again later. Polls saw the first play of A only.
+// TestReconcile_PlayIsNotExtendedOverAnotherTrack: A was left, B played, and A played again later. Polls
+// saw the first play of A only. It must not be extended to the item of the later one.
 func TestReconcile_PlayIsNotExtendedOverAnotherTrack(t *testing.T) {
 	all := []songspy.StoredPlay{storedPlay(songB, -1000, -820, 180, false), storedPlay(songA, 0, 60, 60, false)}
 	items := []songspy.HistoryItem{historyItem(songB, -820), historyItem(songB, 380), historyItem(songA, 580)}
@@ -128,8 +136,9 @@ func TestReconcile_RemovesPlayCountedOnlyByInferredTail(t *testing.T) {
 }
 
 func TestReconcile_RestartedTrackIsTwoPlaysOnceBothAreListed(t *testing.T) {
-	// Polls saw A at 2 s of the track, and at 35 s a minute and a half later: after a pause, or
-	// after a restart at 60 s.
+	// Polls saw A with a progress of 2 s, and a minute and a half later with a progress of 35 s: after a
+	// pause, or after a restart at 60 s. The stored play must be split once history lists A twice, even
+	// if it lists the two plays in two answers.
 	before, after := storedPlay(songB, -180, 0, 180, false), storedPlay(songB, 261, 441, 180, false)
 	whole := storedPlay(songA, 0, 260, 200, false)
 	for name, histories := range map[string][][]songspy.HistoryItem{

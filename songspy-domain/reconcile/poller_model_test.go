@@ -24,7 +24,7 @@ type pollerModel struct {
 type storeModel struct {
 	stored       songspy.NowPlaying
 	plays        []songspy.StoredPlay // by start
-	processedAt  []time.Time          // the items that were processed
+	processedAt  []time.Time          // the PlayedAt of all items that were processed
 	partialPlays songspy.PartialPlayCounts
 	lastID       songspy.PlayID
 	shown        songspy.NowPlaying // what viewers see
@@ -32,7 +32,8 @@ type storeModel struct {
 
 const dayInterval = 3 * time.Minute
 
-// poll handles one answer, as the poller does.
+// poll applies one answer to the state in memory, as the poller does, and adds an update to the
+// pending writes if the result must be saved.
 func (b *pollerModel) poll(o songspy.Observation) playback.StepResult {
 	out := playback.Step(b.playing, o)
 	b.historyState = b.historyState.AfterPoll(b.playing, out, b.lastPolled, dayInterval)
@@ -59,7 +60,8 @@ func (b *pollerModel) write(n int) {
 	b.pendingWrites = b.pendingWrites[n:]
 }
 
-// stop writes everything, as a process does that stops in order.
+// stop writes all pending updates and the state of the open play, as a process does that stops
+// in order.
 func (b *pollerModel) stop() {
 	b.write(len(b.pendingWrites))
 	if b.unsaved && b.playing.IsOpen() {
@@ -67,14 +69,14 @@ func (b *pollerModel) stop() {
 	}
 }
 
-// start replaces the process by a new one, which knows the store and the time of the
-// last poll.
+// start replaces the process by a new one, which knows only the store and the time of the last
+// poll. The new process assumes that history was last fetched half a HistoryFetchInterval before now.
 func (b *pollerModel) start(now time.Time) {
 	asked := now.Add(-playback.HistoryFetchInterval / 2)
 	*b = pollerModel{storeModel: b.storeModel, playing: b.stored, historyState: playback.HistoryState{FetchedAt: asked}, lastPolled: instant.Later(b.stored.ObservedAt, b.lastPolled)}
 }
 
-// writeUpdate writes one update, unless it is written already.
+// writeUpdate writes one update, unless the store has a state that is as new or newer.
 func (d *storeModel) writeUpdate(h songspy.PlaybackUpdate) {
 	if !h.Playing.ObservedAt.After(d.stored.ObservedAt) {
 		return
@@ -100,10 +102,11 @@ func (d *storeModel) add(k songspy.StoredPlay) {
 	sortPlays(d.plays)
 }
 
-// fetchHistory reconciles an answer of history with the store. It does nothing
-// while updates are pending, because reconciling would add their plays again. If
-// history added plays while the player is idle, it also writes the time of the last
-// idle answer: the next process must know up to which time history may add plays.
+// fetchHistory fetches history at the time at, for the items that are later than the time
+// after, and reconciles the answer with the store. It does nothing while updates are pending,
+// because reconciling would add their plays a second time. If history added plays while the
+// player is idle, it also writes the time of the last idle answer, because the next process
+// must know up to which time history may add plays.
 func (b *pollerModel) fetchHistory(d day, at, after time.Time) songspy.Reconciliation {
 	if len(b.pendingWrites) > 0 {
 		return songspy.Reconciliation{}
@@ -123,8 +126,8 @@ func (b *pollerModel) fetchHistory(d day, at, after time.Time) songspy.Reconcili
 	return r
 }
 
-// storedAround returns what the store returns for an answer: the plays in the time
-// of its items, and up to thirty plays before.
+// storedAround returns the stored plays that the store returns for an answer of history: the
+// plays around the times of its items, and the thirty plays before.
 func (d *storeModel) storedAround(items []songspy.HistoryItem) (k songspy.StoredPlays) {
 	from, to := items[0].PlayedAt, items[0].PlayedAt
 	for _, i := range items {
@@ -162,7 +165,8 @@ func (d *storeModel) writeReconciliation(r songspy.Reconciliation) {
 	sortPlays(d.plays)
 }
 
-// markProcessed stores that an item was processed, and the play that it belongs to.
+// markProcessed stores that an item was processed, and to which play it belongs; play is 0 if
+// it belongs to none. Another play that had the item loses it.
 func (d *storeModel) markProcessed(playedAt time.Time, play songspy.PlayID) {
 	if playedAt.IsZero() {
 		return

@@ -6,8 +6,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// probablePlay returns a probable play, as polls store it. Polls observed seen
-// seconds of it.
+// probablePlay returns a probable play, as polls store it. All arguments are in seconds: from
+// and to are after base, and seen is how much of the play polls observed.
 func probablePlay(t songspy.Track, from, to, seen float64) songspy.StoredPlay {
 	k := storedPlay(t, from, to, to-from, true)
 	k.Play.InferredMS, k.Play.Probable = int64((to-from-seen)*1000), true
@@ -22,8 +22,8 @@ func TestReconcile_ConfirmsProbablePlay(t *testing.T) {
 	for name, tt := range map[string]struct {
 		items        []songspy.HistoryItem
 		partialPlays songspy.PartialPlayCounts
-		probable     bool // it stays probable
-		there        bool
+		probable     bool // the play of A must stay probable
+		there        bool // the play of A must still be stored
 	}{
 		"history lists it":                           {[]songspy.HistoryItem{historyItem(songB, -180), historyItem(songA, 0), historyItem(songB, 90)}, songspy.PartialPlayCounts{}, false, true},
 		"history lists its end":                      {[]songspy.HistoryItem{historyItem(songB, 0), historyItem(songA, 90), historyItem(songB, 270)}, songspy.PartialPlayCounts{}, false, true},

@@ -18,9 +18,10 @@ import (
 )
 
 // Reconcile compares one answer of Spotify's history with the stored plays of
-// the same time and returns the changes to store. It adds plays only for items
-// before until, because a later poll may still explain items after that time
-// (see playback.SettledUntil). These items are left for the next answer.
+// the same time and returns the changes to store. It adds plays only for items that
+// are more than matchTolerance before the time until. Later polls may still store the
+// plays of later items (see playback.SettledUntil), so those items wait for the next
+// answer.
 //
 // Items and plays are matched in order and one to one, by the start or by the
 // end of a play. Reconcile repeats the comparison on its own result until
@@ -45,8 +46,8 @@ func Reconcile(stored songspy.StoredPlays, history History, until time.Time) son
 const passesMax = 8
 
 // reconcileOnce compares an answer of Spotify's history with the stored plays
-// once, and returns the changes. pending are the items of the answer that are
-// left for the next answer.
+// once, and returns the changes. The result pending holds the items of the answer
+// that must wait for the next answer.
 func reconcileOnce(stored songspy.StoredPlays, history History, until time.Time) (out songspy.Reconciliation, pending []songspy.HistoryItem) {
 	partial, known := stored.PartialPlays.ListsPartialPlays()
 	r := reconciler{listsPartial: partial && known, listsWhole: !partial && known, completeSince: history.CompleteSince, knownUntil: until, consecutive: consecutiveVotes(history.Items), deferred: history.Deferred}
@@ -65,17 +66,18 @@ func reconcileOnce(stored songspy.StoredPlays, history History, until time.Time)
 }
 
 // unprocessedItems returns the items of the answer that were not processed with
-// an earlier answer. An item is recognized by its PlayedAt, which is its key:
-// the microseconds are a hash of the track's ISRC, or of its URI if the answer
-// left out the ISRC (see songspy.HistoryItemKey). So an item also counts as
-// processed if its key with the hash of the URI was processed, or if a play of
-// its track has an item of the same millisecond.
+// an earlier answer. An item is recognized by its PlayedAt, which is its key: the
+// microseconds of it are a hash of the track's ISRC, or of its URI if Spotify left
+// out the ISRC (see songspy.HistoryItemKey). An ISRC may be missing in one answer
+// and not in another. So an item also counts as processed if its key with the hash
+// of the URI was processed, or if a play of its track has an item of the same
+// millisecond.
 func unprocessedItems(stored songspy.StoredPlays, history History) (items []songspy.HistoryItem) {
 	done, plays := map[int64]bool{}, map[int64][]songspy.Track{}
 	for _, at := range stored.ProcessedAt {
 		done[at.UnixMicro()] = true
 	}
-	left := maps.Clone(done) // keys that no play and no item of this answer has
+	left := maps.Clone(done) // in the end, the processed keys that neither a play nor an item of this answer has
 	for _, k := range stored.Plays {
 		if k.PlayedAt.IsZero() {
 			continue
@@ -91,7 +93,7 @@ func unprocessedItems(stored songspy.StoredPlays, history History) (items []song
 	for _, item := range history.Items {
 		at := item.PlayedAt.UnixMicro()
 		byURI := songspy.HistoryItemKey(item.PlayedAt, songspy.Track{URI: item.Track.URI}).UnixMicro()
-		before := at - at%1000 // the key without a hash, as earlier versions stored it
+		before := at - at%1000 // the key without a hash, as earlier releases stored it
 		ofItem := func(t songspy.Track) bool { return isSameRecording(t, item.Track) }
 		if !done[at] && !done[before] && !done[byURI] && !slices.ContainsFunc(plays[at/1000], ofItem) {
 			items = append(items, item)
@@ -102,10 +104,10 @@ func unprocessedItems(stored songspy.StoredPlays, history History) (items []song
 }
 
 // processedByISRC reports whether a history item that now has no ISRC was
-// processed earlier with an ISRC and matched no play. left holds the processed
-// keys that no play and no item of this answer has. The item's earlier key
-// cannot be computed, so any key of the same millisecond in left counts as its
-// key, and is removed from left.
+// processed earlier with an ISRC and matched no play. The map left holds the
+// processed keys that neither a play nor an item of this answer has. The earlier key
+// of the item cannot be computed without the ISRC. So any key in the map of the same
+// millisecond counts as its key, and is removed from the map.
 func processedByISRC(item songspy.HistoryItem, left map[int64]bool) bool {
 	if item.Track.ISRC != "" {
 		return false
@@ -120,10 +122,10 @@ func processedByISRC(item songspy.HistoryItem, left map[int64]bool) bool {
 	return false
 }
 
-// matchAll matches history items with plays, and finds a place for those that
-// match none. It assumes that PlayedAt is the edge r.edge (start, end or
-// unknown). Items that cannot be judged yet go to r.pending or r.later. For each
-// item of r.items it returns the index of the matched candidate, or −1.
+// matchAll matches the history items of r.items with plays, and assigns those that
+// match none to other plays or to new ones. It assumes that PlayedAt is the edge
+// r.edge (start, end or unknown). Items that cannot be judged yet go to r.pending or
+// r.later. For each item it returns the index of the matched candidate, or −1.
 func (r *reconciler) matchAll() []int {
 	wait := r.ambiguousItems()
 	matched := r.alignItems()
@@ -148,11 +150,11 @@ func (r *reconciler) matchAll() []int {
 // reconciler holds the state of one comparison of an answer with the stored plays.
 type reconciler struct {
 	candidates    []candidate           // sorted by start; new plays are appended
-	items         []songspy.HistoryItem // not processed with an earlier answer
-	completeSince time.Time             // history may lack plays that ended before this time
-	knownUntil    time.Time             // a later poll may still explain items after this time
-	consecutive   edgeVotes             // the evidence of items that were played without a break
-	edge          playEdge
+	items         []songspy.HistoryItem // the items that were not processed with an earlier answer
+	completeSince time.Time             // the answer may lack plays that ended before this time
+	knownUntil    time.Time             // later polls may still store plays that began after this time
+	consecutive   edgeVotes             // the evidence of items whose plays followed each other without a break
+	edge          playEdge              // the edge of the play that PlayedAt is assumed to be
 	gaps          []songspy.Gap
 
 	listsPartial bool // this history lists partial plays
@@ -160,11 +162,14 @@ type reconciler struct {
 
 	deferred []songspy.HistoryItem // items that may belong to the open play
 	pending  []songspy.HistoryItem // items for which no play can be chosen before another answer
-	later    []songspy.HistoryItem // unmatched items that a later poll may still explain
+	later    []songspy.HistoryItem // unmatched items whose play later polls may still store
 }
 
-// addForgottenGap records a gap before the first history item of an answer,
-// because Spotify may have dropped the plays before it.
+// addForgottenGap records a gap before the first history item of a truncated answer,
+// because Spotify may have dropped the plays before it. The gap begins at the end of
+// the last known play that began before the item. It ends one track length before the
+// item, because PlayedAt may be the end of the item's play. If no earlier play is known,
+// or if the gap would be at most matchTolerance long, none is recorded.
 func (r *reconciler) addForgottenGap(first songspy.HistoryItem) {
 	for _, s := range slices.Backward(r.candidates) {
 		if s.Play.StartedAt.Before(first.PlayedAt) {
@@ -194,11 +199,12 @@ func (r *reconciler) confirmPlays(matched []int) {
 }
 
 // correctStart moves the start of a play to a later time if history shows that the play began
-// later than polls say. If PlayedAt is the start of plays, the play's own item shows it. If
-// PlayedAt is the end, an item of another track within the play shows it. Then Spotify answered
-// a poll with the wrong track or progress, and the play contains time of another play. The
-// listening time that polls observed must still fit after the new start, with matchTolerance,
-// because polls may have counted a few seconds too much.
+// more than matchTolerance later than polls say. If PlayedAt is the start of plays, the play's
+// own item shows that. If PlayedAt is the end, an item of another track within the play shows
+// it. In both cases Spotify answered a poll with the wrong track or progress, so the stored play
+// contains time of another play. The listening time that polls observed must still fit between
+// the new start and the end. It may exceed that time by matchTolerance, because polls may have
+// counted a few seconds too much.
 func (r *reconciler) correctStart(s *candidate) {
 	if s.isNew || s.Play.Source != songspy.SourceLive || s.Play.DeletedAt != nil || s.playedAt().IsZero() {
 		return
@@ -218,9 +224,9 @@ func (r *reconciler) correctStart(s *candidate) {
 	s.Play.ListenedMS, s.Play.InferredMS = s.Play.ListenedMS-less, max(0, s.Play.InferredMS-less)
 }
 
-// settleTail decides how much of the unproven time at a play's end was played.
-// If PlayedAt of the history item is the end of the play, the play ends there.
-// If it is the start, that time stays unproven.
+// settleTail decides how much of the unproven time at a play's end was played. If
+// PlayedAt is the end of plays, and the item lies near the end of this play, the play
+// ends at the item. Otherwise the time stays unproven.
 func (r *reconciler) settleTail(s *candidate, item songspy.HistoryItem) {
 	if _, distance := s.edgeDistances(item); r.edge == edgeEnd && distance <= matchTolerance {
 		end := instant.Clamp(item.PlayedAt, s.provenEnd(), s.Play.EndedAt)
@@ -236,8 +242,9 @@ func (r *reconciler) settleTail(s *candidate, item songspy.HistoryItem) {
 	}
 }
 
-// result returns the changes that this comparison has made to the candidates.
-// Pending counts the items and the plays that a later answer may decide.
+// result returns the changes that this comparison has made to the candidates. The
+// Pending of the result counts the items and the plays about which a later answer may
+// decide.
 func (r *reconciler) result() songspy.Reconciliation {
 	out := songspy.Reconciliation{Gaps: r.gaps, Pending: len(r.pending) + len(r.later)}
 	for _, s := range r.candidates {
@@ -268,7 +275,7 @@ func (r *reconciler) result() songspy.Reconciliation {
 // workingSet holds a user's stored plays in memory while the changes of an
 // answer of history are applied to them.
 type workingSet struct {
-	plays        []songspy.StoredPlay // new ones have negative ids
+	plays        []songspy.StoredPlay // new plays have negative ids until the store gives them others
 	lastNewID    songspy.PlayID       // the last id given to a new play
 	processedAt  []time.Time
 	gaps         []songspy.Gap
@@ -308,8 +315,8 @@ func (l *workingSet) apply(r songspy.Reconciliation) {
 	l.gaps = append(l.gaps, r.Gaps...)
 }
 
-// markProcessed marks the history item of the given time as processed and
-// takes it from its previous play.
+// markProcessed marks the history item whose PlayedAt is the time at as processed. If a
+// play has the item, the play loses it, because the item may now belong to another play.
 func (l *workingSet) markProcessed(at time.Time) {
 	if at.IsZero() {
 		return
@@ -328,8 +335,8 @@ func playIndex(plays []songspy.StoredPlay, id songspy.PlayID) int {
 	return slices.IndexFunc(plays, func(k songspy.StoredPlay) bool { return k.Play.ID == id })
 }
 
-// changesSince returns how the working set differs from the stored plays k, as
-// changes to write to the store.
+// changesSince returns the changes that turn the stored plays k into the plays of the
+// working set, so that the store can write them.
 func (l *workingSet) changesSince(k songspy.StoredPlays) songspy.Reconciliation {
 	r := songspy.Reconciliation{Gaps: l.gaps, Pending: l.pendingCount}
 	playedAt := map[int64]bool{}
@@ -366,30 +373,31 @@ func (l *workingSet) changesSince(k songspy.StoredPlays) songspy.Reconciliation 
 	return r
 }
 
-// partialPlayMargin is how long before the track's end a play must end to count
-// as a partial play. A play that ends later may be whole, because players fade
-// tracks into each other.
+// partialPlayMargin is how much shorter than its track a play must be, at least, to
+// count as a partial play. A longer play may be whole, because players fade tracks
+// into each other.
 const partialPlayMargin = 20 * time.Second
 
-// isPartialPlay reports whether polls prove that a play was long enough to be
-// listed and ended well before its track did.
+// isPartialPlay reports whether polls prove that a play was partial: it was long enough
+// to be listed by history, and it ended well before its track did.
 func isPartialPlay(k songspy.StoredPlay) bool {
 	p := k.Play
 	return p.Source == songspy.SourceLive && !songspy.IsNeverListed(k.Track.URI) &&
 		p.ListenedMS-p.InferredMS >= (songspy.HistoryPlayMin+jitter).Milliseconds() && isLeftEarly(k)
 }
 
-// isLeftEarly reports whether a play ended well before its track did.
+// isLeftEarly reports whether a play ended well before its track did: it lasted less
+// than the track's length minus partialPlayMargin.
 func isLeftEarly(k songspy.StoredPlay) bool {
 	length := k.Track.Duration()
 	return length > 0 && k.Play.EndedAt.Sub(k.Play.StartedAt) < length-partialPlayMargin
 }
 
-// newPartialPlayEvidence counts the evidence that this answer adds for whether the
-// user's history lists partial plays, which ended before their track did.
-// stored are the plays before this answer. A partial play counts as listed if
-// this answer is the first to list it. It counts as unlisted if this answer is
-// the first after which both of its neighbours are listed, but not the play
+// newPartialPlayEvidence counts what this answer newly shows about whether the user's
+// history lists partial plays, that is, plays that ended before their track did. The
+// argument stored holds the plays before this answer. A partial play counts as listed if this
+// answer is the first to list it. It counts as unlisted if this answer is the first
+// after which the plays directly before and after it are listed, but not the play
 // itself. It does not count as unlisted while an item of its track is pending.
 func (l *workingSet) newPartialPlayEvidence(stored songspy.StoredPlays) (h songspy.PartialPlayCounts) {
 	before, after := sortedByStart(stored.Plays), sortedByStart(l.plays)

@@ -10,7 +10,8 @@ import (
 )
 
 func TestReconcile_ListenedTimeNeverExceedsTrackLength(t *testing.T) {
-	// A was paused for a minute, so its listening time does not show when it ended.
+	// A was paused for a minute, so its stored play lasts longer than its track. If history shows that
+	// it ended at the stored end, the whole play must not count as listened.
 	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 260, 50, true)}
 	r := reconcileAll(storedPlays(known, nil), []songspy.HistoryItem{historyItem(songB, 0), historyItem(songA, 260)}, at(600))
 	for _, c := range r.Confirmed {
@@ -21,7 +22,8 @@ func TestReconcile_ListenedTimeNeverExceedsTrackLength(t *testing.T) {
 }
 
 func TestReconcile_PlayWithMissedStartIsNotDuplicated(t *testing.T) {
-	// A began at 0. After a false idle answer, polls put its start a minute or two too late.
+	// A began at 0. After a false idle answer, the start that polls compute is a minute or two too
+	// late. The item at 0 must confirm the stored play, and must not add a second one.
 	for _, start := range []float64{70, 130} {
 		known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, start, 200, 200-start, true)}
 		for name, items := range map[string][]songspy.HistoryItem{
@@ -69,9 +71,10 @@ func reconcileInTurn(known []songspy.StoredPlay, until float64, histories ...[]s
 	return d.plays, last
 }
 
-// TestReconcile_ItemIsPendingWhileAnotherOfItsTrackMayFollow: A was left after a
-// minute and restarted. Polls saw the second play only, and history lists the
-// first play before it lists the second one.
+// TestReconcile_ItemIsPendingWhileAnotherOfItsTrackMayFollow: A was left after a minute and
+// restarted. Polls saw the second play only. History lists the first play before it lists the
+// second one. While only the first is listed, its item must not be given to the stored second
+// play, but wait. In the end both plays must be stored.
 func TestReconcile_ItemIsPendingWhileAnotherOfItsTrackMayFollow(t *testing.T) {
 	for name, items := range map[string][]songspy.HistoryItem{
 		"starts": {historyItem(songB, -180), historyItem(songA, 0), historyItem(songA, 64)},
@@ -95,7 +98,8 @@ func TestReconcile_ItemIsPendingWhileAnotherOfItsTrackMayFollow(t *testing.T) {
 }
 
 func TestReconcile_MatchesStartOfPlayPausedBeforeFirstPoll(t *testing.T) {
-	// A was paused for 25 minutes, was first polled 20 minutes into that pause, and then played to its end.
+	// A began at 0 and was paused for 25 minutes. Polls first saw it 20 minutes into that pause, so its
+	// computed start is 1200 s. Then it played to its end. It must get the item at 0.
 	all, _ := reconcileInTurn([]songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 1200, 1700, 180, false), storedPlay(songB, 1700, 1880, 180, false)}, 3600,
 		[]songspy.HistoryItem{historyItem(songB, -180), historyItem(songA, 0), historyItem(songB, 1700)})
 	if len(all) != 3 || !all[1].PlayedAt.Equal(at(0)) {
@@ -103,10 +107,11 @@ func TestReconcile_MatchesStartOfPlayPausedBeforeFirstPoll(t *testing.T) {
 	}
 }
 
-// TestReconcile_LastPlayOfLoopTakesNoItemOfTheFirst: A plays four times, and polls
-// miss the first. They see the last one paused after two minutes. If it played on,
-// its item waits for another answer at first, because the open play may begin
-// earlier. If it was left, history never lists it.
+// TestReconcile_LastPlayOfLoopTakesNoItemOfTheFirst: A plays four times, and polls miss the
+// first play. They see the last play paused after two minutes. In one case ("played on") it is
+// played to its end later. At the first reconciliation, until 920 s, its item is so recent that it
+// must wait for the second. In the other case ("left") history never lists the last play. In both,
+// the item of the first play must not be given to the last one.
 func TestReconcile_LastPlayOfLoopTakesNoItemOfTheFirst(t *testing.T) {
 	known := []songspy.StoredPlay{
 		storedPlay(songB, -1580, -1400, 180, false), storedPlay(songB, -1180, -1000, 180, false),
@@ -129,8 +134,9 @@ func TestReconcile_LastPlayOfLoopTakesNoItemOfTheFirst(t *testing.T) {
 	}
 }
 
-// TestReconcile_RarePollsOfALoopCountEachPlayOnce: A plays twice, and the only poll
-// sees the second play, long after it was paused or had ended.
+// TestReconcile_RarePollsOfALoopCountEachPlayOnce: A plays twice, and the only poll sees the
+// second play, long after it was paused or had ended. Both plays must be stored once, each
+// with its own item.
 func TestReconcile_RarePollsOfALoopCountEachPlayOnce(t *testing.T) {
 	before := []songspy.StoredPlay{storedPlay(songB, -780, -600, 180, false), storedPlay(songB, -380, -200, 180, false)}
 	for name, c := range map[string]struct {
@@ -153,8 +159,9 @@ func TestReconcile_RarePollsOfALoopCountEachPlayOnce(t *testing.T) {
 	}
 }
 
-// TestReconcile_ItemOfALaterPlaySplitsNoPlay: the only poll saw A as playing after its
-// end. Hours later A plays again, between two polls.
+// TestReconcile_ItemOfALaterPlaySplitsNoPlay: the only poll of the first play saw A as playing after
+// its end. Hours later A plays again, between two polls. The item of this later play must
+// become a play of its own, and must not split the first.
 func TestReconcile_ItemOfALaterPlaySplitsNoPlay(t *testing.T) {
 	known := []songspy.StoredPlay{
 		storedPlay(songB, -780, -600, 180, false), storedPlay(songB, -380, -200, 180, false), storedPlay(songA, 60, 320, 260, false), storedPlay(songB, 9000, 9180, 180, false),
@@ -166,8 +173,9 @@ func TestReconcile_ItemOfALaterPlaySplitsNoPlay(t *testing.T) {
 	}
 }
 
-// TestReconcile_ItemAtTheStartOfTheOpenPlayIsPending: the open play may have begun
-// earlier, so the item waits. The same answer must be reconciled again.
+// TestReconcile_ItemAtTheStartOfTheOpenPlayIsPending: an item lies one second before the start of the
+// open play. That play may have begun earlier, so the item must be pending at first. When the
+// same answer is reconciled again later, the item must become a play.
 func TestReconcile_ItemAtTheStartOfTheOpenPlayIsPending(t *testing.T) {
 	known := []songspy.StoredPlay{storedPlay(songB, -380, -200, 180, false), storedPlay(songB, -180, 0, 180, false)}
 	items := []songspy.HistoryItem{historyItem(songB, -200), historyItem(songB, 0), historyItem(songA, 199)}
@@ -179,7 +187,7 @@ func TestReconcile_ItemAtTheStartOfTheOpenPlayIsPending(t *testing.T) {
 	}
 }
 
-// playedAtOf returns the times of the plays' items.
+// playedAtOf returns the PlayedAt of each play: the time of its history item, or the zero time.
 func playedAtOf(plays []songspy.StoredPlay) (at []time.Time) {
 	for _, k := range plays {
 		at = append(at, k.PlayedAt)
@@ -187,8 +195,9 @@ func playedAtOf(plays []songspy.StoredPlay) (at []time.Time) {
 	return at
 }
 
-// TestReconcile_LoopLeavesPlayedAtEdgeUnknown: in a loop every item lies at the end
-// of one play and at the start of the next.
+// TestReconcile_LoopLeavesPlayedAtEdgeUnknown: in a loop every item lies at the end of one play and
+// at the start of the next, so it does not show whether PlayedAt is the start or the end. Such an
+// item must wait, and no third repetition may be added.
 func TestReconcile_LoopLeavesPlayedAtEdgeUnknown(t *testing.T) {
 	loop := []songspy.StoredPlay{storedPlay(songA, 0, 200, 200, false), storedPlay(songA, 200, 400, 200, false)}
 	middle := []songspy.HistoryItem{historyItem(songA, 200)}
@@ -196,8 +205,8 @@ func TestReconcile_LoopLeavesPlayedAtEdgeUnknown(t *testing.T) {
 		t.Errorf("an item between two repetitions: %+v", r)
 	}
 	for name, items := range map[string][]songspy.HistoryItem{
-		"starts": {historyItem(songA, -60), historyItem(songA, 200)},                          // the first began before the first poll
-		"ends":   {historyItem(songA, 200), historyItem(songA, 400), historyItem(songB, 580)}, // B does not decide it either
+		"starts": {historyItem(songA, -60), historyItem(songA, 200)},                          // the first play began a minute before its stored start
+		"ends":   {historyItem(songA, 200), historyItem(songA, 400), historyItem(songB, 580)}, // B plays from 400 s to 580 s, and no poll saw it
 	} {
 		if all, _ := reconcileInTurn(loop, 900, items, items); len(all) > 2 && all[0].Track.URI == songA.URI && all[2].Track.URI == songA.URI {
 			t.Errorf("%s: a third repetition was added: %+v", name, all)
@@ -206,7 +215,9 @@ func TestReconcile_LoopLeavesPlayedAtEdgeUnknown(t *testing.T) {
 }
 
 func TestReconcile_LoopWithPauseWaitsForAnotherTrack(t *testing.T) {
-	// A plays four times; the second time it is paused for two minutes after 160 s. History lists ends, and begins with a play that no poll saw.
+	// A plays four times. The second time it is paused for two minutes after 160 s, so that it ends at 520 s,
+	// but polls saw it only until 360 s. History lists ends, and begins with a play that no poll saw. All
+	// items must wait until another track shows whether PlayedAt is the start or the end.
 	loop := []songspy.StoredPlay{storedPlay(songA, 0, 200, 200, false), storedPlay(songA, 200, 360, 160, false), storedPlay(songA, 520, 720, 200, false), storedPlay(songA, 720, 920, 200, false)}
 	items := []songspy.HistoryItem{historyItem(songA, 0), historyItem(songA, 200), historyItem(songA, 520), historyItem(songA, 720)}
 	if all, r := reconcileInTurn(loop, 1100, items); len(all) != 4 || r.Pending != 4 {
@@ -239,7 +250,9 @@ func TestReconcile_AddsUnobservedLoops(t *testing.T) {
 }
 
 func TestReconcile_SeekBackBeforePauseIsOnePlay(t *testing.T) {
-	// Polls saw A play at 72 s of the track, and paused at 69 s, a moment after its predicted end.
+	// Polls saw A playing with a progress of 72 s and, a moment after its predicted end, paused with a
+	// progress of 69 s: the user had sought back. Polls took that for a second play. History lists one, so
+	// the two must be merged.
 	second := storedPlay(songA, 133, 202, 69, true)
 	known := []songspy.StoredPlay{storedPlay(songB, -400, -220, 180, false), storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 133, 72, true), second}
 	for i := range known {
@@ -261,7 +274,7 @@ func TestDeferOpenPlay_DefersRelinkedTrack(t *testing.T) {
 }
 
 func TestReconcile_DefersItemHiddenByFalseIdle(t *testing.T) {
-	n := stateAfter(idleAt(-100), idleAt(46), playing(songA, 76, 76)) // it has played since 0
+	n := stateAfter(idleAt(-100), idleAt(46), playing(songA, 76, 76)) // A has played since 0, so the idle answer at 46 s is false
 	if got := matchableItems(n, []songspy.HistoryItem{historyItem(songA, -300), historyItem(songA, 0)}); len(got) != 1 || !got[0].PlayedAt.Equal(at(-300)) {
 		t.Errorf("%+v", got)
 	}
@@ -282,7 +295,8 @@ func TestReconcile_SplitPlayKeepsObservedTime(t *testing.T) {
 }
 
 func TestReconcile_PauseIsNotListenedTime(t *testing.T) {
-	// A poll at 180 s saw A at 150 s of the track, after a pause of half a minute. By history it ended 20 s before its predicted end.
+	// A poll at 180 s saw A with a progress of 150 s, after a pause of half a minute. History shows that A
+	// ended 20 s before its predicted end. So 180 s of it were played: the pause must not count.
 	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 230, 150, true)}
 	all, _ := reconcileInTurn(known, 900, []songspy.HistoryItem{historyItem(songB, 0), historyItem(songA, 210)})
 	if len(all) != 2 || all[1].Play.ListenedMS != 180_000 {
@@ -291,7 +305,9 @@ func TestReconcile_PauseIsNotListenedTime(t *testing.T) {
 }
 
 func TestReconcile_PauseAsLongAsTrackIsOnePlay(t *testing.T) {
-	// Polls saw A at 2 s of the track, and at 172 s after a pause as long as the track: it looks played to the end and restarted.
+	// Polls saw A with a progress of 2 s, and of 172 s after a pause as long as the track, as if A had been
+	// played to its end and restarted. If history lists it once, the two stored plays must be merged. If history
+	// lists both, both must stay.
 	again := storedPlay(songA, 198, 396, 172, true)
 	known := []songspy.StoredPlay{storedPlay(songB, -400, -220, 180, false), storedPlay(songB, -180, 0, 180, false), lastSeenAt(storedPlay(songA, 0, 198, 198, false), 2), again}
 	for i := range known {
@@ -317,7 +333,9 @@ func TestReconcile_PauseAsLongAsTrackIsOnePlay(t *testing.T) {
 }
 
 func TestReconcile_ThreeMergedPlaysKeepTheirTimes(t *testing.T) {
-	// A was restarted after 190 s and again after 64 s, and then played to its end: polls took it for one play with seeking back.
+	// A was restarted after 190 s and again after 64 s, and then played to its end. Polls took that for one
+	// play with seeking back. History lists the ends of three plays, so the stored play must be split into
+	// three that end there.
 	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), lastSeenAt(storedPlay(songA, 0, 456, 200, false), 346), storedPlay(songB, 456, 636, 180, false)}
 	all, _ := reconcileInTurn(known, 900, []songspy.HistoryItem{historyItem(songB, 0), historyItem(songA, 190), historyItem(songA, 254), historyItem(songA, 456), historyItem(songB, 636)})
 	if len(all) != 5 {
@@ -330,9 +348,10 @@ func TestReconcile_ThreeMergedPlaysKeepTheirTimes(t *testing.T) {
 	}
 }
 
-// TestReconcile_MergesUnlistedObservedPlayWithHistoryOnlyPlay: an item was assigned
-// to the wrong neighbour before the edge was known. Four items are four plays, not
-// five.
+// TestReconcile_MergesUnlistedObservedPlayWithHistoryOnlyPlay: before the edge was known, the item at 386 s
+// was given to the play that ended then, and the item at 180 s became a play that only history knows
+// (guess). So five plays are stored for four items. The guess must be removed, and the observed play
+// without an item must get the item of the guess.
 func TestReconcile_MergesUnlistedObservedPlayWithHistoryOnlyPlay(t *testing.T) {
 	guess := matchedAt(storedPlay(songA, 180, 281, 101, true), 180)
 	guess.Play.Source = songspy.SourceHistory
@@ -354,8 +373,9 @@ func TestReconcile_MergesUnlistedObservedPlayWithHistoryOnlyPlay(t *testing.T) {
 	}
 }
 
-// TestReconcile_NearestItemIsMatchedFirst: A was left after half a minute and
-// restarted, which looked like a pause. It was last seen paused just before its end.
+// TestReconcile_NearestItemIsMatchedFirst: A was left after half a minute and restarted, which looked
+// like a pause to polls. Polls last saw it paused just before its end. History lists both plays by
+// their ends, so the stored play must be split into two that end there.
 func TestReconcile_NearestItemIsMatchedFirst(t *testing.T) {
 	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 230, 190, true), storedPlay(songB, 270, 450, 180, false)}
 	items := []songspy.HistoryItem{historyItem(songB, 0), historyItem(songA, 35), historyItem(songA, 268), historyItem(songB, 450)}
@@ -375,7 +395,7 @@ func TestReconcile_MergedDeletedPlayStaysEmpty(t *testing.T) {
 	}
 }
 
-// matchedAt returns the play k with a history item of the given time.
+// matchedAt returns the play k with a history item of the given time, in seconds after base.
 func matchedAt(k songspy.StoredPlay, when float64) songspy.StoredPlay {
 	k.PlayedAt = at(when)
 	return k

@@ -21,7 +21,7 @@ func storedPlay(t songspy.Track, from, to, listened float64, provisional bool) s
 	}}
 }
 
-// stateAfter returns the state of a player after the given answers of polls.
+// stateAfter returns the state of a user after the given answers to polls.
 func stateAfter(polls ...songspy.Observation) (n songspy.NowPlaying) {
 	for _, o := range polls {
 		n = playback.Step(n, o).State
@@ -33,7 +33,7 @@ func historyItem(t songspy.Track, when float64) songspy.HistoryItem {
 	return songspy.HistoryItem{Track: t, PlayedAt: at(when)}
 }
 
-// localTrack is a file of the user; history never lists it.
+// localTrack is a local file, which history never lists.
 var localTrack = songspy.Track{URI: "spotify:local:x", Kind: songspy.KindLocal, Title: "X"}
 
 func storedPlays(plays []songspy.StoredPlay, reported []time.Time) songspy.StoredPlays {
@@ -141,8 +141,9 @@ func TestReconcile_UnobservedTailMakesRoom(t *testing.T) {
 	}
 }
 
-// TestReconcile_Invariants draws stored plays and history, related or not. Plays
-// never overlap, no item has two plays, and the same answer again changes nothing.
+// TestReconcile_Invariants draws stored plays and, independently of them, the items of an
+// answer. After reconciling, no plays may overlap, no item may have two plays, no play may have more
+// listening time than it lasts, and the same answer again must change nothing.
 func TestReconcile_Invariants(t *testing.T) {
 	tracks := []songspy.Track{songA, songB, short, {URI: "spotify:track:d", DurationMS: 31_000}}
 	rapid.Check(t, func(t *rapid.T) {
@@ -166,7 +167,7 @@ func TestReconcile_Invariants(t *testing.T) {
 		r := reconcileAll(storedPlays(known, nil), items, at(now+200))
 		d := storeModel{plays: slices.Clone(known)}
 		d.writeReconciliation(r)
-		reported := d.processedAt // without pending items
+		reported := d.processedAt // does not contain pending items
 		if again := reconcileAll(storedPlays(applyTo(known, r), reported), items, at(now+200)); !again.IsEmpty() {
 			t.Fatalf("the same answer again changes %+v", again)
 		}
@@ -224,7 +225,7 @@ func TestReconcile_KeepsTwoItemsOfSameTime(t *testing.T) {
 	if again := reconcileAll(storedPlays(d.plays, d.processedAt), relinked, at(600)); !again.IsEmpty() {
 		t.Errorf("the same answer again changes %+v", again)
 	}
-	// Rows of earlier versions hold the time without the hash of the track.
+	// The keys that earlier releases stored hold the time without the hash of the track.
 	old := storedPlays([]songspy.StoredPlay{known[0]}, []time.Time{at(46)})
 	old.Plays[0].PlayedAt = at(46)
 	if again := reconcileAll(old, items[:1], at(600)); !again.IsEmpty() {
@@ -232,8 +233,9 @@ func TestReconcile_KeepsTwoItemsOfSameTime(t *testing.T) {
 	}
 }
 
-// TestReconcile_ISRCMayAppearOrDisappear draws stored plays and an answer. If the same
-// answer comes again with ISRCs for other tracks than before, it changes nothing.
+// TestReconcile_ISRCMayAppearOrDisappear draws stored plays and an answer, in which some items have an
+// ISRC. Then the same answer comes again, with ISRCs for other items than before. It must change
+// nothing.
 func TestReconcile_ISRCMayAppearOrDisappear(t *testing.T) {
 	tracks := []songspy.Track{songA, songB, short, {URI: "spotify:track:d", Title: "D", DurationMS: 31_000}}
 	rapid.Check(t, func(t *rapid.T) {
@@ -288,7 +290,7 @@ func TestReconcile_MissingISRCAddsNoDuplicate(t *testing.T) {
 		if isrc {
 			short.ISRC = "KRA382199999"
 		}
-		items[1] = songspy.HistoryItem{Track: short, PlayedAt: songspy.HistoryItemKey(at(60), short)} // there is no room for it
+		items[1] = songspy.HistoryItem{Track: short, PlayedAt: songspy.HistoryItemKey(at(60), short)} // too little time is free for a play of it
 		return items
 	}
 	for _, isrc := range []bool{true, false} {

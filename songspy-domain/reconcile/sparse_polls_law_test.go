@@ -11,10 +11,10 @@ import (
 )
 
 // TestSparsePolls_ItemsFollowTheOrderOfThePlays draws plays of a few tracks. Polls see only
-// one of them, as under a small quota. They put its start too early if its user sought
-// forward, and too late if it was paused. History lists all plays, each some time after its
-// end, and is fetched three times. The stored plays have their items in the order of time, and the
-// play that polls saw is stored once, with its own item.
+// one of them, as under a small quota. Its computed start is too early if the user sought
+// forward, and too late if the play was paused. History lists all plays, each some time after
+// its end, and is fetched three times. In the end, the items of the stored plays must be in the
+// order of time, and the play that polls saw must be stored once, with its own item.
 func TestSparsePolls_ItemsFollowTheOrderOfThePlays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		byEnd := rapid.Bool().Draw(t, "history tells ends")
@@ -27,7 +27,7 @@ func TestSparsePolls_ItemsFollowTheOrderOfThePlays(t *testing.T) {
 			if byEnd {
 				item = historyItem(track, until)
 			}
-			from := until + rapid.Float64Range(10, 120).Draw(t, "delay") // listed in order
+			from := until + rapid.Float64Range(10, 120).Draw(t, "delay") // when history begins to list the item: not before earlier items
 			if n := len(listedFrom); n > 0 {
 				from = max(from, listedFrom[n-1])
 			}
@@ -58,9 +58,9 @@ func TestSparsePolls_ItemsFollowTheOrderOfThePlays(t *testing.T) {
 			start, end := now, until
 			switch rapid.IntRange(0, 2).Draw(t, "way") {
 			case 0:
-				jump := rapid.Float64Range(0, max(0, min(length-31, now-before-1))).Draw(t, "jump") // the start stays after that of the play before
+				jump := rapid.Float64Range(0, max(0, min(length-31, now-before-1))).Draw(t, "jump") // the computed start stays after the start of the previous play
 				start, end, until = now-jump, until-jump, until-jump
-			case 1: // polled during a pause
+			case 1: // polls see it only during a pause
 				pause := rapid.Float64Range(20, 150).Draw(t, "pause")
 				start = now + rapid.Float64Range(0, pause).Draw(t, "seen after")
 				end, until = start+length, until+pause

@@ -22,7 +22,8 @@ func playInSequence(lengths ...int) (tr timeline) {
 	return append(tr, span{Start: now, End: now.Add(time.Hour)})
 }
 
-// pollTimeline returns the plays that the poller's polls of the timeline produce.
+// pollTimeline returns the plays that polls of the timeline produce, planned by playback.NextPoll
+// as the poller does.
 func pollTimeline(tr timeline) []songspy.StoredPlay {
 	return pollPlanned(tr, tr.Poll, playback.NextPoll)
 }
@@ -30,8 +31,8 @@ func pollTimeline(tr timeline) []songspy.StoredPlay {
 // planPoll plans the next poll, as playback.NextPoll does.
 type planPoll func(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, phase, interval time.Duration) playback.Poll
 
-// pollPlanned returns the plays that polls of the timeline produce. poll answers them, and plan
-// plans the next one.
+// pollPlanned returns the plays that polls of the timeline produce. The function poll returns the
+// answer to a poll at a time, and the function plan chooses the time of the next poll.
 func pollPlanned(tr timeline, poll func(time.Time) songspy.Observation, plan planPoll) (plays []songspy.StoredPlay) {
 	var n songspy.NowPlaying
 	for now := base.Add(-time.Minute); now.Before(tr[len(tr)-1].End); {
@@ -58,7 +59,7 @@ func TestReconcile_UnlistedSessionKeepsObservedPlays(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		lengths []int
-		listed  []int // which of the tracks history lists
+		listed  []int // the indexes of the tracks that history lists
 	}{
 		"six short tracks, and one that is listed":       {[]int{65, 65, 65, 65, 65, 65, 65}, []int{6}},
 		"a listed track, six unlisted ones and a listed": {[]int{65, 65, 65, 65, 65, 65, 65, 65}, []int{0, 7}},
@@ -101,8 +102,9 @@ func TestReconcile_UnlistedSessionKeepsObservedPlays(t *testing.T) {
 	}
 }
 
-// TestReconcile_DropsUnlistedTailBetweenListedPlays: a play that polls hardly observed is
-// removed if history lists the plays directly before and after, but not the play itself.
+// TestReconcile_DropsUnlistedTailBetweenListedPlays: a play that polls hardly observed must be
+// removed if history lists the plays directly before and after it, but not the play itself.
+// Otherwise it must stay.
 func TestReconcile_DropsUnlistedTailBetweenListedPlays(t *testing.T) {
 	tr := playInSequence(150, 65, 150)
 	plays := pollTimeline(tr)

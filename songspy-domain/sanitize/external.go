@@ -10,11 +10,12 @@ import (
 	"net/url"
 )
 
-// urlMaxBytes is the longest URL that is stored, in bytes.
+// urlMaxBytes is the length of the longest URL that WebURL accepts, in bytes.
 const urlMaxBytes = 2048
 
-// WebURL returns s if a page may show it or link to it: https, or http on
-// loopback for a simulator. It returns "" for anything else.
+// WebURL returns s if a page may show it or link to it: it is an https URL, or an http
+// URL of this host (loopback), as the simulator uses. It returns "" for anything else,
+// also for a URL with a user name and for one that is too long to be stored.
 func WebURL(s string) string {
 	if s == "" || len(s) > urlMaxBytes {
 		return ""
@@ -32,10 +33,10 @@ func WebURL(s string) string {
 	return ""
 }
 
-// SafeError returns the part of a failed call's error that cannot contain a
-// secret. A *url.Error prints the whole URL, and net/http quotes what it could
-// not parse; both may contain tokens. Of unknown errors it returns the type
-// only.
+// SafeError returns the part of a failed HTTP call's error that cannot contain a secret.
+// A *url.Error prints the whole URL, and net/http quotes responses that it could not
+// parse; both may contain tokens. For an error of an unknown type it returns an error
+// that names only the type.
 func SafeError(err error) error {
 	for _, known := range []error{context.Canceled, context.DeadlineExceeded, io.ErrUnexpectedEOF, io.EOF} {
 		if errors.Is(err, known) {

@@ -56,7 +56,7 @@ func Text(s string, maxRunes int) string {
 	const spare = 4 // how many runes of s are read for each rune of the result, because Line may remove some
 	s = Line(firstRunes(s, spare*maxRunes))
 	for utf8.RuneCountInString(s) > maxRunes {
-		s = Line(firstRunes(s, maxRunes)) // the cut may leave a joiner without its second character
+		s = Line(firstRunes(s, maxRunes)) // cleaned again, because the cut may leave a joiner without its second character
 	}
 	return s
 }
@@ -75,10 +75,10 @@ func firstRunes(s string, n int) string {
 	return s
 }
 
-// isClean reports whether s is clean already. It covers the scripts of most
-// texts; for others it returns false, which only costs time.
+// isClean reports whether Line would return s unchanged. It knows only the scripts of
+// most texts. For other scripts it returns false, which only costs time.
 func isClean(s string) bool {
-	space := true // a space is not allowed at the start
+	space := true // the previous rune is a space; true at the start, because the text must not begin with one
 	for _, r := range s {
 		switch {
 		case r == ' ':
@@ -100,9 +100,9 @@ func isClean(s string) bool {
 	return !space || s == ""
 }
 
-// mapVisible maps white space to a space and removes invisible characters (-1).
-// Characters that emoji and joining scripts use stay; dropStrayCharacters
-// decides about them.
+// mapVisible maps each white space character to a space, and each invisible character to
+// -1, so that strings.Map removes it. It keeps invisible characters that emoji and
+// joining scripts use, because only dropStrayCharacters sees whether they are needed.
 func mapVisible(r rune) rune {
 	const brailleBlank = '\u2800' // a symbol that looks like a space
 	switch {
@@ -128,7 +128,7 @@ const (
 	keycap     = '\u20E3'
 	blackFlag  = '\U0001F3F4' // the base of the flags of regions
 	firstTag   = '\U000E0020'
-	lastTag    = '\U000E007F' // ends a flag
+	lastTag    = '\U000E007F' // ends the tags of a flag
 )
 
 // isDependent reports whether r has a meaning only next to other characters.
@@ -195,7 +195,7 @@ func dropStrayCharacters(s string) string {
 // tagRun returns the index after the run of Unicode tag characters that begins
 // at i, and whether the run can name a flag.
 func tagRun(runes []rune, i int) (end int, flag bool) {
-	const longest = 7 // a country, a region and the last tag
+	const longest = 7 // in runes: the code of a country, that of a region, and the last tag
 	end = i
 	for isTag(runeAt(runes, end)) {
 		if end++; runes[end-1] == lastTag {
@@ -205,9 +205,9 @@ func tagRun(runes []rune, i int) (end int, flag bool) {
 	return end, false
 }
 
-// joinsLetters reports whether a joiner or non-joiner r has a meaning between
-// the runes before and after: both are of a joining script, or r shapes the end
-// of a word.
+// joinsLetters reports whether a joiner or non-joiner r has a meaning between the runes
+// before and after. That is so if both are of a joining script, or if r is a joiner that
+// shapes the last letter of a word.
 func joinsLetters(r, before, after rune) bool {
 	if !isJoiningScript(before) {
 		return false
@@ -215,7 +215,8 @@ func joinsLetters(r, before, after rune) bool {
 	if isJoiningScript(after) {
 		return true
 	}
-	// A consonant without its vowel takes its half form (virama and joiner).
+	// After a virama, a mark that removes the vowel of a consonant, a joiner selects the
+	// half form of the consonant.
 	return r == joiner && unicode.Is(unicode.Mn, before)
 }
 

@@ -26,25 +26,25 @@ type App struct {
 	Account string
 }
 
-// userAppsMax is how many clients for users' own Spotify apps are cached. The
-// least recently used one is dropped first. If a dropped app is used again, its
-// new client reads the state of its circuit breakers from the database.
+// userAppsMax is how many clients of user-supplied Spotify apps are cached. The
+// least recently used client is dropped first. If its app is used again, the new
+// client reads the state of the app's circuit breakers from the database.
 const userAppsMax = 4096
 
-// Apps holds the clients of all Spotify apps: those of the operator, and users'
-// own apps. A call for a user goes through the app that the user linked with.
-// Apps of one developer account share their circuit breakers and their daily
-// quota of calls. Every other app has its own.
+// Apps holds the clients of all Spotify apps: those of the operator, and
+// user-supplied apps. A call for a user goes through the app through which the user
+// linked. Apps of one developer account share their circuit breakers and their daily
+// quota of calls. An app without a configured developer account has its own.
 type Apps struct {
 	config    Config
 	clients   map[string]*Client
 	ids       []string // in the configured order
 	accountOf map[string]string
-	guards    map[string]*breakerGuard // by account
+	guards    map[string]*breakerGuard // by developer account
 
 	userApps    *lru.Cache[string, *Client] // clients of user-supplied apps, by the app's name
 	mu          sync.Mutex
-	unknownApps map[string]bool // apps of links that are not configured any more
+	unknownApps map[string]bool // apps that links name, but that are not configured any more
 }
 
 // ReasonAppUnknown means that the user linked through a Spotify app that is not
@@ -78,8 +78,8 @@ func NewApps(c Config, apps ...App) *Apps {
 	return a
 }
 
-// QuotaAccount returns the developer account whose quota the calls of a Spotify
-// app use: the configured account, or else the app's own name. An empty app
+// QuotaAccount returns the developer account whose quota the calls of a Spotify app
+// use: the configured account, or the app's name if none is configured. An empty app
 // means the first app.
 func (a *Apps) QuotaAccount(app string) string {
 	if app == "" && len(a.ids) > 0 {
@@ -115,8 +115,8 @@ func (a *Apps) QuotaStatuses(now time.Time) (statuses map[string]quota.Status, r
 }
 
 // Client returns the client of an app. An empty name means the first app. For an
-// app that is not configured it returns an error with ReasonAppUnknown, and Notes
-// reports the app to the operator.
+// app that is not configured it returns an error with ReasonAppUnknown, and remembers
+// the app, so that Notes reports it to the operator.
 func (a *Apps) Client(app string) (*Client, error) {
 	if app == "" && len(a.ids) > 0 {
 		app = a.ids[0]
@@ -137,11 +137,11 @@ func (a *Apps) Client(app string) (*Client, error) {
 	}
 }
 
-// UserAppClient returns the client of a user-supplied app. Its circuit breakers
-// and the refusals of its quota are stored like those of other apps, so that
-// Songspy does not call a blocked app after a restart. Its calls are counted
-// only in memory. There may be very many such apps, and to store the counts of
-// all would cost more than the one refused call that may follow a restart.
+// UserAppClient returns the client of a user-supplied app. The circuit breakers of the
+// app and the refusals of its quota are stored like those of other apps, so that
+// Songspy does not call a blocked app after a restart. But its calls are counted only
+// in memory: a restart forgets the count, so that Spotify may refuse one call. There
+// may be very many such apps, and storing the counts of all would cost more than that.
 func (a *Apps) UserAppClient(clientID string) *Client {
 	app := songspy.UserApp(clientID)
 	if c, ok := a.userApps.Get(app); ok {
@@ -186,18 +186,18 @@ func (a *Apps) Refresh(ctx context.Context, link songspy.Link) (songspy.Grant, e
 	return c.Refresh(ctx, link)
 }
 
-// TripForbidden opens the circuit breaker of an app, because Spotify answers
-// the calls of several of its users with a 403 of unknown meaning. See
-// breaker.TripForbidden. It does nothing for an app that is not configured.
+// TripForbidden opens the circuit breaker of the Web API for an app. Call it when
+// Spotify answers the calls of several of the app's users with a 403 of unknown
+// meaning: see breaker.TripForbidden. It does nothing for an app that is not configured.
 func (a *Apps) TripForbidden(ctx context.Context, app string) {
 	if c, err := a.Client(app); err == nil {
 		c.guard.tripForbidden(ctx)
 	}
 }
 
-// SyncBreakers exchanges the state of the circuit breakers of the operator's
-// apps with the other processes until ctx ends. The circuit breakers of users'
-// own apps are exchanged when a call uses them.
+// SyncBreakers exchanges the state of the circuit breakers of the operator's apps with
+// the other processes until ctx ends. The circuit breakers of user-supplied apps are
+// exchanged only when a call uses them.
 func (a *Apps) SyncBreakers(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, guard := range a.guards {
@@ -216,9 +216,9 @@ func (a *Apps) Breakers() map[string]breaker.Breakers {
 	return states
 }
 
-// Notes returns sentences for the operator: about apps that users have linked
-// through and that are not configured any more, and about users' own apps that
-// Spotify blocks.
+// Notes returns sentences for the operator: about apps through which users have linked
+// and that are not configured any more, and about user-supplied apps that Spotify
+// blocks.
 func (a *Apps) Notes() (notes []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -19,7 +19,7 @@ import (
 
 func TestApps_UserIsPolledThroughTheirApp(t *testing.T) {
 	var mu sync.Mutex
-	used := map[string]int{} // client IDs at the token endpoint
+	used := map[string]int{} // how many calls of the token endpoint came from each client ID
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()

@@ -17,53 +17,54 @@ const (
 	// syncEvery is how often, while calls are made, the circuit breaker's state
 	// is exchanged with other processes through the database.
 	syncEvery = 500 * time.Millisecond
-	// staleAfter: if the stored state was read longer ago than this, it is read
-	// again before a call.
+	// staleAfter is how long a process uses the stored state that it has read. Before
+	// a later call it reads the state again.
 	staleAfter = 2 * syncEvery
-	// syncCallsEvery is the time between two writes of the call counts while
-	// calls are made. syncCallsIdleEvery applies while none are made; then only the
-	// calls and refusals of other processes are read.
+	// syncCallsEvery is the time between two exchanges of the call counts with the
+	// store while this process makes calls. syncCallsIdleEvery is that time while it
+	// makes none, when it only reads the calls and refusals of other processes.
 	syncCallsEvery     = 5 * time.Second
 	syncCallsIdleEvery = 30 * time.Second
 	// storeTimeout limits one exchange with the store.
 	storeTimeout = 2 * time.Second
-	// swapAttemptsMax is how often a write of the circuit breaker's state is
-	// tried, because other processes may write it at the same time.
+	// swapAttemptsMax is how often a write of the circuit breaker's state is tried.
+	// An attempt fails if another process writes the state at the same time.
 	swapAttemptsMax = 8
 )
 
-// BreakerStore stores the circuit breakers and call counts of the Spotify apps,
-// and so shares them among all processes of an instance.
+// BreakerStore stores the circuit breakers and call counts of the Spotify apps, and
+// so shares them among all processes of an instance. Apps of one developer account
+// share one state. For them, the argument app is the name of the account.
 type BreakerStore interface {
-	// Breakers returns the stored state of an app, or the zero Stored if there
-	// is none.
+	// Breakers returns the stored state of the circuit breakers of an app, or the
+	// zero Stored if there is none.
 	Breakers(ctx context.Context, app string) (breaker.Stored, error)
-	// SwapBreakers replaces the stored state if it still has the given version.
-	// It returns false if another process has replaced it since.
+	// SwapBreakers replaces the stored state if it still has the given version
+	// (compare and swap). It returns false if another process has replaced it since.
 	SwapBreakers(ctx context.Context, app string, version int64, to breaker.SharedBreakers) (bool, error)
-	// CountCalls adds calls to the stored counts of a developer account. A
-	// batch that is passed twice is added only once. It returns the account's
-	// counts, in buckets of five minutes, since the given time.
+	// CountCalls adds calls to the stored counts of a developer account. If the same
+	// batch is passed twice, its calls are added only once. CountCalls returns the
+	// account's counts, in buckets of five minutes, since the given time.
 	CountCalls(ctx context.Context, account string, batch quota.Batch, calls []quota.Bucket, since time.Time) ([]quota.Bucket, error)
 	// CountedSince returns since when the calls of a developer account are
 	// counted, or the zero time if none are.
 	CountedSince(ctx context.Context, account string) (time.Time, error)
-	// SaveRefusal stores an answer of Spotify that an account's quota of calls
-	// is exceeded. LastRefusal returns the last such answer from which the size
+	// SaveRefusal stores an answer of Spotify that says that an account's quota of
+	// calls is exceeded. LastRefusal returns the last such answer from which the size
 	// of the quota was learned.
 	SaveRefusal(ctx context.Context, account string, r quota.Refusal) error
 	LastRefusal(ctx context.Context, account string) (quota.Refusal, error)
 }
 
-// breakerGuard decides about every call of one Spotify app: it holds the app's
-// circuit breakers and quota of calls, and shares them with the other
-// processes.
+// breakerGuard decides about every call of one Spotify app, or of all apps of one
+// developer account: it holds their circuit breakers and quota of calls, and shares
+// them with the other processes.
 type breakerGuard struct {
-	app   string
+	app   string // the app, or the developer account
 	now   func() time.Time
 	log   *slog.Logger
-	store BreakerStore // nil if this is the only process
-	share func() float64
+	store BreakerStore   // nil if this is the only process
+	share func() float64 // see Config.Share
 	// countsLocally says that this process does not share its call counts with
 	// other processes. See Config.countLocally.
 	countsLocally bool
@@ -71,8 +72,8 @@ type breakerGuard struct {
 	mu       sync.Mutex
 	breakers breaker.Breakers
 	quota    quota.Account
-	// unsavedRefusals are the answers to this process that the quota is
-	// exceeded and that are not stored yet. refusalCount counts all such
+	// unsavedRefusals are the answers to calls of this process that say that the
+	// quota is exceeded, and that are not stored yet. refusalCount counts all such
 	// answers, stored or not.
 	unsavedRefusals []quota.Refusal
 	refusalCount    int64
@@ -81,15 +82,15 @@ type breakerGuard struct {
 	// when it was last read, in nanoseconds since the Unix epoch.
 	loaded          atomic.Bool
 	readAt          atomic.Int64
-	calledSinceRead atomic.Bool // a call was made since syncUntilDone last checked this
+	calledSinceRead atomic.Bool // a call was made or attempted since syncUntilDone last reset this field
 	storeDown       atomic.Bool // the last access to the store failed
 	// storeMu is held during reads and writes of the store. It protects the
 	// fields below.
 	storeMu   sync.Mutex
 	stored    breaker.Stored
 	countedAt time.Time // when calls were last written
-	// batch identifies the last write of call counts to the store.
-	// uncertainCalls are the calls of that write while it is unknown whether that write succeeded.
+	// batch identifies the last write of call counts to the store. While it is unknown
+	// whether that write succeeded, uncertainCalls are its calls; otherwise it is empty.
 	batch          quota.Batch
 	uncertainCalls []quota.Bucket
 }
@@ -107,9 +108,10 @@ func newBreakerGuard(c Config) *breakerGuard {
 // acquire returns a nil error if a call to an endpoint may be made now, or else an
 // error that says why not. A probe (the one call that tests a blocked app) is
 // allowed only after the store has recorded it, so that no other process makes a
-// probe. An allowed call counts against the quota from the returned time on, also
-// if it fails. Calls of the token endpoint do not count. A caller that does not
-// send the call must uncount it. The Permit is for report.
+// probe. An allowed call of the Web API counts against the quota from the returned
+// time on, also if it fails; calls of the token endpoint do not count. A caller that
+// does not send the call must pass that time to uncount. It must pass the Permit to
+// report in any case.
 func (g *breakerGuard) acquire(ctx context.Context, circuit breaker.Circuit, u breaker.Urgency, e quota.Endpoint) (breaker.Permit, time.Time, error) {
 	now, err := g.readIfStale(ctx)
 	if err != nil {
@@ -141,9 +143,9 @@ func (g *breakerGuard) uncount(circuit breaker.Circuit, countedAt time.Time, e q
 	g.quota.Uncount(countedAt, e)
 }
 
-// decide decides whether a call may be made: by the quota of calls first, then
-// by the circuit breaker. mu must be held. The quota does not limit urgent
-// calls, because a user waits for them.
+// decide decides whether a call may be made: by the quota of calls first, then by the
+// circuit breaker and its rate limiter. It counts an allowed call. The quota does not
+// limit urgent calls, because a user waits for them. mu must be held.
 func (g *breakerGuard) decide(now time.Time, circuit breaker.Circuit, u breaker.Urgency, e quota.Endpoint) (v breaker.Decision) {
 	if circuit == breaker.CircuitAPI && u != breaker.Urgent {
 		if wait := g.quota.Wait(now, g.breakers.Share); wait > 0 {
@@ -157,7 +159,7 @@ func (g *breakerGuard) decide(now time.Time, circuit breaker.Circuit, u breaker.
 	return v
 }
 
-// rateShare returns the part of the app's call rate that this process may use.
+// rateShare returns the fraction of the app's call rate that this process may use.
 func (g *breakerGuard) rateShare() float64 {
 	if g.share == nil {
 		return 1
@@ -165,8 +167,8 @@ func (g *breakerGuard) rateShare() float64 {
 	return g.share()
 }
 
-// check returns the error that acquire would return for an urgent call. It does
-// not count as a call.
+// check returns the error that acquire would return for an urgent call now, or nil. It
+// counts no call and claims no probe.
 func (g *breakerGuard) check(ctx context.Context, circuit breaker.Circuit) error {
 	now, err := g.readIfStale(ctx)
 	if err != nil {
@@ -178,12 +180,13 @@ func (g *breakerGuard) check(ctx context.Context, circuit breaker.Circuit) error
 	return nil
 }
 
-// report records the outcome of a call that acquire allowed with the permit p, and
-// learns the size of the quota if Spotify refused the call because of it. If a
-// breaker opens or closes, it logs that and informs the other processes.
+// report records the outcome of a call that acquire allowed with the permit p. If
+// Spotify refused the call because the quota is exceeded, it learns the size of the
+// quota. If the breaker opens or closes, it logs that and writes the new state to the
+// store for the other processes.
 func (g *breakerGuard) report(ctx context.Context, now time.Time, circuit breaker.Circuit, p breaker.Permit, e quota.Endpoint, o breaker.Outcome) {
 	g.mu.Lock()
-	if g.breakers.ChangesNothing(circuit, p, o) { // the breakers are large to copy
+	if g.breakers.ChangesNothing(circuit, p, o) { // true for almost every call, and saves copying the breakers
 		g.mu.Unlock()
 		return
 	}
@@ -195,17 +198,16 @@ func (g *breakerGuard) report(ctx context.Context, now time.Time, circuit breake
 	}
 	g.mu.Unlock()
 	g.logChange(ctx, circuit, before, after, "this process")
-	// Write at once only when the breaker opens or closes. When it opens,
-	// hundreds of calls that are under way may still be refused; if they extend
-	// the time for which it stays open, syncUntilDone writes that within a
-	// second.
+	// Write at once only when the breaker opens or closes. When it opens, hundreds of
+	// calls that are under way may still be refused. If they extend the time for which
+	// the breaker stays open, syncUntilDone writes that within a second.
 	if after.Epoch != before.Epoch && g.store != nil {
 		g.publish(ctx)
 	}
 }
 
-// tripForbidden opens the breaker of the Web API (see breaker.TripForbidden),
-// logs that and informs the other processes.
+// tripForbidden opens the breaker of the Web API (see breaker.TripForbidden), logs that
+// and writes the new state to the store for the other processes.
 func (g *breakerGuard) tripForbidden(ctx context.Context) {
 	g.mu.Lock()
 	before := *g.breakers.For(breaker.CircuitAPI)
@@ -218,9 +220,9 @@ func (g *breakerGuard) tripForbidden(ctx context.Context) {
 	}
 }
 
-// recordRefusal records an answer of Spotify that the quota of calls is
-// exceeded. mu must be held. If many calls under way are refused, only the
-// first one, which opens the circuit breaker, is recorded.
+// recordRefusal records an answer of Spotify that says that the quota of calls is
+// exceeded. Its caller calls it only for the refusal that opens the circuit breaker,
+// and not for other calls that were under way at that time. mu must be held.
 func (g *breakerGuard) recordRefusal(ctx context.Context, now time.Time, e quota.Endpoint, retryAfter time.Duration, probe bool) {
 	r := g.quota.NewRefusal(now, e, retryAfter, probe)
 	g.quota.Learn(now, r)
@@ -231,8 +233,8 @@ func (g *breakerGuard) recordRefusal(ctx context.Context, now time.Time, e quota
 		"endpoint", e, "calls", r.Calls.Sum(), "calls_by_endpoint", r.Calls, "retry_after", retryAfter, "planned_calls", limit, "probe", probe)
 }
 
-// quotaStatus returns the state of the developer account's quota, and how often
-// Spotify has answered this process that it is exceeded.
+// quotaStatus returns the state of the developer account's quota, and how often Spotify
+// has answered this process that the quota is exceeded.
 func (g *breakerGuard) quotaStatus(now time.Time) (quota.Status, int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -245,8 +247,8 @@ func (g *breakerGuard) quotaHeadroom(now time.Time) quota.Headroom {
 	return g.quota.Headroom(now)
 }
 
-// logChange logs that a breaker has opened or closed, and which process
-// observed it.
+// logChange logs that a breaker has opened, stays open for longer, or has closed. The
+// argument by says which process observed the change.
 func (g *breakerGuard) logChange(ctx context.Context, circuit breaker.Circuit, before, after breaker.Breaker, by string) {
 	switch {
 	case before.Cause == after.Cause && !after.OpenUntil.After(before.OpenUntil):
@@ -264,8 +266,9 @@ func (g *breakerGuard) snapshot() breaker.Breakers {
 	return g.breakers
 }
 
-// load reads the stored state before the first call, because a process that
-// restarts while a breaker is open must not call.
+// load reads the stored breakers and call counts before the first call, because a
+// process that restarts while a breaker is open must not call Spotify. Later it does
+// nothing.
 func (g *breakerGuard) load(ctx context.Context) error {
 	if g.loaded.Load() {
 		return nil
@@ -314,18 +317,18 @@ func (g *breakerGuard) readIfStale(ctx context.Context) (now time.Time, err erro
 	return g.now(), nil
 }
 
-// isStale reports whether the stored state must be read again before a call. If
-// the clock was set back after the state was read, the state counts as old. After
-// an access to the store has failed, calls do not wait for it: syncUntilDone tries
-// again.
+// isStale reports whether the stored state must be read again before a call. If the
+// clock was set back by staleAfter or more after the state was read, it must be read
+// again too. After an access to the store has failed, isStale returns false, so that
+// calls do not wait for the store: syncUntilDone tries again.
 func (g *breakerGuard) isStale(now time.Time) bool {
 	return !g.storeDown.Load() && now.Sub(time.Unix(0, g.readAt.Load())).Abs() >= staleAfter
 }
 
-// claimProbe stores that this process makes the probe (the one call that tests a
-// blocked app). It is called before the probe is made. It returns false if another
-// process already makes the probe, or if the store cannot be written. Then this
-// process must not make it.
+// claimProbe records in the store that this process makes the probe (the one call that
+// tests a blocked app). It is called before the probe is sent. It returns false if
+// another process has changed the stored state, for example because it makes the probe,
+// or if the store cannot be written. Then this process must not send the probe.
 func (g *breakerGuard) claimProbe(ctx context.Context, circuit breaker.Circuit, p breaker.Permit) bool {
 	g.storeMu.Lock()
 	defer g.storeMu.Unlock()
@@ -367,7 +370,7 @@ func (g *breakerGuard) syncUntilDone(ctx context.Context) {
 	ticker := time.NewTicker(syncEvery)
 	defer ticker.Stop()
 	var lastCallSync time.Time
-	counts := 0 // how often call counts must still be exchanged after a call: first to write it, then to read what others wrote
+	counts := 0 // how many exchanges of call counts are due after the last call: one writes it, the next reads what other processes wrote
 	for {
 		select {
 		case <-ctx.Done():
@@ -388,7 +391,7 @@ func (g *breakerGuard) syncUntilDone(ctx context.Context) {
 			lastCallSync, counts = now, max(0, counts-1)
 		}
 		if !called && !due {
-			continue // no call uses the state
+			continue // no call has used the state, so it need not be current
 		}
 		within, cancel := context.WithTimeout(ctx, storeTimeout)
 		g.sync(within, due)
@@ -457,7 +460,7 @@ func (g *breakerGuard) writeStored(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil // syncUntilDone tries again
+	return nil // every attempt met a newer state; syncUntilDone tries again
 }
 
 // swapStored replaces the stored state if no other process has changed it since
@@ -470,9 +473,9 @@ func (g *breakerGuard) swapStored(ctx context.Context, to breaker.SharedBreakers
 	return swapped, err
 }
 
-// syncCalls adds the calls of this process to the stored counts. It takes over
-// the calls that other processes have counted, and the quota that they have
-// learned. storeMu must be held.
+// syncCalls adds the unsaved calls of this process to the stored counts. It takes over
+// the calls that other processes have counted, and the quota that they have learned.
+// If countsLocally is set, it takes over the learned quota only. storeMu must be held.
 func (g *breakerGuard) syncCalls(ctx context.Context) error {
 	now := g.now()
 	last, err := g.store.LastRefusal(ctx, g.app)
@@ -494,9 +497,9 @@ func (g *breakerGuard) syncCalls(ctx context.Context) error {
 		return err
 	}
 	for again := true; again; {
-		// If it is unknown whether the last write succeeded, write the same
-		// batch again: the store adds it only once. Calls that were made since
-		// become the next batch.
+		// If it is unknown whether the last write succeeded, write the same batch
+		// again: the store adds it only once. Then calls that were made in the meantime
+		// are written as the next batch, in a second round.
 		again = len(g.uncertainCalls) > 0
 		if !again {
 			g.mu.Lock()

@@ -139,8 +139,8 @@ func TestObserve_OutcomeLabelsAreFew(t *testing.T) {
 	})
 }
 
-// scriptedTransport answers the n-th call with the result of answer, without a
-// network.
+// scriptedTransport answers the n-th call, counted from 1, with the result of the
+// function answer, without a network.
 type scriptedTransport struct {
 	mu     sync.Mutex
 	calls  int

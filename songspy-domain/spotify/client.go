@@ -44,19 +44,19 @@ const (
 // Config says how a Client reaches one Spotify app. Every field except ClientID
 // may be zero.
 type Config struct {
-	// App is the name by which users' links name this Spotify app. The Client
-	// does not renew links of another app. Empty means the client ID.
+	// App is the name of this Spotify app in Link.App. The Client does not renew links
+	// that name another app. Empty means the client ID.
 	App          string
 	ClientID     string
 	ClientSecret songspy.Secret // empty for an app without a secret, which needs PKCE
 	// AuthorizeURL is the page that browsers open. AccountsURL and APIURL are
 	// the hosts that the Client calls. Empty means Spotify's own.
 	AuthorizeURL, AccountsURL, APIURL string
-	// RedirectURL is where Spotify redirects after the consent if a call names
-	// no other URL.
+	// RedirectURL is where Spotify redirects the browser after the consent, unless the
+	// call passes another URL.
 	RedirectURL string
-	// Transport makes the HTTP calls; nil means NewTransport's, which is tuned
-	// for many calls a second to few hosts.
+	// Transport makes the HTTP calls; nil means the result of NewTransport, which is
+	// tuned for many calls a second to few hosts.
 	Transport http.RoundTripper
 	// Timeout limits one call from its start to the last byte; 0 means 10 s.
 	Timeout time.Duration
@@ -65,8 +65,9 @@ type Config struct {
 	MaxConns int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Observe is called for every call with its endpoint, a word for the
-	// outcome (a metric's label) and its duration. It may be nil.
+	// Observe is called after every call with the call's endpoint, a word for its
+	// outcome and its duration. Endpoint and outcome are meant as labels of metrics.
+	// Calls that were blocked before they were sent are observed too. It may be nil.
 	Observe func(endpoint, outcome string, d time.Duration)
 	// Logger receives messages for the operator; nil means slog.Default().
 	Logger *slog.Logger
@@ -75,21 +76,21 @@ type Config struct {
 	// nil means that this is the only process, and that the state is lost at a
 	// restart.
 	Breakers BreakerStore
-	// DailyCalls is how many calls to the Web API the developer account may
-	// make in 24 hours, not counting renewals; 0 means as many as Spotify
-	// allows.
+	// DailyCalls is how many calls to the Web API the operator allows the developer
+	// account in 24 hours; 0 means as many as Spotify allows. Token renewals do not
+	// count. Urgent calls count, but are not limited.
 	DailyCalls int64
-	// countLocally says that calls are counted in this process only, and not
-	// stored. It is set for users' own apps, because there may be very many,
-	// each with a few users.
+	// countLocally says that calls are counted in this process only, and not stored.
+	// It is set for user-supplied apps, because there may be very many, each with a
+	// few users.
 	countLocally bool
-	// Share returns the part of the app's call rate that this process may use;
-	// nil means all of it.
+	// Share returns the fraction of the app's call rate that this process may use,
+	// from 0 to 1; nil means all of it.
 	Share func() float64
-	// MayCall is called directly before a routine or a background call to the Web
-	// API, not before an urgent one. It returns false if another process may take
-	// over the users of this one before the call ends. Then the call is not made,
-	// and its error has DispositionMayNotCall. nil means that every call is made.
+	// MayCall is called directly before a routine or a background call to the Web API,
+	// not before an urgent one. It returns false if another process may take over the
+	// users of this process before the call ends. Then the call is not sent, and its
+	// error has DispositionMayNotCall. nil means that every call may be sent.
 	MayCall func() bool
 }
 
@@ -171,10 +172,10 @@ func newClient(c Config, guard *breakerGuard) *Client {
 	return cl
 }
 
-// AuthorizeURL returns the page on which a user consents to the scopes that the
-// service needs. Spotify returns state with the code. challenge is the S256
-// PKCE challenge, or empty. If redirectURI is empty, the configured one is
-// used.
+// AuthorizeURL returns the URL of the page on which a user consents to the scopes that
+// the service needs. After the consent, Spotify redirects the browser with a code and
+// the given state. challenge is the S256 PKCE challenge; empty if PKCE is not used. If
+// redirectURI is empty, the configured one is used.
 func (c *Client) AuthorizeURL(state, challenge, redirectURI string) string {
 	var opts []oauth2.AuthCodeOption
 	if challenge != "" {
@@ -185,10 +186,10 @@ func (c *Client) AuthorizeURL(state, challenge, redirectURI string) string {
 	return c.oauthConfig("", redirectURI).AuthCodeURL(state, opts...)
 }
 
-// Ready returns nil if an urgent call to either host (accounts and Web API)
-// would pass its circuit breaker, or else an error with CodeUnavailable and
-// RetryAfter. Call it before using an authorization code: a code can be used
-// only once, and linking calls both hosts.
+// Ready returns nil if urgent calls to both hosts (accounts and Web API) would pass
+// their circuit breakers, or else an error with CodeUnavailable and RetryAfter. Call it
+// before using an authorization code: linking calls both hosts, and a code can be used
+// only once, so it would be lost if the second host cannot be called.
 func (c *Client) Ready(ctx context.Context) error {
 	if c.configErr != nil {
 		return c.configErr
@@ -201,8 +202,8 @@ func (c *Client) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Breakers returns the current state of the breakers, for metrics and
-// readiness.
+// Breakers returns the current state of the circuit breakers, for metrics and the
+// readiness check.
 func (c *Client) Breakers() breaker.Breakers { return c.guard.snapshot() }
 
 // QuotaStatus returns the state of the developer account's quota.
@@ -211,13 +212,13 @@ func (c *Client) QuotaStatus() quota.Status {
 	return s
 }
 
-// SyncBreakers exchanges the state of the circuit breakers with the other
-// processes until ctx ends. It reads their changes within about a second, and
-// repeats writes that failed.
+// SyncBreakers exchanges the state of the circuit breakers with the other processes
+// until ctx ends. While this process makes calls, it reads their changes within about a
+// second. It repeats writes that failed.
 func (c *Client) SyncBreakers(ctx context.Context) { c.guard.syncUntilDone(ctx) }
 
-// withTimeout returns ctx with the Timeout of one call. If ctx already ends
-// earlier, it returns ctx itself, to save a context and a timer for each of
+// withTimeout returns a context that ends after the Timeout of one call. If ctx ends
+// earlier anyway, it returns ctx itself, which saves a context and a timer for each of
 // many calls.
 func (c *Client) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	if until, ok := ctx.Deadline(); ok && time.Until(until) <= c.config.Timeout {
@@ -226,7 +227,7 @@ func (c *Client) withTimeout(ctx context.Context) (context.Context, context.Canc
 	return context.WithTimeout(ctx, c.config.Timeout)
 }
 
-// now returns the current time, as the store keeps it.
+// now returns the current time in the form in which the store keeps times.
 func (c *Client) now() time.Time { return storedTime(c.config.Now()) }
 
 // storedTime returns the time in UTC and in whole microseconds, as the store

@@ -23,14 +23,14 @@ const (
 	// nameMaxRunes is the length of the longest name (title, artist, album)
 	// that is stored, in runes. Longer names are cut.
 	nameMaxRunes = 1000
-	// uriMaxBytes is the longest URI that is stored unchanged, in bytes. The
-	// URI of a local file contains its names percent-encoded, and database
-	// indexes limit the length.
+	// uriMaxBytes is the longest URI that is stored unchanged, in bytes. A longer one
+	// is replaced by its hash, because database indexes limit the length. The URI of a
+	// local file can be long: it contains artist, album and title, percent-encoded.
 	uriMaxBytes = 2048
 	// imageWidth is the width, in pixels, of the covers on the board.
 	imageWidth = 300
-	// artistsMax is the largest number of artists of a track that are read with
-	// their URIs.
+	// artistsMax is the largest number of artists that are read with their URIs. If a
+	// track has more, only the names of its artists are read.
 	artistsMax = 500
 	// trackMillisMax is the longest track length or progress that is believed,
 	// in milliseconds. Larger values count as missing.
@@ -56,8 +56,8 @@ func (f *optionalBool) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// optionalMillis is a time within a track that may be missing. Invalid values
-// count as missing.
+// optionalMillis is a number of milliseconds that may be missing. Anything but a number
+// from 0 to trackMillisMax counts as missing.
 type optionalMillis struct {
 	known bool
 	n     int64
@@ -116,9 +116,10 @@ func unreadableObservation(at time.Time) songspy.Observation {
 	return songspy.Observation{Kind: songspy.ObservedUnreadable, Progress: songspy.UnknownProgress, At: at}
 }
 
-// readPlayer converts the body of a 200 into an observation. If the body is not
-// JSON, the call counts as failed. JSON without usable content becomes an
-// observation (unreadable), because another call would get the same.
+// readPlayer converts the body of a 200 of currently-playing into an observation. If the
+// body is not JSON, it returns an error, so that the call counts as failed. JSON without
+// usable content, or an empty body, becomes an unreadable observation, because another
+// call would get the same answer.
 func readPlayer(body []byte, at time.Time) (songspy.Observation, error) {
 	if len(body) == 0 {
 		return unreadableObservation(at), nil
@@ -152,19 +153,19 @@ func readPlayer(body []byte, at time.Time) (songspy.Observation, error) {
 	return songspy.Observation{Kind: observed, Track: track, Progress: progress, At: at}, nil
 }
 
-// inOnePass are options with which jsonv2.Unmarshal reads like json.Unmarshal, but stops at the
-// first error. So it does not check the whole text before it begins. That check would take a
-// quarter of the time.
+// inOnePass holds options with which jsonv2.Unmarshal reads like json.Unmarshal, but stops at the
+// first error. So it does not check the syntax of the whole text before it begins, which would take
+// a quarter of the time.
 var inOnePass = jsonv2.JoinOptions(json.DefaultOptionsV1(), json.ReportErrorsWithLegacySemantics(false))
 
-// decode reads JSON. Fields of the wrong type stay zero. It returns an error only
-// if body is not valid JSON.
+// decode reads JSON. Fields whose value has the wrong JSON type stay zero. decode returns
+// an error only if body is not valid JSON.
 func decode[T any](body []byte) (T, error) {
 	var v T
 	if jsonv2.Unmarshal(body, &v, inOnePass) == nil {
 		return v, nil
 	}
-	var again T // v may be filled in part
+	var again T // a new value, because some fields of v may be set
 	err := json.Unmarshal(body, &again)
 	if err == nil {
 		return again, nil
@@ -175,9 +176,10 @@ func decode[T any](body []byte) (T, error) {
 	return again, unavailable(errors.New("spotify's answer is not valid JSON, or was cut off"), 0)
 }
 
-// toTrack converts the item into a track. playingType is the kind of the item
-// that the answer names: "track", "episode", "chapter" or "". toTrack returns
-// false if the item has neither a URI nor an ID.
+// toTrack converts the item into a track. playingType is the kind of the item according
+// to the field currently_playing_type: "track", "episode", "chapter" or "". toTrack
+// returns false if the item has neither a URI nor a valid ID, or if it is a local file
+// without a URI.
 func (i *item) toTrack(playingType string) (songspy.Track, bool) {
 	t := songspy.Track{URI: cleanID(i.URI, len(i.URI)), Title: sanitize.Text(i.Name, nameMaxRunes), DurationMS: i.DurationMS.n}
 	switch {
@@ -254,8 +256,8 @@ func (i *item) artistNames() string {
 }
 
 // toArtists returns the artists with their URIs, without empty entries. It returns nil if
-// one of them has no valid URI: then hidden artists are compared with the names of the
-// track's artists.
+// one of them has no valid URI, or if there are more than artistsMax. Then the artists
+// that a user hides are compared with the names of the track's artists instead.
 func (i *item) toArtists() []songspy.Artist {
 	if len(i.Artists) == 0 || len(i.Artists) > artistsMax {
 		return nil
@@ -274,7 +276,7 @@ func (i *item) toArtists() []songspy.Artist {
 }
 
 // toAlbum returns the collection as an album, or the zero value if the kind in its URI
-// is not one of kinds. The kind in spotify:album:… is "album".
+// is not one of the given kinds. For example, the kind in spotify:album:… is "album".
 func (c *collection) toAlbum(kinds ...string) songspy.Album {
 	for _, kind := range kinds {
 		if page := spotifyPage(c.URI, kind); page != "" {
@@ -301,15 +303,16 @@ func spotifyPage(uri, kind string) string {
 	return "https://open.spotify.com/" + kind + "/" + id
 }
 
-// pickImage returns the URL of a cover image. It takes the first set that has a
-// usable image, and of that set the image whose width is closest to imageWidth.
+// pickImage returns the URL of a cover image. It takes the first set that has an image
+// with a valid URL, and of that set the image whose width is closest to imageWidth. It
+// returns "" if there is none.
 func pickImage(sets ...[]image) string {
 	for _, images := range sets {
 		best, far := "", 0.0
 		for _, im := range images {
 			width := im.Width
 			if width <= 0 {
-				width = 2 * imageWidth // unknown; Spotify's largest is 640
+				width = 2 * imageWidth // unknown: about the width of Spotify's largest images, which is 640
 			}
 			distance := max(width-imageWidth, imageWidth-width)
 			if best != "" && distance >= far {
@@ -326,7 +329,8 @@ func pickImage(sets ...[]image) string {
 	return ""
 }
 
-// readAccount converts the body of /v1/me into an account.
+// readAccount converts the body of /v1/me into an account. It returns an error if the
+// body names no account.
 func readAccount(body []byte) (songspy.SpotifyAccount, error) {
 	me, err := decode[struct {
 		AccountID   string `json:"account_id"`
@@ -401,10 +405,10 @@ func isBase62ID(s string) bool {
 	return true
 }
 
-// cleanID removes characters that databases and pages cannot handle from an ID:
-// control characters and direction marks. It keeps at most the given number of
-// runes. Unlike sanitize.Text it does not normalize, because two IDs must not
-// become the same.
+// cleanID removes the characters from an ID that databases and pages cannot handle:
+// control characters, direction marks and invalid UTF-8. It keeps at most the given
+// number of runes. Unlike sanitize.Text it does not normalize, because that could make
+// two different IDs equal.
 func cleanID(s string, most int) string {
 	if strings.ContainsFunc(s, func(r rune) bool { return cleanRune(r) != r }) {
 		s = strings.Map(cleanRune, s)
@@ -416,7 +420,8 @@ func cleanID(s string, most int) string {
 	return s
 }
 
-// cleanRune returns the rune, a space for line breaks, or -1 to remove it.
+// cleanRune returns a space for a tab or a line break, -1 for a rune that strings.Map must
+// remove, and any other rune unchanged.
 func cleanRune(r rune) rune {
 	switch {
 	case r == '\t', r == '\n', r == '\r', r == 0x85, r == 0x2028, r == 0x2029:

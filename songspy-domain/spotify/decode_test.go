@@ -242,7 +242,8 @@ func FuzzReadPlayer(f *testing.F) {
 	})
 }
 
-// decode does not use json.Unmarshal for correct answers. The test checks that it reads the same.
+// FuzzDecode_ReadsWhatUnmarshalReads checks that decode, which reads correct answers with
+// jsonv2.Unmarshal, returns the same value as json.Unmarshal for any body.
 func FuzzDecode_ReadsWhatUnmarshalReads(f *testing.F) {
 	f.Add([]byte(aTrack))
 	f.Add([]byte(aTrack[:len(aTrack)-1]))

@@ -36,8 +36,8 @@ const (
 	// ReasonAppRefused means that Spotify rejects the client ID or secret of
 	// the app. The operator has to correct it.
 	ReasonAppRefused = "SPOTIFY_APP_REFUSED"
-	// ReasonUserAppRefused means that Spotify rejects the client ID of a user's
-	// own app. The user has to correct it.
+	// ReasonUserAppRefused means that Spotify rejects the client ID of a user-supplied
+	// app. The user has to correct it.
 	ReasonUserAppRefused = "SPOTIFY_USER_APP_REFUSED"
 )
 
@@ -52,12 +52,12 @@ const (
 
 const messageUnavailable = "Spotify is not available right now. Please try again later."
 
-// errNotSent marks the errors of calls that were blocked before they were sent
+// errNotSent is wrapped by the errors of calls that were blocked before they were sent
 // to Spotify.
 var errNotSent = errors.New("blocked before it was sent")
 
-// unavailable returns the error for a call that failed because of Spotify or
-// the network. wait is its RetryAfter; zero means defaultRetryAfter.
+// unavailable returns the error for a call that failed because of Spotify or the
+// network. Its RetryAfter is wait, or defaultRetryAfter if wait is not positive.
 func unavailable(cause error, wait time.Duration) *songspy.Error {
 	if wait <= 0 {
 		wait = defaultRetryAfter
@@ -72,31 +72,34 @@ func unavailable(cause error, wait time.Duration) *songspy.Error {
 	}
 }
 
-// blockedError returns the error for a call that an open breaker blocks.
+// blockedError returns the error for a call that was not sent, because the circuit
+// breaker is open or the rate limiter or the quota requires the call to wait.
 func blockedError(circuit breaker.Circuit, v breaker.Decision) *songspy.Error {
 	e := unavailable(fmt.Errorf("%w: circuit %s, %s", errNotSent, circuit, v.Cause), v.RetryAfter)
 	e.Disposition = songspy.DispositionAppBlocked
 	return e
 }
 
-// mayNotCallError returns the error for a call that this process may not make
-// any more, because another process polls the user now.
+// mayNotCallError returns the error for a call that this process may not make any more,
+// because another process may take over the user before the call ends.
 func mayNotCallError() *songspy.Error {
 	e := unavailable(fmt.Errorf("%w: this process does not own the user at the moment", errNotSent), time.Second)
 	e.Disposition = songspy.DispositionMayNotCall
 	return e
 }
 
-// appBlockedError returns the error for the call that opened the breaker.
-// Unlike with blockedError, this call was sent to Spotify.
+// appBlockedError returns the error for a call that was sent, and that Spotify refused
+// because it blocks the whole app. Its RetryAfter is that of the argument blocked, the
+// error of a call that the circuit breaker, which is open now, does not let pass.
 func appBlockedError(blocked error) *songspy.Error {
 	e := unavailable(errors.New("spotify blocks the whole app"), songspy.RetryAfterOf(blocked))
 	e.Disposition = songspy.DispositionAppBlocked
 	return e
 }
 
-// appRefused returns the error for a call that Spotify rejects because of the
-// app's client ID or secret. The user's link is not at fault.
+// appRefused returns the error for a call that Spotify rejects because of the app's
+// client ID or secret. The user's link stays unchanged, because the fault is the
+// app's.
 func appRefused() *songspy.Error {
 	return &songspy.Error{
 		Code:        songspy.CodeUnavailable,
@@ -108,7 +111,7 @@ func appRefused() *songspy.Error {
 	}
 }
 
-// unreachable converts the error of a call that got no usable response into one
+// unreachable converts the error of a call that got no usable response into an error
 // that contains no secret.
 func unreachable(ctx context.Context, err error) *songspy.Error {
 	if e, ok := errors.AsType[*songspy.Error](err); ok {
@@ -180,7 +183,8 @@ func outcomeLabel(err error) string {
 	}
 }
 
-// forbiddenCause says what a 403 of the Web API concerns.
+// forbiddenCause says what a 403 of the Web API concerns (the whole app, only the user, or
+// a permission), or that the answer does not come from Spotify.
 type forbiddenCause int
 
 const (
@@ -237,9 +241,9 @@ func isMarkup(body []byte) bool {
 	return bytes.HasPrefix(bytes.TrimSpace(body), []byte("<"))
 }
 
-// isSpotifyError reports whether the Web API itself wrote a refusal: a JSON
-// error, or a plain sentence that names what is refused. Proxies answer with a
-// page, a status phrase or nothing.
+// isSpotifyError reports whether a refusal was written by the Web API itself: it is a
+// JSON error, or a short sentence with a word such as "user" or "app". A proxy would
+// answer with a page, a status phrase or nothing.
 func isSpotifyError(body []byte) bool {
 	var wrapped struct {
 		Error struct {
@@ -250,7 +254,7 @@ func isSpotifyError(body []byte) bool {
 	if json.Unmarshal(body, &wrapped) == nil {
 		return wrapped.Error.Message != "" || wrapped.Error.Reason != ""
 	}
-	const sentence = 500 // bytes
+	const sentence = 500 // the length of the longest sentence, in bytes
 	if len(body) > sentence {
 		return false
 	}

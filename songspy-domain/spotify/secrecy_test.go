@@ -13,8 +13,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/spotify"
 )
 
-// echo returns a handler that sends back all secrets that a request may hold. how
-// returns the handler that answers with the text sent.
+// echo returns a handler that sends back all secrets that a request may hold, in one text.
+// The function how gets this text and returns the handler that answers with it.
 func echo(how func(sent string) http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, appSecret, _ := r.BasicAuth()

@@ -20,13 +20,13 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// processGroup is what several processes share: a database and a simulated Spotify. It is
-// the BreakerStore of these processes, and can simulate failures of the database.
+// processGroup is what several simulated processes share: a database and a simulated Spotify.
+// It is the BreakerStore of these processes, and can simulate failures of the database.
 type processGroup struct {
 	sim   *sim.Sim
 	db    *store.Store
 	down  atomic.Bool // all calls of the database fail
-	lost  atomic.Bool // CountCalls stores the calls, but its answer is lost
+	lost  atomic.Bool // CountCalls stores the calls, but returns an error as if its answer was lost
 	token songspy.Secret
 }
 
@@ -87,8 +87,8 @@ func (b *processGroup) LastRefusal(ctx context.Context, account string) (allowan
 	return b.db.LastRefusal(ctx, account)
 }
 
-// newProcess returns the client of one more process, which shares its breakers
-// until the test ends.
+// newProcess starts one more simulated process, which shares its circuit breakers with
+// the others until the test ends, and returns its client.
 func (b *processGroup) newProcess(t *testing.T, configure ...func(*spotify.Config)) *spotify.Client {
 	t.Helper()
 	client := simClient(b.sim, append([]func(*spotify.Config){func(c *spotify.Config) { c.Breakers = b }}, configure...)...)
@@ -105,7 +105,7 @@ func (b *processGroup) poll(t *testing.T, client *spotify.Client) error {
 	return err
 }
 
-// requestCount returns how many polls have reached Spotify.
+// requestCount returns how many polls have reached the simulated Spotify.
 func (b *processGroup) requestCount() (n int64) {
 	for _, count := range b.sim.Stats().Requests["currently-playing"] {
 		n += count
@@ -123,7 +123,9 @@ func (b *processGroup) tripBreaker(t *testing.T, client *spotify.Client, seconds
 	}
 }
 
-// With -short, Retry-After is 7,892 s.
+// TestSharedBreakers_OneRefusalStopsEveryProcess: Spotify refuses one call of one process. For as long as
+// Retry-After says, no process may call, not even one that starts in the meantime. Then only one of
+// them may send a probe. With -short, Retry-After is 7,892 s instead of 79,892 s.
 func TestSharedBreakers_OneRefusalStopsEveryProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused := 79_892
@@ -229,7 +231,7 @@ func TestSharedBreakers_CallsContinueWithoutDatabase(t *testing.T) {
 
 func TestSharedBreakers_ProcessesShareRateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const allowed, processes = 150, 3 // calls in 30 s
+		const allowed, processes = 150, 3 // Spotify allows 150 calls in 30 s
 		b := newProcessGroup(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour, Quirks: sim.Quirks{CallsPer30s: allowed}})
 		var clients []*spotify.Client
 		for range processes {
@@ -259,7 +261,9 @@ func TestSharedBreakers_ProcessesShareRateLimit(t *testing.T) {
 	})
 }
 
-// With -short, the test ends before the calls leave the window of 24 hours.
+// TestSharedBreakers_CallsAreCountedTogether: two processes make as many calls as the operator allows in 24
+// hours. Then no process may make a routine call until these calls are more than 24 hours old. With
+// -short, the test ends before that.
 func TestSharedBreakers_CallsAreCountedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newProcessGroup(t, sim.Options{People: 1, AccessTokenLife: 100 * time.Hour})
@@ -321,7 +325,7 @@ func TestSharedBreakers_CountsCallsOnceIfStoreAnswerIsLost(t *testing.T) {
 	})
 }
 
-// roundTrip makes a transport of a function.
+// roundTrip is a function that serves as an http.RoundTripper.
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
@@ -349,9 +353,9 @@ func TestSharedBreakers_DoesNotCountUnsentCalls(t *testing.T) {
 		if err := b.poll(t, b.newProcess(t, refuses)); err == nil {
 			t.Error("a call was answered without a connection")
 		}
-		b.tripBreaker(t, one, 60) // this call counts
+		b.tripBreaker(t, one, 60) // this call is sent and refused, so it counts
 		<-time.After(61 * time.Second)
-		both := make(chan error, 2) // one of the two probes is withdrawn
+		both := make(chan error, 2) // both processes may try to probe; one of the probes is withdrawn and must not count
 		for _, c := range []*spotify.Client{one, other} {
 			go func() { both <- b.poll(t, c) }()
 		}
@@ -381,7 +385,7 @@ func TestSharedBreakers_LearnedQuotaIsSharedAndStored(t *testing.T) {
 				t.Fatal("the quota was never exceeded")
 			}
 		}
-		// The oldest call leaves the window a day after it was made.
+		// The simulated Spotify sends the time until the oldest call is 24 hours old as Retry-After.
 		if wait, want := songspy.RetryAfterOf(refused), time.Until(began.Add(time.Minute+24*time.Hour)); (wait - want).Abs() > time.Second {
 			t.Errorf("the breaker is open for %v, want %v", wait, want)
 		}

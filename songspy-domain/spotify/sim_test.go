@@ -15,8 +15,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// These tests use the simulated Spotify. It was written independently from the
-// same facts and shares no code with the client.
+// These tests use the simulated Spotify. It was written independently of the client
+// from the same facts and shares no code with it, so that a mistake in one of them shows.
 
 const callbackURL = "http://127.0.0.1:3000/back"
 
@@ -29,8 +29,8 @@ func newSim(t *testing.T, o sim.Options) *sim.Sim {
 	return s
 }
 
-// simClient returns a client of the simulator. Inside a synctest bubble it uses
-// the fake clock.
+// simClient returns a client of the simulated Spotify. Inside a synctest bubble, both use
+// the fake clock of the bubble.
 func simClient(s *sim.Sim, configure ...func(*spotify.Config)) *spotify.Client {
 	c := spotify.Config{
 		App: "main", ClientID: sim.SpotifyClientID, ClientSecret: sim.SpotifyClientSecret,
@@ -149,7 +149,8 @@ func TestSimulator_ReturnsCurrentlyPlaying(t *testing.T) {
 	})
 }
 
-// isConsistent compares an observation with the simulated truth.
+// isConsistent checks that an observation shows what the simulated player really does at
+// that time.
 func isConsistent(t *testing.T, o songspy.Observation, truth sim.Playback) {
 	t.Helper()
 	track := truth.Play.Track
@@ -191,8 +192,9 @@ func isConsistent(t *testing.T, o songspy.Observation, truth sim.Playback) {
 	}
 }
 
-// hasIdentity checks that a track has the artists and the album that its names belong
-// to, and that a local file has none.
+// hasIdentity checks that ArtistRefs and AlbumRef, which have URIs, have the names that
+// Artists and Album contain. The AlbumRef of an episode or a chapter must be the show that
+// Artists names. A local file must have neither.
 func hasIdentity(t *testing.T, track songspy.Track) {
 	t.Helper()
 	var names []string
@@ -324,7 +326,7 @@ func TestSimulator_RotatesRefreshTokensWithAnyExpiresIn(t *testing.T) {
 
 func TestSimulator_CallsStayWithinRateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const allowed = 150 // in 30 s
+		const allowed = 150 // calls in 30 s
 		s := newSim(t, sim.Options{People: 1, Quirks: sim.Quirks{CallsPer30s: allowed}})
 		client := simClient(s)
 		token, _ := s.SpotifyTokens(0)

@@ -25,8 +25,8 @@ const (
 	secret   = songspy.Secret("app-secret-9f3b")
 )
 
-// fakeSpotify is a fake of Spotify that answers with a given handler and
-// records its requests.
+// fakeSpotify is an HTTP server in place of Spotify. It answers every request with the
+// current handler and records the request.
 type fakeSpotify struct {
 	url    string
 	answer atomic.Pointer[http.HandlerFunc]
@@ -42,7 +42,7 @@ type request struct {
 	form                url.Values
 }
 
-// fakeClock is a clock that tests set.
+// fakeClock is a clock that moves only when a test advances it.
 type fakeClock struct{ at atomic.Int64 }
 
 func newClock() *fakeClock {
@@ -102,8 +102,8 @@ func (p *fakeSpotify) client(t *testing.T, configure ...func(*spotify.Config)) *
 	return spotify.New(c)
 }
 
-// says returns a handler that answers with a status and a body, with the
-// Content-Type that Spotify sends.
+// says returns a handler that answers with a status and a body, with the Content-Type
+// that Spotify sends. header holds names and values in turn.
 func says(status int, body string, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		contentType := "text/plain"

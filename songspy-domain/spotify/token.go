@@ -29,6 +29,7 @@ const tokenLife = time.Hour
 //
 // Errors: CodeInvalid/SPOTIFY_CODE_INVALID for a code that was used before,
 // belongs to another app, or does not fit its redirect URI or verifier.
+// CodeInvalid/SPOTIFY_USER_APP_REFUSED if Spotify rejects a user-supplied app.
 // CodeUnavailable with RetryAfter while Spotify does not respond or the app is
 // blocked.
 func (c *Client) Exchange(ctx context.Context, code songspy.AuthorizationCode) (songspy.Grant, error) {
@@ -63,8 +64,8 @@ func (c *Client) Exchange(ctx context.Context, code songspy.AuthorizationCode) (
 	return grant, err
 }
 
-// Refresh renews the access token of a link, with the method by which the link
-// was made. The Grant's RefreshToken is empty if the old one stays valid.
+// Refresh renews the access token of a link. It authenticates with the method with which
+// the link was made. The Grant's RefreshToken is empty if the old one stays valid.
 //
 // Errors carry a Disposition: NeedsUser with ReasonGrantExpired,
 // ReasonGrantRevoked or ReasonGrantRefused if Spotify rejects the refresh
@@ -99,9 +100,9 @@ func (c *Client) Refresh(ctx context.Context, link songspy.Link) (songspy.Grant,
 	return grant, err
 }
 
-// token makes one call of the token endpoint: it calls fetch with the oauth2
-// configuration of the app, and with a context from which package oauth2 takes
-// the HTTP client via.
+// token makes one call of the token endpoint and returns its tokens as a grant. The
+// function fetch makes the call with package oauth2. It gets the oauth2 configuration of
+// the app, and a context that contains the HTTP client via, which oauth2 uses.
 func (c *Client) token(
 	ctx context.Context, via *http.Client, auth songspy.AuthMethod, redirectURI string,
 	fetch func(context.Context, *oauth2.Config) (*oauth2.Token, error),
@@ -135,9 +136,9 @@ func (c *Client) token(
 	}, nil
 }
 
-// oauthConfig returns the app's configuration for oauth2. AuthStyle is always
-// set: otherwise oauth2 repeats failed requests with the other style, also with
-// codes that are used up.
+// oauthConfig returns the app's configuration for package oauth2. It always sets
+// AuthStyle: otherwise oauth2 would repeat a failed request with the other style, even if
+// its code is already used up.
 func (c *Client) oauthConfig(auth songspy.AuthMethod, redirectURI string) *oauth2.Config {
 	o := &oauth2.Config{
 		ClientID:    c.config.ClientID,
@@ -166,8 +167,9 @@ type grantRefusal struct {
 
 func (*grantRefusal) Error() string { return "spotify rejects the grant" }
 
-// classifyTokenError classifies the errors of the token endpoint. oauth2's own
-// errors print the body of the answer, so they are not returned.
+// classifyTokenError converts an error of the token endpoint into a *songspy.Error or a
+// *grantRefusal. It never returns oauth2's own errors, because they print the body of
+// the answer.
 func (c *Client) classifyTokenError(ctx context.Context, err error) error {
 	r, ok := errors.AsType[*oauth2.RetrieveError](err)
 	if !ok {
@@ -182,7 +184,7 @@ func (c *Client) classifyTokenError(ctx context.Context, err error) error {
 		return &grantRefusal{code: r.ErrorCode, description: r.ErrorDescription}
 	case "invalid_client", "unauthorized_client":
 		if _, isUserApp := songspy.UserAppClientID(c.config.App); isUserApp {
-			return &grantRefusal{code: r.ErrorCode, ofUserApp: true} // only this user can repair it, and no other user is affected
+			return &grantRefusal{code: r.ErrorCode, ofUserApp: true} // only the user of the app can correct it, and no other user is affected
 		}
 		e := appRefused()
 		c.config.Logger.ErrorContext(ctx, "users cannot be linked or renewed", logkey.Error, e)
@@ -196,8 +198,8 @@ func codeInvalid(message string) *songspy.Error {
 	return &songspy.Error{Code: songspy.CodeInvalid, Reason: ReasonCodeInvalid, Message: message}
 }
 
-// grantRefused returns the error for a refresh token that Spotify rejects. The
-// reason follows from Spotify's description.
+// grantRefused returns the error for a refresh token that Spotify rejects. It computes
+// the Reason from words in the description that Spotify sent.
 func grantRefused(description string) *songspy.Error {
 	e := &songspy.Error{
 		Code:        songspy.CodeUnauthorized,
@@ -222,9 +224,9 @@ const grantLimit = 1 << 20
 // seconds.
 const tokenLifeMax = 24 * 60 * 60
 
-// tidyGrantBody reads and closes body, and returns the body as tidyGrant
-// rewrites it. If reading fails, the returned body yields the bytes that arrived
-// and then the same error.
+// tidyGrantBody reads and closes body, and returns a body with the content that tidyGrant
+// has rewritten. If reading fails, the returned body yields the bytes that arrived, and
+// then the same error.
 func tidyGrantBody(body io.ReadCloser) io.ReadCloser {
 	b, err := io.ReadAll(io.LimitReader(body, grantLimit))
 	_ = body.Close()
@@ -239,11 +241,11 @@ type errorReader struct{ err error }
 
 func (f errorReader) Read([]byte) (int, error) { return 0, f.err }
 
-// tidyGrant keeps the fields of a successful answer that oauth2 reads, with the
-// types that it expects. oauth2 rejects the whole answer if one field has
-// another type, and the refresh token in it may be the only valid one. So
-// tidyGrant leaves out fields of another type. It returns a body unchanged that
-// is not a JSON object or has no access token.
+// tidyGrant returns a successful answer of the token endpoint with only the fields that
+// package oauth2 reads, and only if they have the type that it expects. Otherwise oauth2
+// would reject the whole answer if one field has another type, and the refresh token in
+// the answer may be the only valid one. If the body is not a JSON object or has no
+// access token, tidyGrant returns it unchanged.
 func tidyGrant(body []byte) []byte {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(body, &fields) != nil {
@@ -269,8 +271,9 @@ func tidyGrant(body []byte) []byte {
 	return b
 }
 
-// parseTokenLife reads the lifetime of an access token in whole seconds.
-// Spotify sends integers, decimals and both in quotes.
+// parseTokenLife returns the lifetime of an access token in whole seconds, at most
+// tokenLifeMax. ok is false if raw is not a number of at least 1. Spotify sends integers
+// and decimals, with or without quotes.
 func parseTokenLife(raw json.RawMessage) (seconds int64, ok bool) {
 	text := strings.TrimSpace(strings.Trim(string(raw), `"`))
 	n, err := strconv.ParseFloat(text, 64)

@@ -18,7 +18,8 @@ func (s okTransport) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(s))), ContentLength: -1}, nil
 }
 
-// The answers have both tokens, and arbitrary values in their other fields.
+// FuzzRefresh_NeverLosesARotatedRefreshToken gives Refresh answers with a new access token, a
+// new refresh token, and arbitrary values in the other fields. Refresh must return both tokens.
 func FuzzRefresh_NeverLosesARotatedRefreshToken(f *testing.F) {
 	for _, life := range []string{`3600`, `3600.0`, `"3600"`, `"3600.5"`, `null`, `-1`, `1e400`, `"NaN"`, `[]`, `{}`, `true`, `""`, `0`} {
 		f.Add(life, `"Bearer"`, `"a b"`)

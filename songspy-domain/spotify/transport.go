@@ -16,7 +16,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
-// userAgent names the caller to Spotify.
+// userAgent is the User-Agent header of all calls.
 const userAgent = "songspy (+https://github.com/songspy/songspy)"
 
 // refusalLimit limits how much of an error body is read, in bytes.
@@ -41,16 +41,17 @@ func NewTransport(maxConns int) *http.Transport {
 	}
 }
 
-// guardedTransport makes calls to one of Spotify's two hosts if the circuit
-// breaker of that host allows it. If the breaker is open, or an answer opens
-// it, RoundTrip returns a *songspy.Error instead of a response.
+// guardedTransport makes calls to one of Spotify's two hosts if the guard allows them:
+// the circuit breaker of that host, the rate limiter and the quota. If a call is not
+// allowed, or if its answer says that Spotify blocks the whole app, RoundTrip returns a
+// *songspy.Error instead of a response.
 type guardedTransport struct {
 	next     http.RoundTripper
 	guard    *breakerGuard
 	circuit  breaker.Circuit
 	urgency  breaker.Urgency
-	endpoint quota.Endpoint // the endpoint that the calls count as against the quota
-	mayCall  func() bool    // nil means always
+	endpoint quota.Endpoint // the endpoint under which the calls count against the quota
+	mayCall  func() bool    // see Config.MayCall; nil means that every call may be sent
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -59,8 +60,8 @@ func (g *guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 	return resp, err
 }
 
-// call does what RoundTrip does, and also returns the time at which the answer
-// arrived, or the zero time if the call was blocked.
+// call does what RoundTrip does, and also returns the time at which the answer arrived
+// or the call failed. It returns the zero time if the call was not sent.
 func (g *guardedTransport) call(req *http.Request) (resp *http.Response, arrived time.Time, err error) {
 	permit, countedAt, err := g.guard.acquire(req.Context(), g.circuit, g.urgency, g.endpoint)
 	if err == nil {
@@ -96,15 +97,16 @@ func (g *guardedTransport) call(req *http.Request) (resp *http.Response, arrived
 		if err := g.guard.check(req.Context(), g.circuit); err != nil {
 			return nil, now, appBlockedError(err)
 		}
-		// The circuit breaker has closed since this call was sent, so its
-		// refusal says nothing about the app any more.
+		// The circuit breaker has opened and closed again since this call was sent, so
+		// the refusal says nothing about the app any more.
 		return nil, now, unavailable(nil, 0)
 	}
 	return resp, now, nil
 }
 
-// abandonReason returns the error for a call that must not be sent although the
-// circuit breaker allows it, or nil if it may be sent.
+// abandonReason returns the error for a call that must not be sent although the circuit
+// breaker allows it: this process may not call for the user, or the caller has given up.
+// It returns nil if the call may be sent.
 func (g *guardedTransport) abandonReason(ctx context.Context) error {
 	if g.mayCall != nil && !g.mayCall() {
 		return mayNotCallError()
@@ -119,8 +121,8 @@ func isUnconnected(err error) bool {
 	return ok && (op.Op == "dial" || op.Op == "proxyconnect")
 }
 
-// classifyResponse returns what a response means for the breaker. It reads the
-// body of a refusal and puts it back, so that the caller can read it again.
+// classifyResponse returns what a response means for the circuit breaker. It may read
+// the body of a refusal; then it replaces the body, so that the caller can read it again.
 func classifyResponse(resp *http.Response, now time.Time) breaker.Outcome {
 	o := breaker.Outcome{Result: breaker.Answered}
 	switch {
@@ -146,8 +148,9 @@ func classifyResponse(resp *http.Response, now time.Time) breaker.Outcome {
 	return o
 }
 
-// peekBody reads a short body and puts it back, so that it can be read again.
-// If the connection breaks, it returns the part that arrived.
+// peekBody returns the first refusalLimit bytes of the body, and replaces the body by
+// these bytes, so that they can be read again. If the connection breaks, it returns the
+// bytes that arrived.
 func peekBody(resp *http.Response) []byte {
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, refusalLimit))
 	_ = resp.Body.Close()
@@ -161,11 +164,12 @@ func says(body []byte, phrase string) bool {
 	return bytes.Contains(bytes.ToLower(body), []byte(phrase))
 }
 
-// retryAfterMax limits the wait that a Retry-After can ask for.
+// retryAfterMax is the longest wait that retryAfter returns, even if Spotify asks for more.
 const retryAfterMax = 24 * time.Hour
 
-// retryAfter returns the wait that a Retry-After header asks for, in seconds or
-// as a date. It returns zero if the header is missing or makes no sense.
+// retryAfter returns the wait that a Retry-After header asks for, as a number of seconds
+// or as a date, but at most retryAfterMax. It returns zero if the header is missing,
+// cannot be parsed or is not in the future.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if v == "" {
@@ -179,7 +183,7 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	}
 	if at, err := http.ParseTime(v); err == nil {
 		if theirs, err := http.ParseTime(h.Get("Date")); err == nil {
-			now = theirs // the date is relative to the server's clock
+			now = theirs // the server computed the date by its own clock, which its Date header shows
 		}
 		return min(max(0, at.Sub(now)), retryAfterMax)
 	}
@@ -195,9 +199,10 @@ func tokenClient(via http.RoundTripper) *http.Client {
 	}
 }
 
-// tokenTransport prepares calls of the token endpoint for oauth2. The endpoint
-// always answers JSON, but under any Content-Type, and oauth2 would parse plain
-// text as a form. A successful answer is rewritten by tidyGrant.
+// tokenTransport adapts calls of the token endpoint for package oauth2. The endpoint
+// always answers with JSON, but with any Content-Type, and oauth2 would parse text/plain
+// as a form. So the transport sets the Content-Type of all answers to JSON. It rewrites
+// successful answers by tidyGrant.
 type tokenTransport struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.

@@ -14,12 +14,13 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// responseLimit limits the answers of the Web API, in bytes. The longest is an
-// answer of history: 50 tracks, each with some ten kilobytes if it lists every
-// market.
+// responseLimit is the length of the longest successful answer of the Web API that is
+// accepted, in bytes. The longest real answers are those of recently-played: 50 tracks,
+// each of about ten kilobytes if it lists every market.
 const responseLimit = 1 << 20
 
-// bodyKeepMax is the size of the longest answer whose callBuffer is reused.
+// bodyKeepMax is the largest capacity of a body, in bytes, with which a callBuffer is
+// returned to the pool.
 const bodyKeepMax = 64 << 10
 
 // callBuffer is the memory of one call: the header of its request, and the body of its
@@ -36,8 +37,9 @@ var callBuffers = sync.Pool{New: func() any {
 
 const authorization = "Authorization"
 
-// reuse makes the memory of a successful call available to later calls. It must not be
-// called after a failed call, because the transport may still be reading the header.
+// reuse returns the callBuffer of a successful call to the pool for later calls. It must
+// not be called after a failed call, because the transport may still be reading the
+// header.
 func (b *callBuffer) reuse() {
 	if b.body.Cap() <= bodyKeepMax {
 		b.header[authorization][0] = ""
@@ -87,17 +89,17 @@ type endpointCall struct {
 	url      *url.URL
 }
 
-// response is an answer that is not an error: its status, and when it arrived
-// by the local clock.
+// response is the answer to a call that succeeded: its HTTP status, and the time by the
+// local clock at which it arrived.
 type response struct {
 	status int
 	at     time.Time
 }
 
-// get makes one call and reads the body of a successful answer into buf, which must
-// not be reused after an error. It uses the transport directly, because http.Client
-// would follow redirects with the token, and its overhead is as large as that of the
-// rest of the call.
+// get makes one call and reads the body of a successful answer into buf. After an error,
+// the caller must not reuse buf. get uses the transport directly, because an http.Client
+// would send the token to the targets of redirects, and takes as much time as the rest of
+// the call.
 func (c *Client) get(ctx context.Context, to endpointCall, access songspy.Secret, buf *callBuffer) (a response, err error) {
 	started := c.config.Now()
 	defer func() { c.config.Observe(to.endpoint, outcomeLabel(err), c.config.Now().Sub(started)) }()
@@ -127,9 +129,9 @@ func (c *Client) get(ctx context.Context, to endpointCall, access songspy.Secret
 	n, err := buf.body.ReadFrom(io.LimitReader(resp.Body, limit+1))
 	switch {
 	case a.status == http.StatusBadRequest && says(buf.body.Bytes(), "invalid id"):
-		return a, nil // how Spotify once answered for a local file: an observation without an item
+		return a, nil // Spotify once answered so while a local file played, so CurrentlyPlaying returns an unreadable observation
 	case a.status == http.StatusNotFound && to.endpoint == endpointPlaying && says(buf.body.Bytes(), "non existing id"):
-		return a, nil // an idle player sometimes answers so; it means the same as 204
+		return a, nil // Spotify sometimes answers so if the player is idle; it means the same as 204
 	case a.status < http.StatusOK || a.status >= http.StatusMultipleChoices:
 		return response{}, refusalError(a.status, resp.Header, buf.body.Bytes(), a.at)
 	case err != nil:
@@ -140,11 +142,10 @@ func (c *Client) get(ctx context.Context, to endpointCall, access songspy.Secret
 	return a, nil
 }
 
-// RecentlyPlayed returns the items that the user of the access token has played
-// after the given time, oldest first. If after is the zero time, it returns the
-// latest ones. The result has at most songspy.HistoryItemsMax items, because
-// Spotify keeps no more. The call is a background call: it gives way to all
-// others.
+// RecentlyPlayed returns the history of the user whose access token is given: the items
+// played after the given time, or all items if that is the zero time, oldest first. The
+// result has at most songspy.HistoryItemsMax items, because Spotify keeps no more. The
+// call is a background call (see breaker.Background): other calls go first.
 //
 // Its errors are those of CurrentlyPlaying.
 func (c *Client) RecentlyPlayed(ctx context.Context, access songspy.Secret, after time.Time) ([]songspy.HistoryItem, error) {
@@ -160,9 +161,9 @@ func (c *Client) RecentlyPlayed(ctx context.Context, access songspy.Secret, afte
 	return readHistory(buf.body.Bytes())
 }
 
-// historyRequestURL returns the URL that requests the items played after the
-// given time, or the latest items if that is the zero time. The cursors of the
-// answer are not followed, because one page contains everything.
+// historyRequestURL returns the URL that requests the items played after the given
+// time, or the latest items if that is the zero time. It requests the largest page, so
+// the cursors of the answer are not needed: one page contains everything.
 func historyRequestURL(base *url.URL, after time.Time) *url.URL {
 	u := *base
 	q := url.Values{"limit": {strconv.Itoa(songspy.HistoryItemsMax)}}

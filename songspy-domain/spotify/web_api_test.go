@@ -84,8 +84,7 @@ func TestCurrentlyPlaying_NoContentIsIdle(t *testing.T) {
 	}
 }
 
-// refusals are the unsuccessful answers of the Web API, with the expected
-// errors.
+// refusals are unsuccessful answers of the Web API, with the error that a call must return.
 var refusals = map[string]struct {
 	answer http.HandlerFunc
 	code   songspy.Code

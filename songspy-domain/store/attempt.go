@@ -17,7 +17,8 @@ type attemptRow struct {
 }
 
 // attemptAAD returns the additional authenticated data with which a value of the column
-// is encrypted. It binds the value to its column and row.
+// is encrypted. It binds the encrypted value to its column and row, so that it cannot be
+// decrypted anywhere else.
 func attemptAAD(column string, stateHash []byte) []byte {
 	return rowAAD(songspy.AuthorizationAttempt{}.TableName(), column, hex.EncodeToString(stateHash))
 }
@@ -36,8 +37,8 @@ func (s *Store) CreateAuthorizationAttempt(ctx context.Context, a songspy.Author
 	return s.inTx(ctx, func(tx *gorm.DB) error { return tx.Create(&row).Error })
 }
 
-// TakeAuthorizationAttempt deletes and returns the attempt whose state has the SHA-256
-// hash stateHash. So an attempt can be used only once.
+// TakeAuthorizationAttempt deletes and returns the attempt whose state parameter has the
+// SHA-256 hash stateHash. Because it deletes the attempt, an attempt can be used only once.
 //
 // It returns CodeNotFound if there is no such attempt, or if it has expired at the given
 // time.
@@ -63,8 +64,8 @@ func (s *Store) TakeAuthorizationAttempt(ctx context.Context, stateHash []byte, 
 	return a, err
 }
 
-// PruneAuthorizationAttempts deletes the attempts that expired before the time and
-// returns how many.
+// PruneAuthorizationAttempts deletes the attempts that expired before the given time and
+// returns how many it deleted.
 func (s *Store) PruneAuthorizationAttempts(ctx context.Context, before time.Time) (pruned int64, err error) {
 	return deleteRows[attemptRow](ctx, s.inErasureTx, "expires_at < ?", before)
 }

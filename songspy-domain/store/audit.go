@@ -9,14 +9,14 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// auditEventsPerKind is how many events of one kind a user's audit log keeps. The limit is
-// per kind, so that acts that are repeated often do not push out acts of another kind.
+// auditEventsPerKind is how many events of one kind a user's audit log keeps. There is a
+// limit for each kind, so that frequent acts of one kind do not displace rare acts of another.
 const auditEventsPerKind = 200
 
 // addAuditEvent adds the event to the user's audit log. It sets the event's id to the next
-// number of this user, and its time to now. It then deletes the oldest events of the same
-// kind, so that auditEventsPerKind are left. tx is the transaction of the act that the
-// event records. The user must be locked.
+// number of this user, and its time to now. Then it deletes the oldest events of the same
+// kind, so that at most auditEventsPerKind remain. tx is the transaction of the act that the
+// event records. The user must be locked, so that no other event gets the same id.
 func (s *Store) addAuditEvent(tx *gorm.DB, e songspy.AuditEvent) error {
 	err := tx.Model(&songspy.AuditEvent{}).Where("user_id = ?", e.UserID).Select("COALESCE(MAX(id), 0) + 1").Scan(&e.ID).Error
 	if err != nil {
@@ -52,8 +52,9 @@ func (s *Store) AuditEvents(ctx context.Context, id songspy.UserID, before int64
 	return events, translate(err)
 }
 
-// PruneAuditEvents deletes the audit events from before the time and returns how many.
-// The newest event of each user stays, because the id of the next event follows its id.
+// PruneAuditEvents deletes the audit events that happened before the given time and returns
+// how many it deleted. The newest event of each user stays, because addAuditEvent computes
+// the next id from the highest stored id. Without that event, ids would be given again.
 func (s *Store) PruneAuditEvents(ctx context.Context, before time.Time) (pruned int64, err error) {
 	return deleteRows[songspy.AuditEvent](ctx, s.inErasureTx,
 		"at < ? AND id < (SELECT MAX(e.id) FROM audit_events e WHERE e.user_id = audit_events.user_id)", before)

@@ -11,8 +11,9 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
-// BenchmarkWritePlaybackUpdates writes batches of 500 updates. In each update, another user
-// goes from one track to the next: a new state, a finished play, two tracks and a change.
+// BenchmarkWritePlaybackUpdates measures how many updates a second the store writes in batches
+// of 500. Each update is of another user, whose player goes from one track to the next: it has a
+// new state, a finished play and two tracks, and publishes a change.
 func BenchmarkWritePlaybackUpdates(b *testing.B) {
 	for _, engine := range []string{storetest.SQLite, storetest.Postgres} {
 		b.Run(engine, func(b *testing.B) {
@@ -52,8 +53,8 @@ func eachEngine(b *testing.B, run func(b *testing.B, s *store.Store)) {
 	}
 }
 
-// BenchmarkInsert inserts batches of 500 gaps with a rowset and with GORM's
-// CreateInBatches.
+// BenchmarkInsert compares two ways to insert a batch of 500 gaps: as a rowset, and by
+// GORM's CreateInBatches.
 func BenchmarkInsert(b *testing.B) {
 	eachEngine(b, func(b *testing.B, s *store.Store) {
 		user, at := newPolledUser(b, s, 1).UserID, time.Now()
@@ -74,7 +75,8 @@ func BenchmarkInsert(b *testing.B) {
 	})
 }
 
-// BenchmarkRead reads 2000 changes with SQL and a scan function, and with GORM's Find.
+// BenchmarkRead compares two ways to read 2000 changes: by SQL and a scan function, and by
+// GORM's Find.
 func BenchmarkRead(b *testing.B) {
 	eachEngine(b, func(b *testing.B, s *store.Store) {
 		updates := make([]songspy.PlaybackUpdate, 500)

@@ -8,10 +8,10 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// snapshotTolerance is how old a play may be that BoardSnapshot reads for the
-// board (the live list of listening users). A play is left out if its predicted
-// end, its pause and its last observation were all before that time. The board
-// never shows such a play. If its user plays again, the change feed reports it.
+// snapshotTolerance limits which open plays BoardSnapshot reads for the board (the live
+// list of listening users). It leaves out a play whose predicted end, start of its pause
+// and last observation are all longer ago than this. The board never shows such a play.
+// If its user plays again, the change feed reports that.
 const snapshotTolerance = time.Hour
 
 const userColumns = `u.id, u.public_id, u.google_sub, u.nick_name, u.google_name, u.picture_url, u.show_picture, u.hidden_by_operator,
@@ -25,8 +25,8 @@ func userDest(u *songspy.User) []any {
 	}
 }
 
-// openPlays is the part of a query that selects the open (unfinished) plays
-// from now_playing AS n, with their users AS u and tracks AS t.
+// openPlays is the part of a query that selects the open (unfinished) plays. The aliases
+// are n for now_playing, u for their users and t for their tracks.
 const openPlays = ` FROM now_playing n JOIN users u ON u.id = n.user_id JOIN tracks t ON t.id = n.track_id` + joinAlbum + `
 	WHERE n.state IN ('playing', 'paused') `
 
@@ -44,12 +44,13 @@ func scanBoardEntry(rows *sql.Rows) (b songspy.BoardEntry, err error) {
 	return b, err
 }
 
-// BoardSnapshot calls fn, in no particular order, for every user with an open
-// play that the board may have to show. That includes plays that are hidden
-// now, because time alone can end the hiding, without a change in the feed.
-// BoardSnapshot returns the number of a change: the snapshot contains this and
-// all earlier changes, so the caller must read the change feed from the next
-// one on. If fn returns an error, BoardSnapshot stops and returns it.
+// BoardSnapshot calls fn, in no particular order, for every user with an open play that
+// the board may have to show. That includes plays that their users hide now, because the
+// time until which they are hidden may pass without a change in the change feed.
+//
+// BoardSnapshot returns the number of a change: the snapshot contains this and all
+// earlier changes, so the caller must read the change feed from the next number on. If
+// fn returns an error, BoardSnapshot stops and returns that error.
 func (s *Store) BoardSnapshot(ctx context.Context, fn func(songspy.BoardEntry) error) (number int64, err error) {
 	if _, number, err = s.FeedBounds(ctx); err != nil {
 		return 0, err
@@ -64,8 +65,8 @@ func (s *Store) BoardSnapshot(ctx context.Context, fn func(songspy.BoardEntry) e
 	return number, translate(err)
 }
 
-// BoardEntries returns the board entries of those users in ids that have an
-// open play, in no order. The board must remove the other users: they play
+// BoardEntries returns the board entries of those users in ids that have an open play, in
+// no particular order. The board must remove the other users in ids, because they play
 // nothing.
 func (s *Store) BoardEntries(ctx context.Context, ids []songspy.UserID) (board []songspy.BoardEntry, err error) {
 	if len(ids) == 0 {

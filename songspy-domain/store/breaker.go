@@ -13,8 +13,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
-// Breakers returns the stored state of a Spotify app's circuit breakers, or the
-// zero Stored if the app has no row.
+// Breakers returns the stored state of the circuit breakers of a Spotify app, or the
+// zero Stored if none is stored.
 func (s *Store) Breakers(ctx context.Context, app string) (stored breaker.Stored, err error) {
 	var state []byte
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error { return rows.Scan(&stored.Version, &state) },
@@ -27,9 +27,9 @@ func (s *Store) Breakers(ctx context.Context, app string) (stored breaker.Stored
 	return stored, translate(err)
 }
 
-// SwapBreakers replaces the stored circuit breakers of an app with to, if their stored
-// version is still version. Version 0 stores the first circuit breakers of an app.
-// replaced is false if another process has changed them in the meantime.
+// SwapBreakers replaces the stored circuit breakers of an app by the argument to, if the
+// stored version is still the given version. Version 0 means that none are stored yet.
+// replaced is false if another process has stored other circuit breakers in the meantime.
 func (s *Store) SwapBreakers(ctx context.Context, app string, version int64, to breaker.SharedBreakers) (replaced bool, err error) {
 	state, err := json.Marshal(to)
 	if err != nil {
@@ -46,11 +46,11 @@ func (s *Store) SwapBreakers(ctx context.Context, app string, version int64, to 
 	return replaced && err == nil, err
 }
 
-// PruneBreakers deletes the circuit breakers of user-supplied apps that no user
-// is linked through, if they last changed before the time. Without this they
-// would accumulate, because anybody who tries to link Spotify can name any app.
-// It also deletes the call counts and quota refusals of such apps from before
-// the time. It returns how many apps' circuit breakers it deleted.
+// PruneBreakers deletes the circuit breakers of user-supplied apps through which no user
+// is linked, if they last changed before the given time. Otherwise such rows would
+// accumulate, because anybody who tries to link Spotify can name any app. It also deletes
+// the call counts and quota refusals of such apps from before that time. It returns the
+// number of apps whose circuit breakers it deleted.
 func (s *Store) PruneBreakers(ctx context.Context, before time.Time) (pruned int64, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		if err := affectedRows(tx.Exec(`DELETE FROM breakers WHERE app LIKE ? AND updated_at < ?

@@ -14,10 +14,10 @@ import (
 const changeWaitMax = 750 * time.Millisecond
 
 // publishChanges adds one numbered change for each user to the change feed. Other
-// processes then read these users again. It locks the row of feed, which counts the
-// changes, until the commit, so that numbers become visible in ascending order. Call
-// it after the transaction has locked all its other rows, except those of
-// spotify_seats: see lockFeed.
+// processes then read these users again. It locks the only row of the table feed, which
+// holds the last number, until the commit, so that numbers become visible in ascending
+// order. Call it after the transaction has locked all its other rows, so that no two
+// transactions deadlock. Only rows of spotify_seats are locked later: see lockFeed.
 func (s *Store) publishChanges(tx *gorm.DB, kind songspy.ChangeKind, ids ...songspy.UserID) error {
 	if len(ids) == 0 {
 		return nil
@@ -48,10 +48,9 @@ func (s *Store) publishChanges(tx *gorm.DB, kind songspy.ChangeKind, ids ...song
 	return s.execRowset(ctx, conn, r, `INSERT INTO changes (`+r.columnNames()+`) SELECT `+r.columnNames()+` FROM v`)
 }
 
-// Changes returns up to limit changes that follow the change with the given
-// number, in ascending order. A reader that always continues after the last
-// number that it has read misses no change, unless changes were deleted in the
-// meantime: see FeedBounds.
+// Changes returns up to limit changes whose numbers are greater than the given number, in
+// ascending order. A reader that always continues with the last number that it has read
+// misses no change, unless changes were deleted in the meantime: see FeedBounds.
 func (s *Store) Changes(ctx context.Context, after int64, limit int) (changes []songspy.Change, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		var c songspy.Change
@@ -64,20 +63,20 @@ func (s *Store) Changes(ctx context.Context, after int64, limit int) (changes []
 	return changes, translate(err)
 }
 
-// FeedBounds returns the numbers of the oldest stored change (0 if there never
-// was one) and of the last change. A reader has to start again with
-// BoardSnapshot in two cases: its own last number is greater than last, because
-// the database was restored, or less than oldest - 1, because changes were
-// pruned before it read them.
+// FeedBounds returns the number of the oldest stored change (0 if there never was one)
+// and the number of the last change. A reader compares them with the last number that it
+// has read. It has to start again with BoardSnapshot in two cases: its number is greater
+// than last, because the database was restored from a backup, or its number is less than
+// oldest - 1, because changes were pruned before it read them.
 func (s *Store) FeedBounds(ctx context.Context) (oldest, last int64, err error) {
 	err = s.pool.QueryRowContext(ctx, `SELECT COALESCE((SELECT MIN(number) FROM changes), 0), last FROM feed WHERE id = 1`).Scan(&oldest, &last)
 	return oldest, last, translate(err)
 }
 
-// WaitForChange returns nil as soon as the number of the last change differs
-// from after, and within a second even if it does not. It returns the
-// context's error when the context ends, and CodeUnavailable if the store is
-// closed or the database does not respond.
+// WaitForChange returns nil as soon as the number of the last change differs from the
+// number after. If that does not happen, it returns nil within a second. It returns the
+// context's error when the context ends, and CodeUnavailable if the store is closed or
+// the database does not respond.
 func (s *Store) WaitForChange(ctx context.Context, after int64) error {
 	waitCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -99,9 +98,9 @@ func (s *Store) WaitForChange(ctx context.Context, after int64) error {
 	}
 }
 
-// PruneChanges deletes the changes made before the time and returns how many.
-// It never deletes the last change: by its number, a reader that comes later
-// notices that it has missed changes.
+// PruneChanges deletes the changes that were made before the given time and returns how
+// many it deleted. It never deletes the last change: the number of the oldest stored change
+// shows a reader that changes were deleted before it read them (see FeedBounds).
 func (s *Store) PruneChanges(ctx context.Context, before time.Time) (pruned int64, err error) {
 	return deleteRows[songspy.Change](ctx, s.inTx, "at < ? AND number < (SELECT last FROM feed WHERE id = 1)", before)
 }

@@ -18,17 +18,17 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
-// lockedUser holds the columns of a locked user that a transaction needs to
-// write plays of the user.
+// lockedUser holds those columns of a locked row of the table users that a transaction
+// needs to write plays of the user.
 type lockedUser struct {
 	ID                songspy.UserID
 	LinkGeneration    int64
 	DeletionKeySealed []byte
 }
 
-// lockUser locks the user FOR UPDATE. Transactions that write results of polls
-// lock users FOR KEY SHARE, so they wait until this transaction ends. ok is
-// false if there is no such user.
+// lockUser locks the row of the user FOR UPDATE. Transactions that write results of polls
+// lock it FOR KEY SHARE, so they wait until this transaction ends. ok is false if there
+// is no such user.
 func lockUser(tx *gorm.DB, id songspy.UserID) (own lockedUser, ok bool, err error) {
 	var rows []lockedUser
 	err = tx.Table("users").Clauses(clause.Locking{Strength: "UPDATE"}).Where("id = ?", id).Find(&rows).Error
@@ -88,20 +88,21 @@ func (s *Store) DeletePlay(ctx context.Context, id songspy.UserID, play songspy.
 		if err := s.decrementPlayCount(ctx, conn, id, deleted); err != nil {
 			return err
 		}
-		// The event names neither the play nor its track: they are deleted.
+		// The event names neither the play nor its track, because no trace of
+		// them may stay.
 		return s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditErased, Actor: songspy.ActorSelf, Detail: "plays: 1"})
 	})
 }
 
-// truncatePlayTimes truncates the times of a play and of its history item to
-// milliseconds, because songspy.HistoryItemKey puts a hash of the track into
-// the microseconds of a history item, and a play may have that time. If
-// another play of the user ends or begins at exactly the same time, its time is
-// truncated too, so that the plays stay adjacent.
+// truncatePlayTimes truncates the times of a deleted play and of its history item to
+// milliseconds. Otherwise they could reveal the track: songspy.HistoryItemKey puts a hash
+// of the track into the microseconds of a history item, and a play may have the time of
+// its item. If another play of the user ends or begins at exactly the same time, its time
+// is truncated too, so that the plays stay adjacent.
 //
-// names replaces names of tables and columns in the statements. The migration
-// to version 15 of the schema needs it, because it runs the statements before
-// tables and columns were renamed.
+// The argument names replaces names of tables and columns in the statements. The
+// migration to version 15 of the schema needs that, because it runs the statements before
+// later migrations rename tables and columns.
 func truncatePlayTimes(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.PlayID, names *strings.Replacer) error {
 	times, err := queryColumn[time.Time](ctx, conn, `SELECT started_at FROM plays WHERE user_id = $1 AND id = $2
 		UNION ALL SELECT ended_at FROM plays WHERE user_id = $1 AND id = $2`, int64(id), int64(play))
@@ -140,10 +141,10 @@ func truncatePlayTimes(ctx context.Context, conn gorm.ConnPool, id songspy.UserI
 	return nil
 }
 
-// decrementPlayCount corrects the user's tracks after a play was deleted. It
-// subtracts one from the number of plays of the track, unless the play was only
-// probable and so never counted. If no play of the track is left, it deletes
-// the track from the user's tracks, unless the track is playing now.
+// decrementPlayCount corrects the user's tracks (user_tracks) after a play was deleted. It
+// subtracts one from the number of plays of the track, unless the play was only probable
+// and so never counted. If no play of the track is left, it deletes the track from the
+// user's tracks, unless it is the track of the user's open play.
 func (s *Store) decrementPlayCount(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, play songspy.Play) error {
 	track := play.TrackID
 	if !play.Probable {
@@ -166,8 +167,8 @@ func (s *Store) decrementPlayCount(ctx context.Context, conn gorm.ConnPool, id s
 	return s.updateTrackDates(ctx, conn, id, track)
 }
 
-// updateTrackDates computes again when the user first and last played a track,
-// so that the dates do not reveal a deleted play.
+// updateTrackDates computes from the remaining plays when the user first and last played a
+// track, so that these dates do not reveal a deleted play.
 func (s *Store) updateTrackDates(ctx context.Context, conn gorm.ConnPool, id songspy.UserID, track songspy.TrackID) error {
 	var first, last time.Time
 	for _, left := range []string{
@@ -201,11 +202,11 @@ func (s *Store) updateTrackDates(ctx context.Context, conn gorm.ConnPool, id son
 // recognized, without storing the track.
 type trackHashes struct{ uri, isrc []byte }
 
-// identifyDeleted sets the tracks of the deleted plays among plays, so that they
-// can be matched with history like any other play. deleted has the hashes of
-// these plays. If a history item or a play that is not deleted has a track with
-// the same hash, the deleted play gets that track. Otherwise it gets a URI made
-// from the hash, which no track has.
+// identifyDeleted sets the tracks of those plays that are deleted, so that they can be
+// matched with history like any other play. The argument deleted holds the hashes of
+// their tracks. If a history item or a play that is not deleted has a track with the
+// same hash, the deleted play gets that track. Otherwise it gets a URI made from the hash,
+// which no track of Spotify has.
 func identifyDeleted(key deletionKey, plays []songspy.StoredPlay, deleted map[songspy.PlayID]trackHashes, items []songspy.HistoryItem) {
 	byHash := map[string]songspy.Track{} // by the hash of the URI and by the hash of the ISRC, which never collide
 	remember := func(t songspy.Track) {
@@ -239,12 +240,12 @@ func identifyDeleted(key deletionKey, plays []songspy.StoredPlay, deleted map[so
 	}
 }
 
-// deletionKey is the secret key with which the tracks of a user's deleted plays
-// are hashed. Each user has a random key, so that the hashes do not reveal
-// whether two users deleted the same track. Erasing the user erases the key, so
-// that the hashes reveal nothing any more. The key is stored in the user's row,
-// encrypted, so that a change of the encryption keys does not change the
-// hashes. The nil key returns nil hashes.
+// deletionKey is the secret key with which the tracks of a user's deleted plays are
+// hashed (HMAC-SHA-256). Each user has a random key, so that the hashes do not reveal
+// whether two users deleted the same track. Erasing the user erases the key, so that the
+// hashes reveal nothing any more. The key is stored in the user's row, encrypted. The
+// hashes depend on this key only, so a change of the encryption keys does not change
+// them. The nil key returns nil hashes.
 type deletionKey []byte
 
 const deletionKeyBytes = 32
@@ -277,14 +278,15 @@ func nullIfEmpty(hash []byte) any {
 	return hash
 }
 
-// deletionKeyAAD returns the additional data of the encryption that binds the
-// encrypted key to the user's row, so that it cannot be decrypted for another
-// user.
+// deletionKeyAAD returns the additional authenticated data with which a deletion key is
+// encrypted. It binds the encrypted key to the user's row, so that the key cannot be
+// decrypted for another user.
 func deletionKeyAAD(id songspy.UserID) []byte {
 	return columnAAD(DeletionKeys.table, DeletionKeys.column, id)
 }
 
-// newDeletionKey creates and stores a key for the user. The user must be locked.
+// newDeletionKey creates a deletion key for the user and stores it encrypted. The user must
+// be locked.
 func (s *Store) newDeletionKey(ctx context.Context, conn gorm.ConnPool, id songspy.UserID) (deletionKey, error) {
 	key := make(deletionKey, deletionKeyBytes)
 	rand.Read(key) // never fails
@@ -296,9 +298,9 @@ func (s *Store) newDeletionKey(ctx context.Context, conn gorm.ConnPool, id songs
 	return key, err
 }
 
-// openDeletionKey decrypts the key with which a user's deleted plays are
-// hashed. It returns nil if there is none, or if it cannot be decrypted.
-// Deleted plays are then recognized by their times alone.
+// openDeletionKey decrypts a user's deletion key. It returns nil if the user has none, or
+// if it cannot be decrypted. Then the user's deleted plays are recognized by their times
+// alone.
 func (s *Store) openDeletionKey(ctx context.Context, id songspy.UserID, sealed []byte) deletionKey {
 	if len(sealed) == 0 {
 		return nil

@@ -6,12 +6,13 @@
 // The store encrypts ("seals") tokens and addresses before it writes them and decrypts
 // them when it reads them.
 //
-// Every transaction takes its locks in one order, so that no two transactions deadlock:
+// Every transaction takes its locks in this order, so that no two transactions deadlock:
 // users by id, invites, spotify_links, tracks by URI, now_playing by user, plays,
 // history_items, user_tracks, gaps, local tracks that are deleted (by URI), breakers,
-// notifications, watches by viewer, and last the only row of the table feed, which numbers
-// the changes. Only spotify_seats is locked after that row, so all decisions about seats
-// are made one after the other. A deletion may lock tracks this late because it locks no
+// notifications, watches by viewer, and last the only row of the table feed, which holds
+// the number of the last change. Only spotify_seats is locked after that row: a
+// transaction that decides about seats locks the row first, so that these decisions are
+// made one after the other. A deletion may lock tracks that late, because it locks no
 // user afterwards, and every other transaction locks all its users before its tracks.
 //
 // Deleted data leaves no trace in the database files: see docs/erasure.md. Run every

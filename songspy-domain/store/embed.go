@@ -8,7 +8,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// CreateEmbedToken stores a token. It sets the token's id and time of creation.
+// CreateEmbedToken stores an embed token. It sets the token's id and time of creation.
 //
 // It returns CodeNotFound if there is no such user, and CodeUnprocessable if the user
 // has EmbedTokensMax tokens already.
@@ -30,22 +30,23 @@ func (s *Store) CreateEmbedToken(ctx context.Context, t songspy.EmbedToken) (son
 	return t, err
 }
 
-// EmbedTokens returns the user's tokens, newest first.
+// EmbedTokens returns the user's embed tokens, newest first.
 func (s *Store) EmbedTokens(ctx context.Context, id songspy.UserID) (tokens []songspy.EmbedToken, err error) {
 	err = s.query(ctx).Where("user_id = ?", id).Order("created_at DESC, id").Find(&tokens).Error
 	return tokens, translate(err)
 }
 
 // EmbedTokenOwner returns the user who has an embed token with this purpose and this
-// SHA-256 hash; CodeNotFound if there is none.
+// SHA-256 hash. It returns CodeNotFound if there is no such token.
 func (s *Store) EmbedTokenOwner(ctx context.Context, purpose songspy.EmbedPurpose, hash []byte) (songspy.UserID, error) {
 	var t songspy.EmbedToken
 	err := s.query(ctx).Where("hash = ? AND purpose = ?", hash, purpose).Take(&t).Error
 	return t.UserID, translate(err)
 }
 
-// DeleteEmbedToken revokes a token of the user. It publishes a change, so that open
-// overlays end. It returns CodeNotFound if the user has no such token.
+// DeleteEmbedToken revokes an embed token of the user by deleting it. It publishes a
+// change, so that the streams of open overlays with this token end. It returns
+// CodeNotFound if the user has no such token.
 func (s *Store) DeleteEmbedToken(ctx context.Context, id songspy.UserID, token songspy.PublicID) error {
 	return withLockedUser(ctx, s.inErasureTx, id, func(tx *gorm.DB) error {
 		var t songspy.EmbedToken

@@ -19,22 +19,24 @@ type engine interface {
 	// versionTableQuery returns a query that yields a row if goose's version table
 	// exists.
 	versionTableQuery() string
-	// lockMigrations takes the lock that lets one process migrate at a time. It waits for
-	// the lock for at most wait, and logs which process holds it.
+	// lockMigrations takes the migration lock, which lets one process migrate at a time.
+	// If another process holds the lock, it logs which one, and waits for the lock at most
+	// for the duration wait.
 	lockMigrations(ctx context.Context, wait time.Duration, log *slog.Logger) (unlock func() error, err error)
 	// writable returns an error if the database accepts no writes, for example
 	// because it is a standby.
 	writable(context.Context) error
-	// beginWrite waits until this process may begin another write transaction.
-	// Call end when the transaction has ended.
+	// beginWrite waits until this process may begin another write transaction. The
+	// caller must call the function end when that transaction has ended.
 	beginWrite(context.Context) (end func(), err error)
-	// forKeyShare returns a locking clause for the end of a query, or "" on SQLite. It
-	// keeps the selected rows from being deleted until the transaction ends. If the rows are
-	// users, linking and unlinking Spotify wait too, because they lock the user FOR UPDATE.
+	// forKeyShare returns a locking clause for the end of a query, or "" on SQLite. Until
+	// the transaction ends, no other transaction can delete the selected rows. If they are
+	// rows of users, transactions that link or unlink Spotify wait too, because they lock
+	// the user FOR UPDATE.
 	forKeyShare() string
-	// clockQuery returns a query for the database's time, which all processes
-	// share. On SQLite it returns "": all processes run on one machine and share
-	// the machine's clock.
+	// clockQuery returns a query for the time of the database server, because processes
+	// on several machines need one common clock. On SQLite it returns "": there all
+	// processes run on one machine and use its clock.
 	clockQuery() string
 	// dayExpression returns an SQL expression for the day (UTC) of a column's time, as a
 	// number of days since the Unix epoch.
@@ -57,9 +59,10 @@ type engine interface {
 	// starts the removal of copies of that data that the database files still hold
 	// outside the tables, and does not wait until they are removed.
 	afterErasure()
-	// scrub overwrites deleted rows in the database file, because older releases
-	// deleted rows without overwriting them. It does so only once for each
-	// database. fresh says that the database was empty.
+	// scrub removes the content of deleted rows from the database file, because older
+	// releases deleted rows without overwriting them. It does so only once for each
+	// database. The argument fresh says that the database is new and contains no such
+	// rows. On Postgres, scrub does nothing.
 	scrub(ctx context.Context, fresh bool) error
 	// notifyChange makes waitForChange return in all processes when the
 	// transaction commits.
@@ -71,7 +74,7 @@ type engine interface {
 	close() error
 }
 
-// sleep waits for d or the end of ctx.
+// sleep waits until d has passed or ctx ends.
 func sleep(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -11,17 +11,17 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// seatNotificationKinds are the kinds of notifications that concern a user's
-// seat (a place in a Spotify app). A seat may stay when the user's link to
-// Spotify is deleted.
+// seatNotificationKinds are the kinds of notifications that concern a user's seat in a
+// Spotify app. They are kept when the user's link to Spotify is deleted, because the seat
+// may stay.
 var seatNotificationKinds = []songspy.NotificationKind{songspy.NotificationSeatRequested, songspy.NotificationSeatEntered}
 
-// erasePlaybackData deletes everything of the user that came from Spotify, and
-// the user's notifications except those about a seat. It also deletes local
-// files that no other user has among their tracks, and what is stored about the
-// user's own Spotify app if no other user links through it. The plays that the
-// user deleted stay until the user is erased; they name no track. The user must
-// be locked, so that no playback update is written meanwhile.
+// erasePlaybackData deletes everything of the user that came from Spotify, and the user's
+// notifications except those about a seat. From the table of tracks it also deletes the
+// user's local files that no other user has among their tracks. It also deletes what is
+// stored about the user-supplied Spotify app of the user if no other user links through
+// it. The plays that the user deleted stay until the user is erased; they name no track.
+// The user must be locked, so that no playback update is written meanwhile.
 func (s *Store) erasePlaybackData(tx *gorm.DB, id songspy.UserID) (e songspy.Erasure, err error) {
 	ctx, conn := tx.Statement.Context, tx.Statement.ConnPool
 	local, err := userLocalTracks(tx, id)
@@ -60,14 +60,15 @@ func (s *Store) erasePlaybackData(tx *gorm.DB, id songspy.UserID) (e songspy.Era
 	if err := deleteUnusedUserApps(tx, apps); err != nil {
 		return songspy.Erasure{}, err
 	}
-	// Keep the notifications about a seat (a place in a Spotify app): the user
-	// may still have it, and without the rows they would be sent again.
+	// Keep the rows of notifications about a seat. The user may still have the seat, and
+	// without these rows its notifications would be sent again.
 	return e, tx.Where("user_id = ? AND kind NOT IN ?", id, seatNotificationKinds).Delete(&notificationRow{}).Error
 }
 
-// erasePeople deletes the user's sessions, sharing settings, embed tokens, webhook, follows,
-// blocks and audit log, the reports about the user, and the watches of the user. Reports
-// that the user has made about others stay, without their text and author.
+// erasePeople deletes the user's sessions and authorization attempts, sharing settings and
+// hidden items, share link, embed tokens and webhook, follows and blocks in both directions,
+// audit log and watches, and the reports about the user. Reports that the user has made about
+// others stay, without their text and author.
 func erasePeople(tx *gorm.DB, id songspy.UserID) error {
 	for _, rows := range []struct {
 		model any
@@ -95,16 +96,16 @@ func erasePeople(tx *gorm.DB, id songspy.UserID) error {
 	return tx.Model(&songspy.Report{}).Where("reporter_id = ?", id).Updates(map[string]any{"reporter_id": nil, "text": ""}).Error
 }
 
-// rowsOfApp are the tables whose rows name a Spotify app but no user, each with
-// the condition that selects the rows of one app.
+// rowsOfApp lists the tables whose rows name a Spotify app but no user, each with the
+// condition that selects the rows of one app.
 var rowsOfApp = []string{
 	`breakers WHERE app = ?`, `quota_calls WHERE account = ?`, `quota_batches WHERE account = ?`, `quota_refusals WHERE account = ?`,
 	`notifications WHERE user_id = 0 AND app = ?`,
 }
 
-// deleteUnusedUserApps deletes what is stored about those of the apps that are
-// user-supplied and through which no user is linked any more. The name of a
-// user-supplied app identifies its user.
+// deleteUnusedUserApps deletes what is stored about those of the given apps that are
+// user-supplied and through which no user is linked any more. This must be deleted with the
+// user's data, because the name of a user-supplied app identifies its user.
 func deleteUnusedUserApps(tx *gorm.DB, apps []string) error {
 	for _, app := range apps {
 		if _, own := songspy.UserAppClientID(app); !own {
@@ -120,17 +121,17 @@ func deleteUnusedUserApps(tx *gorm.DB, apps []string) error {
 	return nil
 }
 
-// userLocalTracks lists the local files among the user's tracks. That finds all
-// of them: every track that any row of the user names is also among the user's
-// tracks.
+// userLocalTracks returns the local files among the user's tracks (user_tracks). These are
+// all local files of the user, because every track that any row of the user names is also
+// among the user's tracks.
 func userLocalTracks(tx *gorm.DB, id songspy.UserID) (local []songspy.TrackID, err error) {
 	return local, tx.Model(&songspy.UserTrack{}).Where("user_id = ? AND local", id).Pluck("track_id", &local).Error
 }
 
 // deleteUnusedLocalTracks deletes the given local files from the table of
 // tracks, except those that a user still has among their tracks. It locks the
-// rows before it checks that: a transaction that adds a local file to a user's
-// tracks holds a lock on its row (see lockLocalTracks), and must end first.
+// rows of these files before it checks that: a transaction that adds a local file to a
+// user's tracks holds a lock on the file's row (see lockLocalTracks), and must end first.
 func (s *Store) deleteUnusedLocalTracks(ctx context.Context, conn gorm.ConnPool, tracks []songspy.TrackID) error {
 	if len(tracks) == 0 {
 		return nil
@@ -147,9 +148,9 @@ func (s *Store) deleteUnusedLocalTracks(ctx context.Context, conn gorm.ConnPool,
 		AND NOT EXISTS (SELECT 1 FROM user_tracks u WHERE u.track_id = tracks.id AND u.local)`)
 }
 
-// PruneLocalTracks deletes, from the table of tracks, the local files that no
-// user has among their tracks, and returns how many. Such rows remain when a
-// poll inserts a track and the rest of its update is dropped as outdated.
+// PruneLocalTracks deletes, from the table of tracks, the local files that no user has
+// among their tracks, and returns how many it found. Such rows remain when the update of a
+// poll inserts a track, but the rest of the update is dropped as outdated.
 func (s *Store) PruneLocalTracks(ctx context.Context) (pruned int64, err error) {
 	const orphans = `SELECT t.id FROM tracks t WHERE t.kind = 'local' AND NOT EXISTS (SELECT 1 FROM user_tracks u WHERE u.track_id = t.id AND u.local)`
 	var tracks []songspy.TrackID
@@ -172,12 +173,12 @@ type historyItemRow struct{}
 func (historyItemRow) TableName() string { return "history_items" }
 
 // closeOpenPlay ends the user's open (unfinished) play at the given time,
-// because the user now links another Spotify account. The player's state
-// becomes idle, with the new generation of the link, and later plays cannot
-// begin before that time. The ended play is stored if it is long enough to
-// count. The user must be locked.
+// because the user now links another Spotify account. The player's state becomes idle,
+// with the new generation of the link, and later plays cannot begin before that time. The
+// ended play is stored if it is long enough to count. closeOpenPlay also deletes the user's
+// history habit. The user must be locked.
 func (s *Store) closeOpenPlay(tx *gorm.DB, id songspy.UserID, generation int64, at time.Time) error {
-	if err := tx.Where("user_id = ?", id).Delete(&historyHabitRow{}).Error; err != nil { // it is the habit of the account that was linked before
+	if err := tx.Where("user_id = ?", id).Delete(&historyHabitRow{}).Error; err != nil { // the habit is that of the account that was linked before
 		return err
 	}
 	var open []songspy.NowPlaying

@@ -19,12 +19,13 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// retryAfter is the RetryAfter of the errors that are returned while the
-// database does not respond.
+// retryAfter is the RetryAfter of the errors that translate returns while the database
+// cannot be used.
 const retryAfter = 2 * time.Second
 
-// translate turns a database error into a songspy.Error. It returns nil and a
-// songspy.Error unchanged. Only this file knows the databases' error codes.
+// translate converts a database error into a songspy.Error. If err is nil or a
+// songspy.Error already, it returns err unchanged. Only this file knows the error codes of
+// the databases.
 func translate(err error) error {
 	if err == nil {
 		return nil
@@ -48,8 +49,8 @@ func translate(err error) error {
 	return e
 }
 
-// unavailableError describes a database that cannot be used now: its message names the
-// fault and the remedy.
+// unavailableError returns the error for a database that cannot be used now. Its message
+// names the fault and the remedy for the operator.
 func unavailableError(err error) *songspy.Error {
 	return &songspy.Error{
 		Code: songspy.CodeUnavailable, Message: faultMessage(err), RetryAfter: retryAfter,
@@ -74,8 +75,8 @@ const (
 	statementRejected     = "The database rejected a prepared statement. Behind a connection pooler in transaction mode, set SONGSPY_DATABASE_SIMPLE_PROTOCOL=true."
 )
 
-// postgresMessages are the messages that tell the operator what is wrong with
-// the database, by Postgres error code (SQLSTATE).
+// postgresMessages are the messages that say to the operator what is wrong with the
+// database. The key is the Postgres error code (SQLSTATE).
 var postgresMessages = map[string]string{
 	pgReadOnly:           databaseReadOnly,
 	pgUnknownStatement:   statementRejected,
@@ -92,8 +93,8 @@ var postgresMessages = map[string]string{
 	"57P03":              "The database is starting or stopping. Try again.",
 }
 
-// sqliteMessages are the messages that tell the operator what is wrong with the
-// database, by SQLite's primary result code.
+// sqliteMessages are the messages that say to the operator what is wrong with the
+// database. The key is SQLite's primary result code.
 var sqliteMessages = map[int]string{
 	sqlite3.SQLITE_FULL:     databaseFull,
 	sqlite3.SQLITE_BUSY:     "Another process keeps the database file locked. End a copy, a backup or a second Songspy that holds it.",
@@ -106,7 +107,8 @@ var sqliteMessages = map[int]string{
 	sqlite3.SQLITE_NOTADB:   "The file that SONGSPY_DATABASE_URL names is not an SQLite database.",
 }
 
-// faultMessage returns the message that says why a database cannot be used.
+// faultMessage returns the message that says why the database cannot be used, or
+// databaseNotResponding if the error is not known.
 func faultMessage(err error) string {
 	if errors.Is(err, syscall.ENOSPC) {
 		return databaseFull
@@ -127,7 +129,8 @@ func faultMessage(err error) string {
 	return databaseNotResponding
 }
 
-// poolerFaultMessage returns the message for an error that pgbouncer itself raised.
+// poolerFaultMessage returns the message for an error that pgbouncer itself raised. It
+// looks at the error's text, because pgbouncer has one error code for all its errors.
 func poolerFaultMessage(message string) string {
 	switch {
 	case strings.Contains(message, "query_wait_timeout"), strings.Contains(message, "no more connections allowed"):
@@ -156,33 +159,33 @@ func codeOf(err error) songspy.Code {
 	return songspy.CodeInternal
 }
 
-// codeOfPostgres returns the code for an SQLSTATE. For most, its class decides: the first
-// two characters.
+// codeOfPostgres returns the code for an SQLSTATE. For most states it depends only on the
+// class, which is the first two characters.
 func codeOfPostgres(state string) songspy.Code {
 	switch state {
 	case "23505": // unique_violation
 		return songspy.CodeConflict
-	case "23503": // foreign_key_violation: the user is gone
+	case "23503": // foreign_key_violation: the user of the row does not exist any more
 		return songspy.CodeNotFound
-	case pgReadOnly, pgUnknownStatement, pgDuplicateStatement, "28000", "28P01", "3D000", "55P03": // 55P03: lock_not_available
+	case pgReadOnly, pgUnknownStatement, pgDuplicateStatement, "28000", "28P01", "3D000", "55P03": // 55P03 is lock_not_available; see postgresMessages
 		return songspy.CodeUnavailable
 	}
 	switch state[:2] {
-	case "22", "23", "54": // data exception, integrity constraint, program limit
+	case "22", "23", "54": // data exception, integrity constraint violation, program limit exceeded
 		return songspy.CodeInvalid
-	case "08", "40", "53", "57", "58": // connection, rollback, resources, operator, system
+	case "08", "40", "53", "57", "58": // connection exception, transaction rollback, insufficient resources, operator intervention, system error
 		return songspy.CodeUnavailable
 	}
 	return songspy.CodeInternal
 }
 
-// codeOfSQLite returns the code for an extended result code of SQLite. For most, the
-// primary result code in its low byte decides.
+// codeOfSQLite returns the code for an extended result code of SQLite. For most result
+// codes it depends only on the low byte, which is the primary result code.
 func codeOfSQLite(code int) songspy.Code {
 	switch code {
 	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
 		return songspy.CodeConflict
-	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: // the user is gone
+	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: // the user of the row does not exist any more
 		return songspy.CodeNotFound
 	}
 	switch code & 0xff {
@@ -212,8 +215,8 @@ func isConnectionError(err error) bool {
 	return refused || pgconn.SafeToRetry(err)
 }
 
-// deleteRows deletes the rows of T's table that meet the condition, in a transaction
-// that begin starts, and returns how many.
+// deleteRows deletes the rows of T's table that meet the condition, in a transaction that
+// the function begin runs, and returns how many rows it deleted.
 func deleteRows[T any](ctx context.Context, begin beginTx, condition string, args ...any) (deleted int64, err error) {
 	err = begin(ctx, func(tx *gorm.DB) error {
 		return affectedRows(tx.Where(condition, args...).Delete(new(T)), &deleted)
@@ -221,22 +224,23 @@ func deleteRows[T any](ctx context.Context, begin beginTx, condition string, arg
 	return deleted, err
 }
 
-// affectedRows sets n to the number of rows that the statement changed, and returns its
-// error.
+// affectedRows sets *n to the number of rows that the statement changed, and returns the
+// statement's error.
 func affectedRows(done *gorm.DB, n *int64) error {
 	*n = done.RowsAffected
 	return done.Error
 }
 
-// affectedOne sets one to true if the statement changed exactly one row, and to false
-// otherwise. It returns the statement's error.
+// affectedOne sets *one to true if the statement changed exactly one row, otherwise to
+// false, and returns the statement's error.
 func affectedOne(done *gorm.DB, one *bool) error {
 	*one = done.RowsAffected == 1
 	return done.Error
 }
 
-// requireOneRow returns the statement's error, or gorm.ErrRecordNotFound unless the
-// statement changed exactly one row. translate turns that into CodeNotFound.
+// requireOneRow returns the statement's error. If the statement has none, but did not
+// change exactly one row, it returns gorm.ErrRecordNotFound, which translate converts to
+// CodeNotFound.
 func requireOneRow(tx *gorm.DB) error {
 	if tx.Error == nil && tx.RowsAffected != 1 {
 		return gorm.ErrRecordNotFound

@@ -102,9 +102,10 @@ func TestTranslate_MessageNamesFaultAndRemedy(t *testing.T) {
 	}
 }
 
-// TestSQLite_FaultMessages causes each fault: a page limit makes the file full, a connection
-// with mode=ro cannot write, another connection locks the file, and other content replaces
-// its content.
+// TestSQLite_FaultMessages causes faults of an SQLite file, whose errors must name the fault: a
+// page limit makes the file full, a connection with mode=ro cannot write, another connection locks
+// the file, and other content replaces the file's content. A file that is only locked by another
+// process must count as writable.
 func TestSQLite_FaultMessages(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "songspy.db")
 	open := func(parameters string) *sqliteEngine {
@@ -189,8 +190,9 @@ func TestOpen_RejectsInvalidURLWithoutShowingIt(t *testing.T) {
 	}
 }
 
-// separators are texts that can split a password in two when a URL is parsed in which the
-// password was not escaped. No error may show a part of the password.
+// separators are texts that make a URL parser end the password too early if they are not escaped in
+// it. Then the rest of the password may be taken for the host or the path. No error may show any
+// part of the password.
 var separators = []string{
 	"/", "?", "#", "@", ":", "%", "%zz", "%2F", "%40", " ", "&", "=", "[", "]", "\\", "\n", "\"", "'", "<", ";", ",", "//", "?@", "#@", "/@/", "?a=b&c=", "+", "|", "^", "\u00e9",
 }

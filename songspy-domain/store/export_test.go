@@ -9,19 +9,20 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// InsertGaps inserts gaps with a rowset, as the store does.
+// InsertGaps inserts gaps as a rowset, by insertGaps, which the store uses.
 func (s *Store) InsertGaps(ctx context.Context, gaps []songspy.Gap) error {
 	return s.inTx(ctx, func(tx *gorm.DB) error { return s.insertGaps(ctx, tx.Statement.ConnPool, gaps) })
 }
 
-// InsertGapsWithGORM inserts gaps with GORM, for comparison.
+// InsertGapsWithGORM inserts gaps by GORM's CreateInBatches. BenchmarkInsert compares it with
+// InsertGaps.
 func (s *Store) InsertGapsWithGORM(ctx context.Context, gaps []songspy.Gap) error {
 	return s.inTx(ctx, func(tx *gorm.DB) error {
 		return tx.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(gaps, len(gaps)).Error
 	})
 }
 
-// ChangesWithGORM is Changes with GORM, for comparison.
+// ChangesWithGORM does what Changes does, by GORM's Find. BenchmarkRead compares the two.
 func (s *Store) ChangesWithGORM(ctx context.Context, after int64, limit int) (changes []songspy.Change, err error) {
 	err = s.query(ctx).Where("number > ?", after).Order("number").Limit(limit).Find(&changes).Error
 	return changes, err

@@ -10,9 +10,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Gaps returns up to limit of the user's gaps, newest first, starting after the given
-// gap; the zero Gap starts with the newest. Fewer than limit means that there are no
-// more.
+// Gaps returns up to limit of the user's gaps, newest first. It begins with the gap that
+// follows the given gap in this order, or with the newest if the given gap is zero. Fewer
+// than limit means that there are no more.
 func (s *Store) Gaps(ctx context.Context, id songspy.UserID, after songspy.Gap, limit int) (gaps []songspy.Gap, err error) {
 	q := s.query(ctx).Where("user_id = ?", id)
 	if !after.BeganAt.IsZero() {
@@ -43,16 +43,16 @@ func (s *Store) insertGaps(ctx context.Context, conn gorm.ConnPool, gaps []songs
 	})
 }
 
-// updateLinkGap begins or ends a gap (a time without recorded plays) when a
-// user's link to Spotify changes from before to after. A gap begins when the
-// link breaks, so that only the user or the operator can repair it. The user's
-// open gaps end when a broken link works again. The link must be locked.
+// updateLinkGap begins or ends a gap (a time without recorded plays) when the state of a
+// user's link to Spotify changes. The arguments before and after are the link before and
+// after the change. A gap begins when the link breaks (see isBroken). The user's open gaps
+// end when a broken link works again. The link must be locked.
 func (s *Store) updateLinkGap(tx *gorm.DB, before, after songspy.Link) error {
 	switch was, is := isBroken(before), isBroken(after); {
 	case is && !was:
 		began := after.StateSince
 		if before.State == songspy.LinkSuspect && before.AccessExpiresAt.Before(began) {
-			began = before.AccessExpiresAt // no poll succeeded after the access token expired
+			began = before.AccessExpiresAt // after the access token had expired, no poll can have succeeded
 		}
 		if since := before.PollsRefusedSince; since != nil && since.Before(began) {
 			began = *since
@@ -71,8 +71,9 @@ func isBroken(l songspy.Link) bool {
 	return l.State == songspy.LinkReauthRequired || l.State == songspy.LinkNotRegistered
 }
 
-// closeGaps ends the user's open gaps. It deletes a gap that began in the future: a
-// clock that was ahead wrote it.
+// closeGaps ends, at the given time, the user's open gaps that began at or before that time.
+// It deletes open gaps that begin more than songspy.ClockSkewMax after it, because a process
+// whose clock was ahead wrote them.
 func closeGaps(tx *gorm.DB, id songspy.UserID, at time.Time) error {
 	err := tx.Where("user_id = ? AND ended_at IS NULL AND began_at > ?", id, at.Add(songspy.ClockSkewMax)).Delete(&songspy.Gap{}).Error
 	if err != nil {
@@ -82,8 +83,8 @@ func closeGaps(tx *gorm.DB, id songspy.UserID, at time.Time) error {
 		Update("ended_at", at).Error
 }
 
-// RecordHeartbeat stores the current time under the name of a part of the
-// service, to show that it is running.
+// RecordHeartbeat stores the current time under the name of a part of the batch, to show
+// that this part works.
 func (s *Store) RecordHeartbeat(ctx context.Context, name string) error {
 	now := s.now()
 	return s.inTx(ctx, func(tx *gorm.DB) error {
@@ -91,8 +92,8 @@ func (s *Store) RecordHeartbeat(ctx context.Context, name string) error {
 	})
 }
 
-// LastHeartbeat returns when the named part of the service last recorded that
-// it is running; the zero time if it never did.
+// LastHeartbeat returns when the named part of the batch last called RecordHeartbeat; the
+// zero time if it never did.
 func (s *Store) LastHeartbeat(ctx context.Context, name string) (at time.Time, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error { return rows.Scan(&at) },
 		`SELECT at FROM heartbeats WHERE name = $1`, name)

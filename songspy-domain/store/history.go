@@ -10,15 +10,15 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// historyItemTolerance is how far the time of a history item may be from the
-// start or the end of the stored play that belongs to it.
+// historyItemTolerance is how far the PlayedAt of a history item may be, at most, from the
+// start or the end of the stored play to which it belongs.
 const historyItemTolerance = time.Hour
 
-// ReconcileHistory calls fn with the user's stored plays around the fetched
-// history items. It writes and returns what fn returns: added and removed plays,
-// corrected ends, gaps, and which items are processed. The user stays locked
-// while fn runs, so that no other transaction writes data of the user. So fn must
-// be quick. No change is published, because nothing changes for the live board.
+// ReconcileHistory calls fn with the user's stored plays around the fetched history
+// items. It writes and returns what fn returns: added, corrected and removed plays, gaps,
+// and which items are processed. The user stays locked while fn runs, so that no other
+// transaction writes data of the user. So fn must be quick. ReconcileHistory publishes no
+// change, because past plays are not on the live board.
 //
 // It returns CodeGone if the user's link is gone or no longer has the
 // generation with which the items were fetched.
@@ -52,8 +52,8 @@ func (s *Store) ReconcileHistory(ctx context.Context, id songspy.UserID, generat
 	return r, nil
 }
 
-// reconcileTx is the transaction that corrects a user's stored plays with the
-// items of one history fetch.
+// reconcileTx holds the state of the transaction that corrects a user's stored plays with
+// the items of one history fetch.
 type reconcileTx struct {
 	s      *Store
 	ctx    context.Context
@@ -62,9 +62,10 @@ type reconcileTx struct {
 	tracks map[string]storedTrack
 }
 
-// historyWindow returns the period in which the stored plays of the items can lie.
-// PlayedAt may be the start or the end of a play. A play that was paused before its
-// first poll is stored with too late a start, so the period ends later than the items.
+// historyWindow returns the period in which the stored plays of the items can lie. PlayedAt
+// may be the start or the end of a play, so the period reaches one track length before and
+// after each item. A play that was paused before its first poll is stored with too late a
+// start, so the period ends historyItemTolerance later than that.
 func historyWindow(items []songspy.HistoryItem) (from, to time.Time) {
 	for i, item := range items {
 		began, ended := item.PlayedAt.Add(-item.Track.Duration()), item.PlayedAt.Add(item.Track.Duration())
@@ -78,15 +79,14 @@ func historyWindow(items []songspy.HistoryItem) (from, to time.Time) {
 	return from.Add(-time.Minute), to.Add(historyItemTolerance)
 }
 
-// earlierPlaysMax is how many plays from before the fetched history are read.
-// They show whether Spotify gives the start or the end of this user's plays as
-// PlayedAt.
+// earlierPlaysMax is how many plays from before the fetched items are read, at most. Their
+// items show whether PlayedAt is the start or the end of this user's plays.
 const earlierPlaysMax = 30
 
-// readStoredPlays reads the user's plays around the items and up to
-// earlierPlaysMax plays before them, the history items of that time, and the
-// user's history habit. A play that the user deleted gets its track only if a
-// history item or another play has the same track: see identifyDeleted.
+// readStoredPlays reads the user's plays around the given items and up to earlierPlaysMax
+// plays before them, the stored history items of that time, and the user's history habit.
+// A play that the user deleted gets its track only if one of the given items or another
+// play has the same track: see identifyDeleted.
 func (h *reconcileTx) readStoredPlays(own lockedUser, items []songspy.HistoryItem) (k songspy.StoredPlays, err error) {
 	from, to := historyWindow(items)
 	deleted := map[songspy.PlayID]trackHashes{}
@@ -171,8 +171,8 @@ func (h *reconcileTx) write(stored songspy.StoredPlays, r songspy.Reconciliation
 	return h.s.insertGaps(h.ctx, h.conn, gaps)
 }
 
-// playsToAdd returns the rows to insert for plays that only history reported.
-// It stores their tracks if they are new, and sets the track ids.
+// playsToAdd returns the rows to insert for plays that only history reported. It stores
+// their tracks, if they are not in the catalogue yet, and sets the track ids.
 func (h *reconcileTx) playsToAdd(found []songspy.StoredPlay) ([]songspy.Play, error) {
 	if len(found) == 0 {
 		return nil, nil
@@ -194,8 +194,7 @@ func (h *reconcileTx) playsToAdd(found []songspy.StoredPlay) ([]songspy.Play, er
 	return plays, nil
 }
 
-// updateConfirmed writes those plays confirmed by history that now differ from
-// what is stored.
+// updateConfirmed writes those confirmed plays that differ from the stored plays.
 func (h *reconcileTx) updateConfirmed(stored songspy.StoredPlays, confirmed []songspy.StoredPlay) error {
 	before := make(map[songspy.PlayID]songspy.Play, len(stored.Plays))
 	for _, k := range stored.Plays {
@@ -226,8 +225,8 @@ func (h *reconcileTx) updateConfirmed(stored songspy.StoredPlays, confirmed []so
 		FROM v WHERE plays.user_id = v.user_id AND plays.started_at = v.stored_start AND plays.id = v.id`)
 }
 
-// removePlays deletes plays that history has shown to be false or duplicate.
-// Their history items stay, so that they are not processed again.
+// removePlays deletes plays that history has shown to be false or duplicate. The rows of
+// history items stay, so that no item is processed again.
 func (h *reconcileTx) removePlays(removed []songspy.StoredPlay) error {
 	for _, k := range removed {
 		if _, err := h.conn.ExecContext(h.ctx, `DELETE FROM plays WHERE user_id = $1 AND id = $2`,
@@ -241,14 +240,14 @@ func (h *reconcileTx) removePlays(removed []songspy.StoredPlay) error {
 	return nil
 }
 
-// writeHistoryItems stores the history items that are now processed, each with
-// the id of its play, or 0 if it belongs to none. If an item is stored with
-// another play, the play of this result replaces that play.
+// writeHistoryItems stores the history items that are processed now, each with the id of
+// its play, or 0 if it belongs to none. If an item is stored already, its play is replaced,
+// unless the new id is 0.
 func (h *reconcileTx) writeHistoryItems(r songspy.Reconciliation) error {
 	type historyItem struct {
 		playedAt  time.Time
 		play      songspy.PlayID
-		startedAt *time.Time // identifies a play that this transaction has inserted
+		startedAt *time.Time // the start of a play that this transaction has inserted, whose id is not known; nil for other items
 	}
 	var entries []historyItem
 	for _, c := range r.Confirmed {
@@ -293,8 +292,8 @@ func (h *reconcileTx) readHabit() (habit songspy.PartialPlayCounts, err error) {
 	return habit, err
 }
 
-// writeHabit stores the sum of before, the counts that readHabit has read, and
-// learned, the counts from this history fetch.
+// writeHabit stores the history habit after this history fetch: the counts that readHabit
+// has read (before) plus the counts that the fetch adds (learned).
 func (h *reconcileTx) writeHabit(before, learned songspy.PartialPlayCounts) error {
 	if learned == (songspy.PartialPlayCounts{}) {
 		return nil
@@ -306,8 +305,8 @@ func (h *reconcileTx) writeHabit(before, learned songspy.PartialPlayCounts) erro
 	return err
 }
 
-// newlyCounted lists the plays that were only probable and that history now
-// confirms. From now on they count among the user's plays.
+// newlyCounted returns the plays that were only probable and that history confirms now.
+// From now on they count as plays of the user.
 func (h *reconcileTx) newlyCounted(stored songspy.StoredPlays, confirmed []songspy.StoredPlay) (proven []songspy.Play) {
 	probable := make(map[songspy.PlayID]bool)
 	for _, k := range stored.Plays {

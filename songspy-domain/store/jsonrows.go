@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// jsonRows is a scan destination for the JSON text that engine.jsonRows
-// selects. It replaces the slice that to points to: the function read makes one
-// value from each row.
+// jsonRows is the scan destination of a column that engine.jsonRows selects: a JSON array
+// with one array for each row. The method Scan calls read for each row, and replaces the
+// slice *to with the results.
 type jsonRows[T any] struct {
 	to   *[]T
 	read func(jsonRow) T
 }
 
-// Scan implements sql.Scanner.
+// Scan implements sql.Scanner. If the JSON text has no rows, the slice becomes nil.
 func (j jsonRows[T]) Scan(from any) error {
 	var text []byte
 	switch v := from.(type) {
@@ -42,8 +42,9 @@ func (j jsonRows[T]) Scan(from any) error {
 	return nil
 }
 
-// jsonRow holds the columns of one row. Its methods return column i and do not
-// check its type, which the databases guarantee.
+// jsonRow holds the values of one row, in the order in which the query selects the columns.
+// Each method returns the value of column i, counted from 0. No method reports a value of
+// another JSON type as an error, because the query determines the types of its columns.
 type jsonRow []any
 
 func (r jsonRow) text(i int) string {
@@ -57,12 +58,12 @@ func (r jsonRow) integer(i int) int64 {
 	return v
 }
 
-// boolean reports whether column i is true. Postgres writes true, SQLite writes
-// 1.
+// boolean reports whether column i is true. In the JSON text, Postgres writes true as true,
+// and SQLite as 1.
 func (r jsonRow) boolean(i int) bool { return r[i] == true || r[i] == json.Number("1") }
 
-// time returns the time in column i, which must be selected with
-// engine.microseconds.
+// time returns the time in column i, in UTC. The query must select the column by
+// engine.microseconds, so that the value is a number of microseconds since the Unix epoch.
 func (r jsonRow) time(i int) time.Time { return time.UnixMicro(r.integer(i)).UTC() }
 
 func (r jsonRow) timeOrNil(i int) *time.Time {

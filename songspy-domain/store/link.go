@@ -22,7 +22,7 @@ type linkRow struct {
 	RefreshTokenSealed []byte
 }
 
-// ReasonNotLinked is the reason in the error for a user without a linked
+// ReasonNotLinked is the Reason of the error that says that the user has not linked a
 // Spotify account.
 const ReasonNotLinked = "SPOTIFY_NOT_LINKED"
 
@@ -30,8 +30,8 @@ func notLinkedError() error {
 	return &songspy.Error{Code: songspy.CodeNotFound, Reason: ReasonNotLinked, Message: "No Spotify account is linked. Link one first."}
 }
 
-// The columns of a user's link to Spotify, and the condition for the links of
-// users who are polled.
+// linkColumns lists the columns of the table spotify_links, with the alias l, for a SELECT.
+// pollableCondition is the SQL condition for the links through which users are polled.
 const (
 	linkColumns = `l.user_id, l.app, l.account_id, l.legacy_id, l.auth_method, l.access_token_sealed, l.refresh_token_sealed,
 	l.scope, l.access_expires_at, l.authorized_at, l.state, l.state_since, l.polls_refused_since, l.generation, l.version, l.shard, l.created_at, l.updated_at`
@@ -55,7 +55,8 @@ func (s *Store) SealTokens(l songspy.Link) (access, refresh []byte, err error) {
 	return access, refresh, err
 }
 
-// seal encrypts the tokens into the sealed columns.
+// seal encrypts the tokens of r.Link, and stores the results in the two sealed columns of
+// r.
 func (s *Store) seal(r *linkRow) (err error) {
 	r.AccessTokenSealed, r.RefreshTokenSealed, err = s.SealTokens(r.Link)
 	return err
@@ -92,14 +93,14 @@ func findLink(db *gorm.DB, id songspy.UserID) (row linkRow, err error) {
 	return row, err
 }
 
-// UpdateLink lets fn change the tokens, scope and state of a link while its row
-// is locked, and increments Version. If fn changes the state, UpdateLink sets
-// StateSince to now unless fn has set it, and publishes a change. It writes
-// nothing if fn returns an error or does not change the link. fn must be quick
-// and must not call Spotify, because the row stays locked.
+// UpdateLink lets fn change the tokens, the scope and the state of a link, and increments
+// Version. The link's row stays locked while fn runs, so fn must be quick and must not call
+// Spotify. If fn changes the state, UpdateLink publishes a change, and sets StateSince to
+// now unless fn has set it. If the new state stops the polls or lets them resume, UpdateLink
+// also begins or ends a gap: see updateLinkGap. UpdateLink writes nothing if fn returns an
+// error or does not change the link.
 //
-// It returns CodeNotFound and the reason SPOTIFY_NOT_LINKED if there is no
-// link.
+// It returns CodeNotFound and the reason SPOTIFY_NOT_LINKED if there is no link.
 func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (l songspy.Link, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		row, err := findLink(forChange(tx), id)
@@ -144,8 +145,9 @@ func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*song
 	return l, err
 }
 
-// PruneTokens deletes the tokens of links that entered the state reauth_required before
-// the given time, and returns the number of these links.
+// PruneTokens deletes the tokens of links that entered the state reauth_required before the
+// given time, and returns the number of these links. Only a new consent of the user repairs
+// such a link, so its tokens are of no use any more.
 func (s *Store) PruneTokens(ctx context.Context, before time.Time) (deleted int64, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		return affectedRows(tx.Model(&linkRow{}).
@@ -157,24 +159,23 @@ func (s *Store) PruneTokens(ctx context.Context, before time.Time) (deleted int6
 	return deleted, err
 }
 
-// restoreIdentity undoes changes to fields of l that the callback of UpdateLink
-// must not change: ids, generation, version, shard and times. It copies them
-// from before.
+// restoreIdentity undoes changes to fields of l that the function passed to UpdateLink must
+// not change: the ids of user and account, generation, version, shard, and the times of
+// creation and update. It sets them to the values that the parameter before has.
 func restoreIdentity(l *songspy.Link, before songspy.Link) {
 	l.UserID, l.AccountID, l.LegacyID = before.UserID, before.AccountID, before.LegacyID
 	l.Generation, l.Version, l.Shard = before.Generation, before.Version, before.Shard
 	l.CreatedAt, l.UpdatedAt = before.CreatedAt, before.UpdatedAt
 }
 
-// LinksToRenew returns the polled links (active or suspect) whose access token
-// expires before the time. It returns up to limit links, in ascending order of
-// their users, starting after the given user. Fewer than limit means that there
-// are no more.
+// LinksToRenew returns the polled links (active or suspect) whose access token expires
+// before the given time. It returns up to limit links, in ascending order of their users'
+// ids, starting after the given user. Fewer than limit means that there are no more.
 //
-// A link whose tokens cannot be decrypted is logged and skipped.
+// It logs and skips a link whose tokens cannot be decrypted.
 func (s *Store) LinksToRenew(ctx context.Context, before time.Time, after songspy.UserID, limit int) (links []songspy.Link, err error) {
-	// Read until limit links can be decrypted or no more rows come. Otherwise a page with
-	// skipped rows would have fewer than limit links and look like the last one.
+	// Read on until limit links have been decrypted or there are no more rows. Otherwise a
+	// page with skipped rows would have fewer than limit links and look like the last one.
 	for limit > len(links) {
 		var sealed undecryptableLinks
 		want, read := limit-len(links), 0
@@ -204,39 +205,38 @@ func (s *Store) LinksToRenew(ctx context.Context, before time.Time, after songsp
 	return links, nil
 }
 
-// NotRegisteredUsers returns up to limit users whose links entered the state
-// not_registered before the given time, the earliest first. Links with a state that
-// began in the future come last: a clock that was ahead wrote them.
+// NotRegisteredUsers returns up to limit users whose links entered the state not_registered
+// before the given time, the earliest first. It also returns, last, users whose links seem
+// to have entered the state more than ClockSkewMax in the future: a process with a fast
+// clock stored that time.
 func (s *Store) NotRegisteredUsers(ctx context.Context, before time.Time, limit int) (ids []songspy.UserID, err error) {
 	ids, err = queryColumn[songspy.UserID](ctx, s.pool, `SELECT user_id FROM spotify_links WHERE state = $1 AND (state_since < $2 OR state_since > $3) ORDER BY state_since, user_id LIMIT $4`,
 		string(songspy.LinkNotRegistered), before, s.now().Add(songspy.ClockSkewMax), limit)
 	return ids, translate(err)
 }
 
-// ReasonLinkedElsewhere is the reason in the error for a Spotify account that
-// another user of Songspy has linked.
+// ReasonLinkedElsewhere is the Reason of the error that says that another user of Songspy
+// has linked the Spotify account.
 const ReasonLinkedElsewhere = "SPOTIFY_LINKED_ELSEWHERE"
 
-// linkingUser holds the columns of a user that linking needs.
+// linkingUser holds the columns of the table users that linking needs.
 type linkingUser struct {
 	ID             songspy.UserID
 	LinkGeneration int64
 	LinkVersion    int64
 }
 
-// SaveLink links the user to the Spotify account, or links the user again. It
-// replaces the tokens, sets the state to active and increments the generation
-// of the link. If the user links the same account again (one of its two ids is
-// equal), the open (unfinished) play continues. If it is another account, that
-// play ends. With n.Move, another user that has linked the account is unlinked,
-// as Unlink does.
+// SaveLink links the user to the Spotify account, or links the user again. It replaces the
+// tokens, sets the state to active and increments the generation of the link. If the user
+// links the same account again (one of its two ids is equal), the open (unfinished) play
+// continues. If the user links another account, the open play ends. If n.Move is true and
+// another user has linked the account, SaveLink unlinks that user, as Unlink does.
 //
-// It returns CodeNotFound if the user does not exist. It returns CodeConflict
-// with the reason SPOTIFY_LINKED_ELSEWHERE if another user has linked the account
-// and n.Move is false, or with the reason SPOTIFY_NO_SEAT if the app has no free
-// seat. It returns CodeGone if n.IfVersion is set and the stored link does not
-// have that version, and CodeInvalid for a grant or an account that lacks what
-// a link needs.
+// It returns CodeNotFound if the user does not exist. It returns CodeConflict with the
+// reason SPOTIFY_LINKED_ELSEWHERE if another user has linked the account and n.Move is
+// false, or with the reason SPOTIFY_NO_SEAT if the app has no free seat. It returns
+// CodeGone if n.IfVersion is set and the stored link does not have that version. It returns
+// CodeInvalid if n lacks the access token, the refresh token or both ids of the account.
 func (s *Store) SaveLink(ctx context.Context, n songspy.NewLink) (l songspy.Link, err error) {
 	if n.Grant.AccessToken == "" || n.Grant.RefreshToken == "" || (n.Account.AccountID == "" && n.Account.ID == "") {
 		return l, &songspy.Error{
@@ -258,15 +258,16 @@ func (s *Store) SaveLink(ctx context.Context, n songspy.NewLink) (l songspy.Link
 	return l, err
 }
 
-// SavePendingGrant stores the encrypted tokens of a user that the app's owner
-// still has to register. The link is in the state not_registered, and its
-// Spotify account is unknown; SaveLink completes it later. It does not replace
-// a link whose account is known, even if that link is broken, because the
-// user's seat and claim to the account depend on it.
+// SavePendingGrant stores the encrypted tokens of a user that the app's owner still has to
+// register. The link is in the state not_registered, and its Spotify account is unknown;
+// SaveLink completes it later. SavePendingGrant does not replace a link whose account is
+// known, even if that link is broken, because that link takes the user's seat in the app,
+// and keeps other users from linking the account.
 //
-// It returns the link that is stored afterwards; if its account is known, the
-// grant was not stored. It returns CodeNotFound if the user is gone, CodeGone
-// as SaveLink does, and CodeInvalid for a grant that lacks what a link needs.
+// It returns the link that is stored afterwards; if the account of that link is known, the
+// grant was not stored. It returns CodeNotFound if the user does not exist, CodeGone under
+// the same condition as SaveLink, and CodeInvalid if n lacks the access token or the refresh
+// token.
 func (s *Store) SavePendingGrant(ctx context.Context, n songspy.NewLink) (l songspy.Link, err error) {
 	if n.Grant.AccessToken == "" || n.Grant.RefreshToken == "" {
 		return l, &songspy.Error{Code: songspy.CodeInvalid, Message: "A link needs an access token and a refresh token."}
@@ -304,8 +305,8 @@ func (s *Store) SavePendingGrant(ctx context.Context, n songspy.NewLink) (l song
 	return l, err
 }
 
-// checkLinkVersion returns CodeGone if n.IfVersion is set and the user's stored
-// link is gone or has another version. The user must be locked.
+// checkLinkVersion returns CodeGone if n.IfVersion is set, and the user has no stored link
+// or the stored link has another version. The user must be locked.
 func checkLinkVersion(tx *gorm.DB, n songspy.NewLink) error {
 	if n.IfVersion == 0 {
 		return nil
@@ -368,16 +369,17 @@ func (s *Store) saveLink(tx *gorm.DB, n songspy.NewLink) (l songspy.Link, err er
 	if err := s.publishChanges(tx, songspy.ChangeLink, append(others, n.UserID)...); err != nil {
 		return l, err
 	}
-	// publishChanges holds a lock until the commit, so that users link one after
-	// the other and checkSeatLimit counts exactly.
+	// publishChanges keeps the row of the table feed locked until the commit. So
+	// transactions that link users decide about seats one after the other, and
+	// checkSeatLimit counts exactly.
 	if err := deleteSeat(tx, n.UserID); err != nil {
 		return l, err
 	}
 	return row.Link, checkSeatLimit(tx, n, hadSeat)
 }
 
-// accountHolders returns the other users that have linked the same Spotify
-// account, by either of its ids.
+// accountHolders returns the users other than n.UserID that have linked the Spotify account
+// n.Account, by either of its ids.
 func accountHolders(tx *gorm.DB, n songspy.NewLink) (ids []songspy.UserID, err error) {
 	err = tx.Model(&songspy.Link{}).
 		Where("user_id <> ? AND ((account_id = ? AND account_id <> '') OR (legacy_id = ? AND legacy_id <> ''))",
@@ -387,7 +389,8 @@ func accountHolders(tx *gorm.DB, n songspy.NewLink) (ids []songspy.UserID, err e
 }
 
 // replaceLink writes the user's link, and replaces the old link if there is one. sameApp
-// reports whether the old link was through the same app and its account was known.
+// reports whether the old link was through the same app and its account was known: then the
+// user already takes a seat in that app.
 func (s *Store) replaceLink(tx *gorm.DB, n songspy.NewLink, user linkingUser) (row linkRow, sameApp bool, err error) {
 	old, err := findLink(tx.Clauses(clause.Locking{Strength: "UPDATE"}), n.UserID)
 	fresh := songspy.CodeOf(err) == songspy.CodeNotFound
@@ -451,13 +454,12 @@ func nilIfEmpty(id string) *string {
 	return &id
 }
 
-// Unlink deletes the link and everything that came through it: tokens, the
-// player's state, plays, the user's tracks, and local files that no other user
-// has. It returns how much that was. Of plays that the user deleted, the times
-// and hashes stay, so that no import adds them again.
+// Unlink deletes the link and everything that came through it: tokens, the player's state,
+// plays, the user's tracks, and local files that no other user has. It returns what it
+// deleted. A play that the user had already deleted keeps its times and the hashes of its
+// track, so that neither Spotify's history nor an import adds the play again.
 //
-// It returns CodeNotFound and the reason SPOTIFY_NOT_LINKED if there is no
-// link.
+// It returns CodeNotFound and the reason SPOTIFY_NOT_LINKED if there is no link.
 func (s *Store) Unlink(ctx context.Context, id songspy.UserID) (e songspy.Erasure, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		if err := lockUsers(tx, id); err != nil {
@@ -471,9 +473,9 @@ func (s *Store) Unlink(ctx context.Context, id songspy.UserID) (e songspy.Erasur
 	return e, err
 }
 
-// unlink does the work of Unlink in the transaction tx, but does not publish a change.
-// The user must be locked. The audit log records by as the actor: the user, or the
-// service if the Spotify account moves to another user.
+// unlink does the work of Unlink in the transaction tx, but does not publish a change. The
+// user must be locked. The parameter by is the actor that the audit log records: ActorSelf
+// if the user unlinks Spotify, ActorSystem if the Spotify account moves to another user.
 func (s *Store) unlink(tx *gorm.DB, id songspy.UserID, by songspy.AuditActor) (songspy.Erasure, error) {
 	link, err := findLink(tx.Clauses(clause.Locking{Strength: "UPDATE"}), id)
 	if err != nil {
@@ -489,9 +491,9 @@ func (s *Store) unlink(tx *gorm.DB, id songspy.UserID, by songspy.AuditActor) (s
 	return e, s.addAuditEvent(tx, songspy.AuditEvent{UserID: id, Kind: songspy.AuditUnlinked, Actor: by, Detail: fmt.Sprintf("plays: %d", e.Plays)})
 }
 
-// LinkGroups counts all links by state and by the day of consent. It reads the whole
-// table (a million links in 0.6 s on Postgres), because an index on the state would
-// slow down every renewal. So do not call it for every scrape.
+// LinkGroups counts all links by state and by the day (UTC) of consent. It reads the whole
+// table (a million links in 0.6 s on Postgres), because an index on the state would slow
+// down every renewal. So do not call it at every scrape of the metrics.
 func (s *Store) LinkGroups(ctx context.Context) (groups []songspy.LinkGroup, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		var g songspy.LinkGroup

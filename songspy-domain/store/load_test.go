@@ -66,7 +66,7 @@ func openForLoad(t *testing.T) (*store.Store, *pgx.Conn) {
 
 func TestLoad_CreatesUsersThatCanBePolled(t *testing.T) {
 	s, conn := openForLoad(t)
-	const users = 10_003 // more than one transaction
+	const users = 10_003 // more than one transaction of Load, which copies 10,000 users
 	if err := storetest.Load(t.Context(), s, conn, manyUsers(users)); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
-// mailboxRow holds the mail columns of a row of users. They are not part of
+// mailboxRow holds the columns of the table users that concern e-mail. They are not part of
 // songspy.User, so that code that reads users never sees an address.
 type mailboxRow struct {
 	ID          songspy.UserID
@@ -41,8 +41,10 @@ func (s *Store) openMailboxOrNone(ctx context.Context, r mailboxRow) songspy.Mai
 	return m
 }
 
-// Mailbox returns where the user receives notifications by mail; CodeNotFound if there
-// is no such user. An address that cannot be decrypted is empty.
+// Mailbox returns the user's e-mail address, and whether the user has switched e-mails off.
+// The address is empty if there is none or if it cannot be decrypted.
+//
+// It returns CodeNotFound if there is no such user.
 func (s *Store) Mailbox(ctx context.Context, id songspy.UserID) (songspy.Mailbox, error) {
 	var row mailboxRow
 	if err := s.query(ctx).Where("id = ?", id).Take(&row).Error; err != nil {
@@ -51,8 +53,8 @@ func (s *Store) Mailbox(ctx context.Context, id songspy.UserID) (songspy.Mailbox
 	return s.openMailboxOrNone(ctx, row), nil
 }
 
-// SaveAddress encrypts and stores the user's e-mail address, in place of any
-// other. If the address is empty or invalid, it deletes the stored one.
+// SaveAddress encrypts and stores the user's e-mail address. It replaces the stored
+// address. If the new address is empty or invalid, it deletes the stored one.
 //
 // It returns CodeNotFound if there is no such user.
 func (s *Store) SaveAddress(ctx context.Context, id songspy.UserID, address songspy.Secret) error {
@@ -80,7 +82,8 @@ func (s *Store) SaveAddress(ctx context.Context, id songspy.UserID, address song
 	})
 }
 
-// SetMailOff switches e-mails to the user off or on.
+// SetMailOff switches e-mails to the user off if the parameter off is true, and on
+// otherwise. It returns the user's mailbox.
 //
 // It returns CodeNotFound if there is no such user.
 func (s *Store) SetMailOff(ctx context.Context, id songspy.UserID, off bool) (m songspy.Mailbox, err error) {
@@ -103,7 +106,8 @@ func (s *Store) SetMailOff(ctx context.Context, id songspy.UserID, off bool) (m 
 
 // DeleteAddresses deletes the address of every user and returns how many there were.
 func (s *Store) DeleteAddresses(ctx context.Context) (deleted int64, err error) {
-	// This runs at every start and nearly always finds nothing. The read needs no lock.
+	// Count first, without a lock: the API calls this at every start if it sends no mail,
+	// and there is nearly always no address to delete.
 	var known int64
 	if err := s.query(ctx).Model(&mailboxRow{}).Where("length(email_sealed) > 0").Count(&known).Error; err != nil || known == 0 {
 		return 0, translate(err)

@@ -17,9 +17,9 @@ import (
 // schemaPollInterval is how often WaitForSchema checks the schema.
 const schemaPollInterval = 250 * time.Millisecond
 
-// Migrate brings the schema to the version that this program needs. If several
-// processes call it at once, one migrates and the others wait for it; the logger says
-// which process they wait for.
+// Migrate brings the schema to the version that this program needs. If several processes
+// call it at once, one of them migrates. The others wait, and log which process they wait
+// for.
 //
 // It returns CodeConflict if the schema is newer than this program, and CodeUnavailable
 // if another process holds the migration lock for longer than Options.MigrationWait.
@@ -70,9 +70,9 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 	return nil
 }
 
-// WaitForSchema returns nil once the schema has the version that this program needs.
-// When ctx ends it returns the error of CheckSchema. If the schema is newer it returns
-// at once: waiting does not help.
+// WaitForSchema returns nil once the schema has the version that this program needs. If ctx
+// ends before that, it returns the error of the last CheckSchema. If the schema is newer
+// than this program, it returns at once, because waiting does not help.
 func (s *Store) WaitForSchema(ctx context.Context) error {
 	var last error
 	for {
@@ -95,8 +95,8 @@ func schemaAheadError(have, want int64) error {
 	}
 }
 
-// migrations returns goose's provider for the engine's folder. Do not close it: that
-// would close the database.
+// migrations returns goose's provider of the migrations for this engine. Do not close the
+// provider: that would close the database.
 func (s *Store) migrations() (*goose.Provider, error) {
 	dialect, folder := s.engine.dialect()
 	files, err := fs.Sub(migrations.Files, folder)
@@ -118,8 +118,9 @@ func (s *Store) schemaVersions(ctx context.Context) (p *goose.Provider, have, wa
 	return p, have, sources[len(sources)-1].Version, translate(err)
 }
 
-// schemaVersion returns the number of the newest applied migration; 0 for an empty
-// database. It does not ask goose, which would create its version table.
+// schemaVersion returns the number of the newest applied migration, or 0 for an empty
+// database. It reads the table itself instead of asking goose, because goose would create
+// its version table in an empty database.
 func (s *Store) schemaVersion(ctx context.Context) (int64, error) {
 	var found []int
 	if err := s.query(ctx).Raw(s.engine.versionTableQuery()).Scan(&found).Error; err != nil || len(found) == 0 {

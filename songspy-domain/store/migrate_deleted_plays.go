@@ -13,14 +13,14 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/migrations"
 )
 
-// deletedPlaysVersion is the schema version since which deleted plays are
-// stored with hashes of their track instead of the track.
+// deletedPlaysVersion is the first schema version in which deleted plays are stored with
+// hashes of their track instead of the track.
 const deletedPlaysVersion = 15
 
-// deletedPlaysMigration returns the migration to deletedPlaysVersion. It is written in
-// Go, because hashing needs a key for each user, and sealing that key needs the seal
-// keys. It runs in one transaction, so the schema has this version only when no deleted
-// play names a track.
+// deletedPlaysMigration returns the migration to deletedPlaysVersion. It is written in Go
+// and not only in SQL, because the hashes need a random key for each user, and this key is
+// stored encrypted with a seal key, which only the program has. The migration runs in one
+// transaction. So if any play cannot be converted, the schema keeps its previous version.
 func (s *Store) deletedPlaysMigration() *goose.Migration {
 	return goose.NewGoMigration(deletedPlaysVersion, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
 		_, folder := s.engine.dialect()
@@ -83,6 +83,7 @@ func (s *Store) hashDeletedPlaysOfUser(ctx context.Context, conn *pool, id songs
 	return nil
 }
 
-// namesBefore19 replaces the present names of tables and columns in a statement
-// with their names before version 19 of the schema.
+// namesBefore19 replaces the present names of tables and columns in a statement with their
+// names before version 19 of the schema, because the migration to version 15 runs before
+// version 19 renames them.
 var namesBefore19 = strings.NewReplacer("history_items", "play_ledger", "played_at", "heard_at")

@@ -8,9 +8,11 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// TestSQLite_MigrationKeepsTracksWhenChaptersAreAdded migrates a database of version 10
-// of the schema, because the migration to version 11 creates the table of tracks again
-// and copies the rows.
+// TestSQLite_MigrationKeepsTracksWhenChaptersAreAdded migrates a SQLite database of version
+// 10 of the schema. The migration to version 11 creates the table of tracks again, to
+// accept chapters, and copies the rows. The tracks must keep their ids, so that the
+// players' states still refer to them. No id may be given a second time, and URIs must stay
+// unique.
 func TestSQLite_MigrationKeepsTracksWhenChaptersAreAdded(t *testing.T) {
 	s, err := Open(t.Context(), Options{URL: "sqlite:" + filepath.Join(t.TempDir(), "songspy.db"), SealKeys: []SealKey{{ID: "k", Key: make([]byte, 32)}}})
 	if err != nil {
@@ -34,7 +36,7 @@ func TestSQLite_MigrationKeepsTracksWhenChaptersAreAdded(t *testing.T) {
 		VALUES (?, ?, ?, 'T', 'A', 'B', 'i', 'u', 'p', 5, 'isrc', 7)`
 	exec(track, 3, "spotify:track:a", "track")
 	exec(track, 9, "spotify:track:b", "local")
-	exec(`DELETE FROM tracks WHERE id = 9`) // no later track may get the id 9
+	exec(`DELETE FROM tracks WHERE id = 9`) // the track is gone, but no later track may get the id 9
 	seen := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC).UnixMicro()
 	exec(`INSERT INTO now_playing (user_id, state, track_id, track_uri, duration_ms, started_at, observed_at, seen_at, progress_ms, listened_ms, paused_ms,
 		elsewhere_at, provisional, skips, generation) VALUES (1, 'playing', 3, 'spotify:track:a', 5, ?, ?, ?, 1, 1, 0, ?, false, 0, 1)`, seen, seen, seen, seen)

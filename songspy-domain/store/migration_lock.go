@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// defaultMigrationWait is how long Migrate waits for another migration by default.
+	// defaultMigrationWait is how long Migrate waits for the migration lock if
+	// Options.MigrationWait is 0.
 	defaultMigrationWait = 5 * time.Minute
 	// migrationLockRetry is the pause between two attempts to take the lock.
 	migrationLockRetry = 100 * time.Millisecond
@@ -24,11 +25,12 @@ const (
 // operator can do if that process hangs.
 type migrationHolder struct{ process, remedy string }
 
-// awaitMigrationLock calls try until try has taken the migration lock. While it
-// waits, it logs the process that holds the lock, which holder returns: at once,
-// then every migrationReportInterval, and whenever that process changes. If the
-// wait is over or ctx ends, it returns CodeUnavailable. The message names the
-// process. An error of try or holder ends the wait.
+// awaitMigrationLock calls the function try until try has taken the migration lock. While
+// it waits, it logs the process that holds the lock, which the function holder returns: at
+// once, then every migrationReportInterval, and whenever holder returns a different
+// process. If the lock is not taken within the duration wait, or if ctx ends, it returns
+// CodeUnavailable, with a message that names the process. If try or holder returns an
+// error, it returns that error at once.
 func awaitMigrationLock(
 	ctx context.Context, wait time.Duration, log *slog.Logger,
 	try func(context.Context) (taken bool, err error), holder func(context.Context) (migrationHolder, error),
@@ -45,7 +47,7 @@ func awaitMigrationLock(
 		if err != nil {
 			return err
 		}
-		if now == (migrationHolder{}) { // released meanwhile
+		if now == (migrationHolder{}) { // the lock was released after try had failed
 			now = migrationHolder{process: "another process", remedy: "Run the migration again."}
 		}
 		waited := time.Since(startedAt)

@@ -13,18 +13,20 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver of the test's own statements
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver for statements that the test runs without the store
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
-// migrationLock is the key of the migration lock. Older releases held this advisory lock
-// for a whole session, and left it locked if they ran behind a pooler.
+// migrationLock is the key of the advisory lock of migrations. Older releases held this
+// lock for a whole session instead of a transaction. Behind a pooler they could leave it
+// locked.
 const migrationLock = 0x736f6e67737079
 
-// onWarning returns a logger that calls fn with every warning.
+// onWarning returns a logger that calls fn with the message and the attributes of each
+// warning and each error.
 func onWarning(fn func(text string)) *slog.Logger {
 	return slog.New(warnings{slog.DiscardHandler, fn})
 }
@@ -66,7 +68,7 @@ func openDB(t *testing.T, address string) *sql.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = db.Close() }) // no error counts: DROP DATABASE may have ended the connections
+	t.Cleanup(func() { _ = db.Close() }) // an error does not matter: DROP DATABASE may have ended the connections
 	return db
 }
 
@@ -77,8 +79,9 @@ func exec(t *testing.T, db *sql.DB, statement string) {
 	}
 }
 
-// abandonLock takes the migration lock for a session, as older releases did, on a connection
-// that does nothing else. It returns the id of the server process of that connection.
+// abandonLock takes the migration lock for a session, as older releases did. The connection
+// then stays idle. abandonLock returns the process id of the server process of that
+// connection.
 func abandonLock(t *testing.T, db *sql.DB) (pid int) {
 	t.Helper()
 	conn, err := db.Conn(t.Context())
@@ -188,6 +191,6 @@ func openStore(t *testing.T, o store.Options) *store.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() }) // no error counts: the database may be deleted
+	t.Cleanup(func() { _ = s.Close() }) // an error does not matter: the database may be deleted already
 	return s
 }

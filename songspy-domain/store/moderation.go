@@ -9,10 +9,10 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// CreateReport stores a report about a user and sets its id and its time.
+// CreateReport stores a report about a user. It sets the report's id and time.
 //
-// It returns CodeNotFound if one of the two users does not exist, and CodeInvalid if
-// they are the same user, or if the reporter or a valid reason is missing.
+// It returns CodeNotFound if the reporter or the reported user does not exist, and
+// CodeInvalid if they are the same user, or if the reporter or a valid reason is missing.
 func (s *Store) CreateReport(ctx context.Context, r songspy.Report) (songspy.Report, error) {
 	if r.ReporterID == nil || !r.Reason.IsValid() {
 		return r, &songspy.Error{Code: songspy.CodeInvalid, Message: "A report needs a reporter and a valid reason."}
@@ -43,8 +43,9 @@ func (s *Store) CloseReport(ctx context.Context, id int64) error {
 	})
 }
 
-// SetHiddenByOperator hides the user from all others, or ends that. It records this with
-// the detail in the user's audit log and publishes a change, unless nothing changes.
+// SetHiddenByOperator hides the user from everyone else if the parameter hidden is true,
+// and shows the user again if it is false. If that changes anything, it adds an audit event
+// with the detail to the user's audit log, and publishes a change.
 //
 // It returns CodeNotFound if there is no such user.
 func (s *Store) SetHiddenByOperator(ctx context.Context, id songspy.UserID, hidden bool, detail string) error {
@@ -57,9 +58,10 @@ func (s *Store) SetHiddenByOperator(ctx context.Context, id songspy.UserID, hidd
 	})
 }
 
-// HiddenByOperator returns up to limit of the users that the operator hides, in the order
-// of their public ids, starting after the given id. Fewer than limit means that there are
-// no more.
+// HiddenByOperator returns up to limit of the users that the operator hides, each with the
+// time and the detail of the last hiding if the audit log still has them. The users are in
+// ascending order of their public ids, starting after the given public id. Fewer than limit
+// means that there are no more.
 func (s *Store) HiddenByOperator(ctx context.Context, after songspy.PublicID, limit int) (hidden []songspy.HiddenPerson, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) (err error) {
 		var h songspy.HiddenPerson
@@ -72,8 +74,9 @@ func (s *Store) HiddenByOperator(ctx context.Context, after songspy.PublicID, li
 	return hidden, translate(err)
 }
 
-// RenameByOperator sets the user's nickname; nil removes it. It records this with the
-// detail in the user's audit log and publishes a change, unless nothing changes.
+// RenameByOperator sets the user's nickname, or removes it if nick is nil. If that changes
+// anything, it adds an audit event with the detail to the user's audit log, and publishes a
+// change.
 //
 // It returns CodeNotFound if there is no such user.
 func (s *Store) RenameByOperator(ctx context.Context, id songspy.UserID, nick *string, detail string) error {

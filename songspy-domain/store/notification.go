@@ -30,10 +30,11 @@ func notificationDest(n *songspy.Notification) []any {
 	}
 }
 
-// NotificationLinks returns up to limit links that may need a notification: links that
-// do not work, and links authorized at authorizedBefore or earlier, whose consent will
-// end soon. They are in ascending order of their users, starting after the given user,
-// and lack their tokens. Fewer than limit means that there are no more.
+// NotificationLinks returns up to limit links that may need a notification: links that are
+// broken (reauth_required or not_registered), and links that were authorized at the time
+// authorizedBefore or earlier, so that their consent ends soon. They are in ascending order
+// of their users' ids, starting after the given user, and do not have their tokens. Fewer
+// than limit means that there are no more.
 func (s *Store) NotificationLinks(ctx context.Context, authorizedBefore time.Time, after songspy.UserID, limit int) (links []songspy.NotifiableLink, err error) {
 	err = queryRows(ctx, s.pool, scanNotificationLinks(&links), selectNotificationLinks+`
 		WHERE l.user_id > $1 AND (l.state IN ('reauth_required', 'not_registered') OR l.authorized_at <= $2) ORDER BY l.user_id LIMIT $3`,
@@ -51,8 +52,8 @@ func (s *Store) NotificationLinksByID(ctx context.Context, ids []songspy.UserID)
 	return links, translate(err)
 }
 
-// mailEnabledCondition is the SQL condition that the user of row u has an
-// e-mail address, and has e-mails switched on.
+// mailEnabledCondition is the SQL condition that a user of users AS u has an e-mail address
+// and has not switched e-mails off.
 const mailEnabledCondition = `NOT u.mail_off AND length(u.email_sealed) > 0`
 
 const selectNotificationLinks = `SELECT l.user_id, l.app, l.state, l.state_since, l.authorized_at, l.generation, ` + mailEnabledCondition + `
@@ -68,10 +69,10 @@ func scanNotificationLinks(links *[]songspy.NotifiableLink) func(*sql.Rows) erro
 	}
 }
 
-// NotificationSeats returns the seats (users' places in Spotify apps) that may
-// need a notification, in the order in which they were requested. For a held
-// seat, the operator must register the user; with an entered seat, the user can
-// link now. Users who still wait for a seat are left out.
+// NotificationSeats returns the seats (users' places in Spotify apps) that may need a
+// notification, in the order in which they were requested; at most waitingListMax. If a
+// seat is held, the operator must register the user. If it is entered, the user can link
+// Spotify now. Users who still wait for a seat are left out.
 func (s *Store) NotificationSeats(ctx context.Context) (seats []songspy.NotifiableSeat, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		var n songspy.NotifiableSeat
@@ -83,10 +84,11 @@ func (s *Store) NotificationSeats(ctx context.Context) (seats []songspy.Notifiab
 	return seats, translate(err)
 }
 
-// QueueNotifications stores the notifications, so that they are sent. A
-// notification that is stored already, sent or not, is not sent again: only its
-// SeenAt becomes now, and only if it was last seen longer ago than again, to
-// save writes. Notifications about users that no longer exist are skipped.
+// QueueNotifications stores the notifications, so that they are sent. A notification that
+// is stored already, whether it was sent or not, is not queued a second time: only its
+// SeenAt is set to now. To save writes, a SeenAt that lies less than the given duration in
+// the past stays unchanged. QueueNotifications skips notifications about users that no
+// longer exist.
 func (s *Store) QueueNotifications(ctx context.Context, notifications []songspy.Notification, again time.Duration) (err error) {
 	now := s.now()
 	since := now.Add(-again)
@@ -105,8 +107,8 @@ func (s *Store) QueueNotifications(ctx context.Context, notifications []songspy.
 	})
 }
 
-// unseenNotifications returns the notifications that are not stored, or that
-// were last seen before since.
+// unseenNotifications returns those of the notifications that are not stored, or whose
+// stored SeenAt is not after the parameter since.
 func (s *Store) unseenNotifications(ctx context.Context, notifications []songspy.Notification, since time.Time) (unseen []songspy.Notification, err error) {
 	if len(notifications) == 0 {
 		return nil, nil
@@ -157,8 +159,8 @@ func (s *Store) ofExistingUsers(ctx context.Context, conn gorm.ConnPool, notific
 	return present, err
 }
 
-// notificationNameRowset returns a rowset of the columns that together identify a
-// notification: user, app, kind, occurrence and channel.
+// notificationNameRowset returns a rowset with one row for each notification. Its columns
+// together identify a notification: user, app, kind, occurrence and channel.
 func notificationNameRowset(notifications []songspy.Notification) *rowset {
 	type row = songspy.Notification
 	v := &rowset{}
@@ -189,11 +191,12 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// ResolveNotifications ends incidents: it deletes the notifications of a kind
-// and an app (empty means every app) that concern no user and were last seen
-// before the given time. If the same incident occurs later, it is sent again.
-// For each deleted notification that had been sent, it queues followUp on the
-// same channel; an empty followUp queues nothing.
+// ResolveNotifications deletes the notifications about incidents that have ended: those of
+// the kind and the app that concern no user and were last seen before the given time. An
+// empty app means every app. If the same incident occurs again later, a notification about
+// it is sent again. For each deleted notification that had been sent, ResolveNotifications
+// queues a notification of the kind followUp about the same app on the same channel. If
+// followUp is empty, it queues none.
 func (s *Store) ResolveNotifications(ctx context.Context, kind songspy.NotificationKind, app string, seenBefore time.Time, followUp songspy.NotificationKind) error {
 	const which = ` FROM notifications WHERE user_id = 0 AND kind = $1 AND ($2 = '' OR app = $2) AND seen_at < $3`
 	args := []any{string(kind), app, seenBefore}
@@ -228,28 +231,28 @@ func (s *Store) ResolveNotifications(ctx context.Context, kind songspy.Notificat
 	})
 }
 
-// PruneNotifications deletes the notifications that were last seen before the
-// time, and returns how many. If the same cause comes back later, the
-// notification is sent again.
+// PruneNotifications deletes the notifications that were last seen before the given time,
+// and returns how many it deleted. If the same cause occurs again later, the notification
+// is sent again.
 func (s *Store) PruneNotifications(ctx context.Context, seenBefore time.Time) (pruned int64, err error) {
 	return deleteRows[notificationRow](ctx, s.inTx, "seen_at < ?", seenBefore)
 }
 
 const (
-	// groupInterval is the shortest time between two messages of a grouped kind
-	// (NotificationKind.IsGrouped) about the same app. Notifications that become due
-	// in between are sent together in the next message.
+	// groupInterval is the shortest time between two messages of the same grouped kind
+	// (NotificationKind.IsGrouped) about the same app on the same channel. Notifications
+	// that become due in between are sent together in the next message.
 	groupInterval = time.Hour
 	// groupMax limits the notifications in one message.
 	groupMax = 10_000
 )
 
-// ClaimNotification returns one message that is due on one of the channels, and
-// keeps other processes from claiming it for the duration lease. ok is false if
-// no message is due. A message of a grouped kind contains every due notification
-// of that kind about the same app; the next such message follows an hour later
-// at the earliest. A message keeps its ID and its notifications, however often
-// it is tried.
+// ClaimNotification returns one message that is due on one of the channels. For the duration
+// of the parameter lease, no other process can claim the message. ok is false if no message
+// is due. A message of a grouped kind contains all due notifications of that kind about the
+// same app and channel, at most groupMax; the next such message is due at the earliest
+// groupInterval after the previous one was completed. If sending fails and the message is
+// claimed again, it has the same ID and the same notifications.
 func (s *Store) ClaimNotification(ctx context.Context, channels []songspy.NotificationChannel, lease time.Duration) (m songspy.NotificationMessage, ok bool, err error) {
 	c := claimTx{s: s, ctx: ctx, now: s.now()}
 	c.condition, c.args = dueCondition(channels, c.now, lease)
@@ -274,11 +277,11 @@ func (s *Store) ClaimNotification(ctx context.Context, channels []songspy.Notifi
 	return m, c.found && err == nil, err
 }
 
-// dueCondition returns the SQL condition for rows of notifications AS n that may
-// be sent now on one of the channels, and its arguments.
+// dueCondition returns the SQL condition for rows of notifications AS n that may be sent
+// now on one of the channels, and the arguments of the condition.
 //
-// A stored lease that ends later than a lease that is given now was given before
-// the clock was set back. It does not count.
+// If a stored lease ends more than ClockSkewMax later than a lease that is given now, it was
+// stored before the clock was set back. It counts as expired.
 func dueCondition(channels []songspy.NotificationChannel, now time.Time, lease time.Duration) (due string, args []any) {
 	args = []any{now, now.Add(-groupInterval), now.Add(lease + songspy.ClockSkewMax)}
 	list := func(text string) string {
@@ -299,8 +302,8 @@ func dueCondition(channels []songspy.NotificationChannel, now time.Time, lease t
 		AND f.message <> '' AND (f.done_at IS NULL OR f.done_at > $2)))`, args
 }
 
-// claimTx is one call of ClaimNotification. condition and args are the results
-// of dueCondition; found says that a notification is due.
+// claimTx holds the state of one call of ClaimNotification. condition and args are the
+// results of dueCondition. found is set by findDue: it says whether a notification is due.
 type claimTx struct {
 	s         *Store
 	ctx       context.Context
@@ -312,9 +315,9 @@ type claimTx struct {
 	messageID string               // the message that head belongs to; empty before the first attempt
 }
 
-// findDue sets head to the notification that has been due for the longest time,
-// and found to whether there is one. The message to send is the one that contains
-// head.
+// findDue sets head to the notification that has been due for the longest time, messageID
+// to the message that contains head, and found to whether there is such a notification. The
+// message that contains head is the one to send.
 func (c *claimTx) findDue(conn gorm.ConnPool) error {
 	c.found = false
 	return queryRows(c.ctx, conn, func(rows *sql.Rows) error {
@@ -323,9 +326,10 @@ func (c *claimTx) findDue(conn gorm.ConnPool) error {
 	}, `SELECT `+notificationColumns+`, message FROM notifications n WHERE `+c.condition+` ORDER BY n.due_at, n.id LIMIT 1`, c.args...)
 }
 
-// lease leases all notifications of the message that contains head, and returns
-// the message. If head belongs to no message yet, lease makes one from head and,
-// if its kind is grouped, from the other due notifications of that kind and app.
+// lease gives this process the lease of all notifications of the message that contains head,
+// and returns the message. If head belongs to no message yet, lease makes one: from head
+// and, if the kind of head is grouped, from the other due notifications of the same kind,
+// app and channel.
 func (c *claimTx) lease(conn gorm.ConnPool, lease time.Duration) (m songspy.NotificationMessage, err error) {
 	if c.messageID == "" {
 		c.messageID = messageID(c.head)
@@ -355,16 +359,16 @@ func (c *claimTx) lease(conn gorm.ConnPool, lease time.Duration) (m songspy.Noti
 	return m, err
 }
 
-// messageID derives the ID of a message from its first notification. The ID
-// depends on the time at which the notification was created. So if the cause
-// comes back much later, the message gets another ID.
+// messageID derives the ID of a message from its first notification, including the time at
+// which that notification was created. So if the cause occurs again after the notification
+// was deleted, the new message gets another ID.
 func messageID(n songspy.Notification) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q %q %q %q %d", n.UserID, n.App, n.Kind, n.Occurrence, n.Channel, n.CreatedAt.UnixMicro()))
 	return "notification_" + hex.EncodeToString(sum[:16])
 }
 
-// CompleteNotifications stores that the notifications were sent if reported is true, and
-// otherwise that they were given up. They are not tried again.
+// CompleteNotifications stores that the notifications were sent if the parameter reported is
+// true, and that they were given up if it is false. In both cases they are not sent again.
 func (s *Store) CompleteNotifications(ctx context.Context, ids []int64, reported bool) error {
 	outcome := "given_up"
 	if reported {
@@ -373,13 +377,14 @@ func (s *Store) CompleteNotifications(ctx context.Context, ids []int64, reported
 	return s.updateNotifications(ctx, ids, `UPDATE notifications SET outcome = ?, done_at = ? WHERE done_at IS NULL AND id IN `, outcome, s.now())
 }
 
-// RetryNotifications postpones the notifications until the time.
+// RetryNotifications postpones the notifications: they are due again at the given time, and
+// any process can claim them from then on.
 func (s *Store) RetryNotifications(ctx context.Context, ids []int64, at time.Time) error {
 	return s.updateNotifications(ctx, ids, `UPDATE notifications SET due_at = ?, lease_until = ? WHERE done_at IS NULL AND id IN `, dbTime(at), dbTime(at))
 }
 
-// DropNotifications deletes notifications that were not sent yet, because their
-// cause has ended.
+// DropNotifications deletes those of the notifications that are not completed, because
+// their cause has ended.
 func (s *Store) DropNotifications(ctx context.Context, ids []int64) error {
 	return s.updateNotifications(ctx, ids, `DELETE FROM notifications WHERE done_at IS NULL AND id IN `)
 }

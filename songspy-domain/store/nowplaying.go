@@ -16,7 +16,8 @@ type nowPlayingColumn struct {
 	name string
 	// dest returns the pointer to the field that the column is scanned into.
 	dest func(*songspy.NowPlaying) any
-	// nullable returns a scan destination for an outer join: NULL leaves the zero value.
+	// nullable returns a scan destination that sets the field to its zero value if the
+	// column is NULL, for rows that are missing in an outer join.
 	nullable func(*songspy.NowPlaying) any
 	// add adds the column to a rowset, with its value in each row.
 	add func(*rowset, []songspy.NowPlaying)
@@ -83,7 +84,8 @@ func textColumn[T ~string](name string, field func(*songspy.NowPlaying) *T) nowP
 	return c
 }
 
-// zeroIfNull is a scan destination that sets the zero value for NULL.
+// zeroIfNull is a scan destination that accepts NULL. If the column is NULL, it sets *to to
+// the zero value.
 type zeroIfNull[T any] struct {
 	to    *T
 	value sql.Null[T]
@@ -99,8 +101,8 @@ func (z *zeroIfNull[T]) Scan(from any) error {
 // nowPlayingColumns lists the columns of now_playing AS n for a SELECT.
 var nowPlayingColumns = joinNowPlaying(", ", func(column string) string { return "n." + column })
 
-// joinNowPlaying calls the function of with the name of each column of
-// now_playing, and joins the results with the separator.
+// joinNowPlaying returns one text for each column of now_playing, joined with the separator.
+// Its second parameter is a function that returns the text for the name of a column.
 func joinNowPlaying(separator string, of func(column string) string) string {
 	parts := make([]string, len(nowPlayingTable))
 	for i, c := range nowPlayingTable {
@@ -128,7 +130,7 @@ func nullableNowPlayingDest(n *songspy.NowPlaying) []any {
 	return dest
 }
 
-// nowPlayingRowset returns the rows as a rowset.
+// nowPlayingRowset returns a rowset with one row, of all columns, for each player state.
 func nowPlayingRowset(rows []songspy.NowPlaying) *rowset {
 	r := &rowset{}
 	for _, c := range nowPlayingTable {
@@ -137,8 +139,9 @@ func nowPlayingRowset(rows []songspy.NowPlaying) *rowset {
 	return r
 }
 
-// upsertNowPlayingStatement writes those rows of the rowset v that were observed later than
-// the stored row of the user, or belong to a newer generation of the link.
+// upsertNowPlayingStatement writes the player states of the rowset v and returns the users
+// whose state it wrote. It writes a state if the user has no stored state, or if it was
+// observed later than the stored state or belongs to a newer generation of the link.
 var upsertNowPlayingStatement = `INSERT INTO now_playing (` + joinNowPlaying(", ", func(c string) string { return c }) + `)
 	SELECT ` + joinNowPlaying(", ", func(c string) string { return c }) + ` FROM v WHERE true
 	ON CONFLICT (user_id) DO UPDATE SET ` + joinNowPlaying(", ", func(c string) string { return c + " = excluded." + c }) + `
@@ -162,8 +165,8 @@ func (s *Store) upsertNowPlaying(ctx context.Context, conn gorm.ConnPool, rows [
 	return written, err
 }
 
-// setObservedAt changes the stored ObservedAt (the time of the last poll) of
-// each user in rows to ObservedAt of the row. Nothing else changes.
+// setObservedAt sets the stored ObservedAt (the time of the last poll) of each user in rows
+// to the ObservedAt in the user's row. It changes nothing else.
 func (s *Store) setObservedAt(ctx context.Context, conn gorm.ConnPool, rows []songspy.NowPlaying) error {
 	r := &rowset{}
 	addColumn(r, rows, "user_id", "bigint", func(n *songspy.NowPlaying) int64 { return int64(n.UserID) })
@@ -171,8 +174,8 @@ func (s *Store) setObservedAt(ctx context.Context, conn gorm.ConnPool, rows []so
 	return s.execRowset(ctx, conn, r, `UPDATE now_playing SET observed_at = v.observed_at FROM v WHERE now_playing.user_id = v.user_id`)
 }
 
-// readObservedAt returns the stored ObservedAt (the time of the last poll) of
-// the users. Users without a stored state are missing.
+// readObservedAt returns the stored ObservedAt (the time of the last poll) of each user.
+// The map has no entry for users without a stored player state.
 func (s *Store) readObservedAt(ctx context.Context, conn gorm.ConnPool, ids []songspy.UserID) (map[songspy.UserID]time.Time, error) {
 	seen := make(map[songspy.UserID]time.Time, len(ids))
 	err := s.queryRowset(ctx, conn, userIDRowset(ids), `SELECT user_id, observed_at FROM now_playing WHERE user_id IN (SELECT user_id FROM v)`,

@@ -23,8 +23,8 @@ func scanPerson(rows *sql.Rows, extra ...any) (p songspy.Person, err error) {
 	return p, err
 }
 
-// queryPeople returns the people that a query selects. from is the SQL text that
-// follows FROM users u: joins, conditions and order.
+// queryPeople returns the people that a query selects. The parameter from is the SQL text
+// after "FROM users u": joins, conditions and order.
 func (s *Store) queryPeople(ctx context.Context, from string, args ...any) (people []songspy.Person, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		p, err := scanPerson(rows)
@@ -34,7 +34,7 @@ func (s *Store) queryPeople(ctx context.Context, from string, args ...any) (peop
 	return people, translate(err)
 }
 
-// queryPerson returns the first person that queryPeople returns; CodeNotFound if
+// queryPerson returns the first person that queryPeople returns. It returns CodeNotFound if
 // there is none.
 func (s *Store) queryPerson(ctx context.Context, from string, args ...any) (songspy.Person, error) {
 	people, err := s.queryPeople(ctx, from, args...)
@@ -47,7 +47,7 @@ func (s *Store) queryPerson(ctx context.Context, from string, args ...any) (song
 	return people[0], nil
 }
 
-// People returns the given users, as far as they exist, in ascending order.
+// People returns those of the given users that exist, in ascending order of their ids.
 func (s *Store) People(ctx context.Context, ids []songspy.UserID) (people []songspy.Person, err error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -66,24 +66,27 @@ func (s *Store) AllPeople(ctx context.Context, after songspy.UserID, limit int) 
 	return s.queryPeople(ctx, `WHERE u.id > $1 ORDER BY u.id LIMIT $2`, int64(after), limit)
 }
 
-// PersonByPublicID returns the user with the public id; CodeNotFound if there is none.
+// PersonByPublicID returns the user with the public id. It returns CodeNotFound if there is
+// none.
 func (s *Store) PersonByPublicID(ctx context.Context, id songspy.PublicID) (songspy.Person, error) {
 	return s.queryPerson(ctx, `WHERE u.public_id = $1`, int64(id))
 }
 
-// PersonByShareLink returns the user whose share link has the SHA-256 hash; CodeNotFound
-// if there is none.
+// PersonByShareLink returns the user whose share link has the SHA-256 hash. It returns
+// CodeNotFound if there is none.
 func (s *Store) PersonByShareLink(ctx context.Context, hash []byte) (songspy.Person, error) {
 	return s.queryPerson(ctx, `JOIN share_links l ON l.user_id = u.id WHERE l.hash = $1`, hash)
 }
 
-// afterAnyNick sorts after every character of a nickname: Unicode never assigns
-// a character to it.
+// afterAnyNick is a character that sorts after every character of a nickname. It is the
+// largest code point, and Unicode never assigns it to a character.
 const afterAnyNick = "\U0010FFFF"
 
 // SearchPeople returns up to limit users that search may find and whose nickname begins
-// with the prefix, sorted by NickKey and public id. It starts after the given user; the
-// zero User starts with the first. Fewer than limit means that there are no more.
+// with the prefix. It compares the NickKey of both, so that neither case nor the Unicode
+// form matters. The users are sorted by NickKey and public id. They start after the given
+// user, or with the first one if that is the zero User. Fewer than limit means that there
+// are no more.
 func (s *Store) SearchPeople(ctx context.Context, prefix string, after songspy.User, limit int) ([]songspy.Person, error) {
 	prefix = NickKey(prefix)
 	where, args := `WHERE u.nick_key <> '' AND u.nick_key >= $1 AND u.nick_key < $2 `, []any{prefix, prefix + afterAnyNick, limit}
@@ -93,8 +96,9 @@ func (s *Store) SearchPeople(ctx context.Context, prefix string, after songspy.U
 	return s.queryPeople(ctx, where+`ORDER BY u.nick_key, u.public_id LIMIT $3`, args...)
 }
 
-// Relations returns the follows and blocks that concern the viewer, in either
-// role, for visibility.NewRelations. It includes requests to follow.
+// Relations returns the follows and blocks that concern the viewer in either role: as
+// follower or followed, as blocker or blocked. It includes requests to follow.
+// visibility.NewRelations takes the results.
 func (s *Store) Relations(ctx context.Context, viewer songspy.UserID) (follows []songspy.Follow, blocks []songspy.Block, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		var owner, other songspy.UserID
@@ -129,8 +133,8 @@ func lockPair(tx *gorm.DB, a, b songspy.UserID) error {
 	return err
 }
 
-// changeRelation runs fn in a transaction with the two users locked. It publishes a change
-// of both users if fn returns true.
+// changeRelation runs fn in a transaction with the two users locked. If fn returns true, it
+// publishes a change for each of the two users.
 func (s *Store) changeRelation(ctx context.Context, a, b songspy.UserID, fn func(tx *gorm.DB) (changed bool, err error)) error {
 	return s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		if err := lockPair(tx, a, b); err != nil {
@@ -143,10 +147,10 @@ func (s *Store) changeRelation(ctx context.Context, a, b songspy.UserID, fn func
 	})
 }
 
-// RequestFollow stores that the follower asks to follow the user. A follow that exists
-// does not change.
+// RequestFollow stores that the follower asks to follow the user. If the follower has asked
+// already or already follows the user, nothing changes.
 //
-// It returns CodeNotFound if one of the users does not exist, or blocks the other.
+// It returns CodeNotFound if one of the two users does not exist or blocks the other.
 func (s *Store) RequestFollow(ctx context.Context, id, follower songspy.UserID) (f songspy.Follow, err error) {
 	err = s.changeRelation(ctx, id, follower, func(tx *gorm.DB) (bool, error) {
 		var blocks int64
@@ -167,8 +171,9 @@ func (s *Store) RequestFollow(ctx context.Context, id, follower songspy.UserID) 
 	return f, err
 }
 
-// ApproveFollow lets the follower follow the user. It returns CodeNotFound if
-// there is neither a request nor a follow.
+// ApproveFollow approves the follower's request to follow the user. If the request is
+// already approved, nothing changes. It returns CodeNotFound if there is neither a request
+// nor a follow.
 func (s *Store) ApproveFollow(ctx context.Context, id, follower songspy.UserID) (f songspy.Follow, err error) {
 	err = s.changeRelation(ctx, id, follower, func(tx *gorm.DB) (bool, error) {
 		approved := tx.Model(&songspy.Follow{}).Where("user_id = ? AND follower_id = ? AND state = ?", id, follower, songspy.FollowRequested).
@@ -211,15 +216,15 @@ func (s *Store) Unblock(ctx context.Context, id, blocked songspy.UserID) error {
 	})
 }
 
-// Followers returns up to limit of the users who follow the user or ask to, newest
-// request first, starting after the given follow; the zero Follow starts with the
-// newest. Fewer than limit means that there are no more.
+// Followers returns up to limit of the users who follow the user or ask to, the newest
+// request first. They start after the given follow, or with the newest one if that is the
+// zero Follow. Fewer than limit means that there are no more.
 func (s *Store) Followers(ctx context.Context, id songspy.UserID, after songspy.Follow, limit int) ([]songspy.FollowingPerson, error) {
 	return s.follows(ctx, `f.user_id`, `f.follower_id`, id, after.AskedAt, after.FollowerID, limit)
 }
 
-// Following returns the users that the user follows or asks to follow, in the order and
-// the pages of Followers.
+// Following returns the users that the user follows or asks to follow, sorted and paged as
+// by Followers.
 func (s *Store) Following(ctx context.Context, id songspy.UserID, after songspy.Follow, limit int) ([]songspy.FollowingPerson, error) {
 	return s.follows(ctx, `f.follower_id`, `f.user_id`, id, after.AskedAt, after.UserID, limit)
 }
@@ -239,9 +244,9 @@ func (s *Store) follows(ctx context.Context, own, other string, id songspy.UserI
 	return follows, translate(err)
 }
 
-// Blocks returns up to limit of the users that the user blocks, newest block first,
-// starting after the given block; the zero Block starts with the newest. Fewer than limit
-// means that there are no more.
+// Blocks returns up to limit of the users that the user blocks, the newest block first.
+// They start after the given block, or with the newest one if that is the zero Block. Fewer
+// than limit means that there are no more.
 func (s *Store) Blocks(ctx context.Context, id songspy.UserID, after songspy.Block, limit int) (blocks []songspy.BlockedPerson, err error) {
 	where, args := ` WHERE k.user_id = $1 `, []any{int64(id), limit}
 	if !after.At.IsZero() {
@@ -271,14 +276,14 @@ func (s *Store) SaveShareLink(ctx context.Context, id songspy.UserID, hash []byt
 	return l, err
 }
 
-// ShareLink returns the user's share link; CodeNotFound if there is none.
+// ShareLink returns the user's share link. It returns CodeNotFound if there is none.
 func (s *Store) ShareLink(ctx context.Context, id songspy.UserID) (l songspy.ShareLink, err error) {
 	err = s.query(ctx).Where("user_id = ?", id).Take(&l).Error
 	return l, translate(err)
 }
 
-// DeleteShareLink revokes the user's share link and publishes a change; CodeNotFound if
-// there is none.
+// DeleteShareLink revokes the user's share link and publishes a change. It returns
+// CodeNotFound if there is none.
 func (s *Store) DeleteShareLink(ctx context.Context, id songspy.UserID) error {
 	return withLockedUser(ctx, s.inErasureTx, id, func(tx *gorm.DB) error {
 		if err := requireOneRow(tx.Where("user_id = ?", id).Delete(&songspy.ShareLink{})); err != nil {

@@ -12,7 +12,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// insertPlays inserts the plays. Each must have a track id, and none may be deleted.
+// insertPlays inserts the plays. Each must have a track id, and must not be a deleted play.
+// insertPlays also counts those that are not probable, for OnRecorded.
 func (s *Store) insertPlays(ctx context.Context, conn gorm.ConnPool, plays []songspy.Play) error {
 	if len(plays) == 0 {
 		return nil
@@ -46,8 +47,8 @@ const (
 	selectStoredPlays = `SELECT ` + playColumns + `, ` + trackColumns + `, p.uri_hash, p.isrc_hash FROM plays p LEFT JOIN tracks t ON t.id = p.track_id `
 )
 
-// selectPlays returns the beginning of a query for plays AS p with their tracks. The query
-// skips deleted plays, which have no track.
+// selectPlays returns the beginning of a query for plays AS p with their tracks, and the
+// artists and albums of the tracks. The query leaves out deleted plays, which have no track.
 func selectPlays(e engine) string {
 	return `SELECT ` + playColumns + `, ` + trackColumns + `, ` + identityColumns(e) + ` FROM plays p JOIN tracks t ON t.id = p.track_id` + joinAlbum
 }
@@ -83,16 +84,16 @@ func scanStoredPlay(rows *sql.Rows) (k songspy.StoredPlay, hashes trackHashes, e
 	return k, hashes, err
 }
 
-// Plays returns up to limit of the user's plays, newest first, starting after the given
-// play; the zero Play starts with the newest. Deleted plays are left out. Fewer than limit
-// means that there are no more.
+// Plays returns up to limit of the user's plays, the newest first, without deleted plays.
+// They start after the given play, or with the newest one if that is the zero Play. Fewer
+// than limit means that there are no more.
 func (s *Store) Plays(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) ([]songspy.PlayWithTrack, error) {
 	return s.playsWhere(ctx, ``, id, after, limit)
 }
 
-// PlaysForOthers is Plays without probable plays, which only their user sees.
-// The caller must still decide which of the plays others may see, by the user's
-// SharingRule, which People returns.
+// PlaysForOthers is Plays without probable plays, which only their own user may see. It
+// does not apply the user's sharing settings: the caller must decide, by the SharingRule
+// that People returns, which of the plays the viewer may see.
 func (s *Store) PlaysForOthers(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) ([]songspy.PlayWithTrack, error) {
 	return s.playsWhere(ctx, `AND NOT p.probable `, id, after, limit)
 }
@@ -110,8 +111,9 @@ func (s *Store) playsWhere(ctx context.Context, condition string, id songspy.Use
 	return plays, translate(err)
 }
 
-// userTracks returns what the open (unfinished) and finished plays change in
-// the users' lists of tracks: one row for each user and track, sorted by both.
+// userTracks returns what the open (unfinished) and the finished plays add to the users'
+// lists of tracks: one row for each user and track, sorted by both. The field Plays of each
+// row is the number of finished plays that count.
 func userTracks(open []songspy.NowPlaying, plays []songspy.Play) []songspy.UserTrack {
 	type key struct {
 		user  songspy.UserID
@@ -141,7 +143,7 @@ func userTracks(open []songspy.NowPlaying, plays []songspy.Play) []songspy.UserT
 	for _, p := range plays {
 		counted := int64(1)
 		if p.Probable {
-			counted = 0 // until history confirms it
+			counted = 0 // it does not count until history confirms it
 		}
 		add(p.UserID, p.TrackID, p.TrackURI, p.StartedAt, p.EndedAt, counted)
 	}
@@ -155,9 +157,10 @@ func userTracks(open []songspy.NowPlaying, plays []songspy.Play) []songspy.UserT
 	return rows
 }
 
-// upsertUserTracks adds new tracks to the users' lists of tracks, and adds
-// plays to the counts of tracks that are in the list already. A track in the
-// list without a new play is not written.
+// upsertUserTracks adds new tracks to the users' lists of tracks. For a track that is
+// already in the list, it adds the new plays to the count, moves FirstPlayedAt back if a new
+// play began earlier, and moves LastPlayedAt on if a new play ended later. It does not write
+// a track that is already in the list and has no new play that counts.
 func (s *Store) upsertUserTracks(ctx context.Context, conn gorm.ConnPool, rows []songspy.UserTrack) error {
 	played := slices.Clone(rows)
 	played = slices.DeleteFunc(played, func(t songspy.UserTrack) bool { return t.Plays == 0 })

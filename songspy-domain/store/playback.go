@@ -18,15 +18,16 @@ import (
 const updatesPerTx = 500
 
 // WritePlaybackUpdates writes the results of polls: player states, new tracks, finished
-// plays, users' tracks and gaps. It publishes a change for each update that other users
-// can see. It returns one result for each update, in their order.
+// plays, users' tracks and gaps. It publishes a change for each update that is Visible to
+// viewers. It returns one result for each update, in the order of the updates.
 //
-// An update is dropped if its user's link is gone or was changed since the poll, or if
-// the stored state is newer. An update that is already stored counts as written and
-// changes nothing, so a batch whose outcome is unknown can be written again. If the
-// database rejects one update, its result has the error, and the others are written.
-// The returned error concerns all updates: the database did not respond, or rejected
-// every update of a transaction. Then write all of them again.
+// An update is dropped if its user's link is gone or was changed since the poll, or if the
+// stored state is newer. An update that is already stored counts as written and changes
+// nothing. So if the outcome of a write is unknown, the caller can write the same updates
+// again. If the database rejects one update, the result of that update has the error, and
+// the others are written. The returned error concerns all updates: the database did not
+// respond, or rejected every update of a transaction. The caller then has to write all of
+// them again.
 func (s *Store) WritePlaybackUpdates(ctx context.Context, updates []songspy.PlaybackUpdate) ([]songspy.PlaybackUpdateResult, error) {
 	written := make([]songspy.PlaybackUpdateResult, len(updates))
 	for batch := range splitBatches(updates) {
@@ -79,9 +80,10 @@ func splitBatches(updates []songspy.PlaybackUpdate) func(yield func([]indexedUpd
 	}
 }
 
-// writeBisecting writes the batch in one transaction. If the database rejects
-// it, it splits the batch in two and writes each half in the same way. In the
-// end only the update that causes the error is not written.
+// writeBisecting writes the batch in one transaction. If the database rejects the
+// transaction, it splits the batch in two and writes each half in the same way. So in the
+// end it leaves out only the updates that the database rejects, and stores the error in
+// their results. It returns an error only if the database does not respond.
 func (s *Store) writeBisecting(ctx context.Context, batch []indexedUpdate, written []songspy.PlaybackUpdateResult) error {
 	err := s.writeBatch(ctx, batch, written)
 	if err == nil || songspy.CodeOf(err) == songspy.CodeUnavailable {
@@ -198,10 +200,11 @@ func (w *writeTx) lockCurrentUsers(batch []indexedUpdate) ([]indexedUpdate, erro
 	}), nil
 }
 
-// storedAhead finds updates that look older than the stored state of their user
-// only because that state is in the future: the clock was set back after it was
-// written. For each it returns a row with the time that the stored state must
-// get, a microsecond before the update, so that the update counts as newer.
+// storedAhead finds updates that look older than the stored state of their user only
+// because the time of that state is ahead of the clock: the clock was set back after the
+// state was written. For each such update it returns a row with the time to which the
+// stored state must be set, a microsecond before the update, so that the update counts as
+// newer.
 func (w *writeTx) storedAhead(batch []indexedUpdate, stored map[songspy.UserID]time.Time) (rows []songspy.NowPlaying) {
 	now := w.s.now()
 	for _, u := range batch {
@@ -213,9 +216,10 @@ func (w *writeTx) storedAhead(batch []indexedUpdate, stored map[songspy.UserID]t
 	return rows
 }
 
-// writeNowPlaying writes the players' states and returns the updates that were newer than
-// the stored states. It marks the results of older updates as dropped. An update with the
-// time of the stored state is stored already, so it is neither returned nor dropped.
+// writeNowPlaying writes the players' states, and returns the updates that were newer than
+// the stored states. It marks the results of updates that are older than the stored state
+// as dropped. An update that has the same time as the stored state is stored already, so it
+// is neither returned nor marked as dropped.
 func (w *writeTx) writeNowPlaying(batch []indexedUpdate) ([]indexedUpdate, error) {
 	rows := make([]songspy.NowPlaying, len(batch))
 	for i, u := range batch {
@@ -253,11 +257,12 @@ func (w *writeTx) writeNowPlaying(batch []indexedUpdate) ([]indexedUpdate, error
 	}), nil
 }
 
-// resolveTracks sets the track ids of the updates by URI, and inserts new tracks.
-// It returns the updates without those that name a track by a URI that is
-// neither in their Tracks nor stored; the results of these get an error. The id
-// of a local file is always read again by its URI, because the track may have
-// been deleted and its id may be outdated.
+// resolveTracks sets the track ids of the updates by the tracks' URIs, and inserts tracks
+// that are not stored yet. It returns the updates whose tracks all have an id then. An
+// update is left out if it names a track without an id, and the URI is neither in its
+// Tracks nor stored; its result gets an error. The id of a local file is always read again
+// by its URI: the file may have been deleted from the table of tracks, so that its id is
+// outdated.
 func (w *writeTx) resolveTracks(batch []indexedUpdate) (_ []indexedUpdate, err error) {
 	tracks := map[string]songspy.Track{}
 	for i := range batch {
@@ -266,7 +271,7 @@ func (w *writeTx) resolveTracks(batch []indexedUpdate) (_ []indexedUpdate, err e
 			tracks[t.URI] = t
 		}
 	}
-	named := map[string]bool{} // URIs that an update names, without a track in Tracks
+	named := map[string]bool{} // URIs to look up: no update contains the track, and the reference has no id or is to a local file
 	for _, u := range batch {
 		for _, r := range trackReferences(&u.PlaybackUpdate) {
 			if _, given := tracks[r.uri]; !given && (*r.id == 0 || songspy.IsLocal(r.uri)) {
@@ -292,7 +297,7 @@ func (w *writeTx) resolveTracks(batch []indexedUpdate) (_ []indexedUpdate, err e
 	return ready, nil
 }
 
-// trackReference is one place in an update that holds a track's id and its URI.
+// trackReference is a pointer to a track id in an update, and the URI of that track.
 type trackReference struct {
 	id  *songspy.TrackID
 	uri string
@@ -309,9 +314,10 @@ func trackReferences(u *songspy.PlaybackUpdate) []trackReference {
 	return refs
 }
 
-// fillTrackIDs sets the track ids from the stored tracks, which are by URI. If
-// stored lacks a URI, the id that the update has stays, except for a local file.
-// It returns CodeInvalid if a track has no id in the end.
+// fillTrackIDs sets each track id of the update to that of the stored track with the same
+// URI; stored is keyed by URI. If stored has no such track, the id that the update already
+// has stays, except for a local file, whose id becomes 0. If a track has no id in the end,
+// fillTrackIDs returns CodeInvalid.
 func fillTrackIDs(u *songspy.PlaybackUpdate, stored map[string]storedTrack) error {
 	if !u.Playing.IsOpen() {
 		u.Playing.TrackID = 0
@@ -330,9 +336,9 @@ func fillTrackIDs(u *songspy.PlaybackUpdate, stored map[string]storedTrack) erro
 	return nil
 }
 
-// cleanURIs returns a copy of the update in which every play has the user's id,
-// and every URI has the form in which the database stores it. Tracks are looked
-// up by URIs of that form.
+// cleanURIs returns a copy of the update in which every URI has the form in which the
+// database stores it, because tracks are looked up by URI. It also sets the user's id in
+// every play.
 func cleanURIs(u songspy.PlaybackUpdate) songspy.PlaybackUpdate {
 	u.Playing.TrackURI = cleanText(u.Playing.TrackURI)
 	u.Tracks, u.Plays = slices.Clone(u.Tracks), slices.Clone(u.Plays)

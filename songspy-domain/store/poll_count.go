@@ -12,16 +12,18 @@ import (
 	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
-// pollCountsRetention is how long the counts of polls are stored: Status shows a day.
+// pollCountsRetention is how long the counts of polls are stored, because Status shows the
+// polls of the last 24 hours.
 const pollCountsRetention = 24 * time.Hour
 
-// CountPolls adds polls, which are numbers by reason, to the counts of the current five
-// minutes. It deletes counts that are older than pollCountsRetention, and counts of the
-// future, which a process with a fast clock has written.
+// CountPolls adds the given numbers of polls to the counts of the current bucket (five
+// minutes). The keys of the map are the reasons of the polls. CountPolls also deletes buckets
+// that are older than pollCountsRetention, and buckets that are more than ClockSkewMax in
+// the future, which a process with a fast clock has written.
 func (s *Store) CountPolls(ctx context.Context, polls map[string]int64) error {
 	now := s.now()
 	return s.inTx(ctx, func(tx *gorm.DB) error {
-		for _, reason := range slices.Sorted(maps.Keys(polls)) { // in one order, so that two replicas do not deadlock
+		for _, reason := range slices.Sorted(maps.Keys(polls)) { // sorted, so that two replicas lock the rows in the same order and cannot deadlock
 			if err := tx.Exec(`INSERT INTO poll_counts (bucket, reason, polls) VALUES (?, ?, ?)
 				ON CONFLICT (bucket, reason) DO UPDATE SET polls = poll_counts.polls + excluded.polls`,
 				quota.BucketOf(now), reason, polls[reason]).Error; err != nil {

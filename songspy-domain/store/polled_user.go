@@ -9,10 +9,10 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
-// LinkVersions returns the versions of links that are polled (active or suspect), so that
-// the caller can find out which links have changed. It returns up to limit versions, in
-// ascending order of the users, starting after the given user. Fewer than limit means that
-// there are no more.
+// LinkVersions returns the versions of links that are polled (active or suspect). By
+// comparing them with the versions that it has, the caller finds out which links have
+// changed. LinkVersions returns up to limit versions, in ascending order of the users' ids,
+// starting after the given user. Fewer than limit means that there are no more.
 func (s *Store) LinkVersions(ctx context.Context, after songspy.UserID, limit int) (versions []songspy.LinkVersion, err error) {
 	versions = make([]songspy.LinkVersion, 0, min(limit, 1<<16))
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
@@ -27,10 +27,11 @@ func (s *Store) LinkVersions(ctx context.Context, after songspy.UserID, limit in
 	return versions, translate(err)
 }
 
-// PolledUsersByID returns the given users, as far as their links are polled, with their
-// tokens and the stored states of their players, in ascending order of their ids.
+// PolledUsersByID returns those of the given users whose links are polled (active or
+// suspect), with their tokens and the stored states of their players, in ascending order of
+// their ids.
 //
-// A link whose tokens cannot be decrypted is logged and skipped.
+// It logs and skips a link whose tokens cannot be decrypted.
 func (s *Store) PolledUsersByID(ctx context.Context, ids []songspy.UserID) (polled []songspy.PolledUser, err error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -45,16 +46,16 @@ func (s *Store) PolledUsersByID(ctx context.Context, ids []songspy.UserID) (poll
 var selectPolledUsers = `SELECT ` + linkColumns + `, ` + nowPlayingColumns + `, COALESCE(h.listed, 0), COALESCE(h.unlisted, 0)
 	FROM spotify_links l LEFT JOIN now_playing n ON n.user_id = l.user_id LEFT JOIN history_habits h ON h.user_id = l.user_id`
 
-// userIDRowset returns a rowset of the ids.
+// userIDRowset returns a rowset with the ids in the column user_id.
 func userIDRowset(ids []songspy.UserID) *rowset {
 	r := &rowset{}
 	addColumn(r, ids, "user_id", "bigint", func(id *songspy.UserID) int64 { return int64(*id) })
 	return r
 }
 
-// polledUserReader scans the rows of selectPolledUsers. All rows are scanned
-// into the same variables, to save memory: a million users are read at the
-// start.
+// polledUserReader scans the rows of selectPolledUsers. It scans every row into the same
+// variables, because the batch reads a million users when it starts, and new variables for
+// each row would cost memory.
 type polledUserReader struct {
 	s     *Store
 	link  linkRow
@@ -64,7 +65,8 @@ type polledUserReader struct {
 	undecryptableLinks
 }
 
-// scan reads one row and appends its user, unless the tokens cannot be decrypted.
+// scan scans one row and appends its user. If the tokens cannot be decrypted, it adds the
+// link to undecryptableLinks instead.
 func (r *polledUserReader) scan(rows *sql.Rows) error {
 	r.link, r.user = linkRow{}, songspy.PolledUser{}
 	if err := rows.Scan(r.dest...); err != nil {
@@ -80,8 +82,8 @@ func (r *polledUserReader) scan(rows *sql.Rows) error {
 	return nil
 }
 
-// undecryptableLinks collects the links whose tokens cannot be decrypted, for one log
-// message.
+// undecryptableLinks counts the links whose tokens cannot be decrypted, and keeps the first
+// user and error, for one log message.
 type undecryptableLinks struct {
 	count int
 	first songspy.UserID

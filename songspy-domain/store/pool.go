@@ -12,16 +12,17 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// pool wraps the connection pool of the database driver. Every statement goes
-// through it, GORM's and the store's own, within a transaction or not. It
-// brings texts and times into the form that both databases store.
+// pool wraps the connection pool of the database driver. Every statement goes through it:
+// those of GORM and of the store, within a transaction or not. It brings the texts and
+// times among a statement's arguments into the form that both databases store, and reports
+// the duration of each statement to the function observe.
 type pool struct {
 	conn    gorm.ConnPool
 	observe func(statement string, took time.Duration)
 }
 
-// dbPool is a pool that begins transactions. It is a separate type because GORM treats
-// every pool that can commit as a running transaction.
+// dbPool is a pool that begins transactions. It is a separate type from txPool, because
+// GORM takes every pool that has a method Commit for a running transaction.
 type dbPool struct {
 	pool
 	db         *sql.DB
@@ -38,7 +39,9 @@ func (p *dbPool) BeginTx(ctx context.Context, o *sql.TxOptions) (gorm.ConnPool, 
 	return &txPool{pool: pool{conn: tx, observe: p.observe}, tx: tx, parent: p}, nil
 }
 
-// txPool is the pool of one transaction. Commit reports recorded and changes.
+// txPool is the pool of one transaction. The field recorded counts the plays and gaps that
+// the transaction adds. The field changes has the changes that the transaction publishes.
+// Commit reports both.
 type txPool struct {
 	pool
 	tx       *sql.Tx
@@ -47,9 +50,9 @@ type txPool struct {
 	changes  []songspy.Change
 }
 
-// Commit implements gorm.TxCommitter. After a successful commit it calls the function of
-// OnRecorded. It calls the function of OnChanges even after an error, because the database
-// may have committed the changes.
+// Commit implements gorm.TxCommitter. After a successful commit it calls the function that
+// OnRecorded has set. It calls the function that OnChanges has set even if the commit fails,
+// because the database may have committed the changes nevertheless.
 func (p *txPool) Commit() error {
 	err := p.tx.Commit()
 	if callback := p.parent.onChanges.Load(); callback != nil && len(p.changes) > 0 {
@@ -64,8 +67,8 @@ func (p *txPool) Commit() error {
 // Rollback implements gorm.TxCommitter.
 func (p *txPool) Rollback() error { return p.tx.Rollback() }
 
-// PrepareContext implements gorm.ConnPool. It always fails: a prepared statement's
-// arguments would bypass this pool.
+// PrepareContext implements gorm.ConnPool. It always fails: the arguments of a prepared
+// statement would bypass this pool, so that canonicalValue would not convert them.
 func (p *pool) PrepareContext(context.Context, string) (*sql.Stmt, error) {
 	return nil, gorm.ErrNotImplemented
 }
@@ -139,20 +142,22 @@ func dbTimeOrNil(t *time.Time) *time.Time {
 	return new(dbTime(*t))
 }
 
-// cleanText makes a text valid for Postgres: UTF-8 without NUL.
+// cleanText makes a text valid for Postgres: it removes each NUL and replaces invalid UTF-8
+// by U+FFFD.
 func cleanText(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "\uFFFD")
 }
 
-// OnRecorded sets a function that is called, after each commit, with the
-// numbers of plays and gaps that the transaction added; each play and gap is
-// counted once. fn must be quick and safe for concurrent use.
+// OnRecorded sets a function that is called after each commit of a transaction that has
+// added plays or gaps. Its argument has the numbers of the added plays and gaps; each play
+// and gap is counted once. fn must be quick and safe for concurrent use.
 func (s *Store) OnRecorded(fn func(songspy.RecordedCounts)) { s.pool.onRecorded.Store(&fn) }
 
-// OnChanges sets a function that is called after each commit with the changes that the
-// transaction published, before the method of Store that published them returns. So this
-// process need not wait for the change feed. If the commit returns an error, fn is called
-// too, because the changes may be stored. fn must be quick and safe for concurrent use.
+// OnChanges sets a function that is called after each commit of a transaction that has
+// published changes, with these changes. It is called before the method of Store that
+// published them returns, so that this process need not wait until it reads them from the
+// change feed. If the commit returns an error, fn is called too, because the changes may be
+// stored. fn must be quick and safe for concurrent use.
 func (s *Store) OnChanges(fn func([]songspy.Change)) { s.pool.onChanges.Store(&fn) }
 
 // txRecorded counts the plays and gaps that one transaction adds.

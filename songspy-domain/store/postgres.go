@@ -31,14 +31,15 @@ const (
 	// migrationLock is the key of the advisory lock of migrations: "songspy" in
 	// hexadecimal.
 	migrationLock int64 = 0x736f6e67737079
-	// pooledPollInterval is the time between two reads of the changes if Postgres
-	// notifications cannot arrive, because a connection pooler is in between.
+	// pooledPollInterval is the time between two reads of the change feed if Postgres
+	// notifications cannot arrive because of a connection pooler.
 	pooledPollInterval = 200 * time.Millisecond
 )
 
-// pinnedSettings are set on every connection and override what the role, the
-// database or the URL sets: in the simple protocol, values come as text in these
-// formats. pgbouncer keeps these settings for each client.
+// pinnedSettings are the settings that every connection gets, whatever the role, the
+// database or the URL sets. In the simple protocol, values are sent as text, and pgx
+// expects the formats that these settings determine. pgbouncer keeps these settings for
+// each client.
 var pinnedSettings = map[string]string{
 	"client_encoding": "UTF8", "datestyle": "ISO, MDY", "standard_conforming_strings": "on", "timezone": "UTC",
 }
@@ -51,7 +52,8 @@ type postgresEngine struct {
 	// the server. Postgres notifications do not get through such a pooler.
 	pooled atomic.Bool
 	// listenMutex guards listenConn, the only connection that receives Postgres
-	// notifications. A caller that cannot lock it polls the database instead.
+	// notifications. Only the caller of waitForChange that holds the mutex waits for them.
+	// For other callers, waitForChange only sleeps, and then they read the change feed.
 	listenMutex sync.Mutex
 	listenConn  *pgx.Conn
 }
@@ -106,9 +108,10 @@ func (e *postgresEngine) versionTableQuery() string {
 	return "SELECT 1 WHERE to_regclass('goose_db_version') IS NOT NULL"
 }
 
-// lockMigrations opens a transaction that holds the advisory lock. A pooler may give each
-// transaction another server connection. So a lock that a connection holds longer than its
-// transaction could stay locked without an owner.
+// lockMigrations opens a transaction that holds the advisory lock of migrations until the
+// returned function commits it. A lock of the session would not work behind a pooler: the
+// pooler may give each transaction another server connection, so that the statement that
+// unlocks may reach another connection than the one that holds the lock.
 func (e *postgresEngine) lockMigrations(ctx context.Context, wait time.Duration, log *slog.Logger) (func() error, error) {
 	conn, err := pgx.ConnectConfig(ctx, e.config.Copy())
 	if err != nil {
@@ -183,15 +186,15 @@ func (e *postgresEngine) writable(ctx context.Context) error {
 
 func (e *postgresEngine) beginWrite(context.Context) (func(), error) { return func() {}, nil }
 
-// forKeyShare returns the weakest lock of a user that still makes transactions
-// wait that link, unlink or erase the user, because they lock the user FOR
-// UPDATE. Renaming the user does not have to wait for this lock.
+// forKeyShare returns FOR KEY SHARE, the weakest locking clause that keeps the selected
+// rows from being deleted. Transactions that link, unlink or erase a user lock the user FOR
+// UPDATE, so they wait for this lock. Transactions that only rename the user do not wait.
 func (e *postgresEngine) forKeyShare() string { return " FOR KEY SHARE" }
 
 func (e *postgresEngine) forUpdate() string { return " FOR UPDATE" }
 
-// afterErasure does nothing, because the Postgres server removes deleted rows
-// itself (VACUUM). docs/erasure.md says what keeps them until then.
+// afterErasure does nothing, because the Postgres server itself removes deleted rows from
+// its files (VACUUM). docs/erasure.md says where they remain until then.
 func (e *postgresEngine) afterErasure() {}
 
 // scrub does nothing, because overwriting old deleted rows needs VACUUM FULL,
@@ -245,7 +248,8 @@ func (e *postgresEngine) waitForChange(ctx context.Context, d time.Duration) {
 	}
 }
 
-// errPooled is returned by listen if no notifications can arrive on this connection.
+// errPooled is returned by listen if a pooler is between this process and the server, so
+// that no notifications can arrive.
 var errPooled = errors.New("the database is behind a connection pooler")
 
 // isPooled reports whether the connection ends at a pooler: a pooler announces a
@@ -256,8 +260,9 @@ func isPooled(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	return pid != conn.PgConn().PID(), err
 }
 
-// listen returns nil when a notification has arrived. It opens listenConn if that is not
-// open, and returns errPooled if a pooler is in between. The caller holds listenMutex.
+// listen waits for a notification and returns nil when one has arrived. It first opens
+// listenConn if that is not open. It returns errPooled if a pooler is between this process
+// and the server. The caller must hold listenMutex.
 func (e *postgresEngine) listen(ctx context.Context) error {
 	if e.listenConn == nil || e.listenConn.IsClosed() {
 		conn, err := pgx.ConnectConfig(ctx, e.config.Copy())
@@ -290,7 +295,8 @@ func (e *postgresEngine) closeListenConn(ctx context.Context) {
 	e.listenConn = nil
 }
 
-// close waits for the caller of waitForChange, whose context the store has ended.
+// close closes all connections. Before that it waits until a running waitForChange has
+// released listenMutex; the store has already canceled the context of that call.
 func (e *postgresEngine) close() error {
 	e.listenMutex.Lock()
 	defer e.listenMutex.Unlock()

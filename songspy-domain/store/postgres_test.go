@@ -6,9 +6,9 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
-// TestPostgres_Conformance runs the conformance suite on Postgres. With -short, which the
-// run with the race detector uses, it runs only the topics in which several processes
-// write at once. In the other topics, races would also show on SQLite.
+// TestPostgres_Conformance runs the conformance suite on Postgres. The run with the race
+// detector uses -short. Then only the topics run in which several processes write at once,
+// because data races in the other topics would also show on SQLite.
 func TestPostgres_Conformance(t *testing.T) {
 	storetest.Server(t)
 	if testing.Short() {

@@ -17,19 +17,20 @@ import (
 const (
 	// callsRetention is how long the counts of calls to Spotify are stored.
 	callsRetention = 31 * 24 * time.Hour
-	// refusalsRetention is how long quota refusals are stored: answers that the
-	// quota of calls is exceeded. An older refusal limits nothing any more. By then
-	// the number of planned calls has grown to a multiple of the quota that was
-	// learned from that refusal.
+	// refusalsRetention is how long the store keeps quota refusals: answers of Spotify that
+	// say that the quota of calls is exceeded. An older refusal no longer limits anything,
+	// because after that time the number of planned calls has grown to a multiple of the
+	// quota that was learned from the refusal.
 	refusalsRetention = 180 * 24 * time.Hour
 )
 
-// CountCalls adds calls to the stored counts of a developer account; a bucket
-// with a negative number subtracts calls. It returns all the account's counts
-// since the given time, in buckets of five minutes. If batch was counted before,
-// it adds nothing. If reading fails, it adds nothing either. The first write to
-// a bucket also deletes the account's buckets that are older than
-// callsRetention.
+// CountCalls adds calls to the stored counts of a developer account. A bucket with a
+// negative number subtracts calls, but no stored count falls below 0. CountCalls returns all
+// stored buckets (five minutes each) of the account that begin at the time since or later.
+// If the given batch, or a later one of the same process, was added before, CountCalls adds
+// nothing and only returns the buckets. If reading the buckets fails, the addition is rolled
+// back. The first write to a bucket also deletes the account's buckets and batch numbers
+// that are older than callsRetention.
 func (s *Store) CountCalls(ctx context.Context, account string, batch quota.Batch, calls []quota.Bucket, since time.Time) (all []quota.Bucket, err error) {
 	read := func(conn gorm.ConnPool) error {
 		all = nil
@@ -78,8 +79,9 @@ func (s *Store) CountCalls(ctx context.Context, account string, batch quota.Batc
 	return all, err
 }
 
-// freshBatch stores that the batch of call counts b is added now. It returns
-// false if b was added before. The zero Batch is always added.
+// freshBatch reports whether the caller must add the batch of call counts b to the account.
+// If so, it stores the number of b. It returns false if b, or a later batch of the same
+// process, was added before. For the zero Batch it always returns true and stores nothing.
 func freshBatch(tx *gorm.DB, account string, b quota.Batch, now time.Time) (bool, error) {
 	if b == (quota.Batch{}) {
 		return true, nil
@@ -90,8 +92,8 @@ func freshBatch(tx *gorm.DB, account string, b quota.Batch, now time.Time) (bool
 	return entered.RowsAffected == 1, entered.Error
 }
 
-// CountedSince returns the time of the oldest call count of a developer
-// account; the zero time if it has none.
+// CountedSince returns the start of the oldest stored bucket of calls of a developer
+// account, or the zero time if there is none.
 func (s *Store) CountedSince(ctx context.Context, account string) (since time.Time, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error { return rows.Scan(&since) },
 		`SELECT bucket FROM quota_calls WHERE account = $1 ORDER BY bucket LIMIT 1`, account)
@@ -117,10 +119,10 @@ func (s *Store) SaveRefusal(ctx context.Context, account string, r quota.Refusal
 	})
 }
 
-// LastRefusal returns the last answer of Spotify from which the quota of a
-// developer account was learned; the zero Refusal if there is none. A clock
-// that was ahead may have stored refusals in the future. LastRefusal changes
-// their stored times to now, so that they grow old and later refusals are found.
+// LastRefusal returns the last quota refusal from which the quota of a developer account
+// was learned, or the zero Refusal if there is none. A process whose clock was ahead may
+// have stored refusals in the future. LastRefusal changes the stored times of these to now,
+// so that they grow older, and so that later refusals count as the last one.
 func (s *Store) LastRefusal(ctx context.Context, account string) (quota.Refusal, error) {
 	now := s.now()
 	r, err := s.lastRefusal(ctx, account)
@@ -133,7 +135,7 @@ func (s *Store) LastRefusal(ctx context.Context, account string) (quota.Refusal,
 			account, now.Add(songspy.ClockSkewMax)).Scan(&ahead).Error; err != nil {
 			return err
 		}
-		for i, at := range ahead { // newest first; they keep their order, a millisecond apart
+		for i, at := range ahead { // the newest first; each gets a time a millisecond earlier, so that they keep their order
 			corrected := dbTime(now.Add(-time.Duration(i) * time.Millisecond))
 			if err := tx.Exec(`DELETE FROM quota_refusals WHERE account = ? AND refused_at = ?`, account, corrected).Error; err != nil {
 				return err
@@ -156,8 +158,9 @@ func (s *Store) lastRefusal(ctx context.Context, account string) (r quota.Refusa
 	return r, translate(err)
 }
 
-// scanRefusal returns a function that scans a row of quota_refusals into r. before are the
-// destinations of columns that the query selects before those of the refusal.
+// scanRefusal returns a function that scans a row of quota_refusals into r. The parameter
+// before holds the destinations of the columns that the query selects before those of the
+// refusal.
 func scanRefusal(r *quota.Refusal, before ...any) func(*sql.Rows) error {
 	return func(rows *sql.Rows) error {
 		var calls []byte
@@ -175,11 +178,11 @@ func scanRefusal(r *quota.Refusal, before ...any) func(*sql.Rows) error {
 // QuotaStatus says how many calls to Spotify a developer account has made, and
 // how often Spotify has refused one because of the quota.
 type QuotaStatus struct {
-	// Calls are those of the last 24 hours, by endpoint.
+	// Calls counts the calls of the last 24 hours, by endpoint.
 	Calls quota.Counts `json:"calls"`
 	// Refusals counts how often Spotify reported an exceeded quota in the last seven
 	// days. Refused probes are not counted. LastRefusal is the newest stored refusal of
-	// a call that was not a probe; nil if there is none.
+	// a call that was not a probe. It is nil if there is none.
 	Refusals    int64          `json:"refusals"`
 	LastRefusal *quota.Refusal `json:"last"`
 }
@@ -190,7 +193,7 @@ func (s *Store) quotaStatus(ctx context.Context, now time.Time) (map[string]Quot
 	all := map[string]QuotaStatus{}
 	enter := func(account string, change func(*QuotaStatus)) {
 		if _, isUserApp := songspy.UserAppClientID(account); isUserApp {
-			return // a user-supplied app identifies its user
+			return // left out, because the name of a user-supplied app identifies its user
 		}
 		its, known := all[account]
 		if !known {

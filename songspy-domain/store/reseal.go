@@ -11,9 +11,11 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// recordResealed adds the result of resealing one row to r. If err says that the
-// row cannot be decrypted, it adds the user to r.Undecryptable and returns nil.
-// It returns any other error, because that error concerns more than this row.
+// recordResealed adds the result of resealing one row to r. replaced says that the row was
+// written; otherwise another transaction had changed the row since it was read. If err says
+// that the row cannot be decrypted, recordResealed adds the user to r.Undecryptable and
+// returns nil. It returns any other error, because such an error concerns more than this
+// row.
 func recordResealed(r *songspy.ResealResult, id songspy.UserID, replaced bool, err error) error {
 	switch {
 	case songspy.CodeOf(err) == songspy.CodeInternal:
@@ -33,11 +35,11 @@ func (s *Store) LinkCount(ctx context.Context) (n int64, err error) {
 	return n, translate(s.query(ctx).Model(&linkRow{}).Count(&n).Error)
 }
 
-// ResealLinks encrypts the tokens of links with the first key, if they are
-// encrypted with another key. It processes up to limit links in ascending order
-// of their users, starting after the given user. If Processed is less than
-// limit, there are no more links. It can run at any time: a link whose tokens
-// are renewed meanwhile keeps the new tokens.
+// ResealLinks encrypts the tokens of links with the first seal key, if they are encrypted
+// with another key. It processes up to limit links, in ascending order of their users' ids,
+// starting after the given user. If Processed is less than limit, there are no more links.
+// It can run at any time: if a link's tokens are renewed after ResealLinks has read them,
+// the link keeps the new tokens.
 func (s *Store) ResealLinks(ctx context.Context, after songspy.UserID, limit int) (r songspy.ResealResult, err error) {
 	r = songspy.ResealResult{LastUserID: after, ByKey: map[string]int{}}
 	var rows []linkRow
@@ -86,8 +88,8 @@ func (s *Store) resealLink(ctx context.Context, row *linkRow) (replaced bool, er
 	return replaced && err == nil, err
 }
 
-// sealKeyOf returns the id of the key with which the text was encrypted, in a
-// printable form.
+// sealKeyOf returns the id of the key with which the text was encrypted, in a printable
+// form, or "(damaged)" if the text contains no id.
 func sealKeyOf(sealed []byte) string {
 	id, _, ok := parseSealed(sealed)
 	if !ok {
@@ -96,16 +98,16 @@ func sealKeyOf(sealed []byte) string {
 	return strings.Trim(strconv.Quote(strings.ToValidUTF8(id, "?")), `"`)
 }
 
-// SealedColumn names a column with an encrypted value for each user, its table,
-// and the column of that table with the user's id.
+// SealedColumn identifies a column that holds an encrypted value for each user: by the
+// table, the column of that table with the user's id, and the encrypted column itself.
 type SealedColumn struct{ table, userColumn, column string }
 
-// The sealed columns that ResealColumn can reseal. ResealLinks reseals the tokens
-// of links. Authorization attempts also have sealed columns, but they expire
-// after ten minutes and are not resealed.
+// These are the sealed columns that ResealColumn can reseal. The tokens of links are
+// missing, because ResealLinks reseals them. The sealed columns of authorization attempts
+// are missing, because the attempts expire after ten minutes.
 var (
 	MailAddresses = SealedColumn{songspy.User{}.TableName(), "id", "email_sealed"}
-	SeatAddresses = SealedColumn{songspy.Seat{}.TableName(), "user_id", "email_sealed"} // e-mail addresses of seats in Spotify apps
+	SeatAddresses = SealedColumn{songspy.Seat{}.TableName(), "user_id", "email_sealed"} // the e-mail addresses with which users requested seats in Spotify apps
 	DeletionKeys  = SealedColumn{songspy.User{}.TableName(), "id", "deletion_key_sealed"}
 	WebhookURLs   = SealedColumn{songspy.Webhook{}.TableName(), "user_id", "url_sealed"}
 	WebhookKeys   = SealedColumn{songspy.Webhook{}.TableName(), "user_id", "key_sealed"}

@@ -11,14 +11,14 @@ import (
 	"gorm.io/gorm"
 )
 
-// rowset is a set of rows that one statement takes as arguments: an array for
-// each column on Postgres, one JSON text on SQLite. The text of the statement
-// does not depend on the number of rows, so it is planned once, and the limits
-// on the number of arguments do not apply.
+// rowset is a set of rows that one statement takes as arguments: on Postgres an array for
+// each column, on SQLite one JSON text. The text of the statement does not depend on the
+// number of rows. So the database can plan the statement once, and its limit on the number
+// of arguments does not matter.
 //
-// On Postgres an insert with a rowset allocates half as much memory as GORM's
-// CreateInBatches, and takes as long (BenchmarkInsert). That matters for the
-// many results of polls. A query can also join a rowset.
+// On Postgres an insert with a rowset takes as long as GORM's CreateInBatches, but
+// allocates half as much memory (BenchmarkInsert). That matters because polls produce many
+// rows. A query can also join a rowset.
 type rowset struct {
 	columns []rowsetColumn
 	size    int
@@ -26,12 +26,12 @@ type rowset struct {
 
 type rowsetColumn struct {
 	name, pgType string // pgType is the column's type on Postgres
-	values       any    // a slice
+	values       any    // a slice with the column's value in each row
 	valueAt      func(row int) any
 }
 
-// addColumn adds a column of the given Postgres type to r. The function of returns the
-// value of the column for a row.
+// addColumn adds a column of the given Postgres type to r. Its last parameter is a function
+// that returns the column's value in a row.
 func addColumn[R, T any](r *rowset, rows []R, name, pgType string, of func(*R) T) {
 	values := make([]T, len(rows))
 	for i := range rows {
@@ -63,8 +63,9 @@ func (r *rowset) postgresCTE() (clause string, args []any) {
 	return fmt.Sprintf("WITH v (%s) AS (SELECT * FROM unnest(%s)) ", r.columnNames(), strings.Join(casts, ", ")), args
 }
 
-// sqliteCTE returns a WITH clause that defines the rows as the table v, and its only
-// argument: a JSON text. Times become microseconds, as the driver writes them.
+// sqliteCTE returns a WITH clause that defines the rows as the table v, and the only
+// argument of the clause: a JSON text. In it, times are microseconds since the Unix epoch,
+// as the driver stores them.
 func (r *rowset) sqliteCTE() (clause string, args []any, err error) {
 	rows := make([][]any, r.size)
 	for i := range rows {
@@ -124,9 +125,9 @@ func queryColumn[T any](ctx context.Context, conn gorm.ConnPool, query string, a
 	return values, err
 }
 
-// queryRows runs a query and calls scan for each result row. It reads many rows in
-// about half of the time of GORM's Find (BenchmarkRead), and reads what Find cannot: the
-// rows of joins and of DELETE … RETURNING.
+// queryRows runs a query and calls scan for each result row. For many rows, it takes about
+// half as long as GORM's Find (BenchmarkRead). It also returns rows that Find cannot
+// return: those of joins and of DELETE ... RETURNING.
 func queryRows(ctx context.Context, conn gorm.ConnPool, scan func(*sql.Rows) error, query string, args ...any) (err error) {
 	rows, err := conn.QueryContext(ctx, query, args...)
 	if err != nil {

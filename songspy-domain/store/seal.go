@@ -12,10 +12,11 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// SealKey is a key that encrypts tokens and addresses in the database.
+// SealKey is a key that encrypts secrets in the database, such as tokens and e-mail
+// addresses.
 type SealKey struct {
-	// ID has 1 to 32 bytes and is not secret. Every sealed text contains the ID of its
-	// key, so that the key to decrypt it is known.
+	// ID has 1 to 32 bytes and is not secret. Every sealed text contains the ID of its key,
+	// so that the store knows which of several keys decrypts the text.
 	ID string
 	// Key is 32 random bytes, for AES-256-GCM.
 	Key []byte
@@ -69,22 +70,22 @@ func newSealer(keys []SealKey) (*sealer, error) {
 	return s, nil
 }
 
-// linkAAD returns the additional data with which a token of a link is
-// encrypted. It binds the token to its row and column, so that it cannot be
-// decrypted if it is moved to another one.
+// linkAAD returns the additional authenticated data with which a token of a link is
+// encrypted. It binds the token to its column and to the user's row: a token that is copied
+// to another column or row cannot be decrypted there.
 func linkAAD(column string, id songspy.UserID) []byte {
 	return columnAAD(songspy.Link{}.TableName(), column, id)
 }
 
-// columnAAD returns the additional data with which a value is encrypted. It
-// binds the value to its column and the user's row, so that it cannot be
-// decrypted if it is moved to another one.
+// columnAAD returns the additional authenticated data with which a value is encrypted. It
+// binds the value to its column and to the user's row: a value that is copied to another
+// column or row cannot be decrypted there.
 func columnAAD(table, column string, id songspy.UserID) []byte {
 	return rowAAD(table, column, strconv.FormatInt(int64(id), 10))
 }
 
-// rowAAD is columnAAD for a table whose primary key is not a user's id. row is the
-// primary key as text.
+// rowAAD is columnAAD for a table whose primary key is not a user's id. The parameter row
+// is the primary key as text.
 func rowAAD(table, column, row string) []byte { return []byte(table + "|" + column + "|" + row) }
 
 func (s *sealer) seal(secret songspy.Secret, aad []byte) ([]byte, error) {

@@ -93,8 +93,9 @@ func FuzzOpen_RejectsForgedCiphertexts(f *testing.F) {
 	f.Add([]byte{sealVersion, 255, 'a'})
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, text []byte) {
-		// The seeds may come from another process of the fuzzer, so text need not be equal
-		// to sealed. But a text that can be decrypted must be one that a process sealed.
+		// text may be a seed of the corpus that another process of the fuzzer has sealed, with
+		// another nonce. So a text that can be decrypted need not be equal to sealed, but its
+		// secret must be "secret", which all these processes seal.
 		if got, err := s.open(text, home); err == nil && got != "secret" {
 			t.Fatalf("%x opened to %q", text, got.Reveal())
 		}

@@ -20,12 +20,12 @@ type seatRow struct {
 	EmailSealed []byte
 }
 
-// aad returns the additional data with which the address is encrypted. It binds
-// the address to its row.
+// aad returns the additional authenticated data with which the address is encrypted. It
+// binds the address to its column and row.
 func (r seatRow) aad() []byte { return columnAAD(r.TableName(), "email_sealed", r.UserID) }
 
-// hasAddress reports whether the seat was requested with the address email. A
-// stored address that cannot be decrypted counts as a different address.
+// hasAddress reports whether the seat was requested with the given address, regardless of
+// case. A stored address that cannot be decrypted counts as a different address.
 func (s *Store) hasAddress(ctx context.Context, r seatRow, email songspy.Secret) bool {
 	previous, err := s.sealer.open(r.EmailSealed, r.aad())
 	if err != nil {
@@ -35,12 +35,12 @@ func (s *Store) hasAddress(ctx context.Context, r seatRow, email songspy.Secret)
 	return strings.EqualFold(previous.Reveal(), email.Reveal())
 }
 
-// ReasonNoSeat is the reason in the error for a user who cannot link, because
-// no Spotify app has a free place (seat).
+// ReasonNoSeat is the Reason of the error that says that the user cannot link, because no
+// Spotify app has a free seat (a place for another user).
 const ReasonNoSeat = "SPOTIFY_NO_SEAT"
 
-// ReasonSeatNotAsked is the reason in the error for a user without a request for a seat
-// (a place in a Spotify app).
+// ReasonSeatNotAsked is the Reason of the error that says that the user has not requested a
+// seat (a place in a Spotify app).
 const ReasonSeatNotAsked = "SPOTIFY_SEAT_NOT_ASKED"
 
 func noSeatError() error {
@@ -54,9 +54,9 @@ func seatNotAskedError() error {
 	return &songspy.Error{Code: songspy.CodeNotFound, Reason: ReasonSeatNotAsked, Message: "No seat was requested."}
 }
 
-// Seat returns the user's seat request and the number of users in the waiting list
-// before it. It returns CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED if there is
-// no request.
+// Seat returns the user's seat request. The result ahead is the number of users before the
+// user in the waiting list; it is 0 if the user does not wait. Seat returns CodeNotFound
+// and the reason SPOTIFY_SEAT_NOT_ASKED if the user has requested no seat.
 func (s *Store) Seat(ctx context.Context, id songspy.UserID) (seat songspy.Seat, ahead int64, err error) {
 	seats, err := readSeatQueue(s.query(ctx).Where("user_id = ?", id))
 	if err != nil {
@@ -73,15 +73,16 @@ func (s *Store) Seat(ctx context.Context, id songspy.UserID) (seat songspy.Seat,
 	return seat, ahead, translate(err)
 }
 
-// AskSeat adds the user to the waiting list with email, the address of their
-// Spotify account. If the user has a request already, AskSeat replaces its
-// address and keeps its place. Then it assigns the free seats of apps.
+// AskSeat adds the user to the waiting list with email, the address of the user's Spotify
+// account. If the user has already requested a seat, AskSeat replaces the address and keeps
+// the place in the list. Then it assigns the free seats of the apps to the users in the
+// waiting list.
 //
-// A second request with the same address changes nothing, unless the user's seat
-// is entered: then Spotify still rejects the registered user, and the seat
-// becomes held again, so that the operator checks the registration. A user who
-// is linked through one of the apps gets the seat in that app: either the app
-// rejects the user, or the user is about to link another account.
+// A second request with the same address changes nothing, unless the user's seat is
+// entered: then Spotify still rejects the registered user, so the seat becomes held again,
+// and the operator checks the registration. A user who is linked through one of the apps
+// gets the seat in that app: either the app rejects the user, or the user is about to link
+// another account.
 //
 // It returns CodeNotFound if there is no such user.
 func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Secret, apps []songspy.AppSeats) (seat songspy.Seat, err error) {
@@ -107,7 +108,7 @@ func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Se
 			known = s.hasAddress(ctx, row, email)
 		}
 		if row.State == songspy.SeatEntered {
-			row.State = songspy.SeatHeld // a registered user who asks again is still rejected
+			row.State = songspy.SeatHeld // a registered user asks again only if Spotify still rejects them
 		}
 		switch link, err := findLink(tx, id); {
 		case err == nil:
@@ -185,28 +186,30 @@ func updateSeat(tx *gorm.DB, seat songspy.Seat) error {
 		Updates(map[string]any{"app": seat.App, "state": seat.State, "state_since": dbTime(seat.StateSince)}))
 }
 
-// EnterSeat stores that the operator has registered the user in the dashboard
-// of their app: the app of the user's seat, or else the app of the link that
-// rejects the user. A user without a link can link now. A link through that app
-// is retried at once, and a pending grant is completed soon, without another
-// sign-in. linked reports whether the user has a link whose account is known.
+// EnterSeat stores that the operator has registered the user in the dashboard of the user's
+// app: the app of the user's seat, or the app of the user's link if the user has no seat.
+// What happens next depends on the user's link. A user without a link through that app can
+// link now. If the app has rejected the user's link, the link becomes active, so that the
+// user is polled at once, and the seat is deleted. A pending grant is completed soon,
+// without another consent at Spotify. linked reports whether the user has a link through
+// that app whose account is known.
 //
-// It returns CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED if the user has
-// no seat and is not rejected by the app of their link, and CodeConflict if the
-// user still waits for a seat.
+// It returns CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED if the user has no seat and
+// the app of the user's link does not reject the user. It returns CodeConflict if the user
+// still waits for a seat.
 func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, err error) {
 	held, err := readSeatQueue(s.query(ctx).Where("user_id = ?", id))
 	if err != nil {
 		return false, translate(err)
 	}
-	refused, waits := false, false // refused: the app rejects the user; waits: the link's account is also not known yet
+	refused, waits := false, false // refused says that the app rejects the user; waits says that the link is also a pending grant
 	_, err = s.UpdateLink(ctx, id, func(l *songspy.Link) error {
 		linked = len(held) == 0 || held[0].App == l.App
 		refused = linked && l.State == songspy.LinkNotRegistered
 		switch waits = refused && !l.HasAccount(); {
 		case waits:
-			// With this time the next run of the job that retries links
-			// completes this one. The extra hour allows for clocks that differ.
+			// With this StateSince, the next run of the job that retries links completes the
+			// pending grant. The extra hour allows for clocks that differ.
 			l.StateSince = s.now().Add(-songspy.NotRegisteredRetryAfter - time.Hour)
 		case refused:
 			l.State = songspy.LinkActive
@@ -243,7 +246,7 @@ func (s *Store) EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, 
 	return linked && !waits, err
 }
 
-// LeaveSeat deletes the user's seat request; CodeNotFound and the reason
+// LeaveSeat deletes the user's seat request. It returns CodeNotFound and the reason
 // SPOTIFY_SEAT_NOT_ASKED if there is none.
 func (s *Store) LeaveSeat(ctx context.Context, id songspy.UserID) error {
 	return s.inErasureTx(ctx, func(tx *gorm.DB) error {
@@ -258,9 +261,10 @@ func (s *Store) LeaveSeat(ctx context.Context, id songspy.UserID) error {
 	})
 }
 
-// PruneSeats deletes two kinds of seats and returns how many: seats of users who were
-// registered before the time entered and are still not linked, and seats that were
-// requested before the time asked.
+// PruneSeats deletes two kinds of seats and returns how many it deleted. One kind has been
+// in the state SeatEntered since before the first given time: the operator has registered
+// the users, but they have not linked Spotify. The other kind was requested before the
+// second given time, and may be in any state.
 func (s *Store) PruneSeats(ctx context.Context, entered, asked time.Time) (deleted int64, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {
 		if err := lockFeed(tx); err != nil {
@@ -277,10 +281,10 @@ func deleteSeat(tx *gorm.DB, id songspy.UserID) error {
 	return tx.Where("user_id = ?", id).Delete(&seatRow{}).Error
 }
 
-// lockFeed makes the transactions that decide about seats wait for each other. It
-// locks the row of feed, as publishChanges does: a transaction that links a user
-// decides about seats after it has published its change. Rows of spotify_seats
-// are always locked after the row of feed, so that no deadlock is possible.
+// lockFeed makes the transactions that decide about seats run one after the other. It locks
+// the row of the table feed, because publishChanges locks that row too: a transaction that
+// links a user decides about seats after it has published its change. Every transaction
+// locks the row of feed before rows of spotify_seats, so that no deadlock is possible.
 func lockFeed(tx *gorm.DB) error {
 	return tx.Exec(`UPDATE feed SET last = last WHERE id = 1`).Error
 }
@@ -291,17 +295,17 @@ func readSeatQueue(tx *gorm.DB) (queue []songspy.Seat, err error) {
 	return queue, tx.Order("asked_at, user_id").Find(&queue).Error
 }
 
-// accountKnownCondition is the SQL condition for links that count as taking a
-// seat in their app. A link whose Spotify account is still unknown takes none,
-// because any user could create one.
+// accountKnownCondition is the SQL condition for the links that take a seat in their app:
+// links with a known Spotify account. A pending grant, whose account is unknown, takes no
+// seat, because any user could create one.
 const accountKnownCondition = `(account_id IS NOT NULL OR legacy_id IS NOT NULL)`
 
 // waitingListMax limits each list that WaitingList returns, and the list of
 // NotificationSeats.
 const waitingListMax = 1000
 
-// WaitingList reads what an operator needs to know to register users in the
-// dashboards of the apps.
+// WaitingList returns what an operator needs to know to register users in the dashboards of
+// the apps. Each of its lists has at most waitingListMax entries.
 func (s *Store) WaitingList(ctx context.Context, apps []songspy.AppSeats) (d songspy.WaitingList, err error) {
 	d = songspy.WaitingList{LinkedUsers: map[string][]songspy.UserID{}, OtherLinks: map[string]int64{}}
 	var rows []seatRow
@@ -350,14 +354,15 @@ func seatLimit(apps []songspy.AppSeats, app string) (seats int, given bool) {
 	return 0, false
 }
 
-// ChooseApp returns the app through which the user links: the app of their
-// link, if it is in apps, or if it is user-supplied and such apps are allowed
-// (own); else the app of their seat; else the app that a request would be
-// assigned to now. registered is false if the operator may first have to
-// register the user in that app's dashboard.
+// ChooseApp returns the app through which the user links. If the user has a link whose
+// account is known, it is the app of that link, provided that this app may still be used:
+// it is in apps, or it is user-supplied and the parameter own is true. Otherwise it is the
+// app of the user's seat. Without a seat, it is the app in which a seat request of the user
+// would get a seat now. registered is false if the operator may first have to register the
+// user in that app's dashboard.
 //
-// It returns CodeConflict and the reason SPOTIFY_NO_SEAT if there is no such
-// app. It reserves nothing: SaveLink takes the seat, and checks the limit again.
+// It returns CodeConflict and the reason SPOTIFY_NO_SEAT if there is no such app. It
+// reserves nothing: SaveLink takes the seat, and checks the limit again.
 func (s *Store) ChooseApp(ctx context.Context, id songspy.UserID, apps []songspy.AppSeats, own bool) (app string, registered bool, err error) {
 	switch link, err := findLink(s.query(ctx), id); {
 	case err == nil:
@@ -397,9 +402,9 @@ func (s *Store) ChooseApp(ctx context.Context, id songspy.UserID, apps []songspy
 	return ownSeat.App, ownSeat.State == songspy.SeatEntered, nil
 }
 
-// checkSeatLimit returns CodeConflict and the reason SPOTIFY_NO_SEAT if more
-// users are linked through n.App than it has seats, unless the user was linked
-// through it before (hadSeat).
+// checkSeatLimit returns CodeConflict and the reason SPOTIFY_NO_SEAT if more users are
+// linked through n.App than the app has seats. It returns nil if the app has no limit
+// (n.Seats is 0), or if hadSeat says that the user was linked through the app before.
 func checkSeatLimit(tx *gorm.DB, n songspy.NewLink, hadSeat bool) error {
 	if n.Seats == 0 || hadSeat {
 		return nil

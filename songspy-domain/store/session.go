@@ -12,13 +12,13 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// CreateSession stores a new session and sets its id. A session with Family 0 is
-// a sign-in: it begins a family with the session's id, and the audit log records
-// it. An empty Kind becomes a bearer session. The id is random, because
-// numbers in order would reveal how many sign-ins there are.
+// CreateSession stores a new session and sets its id. If the Family of the session is 0, it
+// is a sign-in: the session's id becomes its Family, and the audit log records the sign-in.
+// A session with an empty Kind becomes a bearer session. The id is random, because
+// consecutive numbers would reveal how many sign-ins there are.
 //
-// It returns CodeNotFound if the user does not exist, and CodeConflict if
-// another session has the same SecretHash.
+// It returns CodeNotFound if the user does not exist, and CodeConflict if another session
+// has the same SecretHash.
 func (s *Store) CreateSession(ctx context.Context, session songspy.Session) (songspy.Session, error) {
 	err := withLockedUser(ctx, s.inTx, session.UserID, func(tx *gorm.DB) error {
 		isSignIn := session.Family == 0
@@ -51,15 +51,15 @@ func (s *Store) Session(ctx context.Context, id int64) (songspy.Session, error) 
 	return s.querySession(ctx, `id = $1`, id)
 }
 
-// SessionBySecret returns the session whose refresh token or cookie has the SHA-256
-// hash; CodeNotFound if there is none.
+// SessionBySecret returns the session whose secret (the refresh token or the cookie) has
+// the SHA-256 hash. It returns CodeNotFound if there is none.
 func (s *Store) SessionBySecret(ctx context.Context, hash []byte) (songspy.Session, error) {
 	return s.querySession(ctx, `refresh_hash = $1`, hash)
 }
 
 // querySession returns the session that meets the SQL condition, in which $1 is arg. It
-// does not use GORM, because each request reads its session, and without GORM that takes
-// less than half of the time.
+// does not use GORM, because every request of a signed-in client reads its session, and
+// without GORM the query takes less than half as long.
 func (s *Store) querySession(ctx context.Context, condition string, arg any) (session songspy.Session, err error) {
 	found := false
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
@@ -81,7 +81,8 @@ func (s *Store) querySession(ctx context.Context, condition string, arg any) (se
 // CodeNotFound if there is no such session.
 func (s *Store) RotateSession(ctx context.Context, id int64, successor songspy.Session) (songspy.Session, error) {
 	err := s.inTx(ctx, func(tx *gorm.DB) error {
-		// The user is locked before the session, as in every transaction.
+		// Lock the user before the session, as every transaction does, so that no two
+		// transactions deadlock.
 		var locked []songspy.UserID
 		owner := tx.Model(&songspy.Session{}).Select("user_id").Where("id = ?", id)
 		if err := tx.Model(&songspy.User{}).Clauses(clause.Locking{Strength: "KEY SHARE"}).Where("id = (?)", owner).Pluck("id", &locked).Error; err != nil {
@@ -113,16 +114,18 @@ func (s *Store) RevokeFamily(ctx context.Context, family int64, by songspy.Audit
 	})
 }
 
-// Sessions returns the newest session of each active family of the user, the last used
-// first; at most limit.
+// Sessions returns the newest session of each of the user's families that are active at the
+// given time: neither revoked nor expired. It returns at most limit sessions, the last used
+// first.
 func (s *Store) Sessions(ctx context.Context, id songspy.UserID, at time.Time, limit int) (sessions []songspy.Session, err error) {
 	err = s.query(ctx).Where("user_id = ? AND revoked_at IS NULL AND rotated_at IS NULL AND expires_at > ?", id, at).
 		Order("last_used_at DESC, created_at DESC, id DESC").Limit(limit).Find(&sessions).Error
 	return sessions, translate(err)
 }
 
-// TouchSession sets when the session was last used. An earlier time changes nothing. It
-// locks one row, so that it cannot deadlock with transactions that lock a whole family.
+// TouchSession sets LastUsedAt of the session to the given time. If that is not later than
+// the stored LastUsedAt, nothing changes. TouchSession locks only one row, so that it
+// cannot deadlock with transactions that lock a whole family.
 func (s *Store) TouchSession(ctx context.Context, id int64, at time.Time) error {
 	return s.inTx(ctx, func(tx *gorm.DB) error {
 		return tx.Model(&songspy.Session{}).Where("id = ? AND last_used_at < ?", id, at).Update("last_used_at", dbTime(at)).Error
@@ -147,8 +150,8 @@ func (s *Store) RevokeSessions(ctx context.Context, id songspy.UserID, family in
 	})
 }
 
-// revokeFamily revokes the sessions that match the condition, and reports whether it has
-// revoked any. All of them must be of one family.
+// revokeFamily revokes the sessions that match the SQL condition, and reports whether it has
+// revoked any. The condition must match sessions of one family only.
 func (s *Store) revokeFamily(tx *gorm.DB, by songspy.AuditActor, condition string, args ...any) (found bool, err error) {
 	var one []songspy.Session
 	if err := tx.Where(condition, args...).Limit(1).Find(&one).Error; err != nil || len(one) == 0 {
@@ -157,10 +160,11 @@ func (s *Store) revokeFamily(tx *gorm.DB, by songspy.AuditActor, condition strin
 	return s.revokeAll(tx, songspy.AuditEvent{UserID: one[0].UserID, Kind: songspy.AuditSignedOut, Actor: by, Detail: one[0].Label}, condition, args...)
 }
 
-// revokeAll revokes the sessions that match the condition, and reports whether it has
-// revoked any. If so, it adds the event and publishes a change. All sessions must be of
-// the event's user. While revokeAll waits for the lock of a session, a rotation of that
-// session can add its successor. So revokeAll repeats until no session is left to revoke.
+// revokeAll revokes the sessions that match the SQL condition, and reports whether it has
+// revoked any. If so, it adds the audit event and publishes a change. The condition must
+// match only sessions of the event's user. While revokeAll waits for the lock of a session,
+// a transaction that rotates that session can add its successor. So revokeAll repeats until
+// it finds no session that is not revoked.
 func (s *Store) revokeAll(tx *gorm.DB, e songspy.AuditEvent, condition string, args ...any) (found bool, err error) {
 	// The user is locked before the sessions, as in every transaction. An erased user has
 	// no sessions.
@@ -186,8 +190,8 @@ func (s *Store) revokeAll(tx *gorm.DB, e songspy.AuditEvent, condition string, a
 	return true, s.publishChanges(tx, songspy.ChangeSession, e.UserID)
 }
 
-// revoke revokes the sessions that match the condition and are not revoked yet. It reports
-// whether there are any. It first locks them in the order of their ids, so that two
+// revoke revokes the sessions that match the SQL condition and are not revoked yet. It
+// reports whether there were any. It first locks them in the order of their ids, so that two
 // concurrent revocations cannot deadlock.
 func (s *Store) revoke(tx *gorm.DB, condition string, args ...any) (bool, error) {
 	condition += " AND revoked_at IS NULL"
@@ -199,7 +203,8 @@ func (s *Store) revoke(tx *gorm.DB, condition string, args ...any) (bool, error)
 	return true, tx.Model(&songspy.Session{}).Where(condition, args...).Update("revoked_at", s.now()).Error
 }
 
-// PruneSessions deletes the sessions that expired before the time and returns how many.
+// PruneSessions deletes the sessions that expired before the given time, and returns how
+// many it deleted.
 func (s *Store) PruneSessions(ctx context.Context, before time.Time) (pruned int64, err error) {
 	return deleteRows[songspy.Session](ctx, s.inErasureTx, "expires_at < ?", before)
 }

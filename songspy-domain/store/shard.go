@@ -11,13 +11,15 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// replicaRetention is how long a replica without a sign of life stays stored.
+// replicaRetention is how long the row of a replica stays stored after the time until which
+// the replica counted as alive.
 const replicaRetention = time.Hour
 
-// LeaseShards renews the leases of a replica of the batch, stores how far it has
-// polled, releases the shards that it gives up, and leases it free shards up to its
-// fair share. The database's clock decides whether a lease has expired. Replicas take
-// turns, so that no two ever hold the same shard.
+// LeaseShards renews the leases of a replica of the batch, stores the time until which the
+// replica has made all due polls, releases the shards that the replica gives up, and leases
+// it free shards up to its fair share. The database's clock decides whether a lease has
+// expired. Only one replica at a time runs this transaction, so that no two replicas ever
+// hold the same shard.
 func (s *Store) LeaseShards(ctx context.Context, c songspy.ShardClaim) (lease songspy.ShardLease, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		t := leaseTx{tx: tx, claim: c}
@@ -27,8 +29,8 @@ func (s *Store) LeaseShards(ctx context.Context, c songspy.ShardClaim) (lease so
 	return lease, err
 }
 
-// ReleaseShards stores how far a replica has polled, releases all its shards, and deletes
-// the replica.
+// ReleaseShards stores the time until which a replica has made all due polls, releases all
+// its shards, and deletes the replica.
 func (s *Store) ReleaseShards(ctx context.Context, c songspy.ShardClaim) error {
 	return s.inTx(ctx, func(tx *gorm.DB) error {
 		t := leaseTx{tx: tx, claim: c}
@@ -46,7 +48,7 @@ func (s *Store) ReleaseShards(ctx context.Context, c songspy.ShardClaim) error {
 }
 
 // leaseTx is the transaction in which one replica leases or releases shards. now is the
-// time of the clock that all replicas share.
+// result of databaseTime.
 type leaseTx struct {
 	tx    *gorm.DB
 	claim songspy.ShardClaim
@@ -62,7 +64,8 @@ type shardRow struct {
 
 func (shardRow) TableName() string { return "shards" }
 
-// waitForTurn locks the first shard, so that replicas take turns. Then it sets now.
+// waitForTurn locks the first shard, so that the transactions of other replicas wait until
+// this one ends. Then it sets now.
 func (t *leaseTx) waitForTurn(s *Store) (err error) {
 	var first shardRow
 	if err := t.tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("shard = 0").Take(&first).Error; err != nil {
@@ -72,7 +75,8 @@ func (t *leaseTx) waitForTurn(s *Store) (err error) {
 	return err
 }
 
-// databaseTime returns the time of the clock that all processes share.
+// databaseTime returns the time of the clock that all processes share: the database
+// server's on Postgres, the machine's on SQLite.
 func (s *Store) databaseTime(tx *gorm.DB) (now time.Time, err error) {
 	clock := s.engine.clockQuery()
 	if clock == "" {
@@ -109,7 +113,8 @@ func (t *leaseTx) lease(s *Store) (lease songspy.ShardLease, err error) {
 	return lease, t.acquire(&lease)
 }
 
-// renew extends the replica's leases and stores how far it has polled.
+// renew extends the replica's leases until now plus the TTL of the claim. For the loaded
+// shards, it stores the time until which the replica has made all due polls.
 func (t *leaseTx) renew() error {
 	c := t.claim
 	if err := t.tx.Exec(`UPDATE shards SET lease_until = ? WHERE owner = ?`, t.now.Add(c.TTL), c.Owner).Error; err != nil {
@@ -121,9 +126,9 @@ func (t *leaseTx) renew() error {
 	return t.tx.Exec(`UPDATE shards SET polled_until = ? WHERE owner = ? AND shard IN ?`, dbTime(c.PolledUntil), c.Owner, c.Loaded).Error
 }
 
-// shortenLeases repairs what the database's clock wrote before it was set back.
-// It shortens leases that end later than a lease that is given now. It deletes
-// replicas that would count as alive for longer than that; if such a replica is
+// shortenLeases repairs times that were stored before the database's clock was set back. It
+// shortens leases that end more than ClockSkewMax later than a lease that is given now. It
+// deletes replicas that would count as alive for longer than that. If such a replica is
 // alive, its next claim stores it again.
 func (t *leaseTx) shortenLeases() error {
 	longest := t.now.Add(t.claim.TTL)
@@ -133,10 +138,10 @@ func (t *leaseTx) shortenLeases() error {
 	return t.tx.Exec(`DELETE FROM replicas WHERE alive_until > ?`, longest.Add(songspy.ClockSkewMax)).Error
 }
 
-// countOwners stores that the replica is alive, and returns how many replicas
-// are alive. A replica that has claimed nothing for a quarter of a lease is not
-// counted, so that the other replicas share the free shards. It keeps its own
-// shards until its leases expire.
+// countOwners stores that the replica is alive, and returns how many replicas are alive. It
+// does not count a replica that has claimed no lease for a quarter of the TTL, so that the
+// other replicas share the free shards. Such a replica keeps its own shards until its leases
+// expire.
 func (t *leaseTx) countOwners() (alive int, err error) {
 	err = t.tx.Exec(`INSERT INTO replicas (owner, alive_until) VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET alive_until = excluded.alive_until`,
 		t.claim.Owner, t.now.Add(t.claim.TTL)).Error
@@ -150,7 +155,8 @@ func (t *leaseTx) countOwners() (alive int, err error) {
 	return alive, err
 }
 
-// acquire leases free shards, up to the replica's fair share.
+// acquire leases free shards to the replica, up to its fair share, and adds them to
+// lease.Acquired and lease.Held. It skips the shards that this claim releases.
 func (t *leaseTx) acquire(lease *songspy.ShardLease) error {
 	limit := songspy.FairShardCount(lease.Replicas) - len(lease.Held)
 	if limit <= 0 {

@@ -15,9 +15,10 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// ruleColumns returns the columns that select the sharing periods and hidden items of
-// users AS u. since is an SQL expression for a time: periods and items that ended before
-// it are left out. With an empty since, all are selected.
+// ruleColumns returns the columns that select the sharing periods and hidden items of users
+// AS u. The parameter since is an SQL expression for a time: sharing periods that ended at
+// that time or earlier are left out, and so are items whose hiding ended earlier. If since
+// is empty, all periods and items are selected.
 func ruleColumns(e engine, since string) string {
 	periods, hidden := `sharing_periods p WHERE p.user_id = u.id`, `hidden_items h LEFT JOIN artists a ON a.uri = h.uri WHERE h.user_id = u.id`
 	if since != "" {
@@ -44,9 +45,9 @@ func ruleDest(r *songspy.SharingRule) []any {
 	}
 }
 
-// finishRule copies values between a scanned rule and its user. The rule gets
-// the user's id and whether the operator hides the user. The user gets the
-// present audience and the time until which everything is hidden.
+// finishRule copies values between a scanned rule and its user. The rule gets the user's
+// id, and whether the operator hides the user. The user gets the audience of the sharing
+// settings that are in force now, and the time until which these settings hide everything.
 func finishRule(r *songspy.SharingRule, u *songspy.User) {
 	r.Owner, r.HiddenByOperator = u.ID, u.HiddenByOperator
 	for i := range r.Periods {
@@ -64,17 +65,18 @@ func presentSharing(db *gorm.DB, id songspy.UserID) (p songspy.Sharing, err erro
 	return p, err
 }
 
-// Sharing returns the present sharing settings of the user; CodeNotFound if there is no
-// such user.
+// Sharing returns the sharing settings of the user that are in force now. It returns
+// CodeNotFound if there is no such user.
 func (s *Store) Sharing(ctx context.Context, id songspy.UserID) (songspy.Sharing, error) {
 	p, err := presentSharing(s.query(ctx), id)
 	return p, translate(err)
 }
 
 // ChangeSharing lets fn change the user's sharing settings while the user is locked. If fn
-// changes a setting, a new period begins now, and a change is published. BeganAt of the
-// new period is later than BeganAt of the last period, even if the clock was set back. If
-// fn returns an error, nothing is stored.
+// changes a setting, ChangeSharing stores the result as a new sharing period that begins
+// now, and publishes a change. If the clock was set back, the new period begins a
+// microsecond after the last one, so that the periods stay in order. If fn returns an
+// error, nothing is stored.
 //
 // It returns CodeNotFound if there is no such user, and CodeInvalid for invalid settings.
 func (s *Store) ChangeSharing(ctx context.Context, id songspy.UserID, fn func(*songspy.Sharing) error) (p songspy.Sharing, err error) {
@@ -135,7 +137,7 @@ func changedSettings(a, b songspy.Sharing) string {
 }
 
 // laterThan returns now if it is later than other. Otherwise it returns the first time
-// after other that the databases can store.
+// after other that the databases can store: a microsecond later.
 func laterThan(other, now time.Time) time.Time {
 	if now.After(other) {
 		return now
@@ -143,8 +145,9 @@ func laterThan(other, now time.Time) time.Time {
 	return other.Add(time.Microsecond)
 }
 
-// forChange returns a query that locks the rows that it reads. This lock does not block
-// the writing of playback updates.
+// forChange returns a query that locks the rows that it reads FOR NO KEY UPDATE (on
+// Postgres). Transactions that write playback updates lock users FOR KEY SHARE, so they do
+// not wait for this lock.
 func forChange(tx *gorm.DB) *gorm.DB { return tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}) }
 
 // lockUserForChange reads the user into u. On Postgres it locks the row until the transaction
@@ -153,8 +156,9 @@ func lockUserForChange(tx *gorm.DB, id songspy.UserID, u *songspy.User) error {
 	return forChange(tx).Where("id = ?", id).Take(u).Error
 }
 
-// withLockedUser runs fn in a transaction that begin starts, with the user locked by
-// forChange. It returns CodeNotFound if there is no such user.
+// withLockedUser runs fn in a transaction with the user locked by forChange. The function
+// begin starts the transaction: inTx or inErasureTx. withLockedUser returns CodeNotFound if
+// there is no such user.
 func withLockedUser(ctx context.Context, begin beginTx, id songspy.UserID, fn func(tx *gorm.DB) error) error {
 	return begin(ctx, func(tx *gorm.DB) error {
 		if err := lockUserForChange(tx, id, &songspy.User{}); err != nil {
@@ -170,8 +174,9 @@ func NickKey(nick string) string {
 	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(cleanText(nick))))
 }
 
-// setNickKey stores the key of the user's nickname, by which search finds the user, or
-// empties it if findable is false. The user must be locked.
+// setNickKey stores the nick key of the user: the nickname as search compares it. If
+// findable is false, it stores an empty nick key, so that search does not find the user.
+// The user must be locked.
 func setNickKey(tx *gorm.DB, u *songspy.User, findable bool) error {
 	key := ""
 	if findable {
@@ -183,11 +188,12 @@ func setNickKey(tx *gorm.DB, u *songspy.User, findable bool) error {
 // hiddenItemsMax limits the artists and tracks that a user can hide at the same time.
 const hiddenItemsMax = 1000
 
-// HideItem hides the artist or track with the URI when others see what the user plays,
-// and publishes a change. If the user hides the item already, nothing changes.
+// HideItem hides the artist or track with the URI: from now on, others do not see that the
+// user plays it. HideItem publishes a change. If the user hides the item already, nothing
+// changes.
 //
 // It returns CodeNotFound if there is no such user, and CodeUnprocessable if the user
-// hides too many items.
+// already hides hiddenItemsMax items.
 func (s *Store) HideItem(ctx context.Context, id songspy.UserID, uri string) (item songspy.HiddenItem, err error) {
 	uri = cleanText(uri)
 	err = withLockedUser(ctx, s.inTx, id, func(tx *gorm.DB) error {
@@ -221,7 +227,8 @@ func (s *Store) HideItem(ctx context.Context, id songspy.UserID, uri string) (it
 	return item, err
 }
 
-// catalogueName returns the name of the stored artist or track; empty if there is none.
+// catalogueName returns the name of the stored artist, or the title of the stored track,
+// with the URI. It returns "" if there is none.
 func catalogueName(tx *gorm.DB, uri string) (string, error) {
 	table, column := songspy.Track{}.TableName(), "title"
 	if strings.HasPrefix(uri, "spotify:artist:") {
@@ -262,7 +269,7 @@ func (s *Store) ShowItem(ctx context.Context, id songspy.UserID, uri string) err
 }
 
 // HiddenItems returns up to limit items that the user hides now, in the order of their
-// URIs, starting after the given one. Fewer than limit means that there are no more.
+// URIs, starting after the given URI. Fewer than limit means that there are no more.
 func (s *Store) HiddenItems(ctx context.Context, id songspy.UserID, after string, limit int) (items []songspy.HiddenItem, err error) {
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
 		var h songspy.HiddenItem

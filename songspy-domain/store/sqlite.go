@@ -29,9 +29,10 @@ import (
 type sqliteEngine struct {
 	db   *sql.DB
 	path string
-	// writeLock is held by the one transaction of this process that writes. Waiting for
-	// it is fair and ends with the context. Transactions of different processes wait for
-	// each other in SQLite (busyTimeout), which is not fair and ignores the context.
+	// writeLock is held by the only transaction of this process that writes. Waiting
+	// transactions get the lock in the order of their arrival, and stop waiting when their
+	// context ends. Transactions of different processes wait for each other inside SQLite
+	// (busyTimeout): there the order is not fair, and the end of a context has no effect.
 	writeLock  chan struct{}
 	truncator  *walTruncator
 	writeCheck *writeCheck
@@ -68,10 +69,11 @@ func openSQLite(o Options) (engine, error) {
 	return e, nil
 }
 
-// createPrivateFile creates the database file if there is none, so that only this user can
-// read it: SQLite would make it readable to everyone. SQLite gives the same mode to the
-// files that it creates next to the database. An existing file must not be opened: closing
-// it would release the locks that this process holds on it through SQLite.
+// createPrivateFile creates the database file if there is none, with a mode that lets only
+// this user read it. If SQLite created the file, everyone could read it. SQLite gives the
+// same mode to the files that it creates next to the database. createPrivateFile does not
+// open an existing file, because closing it would release the locks that this process holds
+// on it through SQLite.
 func createPrivateFile(path string) error {
 	f, err := os.OpenFile(filepath.Clean(path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -95,9 +97,9 @@ func (e *sqliteEngine) versionTableQuery() string {
 	return "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'"
 }
 
-// lockMigrations locks a file next to the database, because goose has no lock for
-// SQLite. The operating system releases the lock when the process ends. The lock file
-// names its holder for the processes that wait.
+// lockMigrations locks a file next to the database, because goose has no lock for SQLite.
+// The operating system releases the lock when the process ends. The process that holds the
+// lock writes its process id into the file, so that waiting processes can name it.
 func (e *sqliteEngine) lockMigrations(ctx context.Context, wait time.Duration, log *slog.Logger) (func() error, error) {
 	path := e.path + ".lock"
 	lock := flock.New(path, flock.SetPermissions(0o600))
@@ -143,8 +145,9 @@ func (e *sqliteEngine) rowsetCTE(r *rowset) (string, []any, error) { return r.sq
 
 func (e *sqliteEngine) notifyChange(context.Context, gorm.ConnPool) error { return nil }
 
-// waitForChange polls: SQLite does not notify other processes of writes, and a poll
-// costs some microseconds.
+// waitForChange waits up to 200 ms, after which the caller reads the change feed again.
+// SQLite does not notify other processes of writes, and such a read takes only some
+// microseconds.
 func (e *sqliteEngine) waitForChange(ctx context.Context, d time.Duration) {
 	sleep(ctx, min(d, 200*time.Millisecond))
 }
@@ -154,8 +157,9 @@ func (e *sqliteEngine) close() error {
 	return e.db.Close()
 }
 
-// The wait before the next attempt to truncate the write-ahead log, if another
-// process was using it.
+// truncateRetryMin and truncateRetryMax are the shortest and the longest wait after a failed
+// attempt to truncate the write-ahead log. Attempts fail, for example, while another
+// connection uses the log. The wait doubles after each failure.
 const (
 	truncateRetryMin = 20 * time.Millisecond
 	truncateRetryMax = 10 * time.Second
@@ -167,9 +171,9 @@ const busyTimeout = 10 * time.Second
 // errWALInUse says that the write-ahead log could not be truncated at this moment.
 var errWALInUse = errors.New("the write-ahead log is in use")
 
-// walTruncator truncates the write-ahead log after personal data was deleted,
-// because the log still contains the earlier pages. It is a goroutine that ends
-// with stop.
+// walTruncator truncates the write-ahead log after personal data was deleted, because the
+// log still contains pages from before the deletion. It does so in a goroutine, which the
+// method stop ends.
 type walTruncator struct {
 	log      *slog.Logger
 	truncate func(context.Context) error
@@ -178,8 +182,9 @@ type walTruncator struct {
 	done     chan struct{}
 }
 
-// startWALTruncator starts the goroutine of a walTruncator. After a request it
-// calls empty, which truncates the log, until that succeeds.
+// startWALTruncator starts the goroutine of a walTruncator. The parameter empty is the
+// function that truncates the log. After each request, the goroutine calls it until it
+// returns no error.
 func startWALTruncator(log *slog.Logger, empty func(context.Context) error) *walTruncator {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &walTruncator{log: log, truncate: empty, wake: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{})}
@@ -207,8 +212,8 @@ func (l *walTruncator) run(ctx context.Context) {
 	}
 }
 
-// truncateUntilDone calls truncate until it succeeds or ctx ends. It waits longer after
-// each failure.
+// truncateUntilDone calls truncate until it succeeds or ctx ends. After each failure it
+// doubles the wait before the next attempt.
 func (l *walTruncator) truncateUntilDone(ctx context.Context) {
 	reported := false
 	for wait := truncateRetryMin; ; wait = min(2*wait, truncateRetryMax) {
@@ -233,9 +238,10 @@ func (l *walTruncator) stop() {
 // afterErasure asks the truncator to truncate the write-ahead log, and does not wait.
 func (e *sqliteEngine) afterErasure() { e.truncator.request() }
 
-// truncateWAL moves the content of the write-ahead log into the database file and truncates
-// the log. If another process reads or writes, it returns errWALInUse and does not wait:
-// writers of all processes would have to wait for it in the meantime.
+// truncateWAL copies the content of the write-ahead log into the database file and
+// truncates the log. If another connection reads or writes the database, truncateWAL returns
+// errWALInUse at once. If it waited instead, the writers of all processes would have to
+// wait too.
 func (e *sqliteEngine) truncateWAL(ctx context.Context) (err error) {
 	end, err := e.beginWrite(ctx)
 	if err != nil {
@@ -270,12 +276,13 @@ func setBusyTimeout(ctx context.Context, conn *sql.Conn, d time.Duration) error 
 	return conn.QueryRowContext(ctx, fmt.Sprintf("PRAGMA busy_timeout(%d)", d.Milliseconds())).Scan(&is)
 }
 
-// scrubbedVersion is the user_version of a file that was always written with
-// secure_delete, or has been rebuilt since.
+// scrubbedVersion is the user_version of a database file that certainly contains no deleted
+// content: either secure_delete was on from its creation, or scrub has rebuilt the file.
 const scrubbedVersion = 1
 
 // scrub rebuilds the file with VACUUM if an older release may have deleted rows in it
-// without overwriting them. The file's user_version says whether that is done.
+// without overwriting them. The file's user_version says whether that is already done. A
+// fresh file needs no rebuilding: only its user_version is set.
 func (e *sqliteEngine) scrub(ctx context.Context, fresh bool) error {
 	var version int
 	if err := e.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil || version >= scrubbedVersion {

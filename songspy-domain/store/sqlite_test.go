@@ -64,11 +64,11 @@ func TestWALTruncator_RetriesUntilItSucceeds(t *testing.T) {
 					t.Errorf("tried %d times without a request", tries)
 				}
 				for range 3 {
-					l.request() // must not wait
+					l.request() // must return at once, although no truncation succeeds yet
 				}
 				<-time.After(time.Hour)
 				synctest.Wait()
-				if tries != 21 && tries != 22 { // 22 if a request came after the goroutine had received the first one
+				if tries != 21 && tries != 22 { // 22 if another request came after the goroutine had received the first one: it then truncates once more
 					t.Errorf("tried %d times, want until the first success", tries)
 				}
 				if reported := strings.Count(log.String(), "level=WARN"); c.wantWarning != (reported == 1) || reported > 1 {
@@ -108,7 +108,7 @@ func TestEraseUser_DoesNotWaitForAReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := s.engine.(*sqliteEngine)
-	reader, err := openSQLite(Options{URL: "sqlite:" + path, Logger: slog.New(slog.DiscardHandler)}) // in place of another process
+	reader, err := openSQLite(Options{URL: "sqlite:" + path, Logger: slog.New(slog.DiscardHandler)}) // stands for another process that uses the same file
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +199,7 @@ func TestSQLite_TruncatesTheWALAfterEveryErasure(t *testing.T) {
 		t.Fatal(err)
 	}
 	truncator := s.engine.(*sqliteEngine).truncator
-	truncator.stop() // so that the requests stay in wake
+	truncator.stop() // its goroutine receives no requests any more, so the test can count them in the channel wake
 	for name, erase := range map[string]func() error{
 		"EnterSeat":     func() error { _, err := s.EnterSeat(t.Context(), u.ID); return err },
 		"ForgetSeats":   func() error { _, err := s.PruneSeats(t.Context(), time.Time{}, time.Time{}); return err },

@@ -9,14 +9,14 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// writeCheckTTL is how long the result of a write check is reused: the check takes the
-// write lock, and anybody can call the readiness endpoint.
+// writeCheckTTL is how long the result of a write check is reused. The check takes the
+// write lock, and anybody can call the readiness endpoint, so not every call may check.
 const writeCheckTTL = 5 * time.Second
 
 // writeCheck caches whether the database accepts writes.
 type writeCheck struct {
 	now       func() time.Time
-	lock      chan struct{} // held while the fields below are read or set
+	lock      chan struct{} // held during a check, and while the fields below are read or set
 	checkedAt time.Time     // when the last check was made; zero if there was none
 	err       error
 }
@@ -26,9 +26,10 @@ func newWriteCheck(now func() time.Time) *writeCheck {
 	return &writeCheck{now: now, lock: make(chan struct{}, 1)}
 }
 
-// lastOrCheck returns the last result of check if it is recent, and calls check
-// otherwise. One caller checks at a time. If the deadline of ctx expires, it returns nil:
-// the database is only busy, which is not a fault.
+// lastOrCheck returns the last result of the function check if it is younger than
+// writeCheckTTL, and calls check otherwise. Only one caller checks at a time. If the
+// deadline of ctx expires, lastOrCheck returns nil: then the database is only busy, which
+// does not mean that it accepts no writes.
 func (w *writeCheck) lastOrCheck(ctx context.Context, check func(context.Context) error) error {
 	select {
 	case w.lock <- struct{}{}:
@@ -45,7 +46,7 @@ func (w *writeCheck) lastOrCheck(ctx context.Context, check func(context.Context
 		err = ignoreDeadline(ctx.Err())
 	}
 	if errors.Is(err, context.Canceled) {
-		return err // not stored: that the caller left says nothing about the database
+		return err // not stored, because the end of the request that asked says nothing about the database
 	}
 	w.checkedAt, w.err = w.now(), err
 	return err
@@ -58,9 +59,10 @@ func ignoreDeadline(err error) error {
 	return err
 }
 
-// writable executes a statement that would write but changes nothing. Beginning a
-// transaction is not enough: SQLite also begins one that can only read. A database that
-// another process writes to is busy but writable.
+// writable returns an error if the database does not accept writes. It executes a statement
+// that takes the write lock but changes nothing, at most once in writeCheckTTL. To begin a
+// transaction would not be enough, because SQLite also begins one in a read-only database.
+// A database that another process is writing to is busy, but writable.
 func (e *sqliteEngine) writable(ctx context.Context) error {
 	return e.writeCheck.lastOrCheck(ctx, func(ctx context.Context) error {
 		end, err := e.beginWrite(ctx)

@@ -18,7 +18,7 @@ type Status struct {
 	At              time.Time                         `json:"at"`
 	SchemaVersion   int64                             `json:"schemaVersion"`
 	Links           map[songspy.LinkState]int64       `json:"links"`
-	ConsentEnding   int64                             `json:"consentEnding"` // polled links whose consent ends within a month
+	ConsentEnding   int64                             `json:"consentEnding"` // polled links whose consent ends within a month or has ended
 	ConsentLeft     []ConsentLeft                     `json:"consentLeft"`   // polled links by the end of their consent, soonest first
 	Playing         int64                             `json:"playing"`       // users who are playing
 	Plays           map[songspy.PlaySource]int64      `json:"plays"`         // plays that began in the last 24 hours
@@ -29,12 +29,13 @@ type Status struct {
 	OverdueSeconds  float64                           `json:"overdueSeconds"`
 	Breakers        map[string]breaker.SharedBreakers `json:"breakers"`        // by app of the instance
 	Quotas          map[string]QuotaStatus            `json:"quotas"`          // by app of the instance; apps of one account share an entry
-	UserAppsBlocked int64                             `json:"userAppsBlocked"` // user-supplied apps whose calls Spotify blocks
+	UserAppsBlocked int64                             `json:"userAppsBlocked"` // user-supplied apps with a circuit breaker that is open or half open
 	Watches         WatchStatus                       `json:"watches"`         // what viewers watch now
 	LastPollAt      *time.Time                        `json:"lastPollAt"`      // when a batch last polled, to within some seconds
 }
 
-// ConsentLeft counts the links whose consent ends within the given number of days.
+// ConsentLeft counts the polled links whose consent ends within the given number of days,
+// or has ended already.
 type ConsentLeft struct {
 	Days  int   `json:"days"`
 	Links int64 `json:"links"`
@@ -53,9 +54,12 @@ type Replica struct {
 // BatchState says whether a batch polls the users.
 type BatchState string
 
-// The states of the batch. Silent: there are users to poll, and no heartbeat for five
-// minutes. NeverStarted: there are users to poll, and no poll was ever made. Idle: there
-// is no user to poll yet.
+// The states of the batch. BatchRunning means that a replica is alive, or that a heartbeat
+// was stored and the batch is not silent. The other states mean that no replica is alive.
+// BatchSilent means that there are users to poll, and the last heartbeat is more than
+// silentAfter old. BatchNeverStarted means that there are users to poll, and no heartbeat
+// was ever stored. BatchIdle means that no heartbeat was ever stored, but there is no user
+// to poll.
 const (
 	BatchRunning      BatchState = "running"
 	BatchSilent       BatchState = "silent"
@@ -63,8 +67,8 @@ const (
 	BatchIdle         BatchState = "idle"
 )
 
-// silentAfter is how long a batch with users to poll may store no heartbeat. After that it
-// counts as silent.
+// silentAfter is how long ago the last heartbeat of a batch may be, while there are users
+// to poll, before the batch counts as silent.
 const silentAfter = 5 * time.Minute
 
 // BatchState returns the state of the batch. If a replica is alive, it is running.
@@ -83,16 +87,18 @@ func (st Status) BatchState() BatchState {
 	return BatchRunning
 }
 
-// Apps returns the names of the apps that have a breaker or a quota, sorted.
+// Apps returns the names of the apps of the instance that have stored circuit breakers or a
+// quota, sorted.
 func (st Status) Apps() []string {
 	names := slices.Concat(slices.Collect(maps.Keys(st.Breakers)), slices.Collect(maps.Keys(st.Quotas)))
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
-// Planned returns how many calls of the account are planned at most in 24 hours, as of the
-// given time. dailyMax is how many the operator allows; 0 means no limit except Spotify's.
-// bounded is false if no limit is known.
+// Planned returns the largest number of calls that Songspy plans for the account in 24
+// hours, according to what is known at the given time. dailyMax is how many calls the
+// operator allows in 24 hours; 0 means no limit except Spotify's. bounded is false if no
+// limit is known.
 func (q QuotaStatus) Planned(at time.Time, dailyMax int64) (calls int64, bounded bool) {
 	account := quota.Account{DailyMax: dailyMax}
 	if q.LastRefusal != nil {
@@ -172,7 +178,8 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 	return st, err
 }
 
-// countLinks adds the links to the counts by state and by the end of their consent.
+// countLinks adds the numbers of links in the groups to the counts by state, and those of
+// polled links to the counts by the end of their consent.
 func (st *Status) countLinks(groups []songspy.LinkGroup) {
 	for _, days := range consentDays {
 		st.ConsentLeft = append(st.ConsentLeft, ConsentLeft{Days: days})

@@ -19,8 +19,8 @@ import (
 type Options struct {
 	// URL is sqlite:path or postgres://user:password@host/database.
 	URL string
-	// SealKeys encrypt tokens and addresses: the first key encrypts, every key
-	// decrypts. At least one is needed.
+	// SealKeys encrypt secrets such as tokens and addresses. The first key encrypts, and
+	// every key decrypts. At least one is needed.
 	SealKeys []SealKey
 	// MaxConns limits the open connections; 0 means 10.
 	MaxConns int
@@ -139,8 +139,9 @@ func (s *Store) Close() error {
 	return s.engine.close()
 }
 
-// Ping checks that the database responds. Its error is CodeUnavailable and names the
-// fault: wrong credentials, no free connection, no such database.
+// Ping checks that the database responds. If it does not, Ping returns CodeUnavailable,
+// with a message that names the fault: wrong credentials, no free connection, no such
+// database.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := s.engine.sql().PingContext(ctx); err != nil {
 		return unavailableError(err)
@@ -161,9 +162,10 @@ func (s *Store) Ready(ctx context.Context) error {
 // errClosed is returned after Close by WaitForChange and by every method that writes.
 var errClosed = &songspy.Error{Code: songspy.CodeUnavailable, Message: "The store is closed."}
 
-// inTx runs fn in a transaction. It commits if fn returns nil, and rolls back otherwise.
-// fn must use only tx, not other methods of s: on SQLite, a second transaction would wait
-// for this one, so neither would ever end.
+// inTx runs fn in a transaction. It commits if fn returns nil, and rolls back otherwise. fn
+// must run its statements only through tx. It must not call a method of s that begins
+// another transaction: on SQLite, that one would wait for this one, so that neither would
+// ever end.
 func (s *Store) inTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	if s.closing.Err() != nil {
 		return errClosed
@@ -190,6 +192,6 @@ func (s *Store) inErasureTx(ctx context.Context, fn func(tx *gorm.DB) error) err
 // beginTx is the type of inTx and inErasureTx, for functions that take either.
 type beginTx func(ctx context.Context, fn func(tx *gorm.DB) error) error
 
-// query starts a new GORM query. Call it for each query: GORM adds the conditions of a
-// query to those that the same *gorm.DB already has.
+// query starts a new GORM query. Call it for each query, and do not use a *gorm.DB for two
+// queries: GORM would add the conditions of the second query to those of the first.
 func (s *Store) query(ctx context.Context) *gorm.DB { return s.db.WithContext(ctx) }

@@ -46,24 +46,25 @@ func identityDest(t *songspy.Track) []any {
 // storedTrack is what a transaction needs to know about a stored track.
 type storedTrack struct {
 	id songspy.TrackID
-	// identified says that the track's artists and album are stored as well.
+	// identified says that the track's artists and album are stored as well. It is always
+	// false for a local file.
 	identified bool
 }
 
-// hasIdentity reports whether Spotify named the artists or the album of the track.
+// hasIdentity reports whether the artists or the album of the track are known by their
+// URIs. Those of a local file never are.
 func hasIdentity(t *songspy.Track) bool {
 	return !songspy.IsLocal(t.URI) && (len(t.ArtistRefs) > 0 || t.AlbumRef.URI != "")
 }
 
-// ensureTracks returns the stored tracks by URI. It inserts those of tracks that
-// are new, and adds artists and album to those that an older release stored
-// without them. known are further URIs to look up. The caller does not have their
-// tracks, so if they are not stored, they are missing from the result.
+// ensureTracks returns the stored tracks by URI. It inserts those of the parameter tracks
+// that are new. If an older release stored a track without artists and album, ensureTracks
+// adds them. The parameter known has further URIs to look up, for which the caller has no
+// track. If such a URI is not stored, it is missing from the result.
 //
-// A local file can be deleted together with its last user (see
-// deleteUnusedLocalTracks). So local files are always looked up, and their rows
-// stay locked until the transaction ends. Call cacheTracks with the result once
-// the transaction has committed.
+// A local file can be deleted together with its last user (see deleteUnusedLocalTracks). So
+// local files are always looked up, and their rows stay locked until the transaction ends.
+// Call cacheTracks with the result once the transaction has committed.
 func (s *Store) ensureTracks(ctx context.Context, conn gorm.ConnPool, tracks map[string]songspy.Track, known []string) (map[string]storedTrack, error) {
 	stored := make(map[string]storedTrack, len(tracks)+len(known))
 	var missing []string
@@ -98,7 +99,8 @@ func (s *Store) ensureTracks(ctx context.Context, conn gorm.ConnPool, tracks map
 	if err != nil {
 		return nil, err
 	}
-	// Tracks that another transaction inserted meanwhile are visible now.
+	// The insert skips tracks that another transaction has inserted since the lookup. That
+	// transaction has committed, so they are visible now. Look them up again.
 	var late []string
 	for _, t := range fresh {
 		if _, ok := stored[t.URI]; !ok {
@@ -114,8 +116,9 @@ func (s *Store) ensureTracks(ctx context.Context, conn gorm.ConnPool, tracks map
 	return stored, s.identifyTracks(ctx, conn, inserted, unidentified, stored)
 }
 
-// lockLocalTracks locks the stored local files among the URIs, so that they are not deleted
-// until the transaction ends. It removes from stored those that were deleted meanwhile.
+// lockLocalTracks locks the stored local files among the URIs, so that no other transaction
+// deletes them until this one ends. It removes from the map stored those that were deleted
+// since the lookup.
 func (s *Store) lockLocalTracks(ctx context.Context, conn gorm.ConnPool, uris []string, stored map[string]storedTrack) error {
 	var local []string
 	for _, uri := range uris {
@@ -132,8 +135,8 @@ func (s *Store) lockLocalTracks(ctx context.Context, conn gorm.ConnPool, uris []
 	return s.queryRowset(ctx, conn, r, `SELECT t.id, t.uri, false FROM tracks t WHERE t.uri IN (SELECT uri FROM v) ORDER BY t.uri`+s.engine.forKeyShare(), scanStoredTrack(stored))
 }
 
-// cacheTracks caches the tracks of a committed transaction, except for local files: any
-// process can delete them.
+// cacheTracks adds the tracks of a committed transaction to the cache, except local files,
+// because any process can delete these.
 func (s *Store) cacheTracks(stored map[string]storedTrack) {
 	for uri, t := range stored {
 		if !songspy.IsLocal(uri) {
@@ -151,8 +154,10 @@ func (s *Store) findTracks(ctx context.Context, conn gorm.ConnPool, uris []strin
 	return s.queryRowset(ctx, conn, r, `SELECT id, uri, album_uri IS NOT NULL FROM tracks WHERE uri IN (SELECT uri FROM v)`, scanStoredTrack(stored))
 }
 
-// insertTracks inserts the tracks sorted by URI, so that two transactions that insert
-// the same tracks cannot deadlock. It returns those that it inserted, with their ids.
+// insertTracks inserts the tracks in the order of their URIs, so that two transactions that
+// insert the same tracks cannot deadlock. It adds the inserted tracks to the map stored,
+// and returns them with their ids. Tracks that another transaction has inserted meanwhile
+// are skipped.
 func (s *Store) insertTracks(ctx context.Context, conn gorm.ConnPool, tracks []songspy.Track, stored map[string]storedTrack) (inserted []songspy.Track, err error) {
 	if len(tracks) == 0 {
 		return nil, nil
@@ -202,8 +207,9 @@ func scanStoredTrack(stored map[string]storedTrack) func(*sql.Rows) error {
 	}
 }
 
-// insertArtistsAndAlbums inserts those artists and albums of the tracks that are not stored
-// yet. It inserts both in the order of their URIs, so that two transactions cannot deadlock.
+// insertArtistsAndAlbums inserts the artists and albums of the tracks. It skips artists and
+// albums that are already stored. It inserts both in the order of their URIs, so that two
+// transactions cannot deadlock.
 func (s *Store) insertArtistsAndAlbums(ctx context.Context, conn gorm.ConnPool, tracks []songspy.Track) error {
 	artists, albums := map[string]songspy.Artist{}, map[string]songspy.Album{}
 	for i := range tracks {
@@ -248,14 +254,16 @@ func sortedValues[T any](m map[string]T) []T {
 	return values
 }
 
-// insertNew inserts the rows whose key is not in the table yet. key lists the columns of
-// the table's unique key.
+// insertNew inserts the rows that are not in the table yet. The parameter key lists the
+// columns of the table's unique key. A row whose key is already in the table is not
+// inserted.
 func (s *Store) insertNew(ctx context.Context, conn gorm.ConnPool, r *rowset, table, key string) error {
 	return s.execRowset(ctx, conn, r, `INSERT INTO `+table+` (`+r.columnNames()+`) SELECT `+r.columnNames()+` FROM v WHERE true ON CONFLICT (`+key+`) DO NOTHING`)
 }
 
-// identifyTracks stores the artists of the inserted tracks. It also stores the
-// artists and the album of tracks that an older release stored without them.
+// identifyTracks links the inserted tracks to their artists, by rows of track_artists. It
+// links the unidentified tracks, which an older release stored without artists and album,
+// to their artists and to their album.
 func (s *Store) identifyTracks(ctx context.Context, conn gorm.ConnPool, inserted, unidentified []songspy.Track, stored map[string]storedTrack) error {
 	if len(unidentified) > 0 {
 		r := &rowset{}

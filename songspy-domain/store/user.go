@@ -15,13 +15,13 @@ func (s *Store) SignIn(ctx context.Context, p songspy.GoogleProfile, a songspy.A
 }
 
 // SignInOrUp returns the user with the Google subject of the profile p, and updates the
-// user's name and picture from p. If there is no such user and the condition t permits it,
-// it creates a user that shares with the audience a. linked reports whether the user has a
-// Spotify link in any state; a pending grant does not count. A use of the invite is taken
-// only if a user is created.
+// user's name and picture from p. If there is no such user and the condition t permits a
+// sign-up, it creates a user whose data is shared with the audience a. linked reports
+// whether the user has a Spotify link in any state; a pending grant does not count. If the
+// condition t has an invite, a use of that invite is taken only if a user is created.
 //
 // It returns CodeInvalid for a profile without a subject or for an invalid audience. For a
-// new user it returns t.Refusal if that is set, and ErrInviteInvalid for an invite that is
+// new user it returns t.Refusal if that is set, and ErrInviteInvalid if the invite is
 // unknown, revoked, expired or used up.
 func (s *Store) SignInOrUp(ctx context.Context, p songspy.GoogleProfile, a songspy.Audience, t songspy.SignUpCondition) (u songspy.User, linked bool, err error) {
 	if p.Subject == "" || !a.IsValid() {
@@ -53,8 +53,8 @@ func (s *Store) userBySubject(db *gorm.DB, subject string) (u songspy.User, err 
 	return u, translate(err)
 }
 
-// takeUser reads the user that the query finds into u, with the present audience and the
-// time until which everything is hidden.
+// takeUser reads the user that the query finds into u. It also sets the audience and the
+// time until which everything is hidden, from the sharing settings that are in force now.
 func takeUser(query *gorm.DB, u *songspy.User) error {
 	if err := query.Take(u).Error; err != nil {
 		return err
@@ -98,15 +98,16 @@ func (s *Store) createUser(ctx context.Context, p songspy.GoogleProfile, a songs
 	return u, err
 }
 
-// User returns the user; CodeNotFound if there is none.
+// User returns the user. It returns CodeNotFound if there is none.
 func (s *Store) User(ctx context.Context, id songspy.UserID) (u songspy.User, err error) {
 	err = takeUser(s.query(ctx).Where("id = ?", id), &u)
 	return u, translate(err)
 }
 
-// UpdateUser lets fn change the user while the row is locked, and publishes a change. fn
-// cannot change the ids, Google's subject, the sharing settings, or whether the operator
-// hides the user. UpdateUser writes only if fn returns nil and changes the user.
+// UpdateUser lets fn change the user while the user's row is locked, and publishes a
+// change. fn cannot change the ids, Google's subject, the sharing settings, or whether the
+// operator hides the user: UpdateUser restores these. It writes and publishes nothing if fn
+// returns an error or changes nothing.
 //
 // It returns CodeNotFound if there is no such user.
 func (s *Store) UpdateUser(ctx context.Context, id songspy.UserID, fn func(*songspy.User) error) (u songspy.User, err error) {
@@ -139,8 +140,9 @@ func (s *Store) UpdateUser(ctx context.Context, id songspy.UserID, fn func(*song
 	return u, err
 }
 
-// updateNickKey stores the key of the user's nickname, by which search finds the user, if
-// the user is findable. The user must be locked.
+// updateNickKey updates the nick key of the user (the nickname as search compares it) after
+// a change of the nickname. If the user's settings do not let search find the user, it
+// changes nothing, because the nick key is empty then. The user must be locked.
 func updateNickKey(tx *gorm.DB, u *songspy.User) error {
 	p, err := presentSharing(tx, u.ID)
 	if err != nil || !p.Findable {
@@ -162,8 +164,10 @@ func samePointer[T any](a, b *T, same func(T, T) bool) bool {
 	return same(*a, *b)
 }
 
-// EraseUser deletes everything of the user at once and returns how much that was.
-// Playback updates that are not written yet will be dropped.
+// EraseUser deletes all data of the user in one transaction. docs/erasure.md lists the
+// exceptions. It returns what it deleted: whether there was a link, and how many plays and
+// tracks. Playback updates of the user that are not written yet will be dropped, because
+// the user no longer exists.
 //
 // It returns CodeNotFound if there is no such user.
 func (s *Store) EraseUser(ctx context.Context, id songspy.UserID) (e songspy.Erasure, err error) {
@@ -194,9 +198,9 @@ func (s *Store) EraseUser(ctx context.Context, id songspy.UserID) (e songspy.Era
 	return e, err
 }
 
-// lockUsers locks the users FOR UPDATE, in the order of their ids. It waits for
-// transactions that write playback updates of the users. Further updates of the users wait
-// until this transaction ends.
+// lockUsers locks the users FOR UPDATE, in ascending order of their ids. It waits for
+// running transactions that write playback updates of these users. Later transactions of
+// that kind wait until this transaction ends.
 func lockUsers(tx *gorm.DB, ids ...songspy.UserID) error {
 	var locked []songspy.UserID
 	return tx.Model(&songspy.User{}).Clauses(clause.Locking{Strength: "UPDATE"}).

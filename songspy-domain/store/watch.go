@@ -17,8 +17,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// watchRow is a watch as its table stores it. Its times are by the clock that all
-// processes share.
+// watchRow is a row of the table watches: a watch, with its times converted to the clock
+// that all processes share (databaseTime).
 type watchRow struct {
 	Viewer    []byte `gorm:"primaryKey"`
 	Source    string `gorm:"primaryKey"`
@@ -37,8 +37,9 @@ func (watchRow) TableName() string { return "watches" }
 const watchBatch = 500
 
 // WriteWatches stores the watches. A watch replaces the stored one with the same Viewer,
-// Source and Own. WriteWatches adds to the Users of a watch those of Followed that play
-// nothing and share with their followers. A watch that has no users then ends now.
+// Source and Own. WriteWatches adds to the Users of a watch those of its Followed users
+// that play nothing now and share with their followers. If a watch then has no users, it is
+// stored as ended now.
 func (s *Store) WriteWatches(ctx context.Context, watches []songspy.Watch) error {
 	if len(watches) == 0 {
 		return nil
@@ -79,9 +80,10 @@ func (s *Store) WriteWatches(ctx context.Context, watches []songspy.Watch) error
 const followedBatch = 5000
 
 // shareWithFollowers returns, for each user in Followed of the watches, whether the user
-// plays nothing now and will be visible to followers when they play. Users that play
-// something are in Watch.Users already, unless the viewer may not see them. The result
-// decides only who is polled. Package visibility decides what a viewer sees.
+// plays nothing now and will be visible to followers after starting to play. It returns
+// false for users that play something: they are in Watch.Users already, unless the viewer
+// may not see them. The result only decides which users the batch polls for the viewer.
+// Package visibility decides what the viewer sees.
 func (s *Store) shareWithFollowers(ctx context.Context, watches []songspy.Watch, now time.Time) (map[songspy.UserID]bool, error) {
 	shares := map[songspy.UserID]bool{}
 	for _, w := range watches {
@@ -106,8 +108,9 @@ func (s *Store) shareWithFollowers(ctx context.Context, watches []songspy.Watch,
 	return shares, nil
 }
 
-// WatchesSince returns the watches that were written at the time or later, and the time of
-// this read. All times are by the clock that all processes share.
+// WatchesSince returns the watches that were written at the given time or later, and the
+// time of this read. All these times are by the clock that all processes share
+// (databaseTime).
 func (s *Store) WatchesSince(ctx context.Context, since time.Time) (watches []songspy.Watch, readAt time.Time, err error) {
 	if readAt, err = s.databaseTime(s.query(ctx)); err != nil {
 		return nil, readAt, translate(err)
@@ -127,13 +130,14 @@ func (s *Store) WatchesSince(ctx context.Context, since time.Time) (watches []so
 	return watches, readAt, translate(err)
 }
 
-// PruneWatches deletes the watches that have ended and returns how many.
+// PruneWatches deletes the watches that ended more than ten seconds ago, and returns how
+// many it deleted.
 func (s *Store) PruneWatches(ctx context.Context) (pruned int64, err error) {
 	now, err := s.databaseTime(s.query(ctx))
 	if err != nil {
 		return 0, translate(err)
 	}
-	const read = 10 * time.Second // until then, readers may still have to see that a watch has ended
+	const read = 10 * time.Second // until then, the batch may not have read yet that the watch has ended
 	return deleteRows[watchRow](ctx, s.inTx, "until < ?", now.Add(-read))
 }
 
@@ -169,14 +173,14 @@ func watchedUsers(text string) (ids []songspy.UserID) {
 	return ids
 }
 
-// WatchStatus counts what viewers watch now.
+// WatchStatus counts the viewers that watch users now, and the users that they watch.
 type WatchStatus struct {
 	Viewers  int64 `json:"viewers"`
 	SignedIn int64 `json:"signedIn"` // the viewers who are signed in
 	Users    int64 `json:"users"`    // the users that the viewers watch
 }
 
-// watchStatus counts the present watches.
+// watchStatus counts the viewers and the users of the watches that have not ended.
 func (s *Store) watchStatus(ctx context.Context) (st WatchStatus, err error) {
 	now, err := s.databaseTime(s.query(ctx))
 	if err != nil {

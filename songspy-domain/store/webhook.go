@@ -11,7 +11,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
-// webhookRow is a webhook as its table stores it.
+// webhookRow is a row of the table webhooks: a webhook, with its address and its key
+// encrypted.
 type webhookRow struct {
 	songspy.Webhook
 	URLSealed []byte
@@ -24,7 +25,7 @@ func webhookAAD(column string, id songspy.UserID) []byte {
 
 func (s *Store) openWebhook(r webhookRow) (w songspy.Webhook, err error) {
 	if w = r.Webhook; len(w.Fingerprint) == 0 {
-		w.Fingerprint = nil // the databases return an empty fingerprint in different forms
+		w.Fingerprint = nil // the databases return an empty fingerprint as nil or as an empty slice
 	}
 	if w.URL, err = s.sealer.open(r.URLSealed, webhookAAD("url_sealed", w.UserID)); err != nil {
 		return songspy.Webhook{}, err
@@ -58,7 +59,7 @@ func (s *Store) SaveWebhook(ctx context.Context, id songspy.UserID, url, key son
 	return row.Webhook, err
 }
 
-// Webhook returns the user's webhook; CodeNotFound if there is none.
+// Webhook returns the user's webhook. It returns CodeNotFound if there is none.
 func (s *Store) Webhook(ctx context.Context, id songspy.UserID) (songspy.Webhook, error) {
 	var row webhookRow
 	if err := s.query(ctx).Where("user_id = ?", id).Take(&row).Error; err != nil {
@@ -80,8 +81,8 @@ func (s *Store) WebhookIDs(ctx context.Context) (map[songspy.UserID]songspy.Publ
 	return ids, nil
 }
 
-// WebhooksByUser returns the webhooks of the given users, as far as they have one. It leaves
-// out webhooks that cannot be decrypted, so that the others work.
+// WebhooksByUser returns the webhooks of those of the given users that have one. It logs
+// and leaves out webhooks that cannot be decrypted, so that the others work.
 func (s *Store) WebhooksByUser(ctx context.Context, ids []songspy.UserID) (webhooks []songspy.Webhook, err error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -102,9 +103,10 @@ func (s *Store) WebhooksByUser(ctx context.Context, ids []songspy.UserID) (webho
 }
 
 // UpdateWebhook stores the results of sending for a webhook: everything except its address,
-// its key and its creation. read is the sequence that the caller has read. It returns
-// CodeConflict if the stored webhook has another id or sequence or is off: the user has
-// replaced or deleted it, or another process sends for it.
+// its key, its id and its time of creation. The parameter read is the Sequence that the
+// caller has read. UpdateWebhook returns CodeConflict if the stored webhook has another id
+// or another Sequence or is off: then the user has replaced or deleted the webhook, or
+// another process sends for it.
 func (s *Store) UpdateWebhook(ctx context.Context, w songspy.Webhook, read int64) error {
 	return s.inTx(ctx, func(tx *gorm.DB) error {
 		done := tx.Model(&songspy.Webhook{}).Where("user_id = ? AND id = ? AND sequence = ? AND off_at IS NULL", w.UserID, w.ID, read).
@@ -120,7 +122,7 @@ func (s *Store) UpdateWebhook(ctx context.Context, w songspy.Webhook, read int64
 	})
 }
 
-// DeleteWebhook deletes the user's webhook; CodeNotFound if there is none.
+// DeleteWebhook deletes the user's webhook. It returns CodeNotFound if there is none.
 func (s *Store) DeleteWebhook(ctx context.Context, id songspy.UserID) error {
 	return withLockedUser(ctx, s.inErasureTx, id, func(tx *gorm.DB) error {
 		if err := requireOneRow(tx.Where("user_id = ?", id).Delete(&songspy.Webhook{})); err != nil {

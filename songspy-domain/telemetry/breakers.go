@@ -25,9 +25,9 @@ var (
 		"Half the rate at which Spotify last refused the app; 0 if it never did.", []string{"app", "circuit"}, nil)
 )
 
-// BreakerCollector exports metrics about the circuit breakers of every Spotify
-// app, labelled by the app's name. songspy_spotify_breaker_open is 1 while calls
-// are blocked, also while the breaker is half open.
+// BreakerCollector exports metrics about the circuit breakers of every Spotify app,
+// labelled by the app's name and the circuit. songspy_spotify_breaker_open is 1 while a
+// breaker is open or half open, and 0 while it is closed.
 type BreakerCollector struct {
 	States func() map[string]breaker.Breakers
 	Now    func() time.Time
@@ -61,8 +61,8 @@ func (d BreakerCollector) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// Notes returns, for the operator, a sentence for each circuit breaker that
-// blocks calls (open or half open), sorted.
+// Notes returns sentences for the operator, sorted: one for each circuit breaker that is
+// open or half open.
 func (d BreakerCollector) Notes() (notes []string) {
 	now := d.Now()
 	for app, state := range d.States() {

@@ -61,9 +61,10 @@ func collectorOf(state *breaker.Breakers, now *time.Time) telemetry.BreakerColle
 	}
 }
 
-// The test checks that "open" means the same everywhere: 1 in the metric, a cause
-// in the stored JSON, "blocked" in the note, and a firing alert all mean that calls
-// are blocked.
+// TestBreaker_MetricJSONNoteAndAlertAgree checks that "open" means the same everywhere.
+// While a breaker is open or half open, the metric must be 1, the stored JSON must have a
+// cause, a note must describe the breaker, and the alert must fire. While the breaker is
+// closed, the metric must be 0, and there must be no cause, no note and no alert.
 func TestBreaker_MetricJSONNoteAndAlertAgree(t *testing.T) {
 	const (
 		gauge  = "songspy_spotify_breaker_open"

@@ -10,7 +10,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// CallObserver registers the histogram of calls to Spotify and returns a
+// CallObserver registers the histogram of the durations of calls to Spotify, and returns a
 // function that records one call in it.
 func CallObserver(reg prometheus.Registerer) func(endpoint, outcome string, d time.Duration) {
 	calls := prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -20,8 +20,9 @@ func CallObserver(reg prometheus.Registerer) func(endpoint, outcome string, d ti
 	}, []string{"endpoint", "outcome"})
 	reg.MustRegister(calls)
 	type labels struct{ endpoint, outcome string }
-	// WithLabelValues costs more than all else here, so each series is looked up once. The
-	// map is replaced, never changed, so that calls read it without a lock.
+	// WithLabelValues costs more than everything else here, so the series of each pair of
+	// labels is looked up once and kept in the map. The map is never changed but replaced
+	// by a copy, so that calls read it without a lock.
 	var known atomic.Pointer[map[labels]prometheus.Observer]
 	known.Store(&map[labels]prometheus.Observer{})
 	return func(endpoint, outcome string, d time.Duration) {
@@ -32,7 +33,7 @@ func CallObserver(reg prometheus.Registerer) func(endpoint, outcome string, d ti
 			series = calls.WithLabelValues(endpoint, outcome)
 			more := maps.Clone(*all)
 			more[of] = series
-			known.CompareAndSwap(all, &more) // if another call was faster, a later call adds this series
+			known.CompareAndSwap(all, &more) // if another call has replaced the map meanwhile, a later call adds this series
 		}
 		series.Observe(d.Seconds())
 	}
@@ -50,7 +51,7 @@ func RecordedCounter(reg prometheus.Registerer) func(songspy.RecordedCounts) {
 		Help: "Gaps in what is known of users' plays that this process recorded, by reason.",
 	}, []string{"reason"})
 	for _, source := range []songspy.PlaySource{songspy.SourceLive, songspy.SourceHistory, songspy.SourceImport} {
-		plays.WithLabelValues(string(source)) // so that rate() has a start value
+		plays.WithLabelValues(string(source)) // the series exists with the value 0, so that rate() in Prometheus sees the first increase
 	}
 	for _, reason := range []songspy.GapReason{
 		songspy.GapLinkBroken, songspy.GapAppBlocked, songspy.GapProviderDown, songspy.GapBatchDown, songspy.GapUnseen,

@@ -21,8 +21,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// readyTimeout limits one readiness check. A slow check may fail, because
-// orchestrators such as Kubernetes soon repeat it.
+// readyTimeout is the longest time that one readiness check may take. A check that takes
+// longer fails. That does little harm, because orchestrators such as Kubernetes soon repeat
+// it.
 const readyTimeout = 3 * time.Second
 
 // NewRegistry returns a registry of metrics that already collects metrics of
@@ -37,10 +38,10 @@ func NewRegistry() *prometheus.Registry {
 	return reg
 }
 
-// AdminHandler serves /metrics, /debug/pprof/, /healthz and /readyz. They are
-// for operators only, so it belongs on a separate address. notes returns
-// sentences about problems of a service that is still ready; it may be nil.
-// hosts are additional host names that the handler answers to: see OnlyHosts.
+// AdminHandler serves /metrics, /debug/pprof/, /healthz and /readyz. They are for operators
+// only, so serve it at an address that users cannot reach. notes returns sentences about
+// problems of a service that is ready nevertheless; it may be nil. hosts are additional
+// host names at which the handler answers: see OnlyHosts.
 func AdminHandler(reg *prometheus.Registry, ready func(context.Context) error, notes func() []string, hosts ...string) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg}))
@@ -54,15 +55,16 @@ func AdminHandler(reg *prometheus.Registry, ready func(context.Context) error, n
 	return OnlyHosts(mux, hosts...)
 }
 
-// Healthz answers 200 while the process runs. It checks no dependency.
+// Healthz returns a handler that always answers 200: the process runs. It checks no
+// dependency.
 func Healthz() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") })
 }
 
-// Readyz answers 200 while ready returns nil, else 503 with the messages of the
-// songspy.Errors in the error, one a line. An error of any other type may
-// reveal internals, so "not ready" is shown instead. The notes follow in both
-// cases, one a line.
+// Readyz returns a handler that answers 200 if ready returns nil, and 503 otherwise. The
+// body of a 503 has the messages of the songspy.Errors in the error, one a line. An error
+// of any other type may reveal internals, so "not ready" is shown instead of its text. After
+// that, the body of a 200 or a 503 has the sentences that notes returns, one a line.
 func Readyz(ready func(context.Context) error, notes func() []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
@@ -78,8 +80,8 @@ func Readyz(ready func(context.Context) error, notes func() []string) http.Handl
 	})
 }
 
-// errorMessages returns the public messages of an error, which may be a joined
-// error.
+// errorMessages returns the messages of the songspy.Errors in the error, which may join
+// several errors, and "not ready" in place of any other error.
 func errorMessages(err error) []string {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // a tree is walked, not searched
 		var all []string
@@ -102,9 +104,10 @@ func writeText(w http.ResponseWriter, status int, text string) {
 	_, _ = io.WriteString(w, text+"\n") // the client may have disconnected
 }
 
-// CheckReady checks whether the service that listens at addr on this machine is
-// ready. If addr has no host, or the unspecified address, it checks the
-// loopback address. name is the configuration variable that set addr.
+// CheckReady checks whether the service that listens at addr (host:port) on this machine is
+// ready. If addr has no host, or the host is an unspecified address such as 0.0.0.0,
+// CheckReady connects to 127.0.0.1. name is the configuration variable that set addr, for
+// the error message.
 func CheckReady(ctx context.Context, name, addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -116,9 +119,9 @@ func CheckReady(ctx context.Context, name, addr string) error {
 	return CheckHealth(ctx, "http://"+net.JoinHostPort(host, port)+"/readyz")
 }
 
-// CheckHealth requests a /healthz or /readyz URL and returns nil if the answer
-// is 200, else an error with the text of the answer. The `health` subcommands
-// use it, because an image without a shell has no other client.
+// CheckHealth requests a /healthz or /readyz URL. It returns nil if the answer is 200, and
+// otherwise an error with the text of the answer. The health subcommands of the programs
+// use it, because their container image has no shell and no HTTP client.
 func CheckHealth(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout+time.Second)
 	defer cancel()
@@ -126,8 +129,8 @@ func CheckHealth(ctx context.Context, address string) error {
 	if err != nil {
 		return errors.New("the address of the health check is not a URL; check the configuration")
 	}
-	// A separate transport, so that the proxy settings of the environment do
-	// not apply.
+	// Use a separate transport, because http.DefaultTransport would use the proxy settings
+	// of the environment.
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -144,11 +147,12 @@ func CheckHealth(ctx context.Context, address string) error {
 	return nil
 }
 
-// OnlyHosts answers requests whose Host is an address, a name without a dot
-// (localhost, a container's name) or one of the given names. Any other Host
-// gets 421. A web page in an operator's browser can point its own host name at
-// a private address and then read the answers (DNS rebinding). The Host header
-// reveals such requests.
+// OnlyHosts returns a handler that passes requests to next if their Host header is an IP
+// address, a name without a dot (localhost, a container's name), a name that ends with
+// .localhost, or one of the given names. It answers 421 to any other Host. This prevents
+// DNS rebinding: a web page in an operator's browser points its own host name at a private
+// address, and then reads the answers. The Host header reveals such requests, because it
+// contains the page's host name.
 func OnlyHosts(next http.Handler, hosts ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isExpectedHost(r.Host, hosts) {

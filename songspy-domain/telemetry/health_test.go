@@ -104,10 +104,10 @@ func TestAdminHandler_RejectsUnknownHosts(t *testing.T) {
 		"10.1.2.3":                 200,
 		"localhost:8082":           200,
 		"songspy.localhost":        200,
-		"api:8082":                 200, // a container's name
+		"api:8082":                 200, // a name without a dot, such as a container's
 		"metrics.example.org":      200,
 		"METRICS.example.org.:443": 200,
-		"":                         200, // HTTP/1.0, typed manually
+		"":                         200, // an HTTP/1.0 request without a Host header, such as one typed manually
 
 		"evil.example":                    421,
 		"evil.example:8082":               421,

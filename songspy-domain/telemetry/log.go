@@ -9,11 +9,12 @@ import (
 	"strings"
 )
 
-// NewLogger returns a logger that writes records of the given level (debug,
-// info, warn, error) and above to w, as json or text. Any other level counts as
-// info, any other format as json. Each record carries the attributes that
-// WithAttrs added to its context. As a safety net, attributes whose name
-// suggests a secret are masked, and URLs are cut before their query.
+// NewLogger returns a logger that writes records of the given level ("debug",
+// "info", "warn" or "error") and above to w, in the format "json" or "text". Any
+// other level counts as "info", any other format as "json". Each record carries
+// the attributes that WithAttrs added to its context. As a safety net, the logger
+// masks the values of attributes whose names suggest a secret. It also removes
+// user, password, query and fragment from URLs.
 func NewLogger(w io.Writer, level, format string) *slog.Logger {
 	var least slog.Level
 	if least.UnmarshalText([]byte(level)) != nil {
@@ -29,8 +30,9 @@ func NewLogger(w io.Writer, level, format string) *slog.Logger {
 
 type attrsKey struct{}
 
-// WithAttrs returns a context whose log records all carry the attributes, such
-// as the ID of a request or the name and run of a job.
+// WithAttrs returns a copy of ctx with additional log attributes, such as the ID
+// of a request, or the name and run of a job. Every record that is logged with
+// that context carries them.
 func WithAttrs(ctx context.Context, attrs ...slog.Attr) context.Context {
 	return context.WithValue(ctx, attrsKey{}, append(attrsOf(ctx), attrs...))
 }
@@ -61,16 +63,18 @@ func (h attrsHandler) WithGroup(name string) slog.Handler {
 	return attrsHandler{h.Handler.WithGroup(name)}
 }
 
-// secretWords are words in the names of attributes. If the name of an attribute
-// contains one of them, its value is secret.
+// secretWords are the words by which maskAttr recognizes secrets. If the name of
+// an attribute, in lower case, contains one of them, its value counts as secret.
 var secretWords = []string{"authorization", "cookie", "email", "password", "secret", "token", "verifier"}
 
-// urlSecrets splits a URL into its public parts (scheme, host, path)
-// and those that may be secret (user and password, query, fragment).
+// urlSecrets matches a URL from the end of its scheme on. Its two groups capture
+// the public parts: the end of the scheme, and the host with the path. The rest
+// of the match may be secret: user and password, query, fragment.
 var urlSecrets = regexp.MustCompile(`(\w://)(?:[^/?#\s"@]*@)?([^?#\s"]*)(?:[?#][^\s"]*)?`)
 
-// maskAttr masks secrets by the name of the attribute, and removes secrets from
-// URLs.
+// maskAttr masks the value of an attribute whose name contains one of
+// secretWords. In other values it removes the parts of URLs that may be secret.
+// It only changes strings and errors.
 func maskAttr(_ []string, a slog.Attr) slog.Attr {
 	text := ""
 	switch v := a.Value.Any().(type) {

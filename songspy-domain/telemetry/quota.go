@@ -24,8 +24,11 @@ var (
 )
 
 // QuotaCollector exports metrics about the quota of calls of each Spotify
-// developer account, labelled by the app that names the account.
+// developer account. The label app is the name of the account, which is the client
+// ID of one of its apps.
 type QuotaCollector struct {
+	// Statuses returns, by the name of each account, the state of its quota, and how
+	// many calls of this process Spotify has refused because the quota was exceeded.
 	Statuses func(now time.Time) (statuses map[string]quota.Status, refusals map[string]int64)
 	Now      func() time.Time
 }
@@ -61,9 +64,9 @@ func (q QuotaCollector) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// Notes returns, for the operator, sentences about developer accounts that may
-// make no more calls for now, and about quotas that were learned from Spotify's
-// refusals, sorted.
+// Notes returns sentences for the operator, sorted. There is one for each developer
+// account that may make no more calls for now, and one for each quota that was
+// learned from a refusal of Spotify.
 func (q QuotaCollector) Notes() (notes []string) {
 	statuses, _ := q.Statuses(q.Now())
 	for app, s := range statuses {

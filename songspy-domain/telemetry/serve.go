@@ -12,12 +12,13 @@ import (
 	"time"
 )
 
-// shutdownGrace is how long requests may still run after the service got the
-// signal to stop.
+// shutdownGrace is how long running requests may continue after the service got
+// the signal to stop. Then they are cancelled.
 const shutdownGrace = 10 * time.Second
 
-// Listen opens a TCP address. Port 0 takes a free port. The error names the
-// address and, if another program uses it, what to do.
+// Listen listens on a TCP address. If its port is 0, the system chooses a free
+// port. The error contains the address. If another program uses the address, the
+// error also says what to do.
 func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	switch {
@@ -29,11 +30,12 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	return listener, nil
 }
 
-// ServeOn serves until ctx ends, and then lets running requests finish for at
-// most ten seconds. The contexts of these requests end only after that.
-// Timeouts that are zero in server get defaults that no ordinary client
-// reaches. A handler that streams must remove the write deadline itself.
-// ServeOn owns the listener. It returns nil after an orderly shutdown.
+// ServeOn serves until ctx ends. Then it accepts no more connections, and lets
+// running requests finish for at most shutdownGrace. The contexts of these requests
+// do not end with ctx, but when that time is over. Timeouts that are zero in server
+// get defaults that no ordinary client reaches. One of them is the write timeout, so
+// a handler that streams must remove the write deadline itself. ServeOn closes the
+// listener. It returns nil after a shutdown, even if it cut requests off.
 func ServeOn(ctx context.Context, listener net.Listener, server *http.Server, log *slog.Logger) error {
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()
@@ -53,7 +55,7 @@ func ServeOn(ctx context.Context, listener net.Listener, server *http.Server, lo
 	if err := server.Shutdown(deadline); err != nil {
 		log.WarnContext(ctx, "requests were cut off at the end of the shutdown grace", slog.Duration("grace", shutdownGrace))
 		endRequests()
-		_ = server.Close() // the listener is closed already
+		_ = server.Close() // its error is irrelevant: Shutdown has closed the listener already
 	}
 	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("the server at %s stopped: %w", listener.Addr(), err)
@@ -61,7 +63,9 @@ func ServeOn(ctx context.Context, listener net.Listener, server *http.Server, lo
 	return nil
 }
 
-// setServerDefaults sets the limits that a server on an open network needs.
+// setServerDefaults sets the timeouts and the limit of header bytes that are zero,
+// because a server on an open network needs them. The context of each request becomes a
+// child of the argument requests. The server's errors are logged as warnings.
 func setServerDefaults(server *http.Server, requests context.Context, log *slog.Logger) {
 	server.ReadHeaderTimeout = cmp.Or(server.ReadHeaderTimeout, 5*time.Second)
 	server.ReadTimeout = cmp.Or(server.ReadTimeout, 15*time.Second)

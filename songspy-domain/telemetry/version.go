@@ -7,9 +7,10 @@ import (
 	"runtime/debug"
 )
 
-// Version returns the version of this program, its commit and the Go release
-// that built it. The linker sets version and commit in images and in `make
-// build`. If they are empty, Version uses what `go build` recorded.
+// Version returns a text with the version of this program, its commit and the Go
+// release that built it. The builds of the images and `make build` set the arguments
+// version and commit by linker flags. If one is empty, Version uses what `go build`
+// recorded in the program.
 func Version(version, commit string) string {
 	info, _ := debug.ReadBuildInfo()
 	return describeVersion(version, commit, info)

@@ -3,16 +3,20 @@
 //
 // Code that reads other people's data loads raw values together with the Rule of
 // their owner. A Viewer gets values of type Seen only, and only Reveal makes one.
+// The function maySee decides, in short:
 //
-//	MaySee = not blocked ∧ relation(viewer, owner) ≥ required(owner, thing, time)
+//	maySee = not blocked ∧ relation(viewer, owner) ≥ required(owner, thing, time)
 //
-// required does not depend on the viewer. See required for the table of the rule.
+// The function required does not depend on the viewer. Its comment has the table of
+// the rule.
 //
-// The rule has three laws, which the tests check for random worlds:
+// The rule has three laws, which the tests check for random users, settings, plays
+// and relations:
 //
 //   - Noninterference: what a viewer may not see changes nothing that they get.
-//   - Narrowing the settings acts on everything at once. Widening them never
-//     reveals the past: a play needs the narrowest setting of its whole time.
-//   - Doubt hides. Missing, contradicting or unordered settings show nothing to
-//     anybody but the owner.
+//   - Narrowing the settings hides past plays too, at once. Widening them never
+//     reveals past plays: for each play, the narrowest of the settings counts that
+//     were in force during the play or are in force now.
+//   - Doubt hides. If the settings are missing, contradict each other or are out of
+//     order, only the owner sees anything.
 package visibility

@@ -13,7 +13,7 @@ const (
 	third songspy.UserID = 11
 )
 
-// minute returns the time n minutes after the owner signed up.
+// minute returns the time n minutes after noon, when the owner signed up.
 func minute(n float64) time.Time {
 	return time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC).Add(time.Duration(n * float64(time.Minute)))
 }
@@ -32,8 +32,8 @@ func play(from, to float64) *songspy.Play {
 	return &songspy.Play{UserID: owner, StartedAt: minute(from), EndedAt: minute(to)}
 }
 
-// shares returns sharing settings that are in force from the minute from on, and
-// show everything to the audience a.
+// shares returns sharing settings that begin at minute(from). They show the given audience
+// everything that the owner plays and has played.
 func shares(from float64, a songspy.Audience) songspy.Sharing {
 	return songspy.Sharing{UserID: owner, BeganAt: minute(from), Now: a, History: a}
 }
@@ -42,8 +42,8 @@ func ruleOf(periods ...songspy.Sharing) visibility.Rule {
 	return visibility.Rule{Owner: owner, Periods: periods}
 }
 
-// signedIn returns the viewer of a signed-in user with the given follows and
-// blocks.
+// signedIn returns the viewer who is signed in as the user with the given ID, and has the
+// given follows and blocks.
 func signedIn(id songspy.UserID, follows []songspy.Follow, blocks []songspy.Block) visibility.Viewer {
 	self := visibility.NewSelf(id)
 	return visibility.SignedIn(self, visibility.NewRelations(self, follows, blocks))
@@ -62,7 +62,8 @@ func sees(r visibility.Rule, th visibility.Thing, by visibility.Viewer, at time.
 	return ok
 }
 
-// viewers are all kinds of viewers of the owner, by name.
+// viewers returns a viewer of each kind, by name. The name describes the viewer's
+// relation to the owner. For example, "follower" is a follower of the owner.
 func viewers() map[string]visibility.Viewer {
 	block := func(a, b songspy.UserID) []songspy.Block { return []songspy.Block{{UserID: a, BlockedID: b}} }
 	approved := follows(other, owner, songspy.FollowApproved)

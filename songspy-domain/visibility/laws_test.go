@@ -9,8 +9,10 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// law calls check with random worlds (w), viewers (by) and owners (of). check
-// fails the test if the law does not hold for them.
+// law calls the function check many times, each time with a random world (see
+// model_test.go), a random viewer and the number of a random owner. The check draws further
+// random choices from the dice, and fails the test if the law does not hold. The operator
+// hides nobody in these worlds.
 func law(t *testing.T, check func(t *rapid.T, d dice, w *world, by spectator, of int)) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := dice(func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "die") })
@@ -24,7 +26,8 @@ func law(t *testing.T, check func(t *rapid.T, d dice, w *world, by spectator, of
 	})
 }
 
-// things are all things of a person.
+// things returns everything that a viewer may ask to see of a person: the profile, the
+// search result, the link preview, the past plays and what plays now.
 func (p *person) things() []visibility.Thing {
 	all := []visibility.Thing{visibility.Profile(), visibility.Search(), visibility.LinkPreview()}
 	for _, l := range p.plays {
@@ -41,7 +44,7 @@ func reveals(of int, r visibility.Rule, th visibility.Thing, by visibility.Viewe
 	return ok
 }
 
-// appended returns the rule with one more period. It does not change r.
+// appended returns a copy of the rule with one more sharing period. It does not change r.
 func appended(r visibility.Rule, s songspy.Sharing) visibility.Rule {
 	r.Periods = append(r.Periods[:len(r.Periods):len(r.Periods)], s)
 	return r
@@ -77,8 +80,9 @@ func TestReveal_NarrowingNeverRevealsMoreAtAnyTime(t *testing.T) {
 	})
 }
 
-// If the settings in force while a track played hid it from a viewer, no later settings
-// show it to that viewer.
+// A track plays, and then the owner changes the sharing settings. If the settings that
+// were in force while the track played hid it from a viewer, the later settings must
+// not show it to that viewer at any time.
 func TestReveal_WideningNeverRevealsThePast(t *testing.T) {
 	law(t, func(t *rapid.T, d dice, w *world, viewer spectator, of int) {
 		by := w.viewer(viewer)
@@ -195,9 +199,10 @@ func TestPreviewOf_EqualsARealViewerOfThatRelation(t *testing.T) {
 	})
 }
 
-// skewed returns the rule with random times, as wrong clocks may have stored them:
-// some are in the future, and hidden items may end before they begin. Periods stay
-// in order, because the store keeps them in order.
+// skewed returns the rule with random times, as processes with wrong clocks may have stored
+// them: some times are in the future, and hidden items may end before they begin. Periods
+// stay in order, because the store keeps them in order. skewed changes the slices of r in
+// place.
 func skewed(d dice, r visibility.Rule) visibility.Rule {
 	shift := func(t *songspy.Sharing, from int) int { t.BeganAt = tick(from); return from }
 	from := 0
@@ -232,8 +237,11 @@ func TestVisibleFrom_IsTheOnlyTimeAtWhichTimeAloneChangesTheAnswer(t *testing.T)
 	})
 }
 
-// Times that wrong clocks have stored never show more: a thing is visible only if every
-// period that has not ended would show it as the only period.
+// The settings have random times, as processes with wrong clocks may store them. Such times
+// must never show more: a thing may be visible only if each period that has not ended would
+// show it if it were the only period. A play may be visible only if, in addition, no such
+// period hides the owner now. If two periods begin at the same time or are out of order, no
+// thing of the owner may be visible.
 func TestReveal_SkewedClocksNeverRevealMore(t *testing.T) {
 	law(t, func(t *rapid.T, d dice, w *world, viewer spectator, of int) {
 		by := w.viewer(viewer)

@@ -9,12 +9,14 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// The model is a second implementation of the specification, which decides for
-// each tick of 10 seconds separately. A world has a few people, their settings, what
-// they hide, play and have played, and their relations. It is drawn with dice, so
-// that rapid can shrink it.
+// This file has a model of the rule: a second, simple implementation of the
+// specification. The model divides time into ticks of 10 seconds and decides for each
+// tick separately. The tests compare it with package visibility in random worlds. A
+// world has a few people, their settings, what they hide, play and have played, and
+// their relations. All random choices come from dice, so that rapid can shrink a world
+// in which a test fails.
 
-// dice returns a number from 0 to n-1.
+// dice returns a random number from 0 to n-1.
 type dice func(n int) int
 
 func (d dice) once(in int) bool { return d(in) == 0 }
@@ -23,7 +25,7 @@ func pick[T any](d dice, from ...T) T { return from[d(len(from))] }
 
 const (
 	people  = 3
-	lastDay = 60      // the tick of today, in every world
+	lastDay = 60      // the tick that is the present in every world
 	forever = 1 << 20 // a tick that never comes
 )
 
@@ -34,21 +36,23 @@ func tick(n int) time.Time {
 	return minute(0).Add(time.Duration(n) * 10 * time.Second)
 }
 
-// settings are in force from the tick from until the next ones. The audiences
-// are 0 (everyone), 1 (link), 2 (followers) and 3 (nobody).
+// settings are a person's sharing settings. The field from is the first tick at which
+// they are in force. They end when the person's next settings begin. The fields now and
+// history are audiences: 0 (everyone), 1 (link), 2 (followers) or 3 (nobody).
 type settings struct {
 	from, now, history        int
-	hiddenUntil               int // a tick; 0 if not hidden
-	minTicks                  int // the minimum seconds, in ticks: 0, 3 or 6
+	hiddenUntil               int // the first tick at which the person is not hidden any more; 0 if these settings do not hide the person
+	minTicks                  int // for how many ticks a track must have played before others see it: 0, 3 or 6
 	local, episodes, chapters bool
 	findable                  bool
 }
 
-// hidden says that the item with the index item in hideable is hidden from the
-// tick from until before the tick until.
+// hidden says that a person hides an artist or track, hideable[item], at the ticks in the
+// interval [from, until).
 type hidden struct{ item, from, until int }
 
-// listen is a play of a track of catalogue, or what plays now (until is 0).
+// listen is a play of catalogue[track] from the tick in the field from to the tick in the
+// field until, both inclusive. If the track still plays, until is 0.
 type listen struct {
 	track, from, until int
 	probable           bool
@@ -59,23 +63,23 @@ type person struct {
 	settings   []settings // in the order of time
 	hidden     []hidden
 	plays      []listen
-	now        []listen // at most one
+	now        []listen // what plays now: at most one element
 	byOperator bool
 }
 
 type world struct {
 	people  [people]person
-	follows [people][people]int // by follower and followed: 0 none, 1 requested, 2 approved
-	blocks  [people][people]bool
+	follows [people][people]int  // by follower and followed person: 0 (none), 1 (requested) or 2 (approved)
+	blocks  [people][people]bool // by blocking and blocked person
 }
 
-// spectator is a viewer in a world. A preview shows a person how a stranger (0)
-// or a follower (2) sees them.
+// spectator is a viewer in a world. The fields hold numbers of people. In a preview,
+// the person previewed sees what a stranger or a follower sees of that person.
 type spectator struct {
-	self      int // -1 if not signed in
-	link      int // -1 without a share link
-	previewed int // -1 for real viewers
-	as        int
+	self      int // -1 if the viewer is not signed in, or for a preview
+	link      int // the owner of the share link that the viewer has; -1 if the viewer has none
+	previewed int // -1 if this is not a preview
+	as        int // the relation that a preview imitates: 0 (stranger) or 2 (follower)
 }
 
 var catalogue = []songspy.Track{
@@ -90,6 +94,7 @@ var catalogue = []songspy.Track{
 var hideable = []songspy.HiddenItem{{URI: "t0"}, {URI: "spotify:artist:a", Name: "A"}, {URI: "spotify:artist:b", Name: "B"}}
 
 // hides says whether an item of hideable (row) hides a track of catalogue (column).
+// Both artists hide the local file in column 3, because its artists are unknown.
 var hides = [3][6]bool{
 	{true, false, false, false, false, false},
 	{true, false, true, true, false, false},
@@ -175,7 +180,8 @@ func (w world) clone() world {
 	return w
 }
 
-// at returns the settings in force at a tick, and false before the first.
+// at returns the person's settings that are in force at the tick t. The second result is
+// false before the first settings.
 func (p *person) at(t int) (in settings, ok bool) {
 	for _, s := range p.settings {
 		if s.from <= t {
@@ -185,8 +191,9 @@ func (p *person) at(t int) (in settings, ok bool) {
 	return in, ok
 }
 
-// closeness returns 0 (stranger), 1 (link holder), 2 (follower), 3 (self), or -1
-// for blocked.
+// closeness returns the relation of a viewer to the person with a given number: 0
+// (stranger), 1 (link holder), 2 (follower), 3 (self), or -1 if one of the two has blocked
+// the other.
 func (w *world) closeness(by spectator, of int) int {
 	if by.self == of {
 		return 3
@@ -203,8 +210,9 @@ func (w *world) closeness(by spectator, of int) int {
 	return 0
 }
 
-// hears reports whether the specification shows what a person plays or played:
-// at every tick of the play, and today, it must be allowed.
+// hears reports whether the specification shows a play of a person to a viewer. The
+// person's settings must allow that at every tick of the play, and today. If the argument
+// playing is true, the track still plays, so the play lasts until today.
 func (w *world) hears(by spectator, of int, l listen, playing bool, today int) bool {
 	p, near := &w.people[of], w.closeness(by, of)
 	if near == 3 {
@@ -244,7 +252,7 @@ func (w *world) hears(by spectator, of int, l listen, playing bool, today int) b
 	return allowed(today)
 }
 
-// knows reports whether the specification shows the profile of a person.
+// knows reports whether the specification shows the profile of a person to a viewer.
 func (w *world) knows(by spectator, of, today int) bool {
 	p, near := &w.people[of], w.closeness(by, of)
 	s, ok := p.at(today)
@@ -259,15 +267,15 @@ func (w *world) knows(by spectator, of, today int) bool {
 	return near >= s.now || near >= s.history
 }
 
-// finds reports whether the specification lets a search find a person.
+// finds reports whether the specification lets a viewer find a person by search.
 func (w *world) finds(by spectator, of, today int) bool {
 	p, near := &w.people[of], w.closeness(by, of)
 	s, ok := p.at(today)
 	return near == 3 || near >= 0 && !p.byOperator && ok && s.findable && (by.self >= 0 || by.previewed >= 0)
 }
 
-// transcript returns all that a viewer gets, as bytes. profile, search and plays
-// decide what the viewer may see.
+// transcript returns all that a viewer gets of a world, encoded as bytes. The functions
+// profile, search and plays decide what the viewer may see.
 func (w *world) transcript(today int, profile, search func(of int) bool, plays func(of int, l listen, playing bool) (listen, bool)) (b []byte) {
 	for of := range w.people {
 		p := &w.people[of]
@@ -291,7 +299,7 @@ func (w *world) transcript(today int, profile, search func(of int) bool, plays f
 	return b
 }
 
-// specified returns the transcript by the specification.
+// specified returns the transcript that a viewer must get according to the model.
 func (w *world) specified(by spectator, today int) []byte {
 	return w.transcript(today,
 		func(of int) bool { return w.knows(by, of, today) },
@@ -299,7 +307,7 @@ func (w *world) specified(by spectator, today int) []byte {
 		func(of int, l listen, playing bool) (listen, bool) { return l, w.hears(by, of, l, playing, today) })
 }
 
-// revealed returns the transcript by Reveal.
+// revealed returns the transcript that a viewer really gets from Reveal.
 func (w *world) revealed(by spectator, today int) []byte {
 	v, at := w.viewer(by), tick(today)
 	var rules [people]visibility.Rule

@@ -14,7 +14,8 @@ var (
 	seed  = flag.Uint64("seed", 14, "seed of the pairs of worlds")
 )
 
-// changes are ways in which two worlds may differ.
+// changes holds functions by name. Each function changes one thing in a world at random: a
+// property of the given person, or the relation between two random people.
 var changes = map[string]func(dice, *world, *person){
 	"name":     func(d dice, _ *world, p *person) { p.name = d(100) },
 	"operator": func(_ dice, _ *world, p *person) { p.byOperator = !p.byOperator },
@@ -48,8 +49,9 @@ var changes = map[string]func(dice, *world, *person){
 	"a block":         func(d dice, w *world, _ *person) { w.blocks[d(people)][d(people)] = d.once(2) },
 }
 
-// For two worlds that differ only in things that a viewer may not see by the
-// specification, the viewer gets the same from Reveal.
+// A viewer looks at two worlds. By the specification, they differ only in things that
+// the viewer may not see. Reveal must give the viewer the same in both worlds, and in
+// the first one exactly what the specification says.
 func TestReveal_DoesNotDependOnAnythingThatTheViewerMayNotSee(t *testing.T) {
 	n := *pairs
 	if testing.Short() {

@@ -12,17 +12,18 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Seen is a value that its viewer may see. Only Reveal makes one. It does not
-// print, and it does not marshal: answers are built from Value.
+// Seen is a value that its viewer may see. Only Reveal makes one. Printing or logging
+// a Seen shows a mask, and marshalling it fails, so that no value reaches an answer by
+// accident: answers are built from Value.
 type Seen[T any] struct {
 	_ [0]*T
-	v unsafe.Pointer // to a T; fmt prints what a *T in a private field points to
+	v unsafe.Pointer // to a T; it is not a *T, because fmt can print the target of a *T in a private field
 }
 
-// Reveal returns the value as Seen if the viewer may see that thing of owner at
-// that time. r is the rule of owner, and th describes the value. The Seen refers
-// to *v and does not copy it. ok is false, and the Seen is empty, if the viewer
-// may not see it or v is nil.
+// Reveal returns *v as a Seen if the viewer may see this value at the given time. The
+// value belongs to the user with the ID owner. The rule r is that of the owner, and th
+// describes what the value is. The Seen refers to *v and does not copy it. If the viewer
+// may not see the value, or v is nil, the Seen is empty and the second result is false.
 func Reveal[T any](v *T, owner songspy.UserID, r Rule, th Thing, by Viewer, at time.Time) (s Seen[T], ok bool) {
 	if v == nil || !maySee(owner, &r, &th, &by, at) {
 		return Seen[T]{}, false
@@ -30,9 +31,10 @@ func Reveal[T any](v *T, owner songspy.UserID, r Rule, th Thing, by Viewer, at t
 	return Seen[T]{v: unsafe.Pointer(v)}, true
 }
 
-// VisibleFrom returns the first time from at on at which the viewer may see the
-// thing, if no data changes: at itself if it is visible already, and the zero
-// time if time alone does not reveal it. Time alone never hides anything.
+// VisibleFrom returns the first time, not before the given time, when the viewer may see
+// the owner's thing if no data changes. It returns the given time itself if the thing is
+// visible then, and the zero time if the passing of time alone does not reveal the thing.
+// The passing of time alone never hides a thing again.
 func VisibleFrom(owner songspy.UserID, r Rule, th Thing, by Viewer, at time.Time) time.Time {
 	for !maySee(owner, &r, &th, &by, at) {
 		if at = nextChange(&r, &th, at); at.IsZero() {
@@ -42,12 +44,14 @@ func VisibleFrom(owner songspy.UserID, r Rule, th Thing, by Viewer, at time.Time
 	return at
 }
 
-// NextChange returns the first time after at when time alone may change which viewers
-// see the thing; the zero time if there is none. r is the rule of its owner.
+// NextChange returns the first time after the given time when the set of viewers who may
+// see the thing may change although no data changes. It returns the zero time if there is
+// no such time. The rule r is that of the thing's owner.
 func NextChange(r Rule, th Thing, at time.Time) time.Time { return nextChange(&r, &th, at) }
 
-// nextChange returns the first time after the given one when required may give
-// another answer although the rule stays the same; the zero time if there is none.
+// nextChange returns the first time after the given time when the function required may
+// return another relation although the rule stays the same. It returns the zero time if
+// there is no such time.
 func nextChange(r *Rule, th *Thing, at time.Time) (next time.Time) {
 	candidate := func(t time.Time) {
 		if t.After(at) && (next.IsZero() || t.Before(next)) {
@@ -71,10 +75,11 @@ func nextChange(r *Rule, th *Thing, at time.Time) (next time.Time) {
 	return next
 }
 
-// HistorySince returns a time before which the viewer sees no play of owner, so that plays
-// before it need not be read. It is the start of the oldest sharing period in which the
-// viewer could see a play. If owner was hidden until a time in that period, it is that time.
-// It is at if there is no such period, and the zero time if the viewer is the owner.
+// HistorySince returns a lower bound for the starts of the owner's plays that the viewer
+// may see at the given time. So older plays need not be read. The result is the start of
+// the oldest sharing period in which a play could be visible to the viewer. If the owner
+// was hidden until some time in that period, the result is that time. HistorySince returns
+// the given time if there is no such period, and the zero time if the viewer is the owner.
 func HistorySince(owner songspy.UserID, r Rule, by Viewer, at time.Time) time.Time {
 	if by.relation(owner) == Owner {
 		return time.Time{}
@@ -87,7 +92,9 @@ func HistorySince(owner songspy.UserID, r Rule, by Viewer, at time.Time) time.Ti
 		if i < last && !start.Before(r.Periods[i+1].BeganAt) {
 			continue
 		}
-		// The shortest play in this period, of a track that no setting hides.
+		// Test whether the viewer may see the play of this period that is easiest to see:
+		// it has no length, and no setting hides its track. Only the settings of this
+		// period and the present ones count, without their minimum lengths.
 		alone := Rule{Owner: r.Owner, HiddenByOperator: r.HiddenByOperator, Periods: slices.Clone(r.Periods[i:])}
 		if i < last {
 			alone.Periods = append(alone.Periods[:1], alone.Periods[last-i])
@@ -103,7 +110,8 @@ func HistorySince(owner songspy.UserID, r Rule, by Viewer, at time.Time) time.Ti
 	return at
 }
 
-// Value returns the value. It panics if nothing was revealed.
+// Value returns the revealed value. It panics if s is empty, that is, if Reveal returned
+// false.
 func (s Seen[T]) Value() T {
 	if s.v == nil {
 		panic("visibility: the value of an empty Seen; use what Reveal returned with ok")
@@ -111,21 +119,22 @@ func (s Seen[T]) Value() T {
 	return *(*T)(s.v)
 }
 
+// mask is printed and logged instead of a value.
 const mask = "[seen]"
 
-// String returns a mask.
+// String returns the mask.
 func (Seen[T]) String() string { return mask }
 
-// GoString returns a mask for %#v.
+// GoString returns the mask for the verb %#v.
 func (Seen[T]) GoString() string { return mask }
 
-// Format writes a mask for every verb.
+// Format writes the mask for every verb.
 func (Seen[T]) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, mask) }
 
-// LogValue returns a mask for structured logs.
+// LogValue returns the mask for structured logs.
 func (Seen[T]) LogValue() slog.Value { return slog.StringValue(mask) }
 
-// MarshalJSON always fails.
+// MarshalJSON always returns an error, so that no answer contains a Seen.
 func (Seen[T]) MarshalJSON() ([]byte, error) {
 	return nil, errors.New("visibility: a Seen does not marshal; build the answer from its Value")
 }

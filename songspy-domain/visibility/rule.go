@@ -10,12 +10,13 @@ import (
 // Rule holds the stored settings that decide what one user shows to others.
 type Rule = songspy.SharingRule
 
-// Thing is what a viewer asks to see of an owner. Only the owner may see the
-// zero value.
+// Thing describes what a viewer asks to see of an owner. Only the owner may see
+// something that the zero value describes.
 type Thing struct {
 	kind  kind
 	track *songspy.Track
-	// started and ended bound the play. A NowThing has no end.
+	// started and ended are the start and the end of the play. The Thing of a track
+	// that plays now has no end.
 	started, ended time.Time
 	// certain is false for plays that only the owner may see: probable plays, deleted
 	// plays, and plays that end before they begin.
@@ -51,13 +52,15 @@ func Profile() Thing { return Thing{kind: profile} }
 func Search() Thing { return Thing{kind: search} }
 
 // LinkPreview returns the Thing of a user's name in a preview of a link to their page.
-// Other services make such previews and keep them, so fewer viewers may see it than the
-// profile.
+// Other services, such as messengers, make such previews and keep them. So fewer viewers
+// may see this name than the one in the profile.
 func LinkPreview() Thing { return Thing{kind: linkPreview} }
 
-// required returns the least relation that may see the thing at a time. Of the
-// rows that apply, the narrowest counts. A row of a period applies if the period
-// is in force now, later, or at any moment of the play.
+// required returns the least close relation that may see the thing at the given time.
+// The table lists what a condition requires. If several rows apply, the closest
+// relation is required. A row with "period:" applies if its condition is true for a
+// sharing period that is in force at that time, at a later time, or at any moment of
+// the play. The relation nobody is above all relations that a viewer can have.
 //
 //	thing        | condition                                        | required
 //	-------------+--------------------------------------------------+---------------------------------
@@ -77,8 +80,8 @@ func LinkPreview() Thing { return Thing{kind: linkPreview} }
 //	search       | period: findable                                 | stranger
 //	search       | period: else                                     | owner
 //
-// By audience: everyone is stranger, link is link holder, followers is follower,
-// nobody is owner.
+// "By audience" means: the audience everyone requires stranger, link requires link
+// holder, followers requires follower, and nobody requires owner.
 func required(r *Rule, th *Thing, at time.Time) Relation {
 	if r.HiddenByOperator || !ordered(r.Periods) {
 		return nobody
@@ -113,11 +116,13 @@ func required(r *Rule, th *Thing, at time.Time) Relation {
 	return need
 }
 
-// maySee reports whether the viewer may see the thing of owner. Nobody sees
-// anything if the rule is that of another owner. Owners see all of themselves.
-// Search is for signed-in viewers. Users who ask to follow a viewer, or who
-// follow the viewer, show their profile to the viewer. The operator sees every
-// profile.
+// maySee reports whether the viewer may see the owner's thing at the given time. It adds
+// these rules to those of the function required. If r is the rule of another owner, nobody
+// sees anything. Owners see everything of themselves. If the viewer or the owner has
+// blocked the other, the viewer sees nothing. Only signed-in viewers find users by search.
+// Users who follow the viewer, or have asked to, show the viewer their profile, unless the
+// function required returns the relation nobody. The operator sees every profile, even if
+// the function required returns nobody.
 func maySee(owner songspy.UserID, r *Rule, th *Thing, by *Viewer, at time.Time) bool {
 	relation := by.relation(owner)
 	if owner == 0 || owner != r.Owner || relation < Owner && contains(by.relations.blocked, owner) {
@@ -134,7 +139,7 @@ func maySee(owner songspy.UserID, r *Rule, th *Thing, by *Viewer, at time.Time) 
 		th.kind == profile && need <= Owner && contains(by.relations.followers, owner)
 }
 
-// ordered reports whether there are periods, and all are in the order of time.
+// ordered reports whether there are periods, and each begins after the previous one.
 func ordered(periods []songspy.Sharing) bool {
 	for i := range len(periods) - 1 {
 		if !periods[i].BeganAt.Before(periods[i+1].BeganAt) {
@@ -144,9 +149,9 @@ func ordered(periods []songspy.Sharing) bool {
 	return len(periods) > 0
 }
 
-// meets reports whether the interval from began until end matters for the thing: it
-// ends after at, so that it is in force now or later, or it overlaps the play. Bounds
-// in the wrong order are exchanged.
+// meets reports whether the interval [began, end) matters for the thing at the given time:
+// it ends after that time, so it is in force then or later, or it overlaps the play. If end
+// is before began, meets exchanges the two.
 func (th *Thing) meets(began, end, at time.Time) bool {
 	if end.Before(began) {
 		began, end = end, began
@@ -154,22 +159,22 @@ func (th *Thing) meets(began, end, at time.Time) bool {
 	return end.After(at) || end.After(th.started) && !began.After(th.endedBy(at))
 }
 
-// endedBy returns the end of the play. A track that plays now lasts until at.
+// endedBy returns the end of the play. If the track still plays, it returns the given time.
 func (th *Thing) endedBy(at time.Time) time.Time {
 	if th.kind != now {
 		return th.ended
 	}
-	if at.Before(th.started) { // by a clock that runs ahead
+	if at.Before(th.started) { // a process whose clock is ahead stored the start
 		return th.started
 	}
 	return at
 }
 
-// played returns how long the play has lasted, with pauses.
+// played returns how long the play has lasted, including pauses.
 func (th *Thing) played(at time.Time) time.Duration { return th.endedBy(at).Sub(th.started) }
 
-// audience returns the least relation in an audience. An unknown audience is
-// nobody.
+// audience returns the least close relation that belongs to an audience. An unknown
+// audience counts as AudienceNobody.
 func audience(a songspy.Audience) Relation {
 	switch a {
 	case songspy.AudienceEveryone:
@@ -182,8 +187,8 @@ func audience(a songspy.Audience) Relation {
 	return Owner
 }
 
-// hidesKind reports whether the settings hide the kind of the track. An unknown
-// kind is hidden.
+// hidesKind reports whether the settings hide the kind of the track. A track of an
+// unknown kind is always hidden.
 func hidesKind(p *songspy.Sharing, t *songspy.Track) bool {
 	switch {
 	case t.Kind == songspy.KindLocal || songspy.IsLocal(t.URI):
@@ -196,8 +201,9 @@ func hidesKind(p *songspy.Sharing, t *songspy.Track) bool {
 	return t.Kind != songspy.KindTrack
 }
 
-// hidesItem reports whether one of the hidden items hides the track of the thing: it
-// is in force now or later, or was in force at any moment of the play.
+// hidesItem reports whether one of the hidden items hides the track of the thing. The
+// item must match the track, and be in force at the given time, at a later time, or at
+// any moment of the play. An item without an end counts as in force at any time.
 func hidesItem(items []songspy.HiddenItem, th *Thing, at time.Time) bool {
 	for i := range items {
 		item := &items[i]
@@ -208,9 +214,10 @@ func hidesItem(items []songspy.HiddenItem, th *Thing, at time.Time) bool {
 	return false
 }
 
-// matches reports whether the hidden item is the track or one of its artists. If the
-// track's artists have no URIs, they are compared by name. If a name is missing too,
-// the item counts as one of them, because doubt hides.
+// matches reports whether the hidden item is the track or one of its artists. If the URI
+// of an artist of the track is unknown, all artists are compared by name too. If the name
+// of the item or the names of the artists are missing as well, the item counts as one of
+// the artists, because doubt hides.
 func matches(item *songspy.HiddenItem, t *songspy.Track) bool {
 	if item.URI == t.URI {
 		return true
@@ -228,9 +235,9 @@ func matches(item *songspy.HiddenItem, t *songspy.Track) bool {
 	return !known && (item.Name == "" || t.Artists == "" || isListed(item.Name, t.Artists))
 }
 
-// isListed reports whether name is one of the names in artists, which are joined by
-// commas: "Iron, Wine, Calexico". Case does not matter. A name may itself contain the
-// separator: "Iron, Wine" is in that list.
+// isListed reports whether name is one of the names in artists, ignoring case. The names
+// are joined by ", ", as in "Iron, Wine, Calexico". A name may itself contain that
+// separator, so isListed compares every run of adjacent names: "Iron, Wine" is listed.
 func isListed(name, artists string) bool {
 	const separator = ", "
 	for {

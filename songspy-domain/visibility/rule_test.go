@@ -12,12 +12,14 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// whoSees is the specification: x marks what a viewer sees of an owner. The columns
-// are the owner's audiences: everyone (E), link (L), followers (F) and nobody (N).
-// The last column of profiles and of search, also F, is for an owner who is
-// findable; the columns before it are for an owner who is not.
+// whoSees is the specification. Each row is a viewer of the function viewers, and x
+// marks what that viewer sees of an owner. The columns are the owner's audiences:
+// everyone (E), link (L), followers (F) and nobody (N). The separate last column of
+// "profile" and "search", also named F, is for a findable owner. The columns before it
+// are for an owner who is not findable.
 //
-// For a play, the audience is the narrower of that of its time and that of today.
+// For a past play, the column is the narrower of the audience during the play and
+// today's audience.
 const whoSees = `
                         | now or play | profile       | search
                         | E L F N     | E L F N   F   | E L F N   F
@@ -44,8 +46,8 @@ signed in without an id | x . . .     | x . . .   x   | . . . .   .
 owner                   | x x x x     | x x x x   x   | x x x x   x
 `
 
-// narrowest says which audience counts if one was in force after another: of EL
-// (everyone, then link) it is L.
+// narrowest maps two audiences, one in force after the other, to the narrower one. For
+// example, "EL" (everyone, then link) maps to "L".
 var narrowest = map[string]string{
 	"EE": "E", "EL": "L", "EF": "F", "EN": "N",
 	"LE": "L", "LL": "L", "LF": "F", "LN": "N",
@@ -57,8 +59,9 @@ var audiences = map[string]songspy.Audience{
 	"E": songspy.AudienceEveryone, "L": songspy.AudienceLink, "F": songspy.AudienceFollowers, "N": songspy.AudienceNobody,
 }
 
-// specified returns what whoSees says, by viewer and column, such as "now E",
-// "profile N" and "search found".
+// specified parses whoSees. The result is true for an x, by the name of the viewer and
+// the name of the column, such as "now E", "profile N" or "search found". The column
+// "found" is the one for a findable owner.
 func specified(t *testing.T) map[string]map[string]bool {
 	columns := []string{
 		"now E", "now L", "now F", "now N",
@@ -84,13 +87,14 @@ func specified(t *testing.T) map[string]map[string]bool {
 	return spec
 }
 
-// moments places plays around two events: the owner changes the audience at
-// minute 100, and may be hidden from minute 40 to 60. started and ended are the
-// minutes of the play, and today is the minute at which a viewer looks. play says
-// which audience counts for the play once it is past, and now if the track still
-// plays: the audience before the change (then), the one after it (later), the
-// narrower of the two (both), or nobody (none). playHiding and nowHiding say the
-// same for an owner who was hidden.
+// moments places plays before, during and after two events: the owner changes the
+// audience at minute 100, and in some cases the owner is hidden from minute 40 to 60.
+// The fields started and ended are the minutes of the play, and today is the minute at
+// which a viewer looks. The field play says which audience counts for the play if it
+// has ended, and the field now says which counts if the track still plays: the audience
+// before the change ("then"), the one after it ("later"), the narrower of the two
+// ("both"), or nobody ("none"). The fields playHiding and nowHiding say the same for an
+// owner who was hidden.
 var moments = map[string]struct {
 	started, ended, today            float64
 	play, now, playHiding, nowHiding string
@@ -195,8 +199,8 @@ func TestReveal_NowAndHistoryHaveTheirOwnAudience(t *testing.T) {
 	}
 }
 
-// things are a thing of each kind that a stranger sees of an owner who shows
-// everything, at minute 50.
+// things returns one thing of each kind. If the owner shows everything (see open), a
+// signed-in stranger sees all of them at minute 50.
 func things() map[string]visibility.Thing {
 	return map[string]visibility.Thing{
 		"now":     visibility.NowThing(song(), minute(45)),
@@ -213,9 +217,10 @@ func open() visibility.Rule {
 	return ruleOf(s)
 }
 
-// onlyOwner checks that at minute 50 the owner sees every thing, and no other
-// viewer sees one of the things in hidden. Of the other things, each viewer must see
-// those that an owner who shows everything shows.
+// onlyOwner checks what is visible under the rule r at minute 50. The owner must see all
+// things. No other viewer may see a thing whose name is in the argument hidden. Every other
+// thing must be visible to the same viewers as that of an owner who shows everything (see
+// open).
 func onlyOwner(t *testing.T, what string, r visibility.Rule, hidden ...string) {
 	t.Helper()
 	for name, th := range things() {
@@ -491,7 +496,7 @@ func TestReveal_WhatPlayedWhileAnItemWasHiddenStaysHidden(t *testing.T) {
 	const never = 1e4
 	for name, c := range map[string]struct {
 		began, ended     float64
-		playHidden, now_ bool // whether the play from 40 to 44 is hidden at 50, and the track that plays since 45
+		playHidden, now_ bool // whether each must be hidden at minute 50: the play from minute 40 to 44, and the track that has played since minute 45
 	}{
 		"hidden for good":             {30, never, true, true},
 		"hidden since today":          {49, never, true, true},

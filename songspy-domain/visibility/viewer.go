@@ -6,21 +6,23 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Relation is how close a viewer is to an owner. A greater relation sees more.
+// Relation is how close a viewer is to an owner. A viewer with a greater Relation sees
+// more.
 type Relation uint8
 
-// The relations.
+// The relations, from the least close to the closest.
 const (
 	Stranger Relation = iota
 	WithLink          // the viewer has the owner's share link
 	Follower          // the owner approved the viewer
 	Owner             // the viewer is the owner
 
-	nobody // required for what no viewer may see; no viewer has this relation
+	nobody // no viewer has it; if it is required, only the owner sees the thing, and not even users that the owner follows see the profile
 )
 
-// Self is the user who makes a request. Only auth.Caller.Self makes one, and
-// every read of a user's own data takes it. The zero value is nobody.
+// Self is the authenticated user who makes a request. Only auth.Caller.Self makes one.
+// Every function that reads a user's own data takes a Self, so it cannot be called for
+// another user. The zero value is no user.
 type Self struct{ id songspy.UserID }
 
 // NewSelf returns the Self of an authenticated user. Only package auth and tests
@@ -30,8 +32,8 @@ func NewSelf(id songspy.UserID) Self { return Self{id} }
 // ID returns the id of the user.
 func (s Self) ID() songspy.UserID { return s.id }
 
-// Relations are the relations of one user to others, as sorted ids. The zero
-// value has none.
+// Relations holds the follows and blocks between one user and others, as sorted ids of
+// the others. The zero value has none.
 type Relations struct {
 	follows   []songspy.UserID // users that have approved this user as a follower
 	asked     []songspy.UserID // users that this user has asked to follow
@@ -39,8 +41,8 @@ type Relations struct {
 	blocked   []songspy.UserID // users that have blocked this user, or that this user has blocked
 }
 
-// NewRelations returns the relations of a user, by the rows that concern the
-// user. Other rows are ignored.
+// NewRelations returns the relations of a user, from rows in any order. It ignores rows
+// that do not concern the user.
 func NewRelations(of Self, follows []songspy.Follow, blocks []songspy.Block) (r Relations) {
 	for _, f := range follows {
 		switch {
@@ -67,7 +69,7 @@ func NewRelations(of Self, follows []songspy.Follow, blocks []songspy.Block) (r 
 	return r
 }
 
-// Count returns how many relations there are.
+// Count returns the number of relations. Another user counts once for each relation.
 func (r Relations) Count() int {
 	return len(r.follows) + len(r.asked) + len(r.followers) + len(r.blocked)
 }
@@ -81,10 +83,10 @@ func contains(ids []songspy.UserID, id songspy.UserID) bool {
 type Viewer struct {
 	self      songspy.UserID // 0 if not signed in
 	relations Relations
-	link      songspy.UserID // the owner of the viewer's share link; 0 without one
-	preview   songspy.UserID // the owner who looks at a preview; 0 for real viewers
-	as        Relation       // the relation to preview
-	operator  bool           // sees every profile
+	link      songspy.UserID // the owner of the share link that the viewer has; 0 if there is none
+	preview   songspy.UserID // the user who looks at a preview of themselves; 0 for real viewers
+	as        Relation       // the relation that the preview imitates
+	operator  bool           // the viewer operates the service and sees every profile
 }
 
 // Anonymous returns a viewer who is not signed in.
@@ -95,20 +97,20 @@ func Anonymous() Viewer { return Viewer{} }
 // checks this.
 func Operator() Viewer { return Viewer{operator: true} }
 
-// SignedIn returns the viewer of a signed-in user.
+// SignedIn returns the viewer who is signed in as self and has the given relations.
 func SignedIn(self Self, relations Relations) Viewer {
 	return Viewer{self: self.id, relations: relations}
 }
 
-// LinkHolder returns a viewer who also has the share link of owner.
+// LinkHolder returns a copy of the viewer that also has the share link of the owner.
 func LinkHolder(viewer Viewer, owner songspy.UserID) Viewer {
 	viewer.link = owner
 	return viewer
 }
 
-// PreviewOf returns a viewer who has the relation Stranger or Follower to self,
-// and is a stranger to all others. It shows users what others see of them. Other
-// relations count as Stranger.
+// PreviewOf returns the viewer of a preview, which shows a user what others see of that
+// user. The viewer has the given relation to the user, and is a stranger to all others.
+// Any relation except Stranger and Follower counts as Stranger.
 func PreviewOf(self Self, as Relation) Viewer {
 	if as != Follower {
 		as = Stranger
@@ -116,7 +118,7 @@ func PreviewOf(self Self, as Relation) Viewer {
 	return Viewer{preview: self.id, as: as}
 }
 
-// signedIn reports whether the viewer is, or stands for, a signed-in user.
+// signedIn reports whether the viewer is a signed-in user, or imitates one in a preview.
 func (v *Viewer) signedIn() bool { return v.self != 0 || v.preview != 0 }
 
 // relation returns the viewer's relation to owner.

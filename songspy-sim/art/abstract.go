@@ -98,7 +98,7 @@ func halftone(c *canvas) {
 			if whole {
 				half = 225
 			}
-			// Dashes without a length are dots.
+			// Each line is a row of dots: its dashes have length 0 and round caps.
 			start := -half / step * step
 			width := 2 + 13*float64(n)/25
 			if !whole {
@@ -111,7 +111,8 @@ func halftone(c *canvas) {
 	}, `translate(150 150)rotate(%d)" stroke="%v" stroke-linecap="round" stroke-dasharray="0 %d`, pick(c, 0, 30, 45, -30, 180), ink, step)
 }
 
-// waves draws bands of waves, one over the other. On some covers a sun is behind them.
+// waves draws bands of waves, each partly covered by the next. On some covers a sun is
+// behind them.
 func waves(c *canvas) {
 	top, bottom := c.light, c.dark
 	if c.oneIn(3) {
@@ -138,7 +139,8 @@ func waves(c *canvas) {
 	}
 }
 
-// grid draws a grid of equal shapes in which one cell differs.
+// grid draws a grid of equal shapes. The shape in one cell differs in colour, and on most
+// covers in form.
 func grid(c *canvas) {
 	ground, shape, other := c.light, c.dark, c.strong
 	switch c.IntN(4) {
@@ -311,7 +313,8 @@ func phases(c *canvas) {
 	c.caption(26, 280, moon)
 }
 
-// overprint draws large shapes that look printed one over the other: their colours mix.
+// overprint draws large shapes that look printed on top of each other: where they overlap,
+// their colours mix.
 func overprint(c *canvas) {
 	c.ground(c.light)
 	for _, one := range []colour{c.soft, c.strong, pick(c, c.deep, c.strong)} {

@@ -1,6 +1,6 @@
 // Package art draws the covers of invented albums and the portraits of invented
-// people, so that a page with simulated data looks real. A drawing depends on an
-// identifier alone.
+// people, so that a page with simulated data looks real. The same identifier always
+// gives the same drawing.
 package art
 
 import (
@@ -12,7 +12,8 @@ import (
 	"strings"
 )
 
-// Routes adds the routes of the drawings to a mux.
+// Routes adds the routes of the covers and portraits to a mux. Covers are SVG, and
+// portraits are SVG or PNG.
 func Routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /covers/{file}", serve(Cover))
 	mux.HandleFunc("GET /portraits/{file}", func(w http.ResponseWriter, r *http.Request) {
@@ -26,7 +27,8 @@ func Routes(mux *http.ServeMux) {
 	})
 }
 
-// idMax is the length of the longest identifier.
+// idMax is the maximum length of an identifier in bytes. For a longer one, the answer is
+// 404.
 const idMax = 64
 
 func setHeaders(h http.Header, contentType string) {

@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// design is one way to draw a cover, in the square from 0 to 300.
+// design is one way to draw a cover. The drawing fills a square of 300 × 300 units.
 type design struct {
 	name string
 	draw func(*canvas)
-	// isPicture allows a border around the drawing, as around a photo.
+	// isPicture says that some covers of this design have a border around the drawing,
+	// as around a photo.
 	isPicture bool
 }
 
@@ -62,20 +63,21 @@ var designs = []design{
 	{"phases", phases, false},
 }
 
-// Cover returns an album's cover as SVG, in one of the designs and one of the palettes.
+// Cover returns the cover of an album as SVG. The album's identifier determines the design
+// and the palette.
 func Cover(id string) string {
 	svg, _ := drawCover(id)
 	return svg
 }
 
-// drawCover returns an album's cover as SVG, and the name of its design.
+// drawCover returns the SVG that Cover returns, and the name of the cover's design.
 func drawCover(id string) (svg, name string) {
 	c := &canvas{Rand: newRandom(id)}
 	d := designs[c.IntN(len(designs))]
 	c.palette = palettes[c.IntN(len(palettes))]
 	const root = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 300" width="640" height="640">`
 	switch border := c.IntN(6); {
-	case d.isPicture && border == 0: // as a print: a border, and a line of text below
+	case d.isPicture && border == 0: // like a printed photo: a border, and a line of text below
 		c.ground(c.light)
 		c.add(`<svg x="38" y="30" width="224" height="224" viewBox="0 0 300 300">`)
 		d.draw(c)
@@ -97,13 +99,13 @@ type canvas struct {
 	*rand.Rand
 	palette
 	svg strings.Builder
-	ids int // how many gradients and patterns there are
+	ids int // how many IDs newID has returned
 }
 
 // add appends SVG to the drawing.
 func (c *canvas) add(format string, args ...any) { fmt.Fprintf(&c.svg, format, args...) }
 
-// between returns a random number from low to high.
+// between returns a random number from low to high, both inclusive.
 func (c *canvas) between(low, high int) int { return low + c.IntN(high-low+1) }
 
 // oneIn returns true with a probability of 1/n.
@@ -137,16 +139,16 @@ func (c *canvas) stroke(stroke any, width float64, path string, args ...any) {
 	c.add(`<path d="`+path+`" fill="none" stroke="%v" stroke-width="%.3g" stroke-linecap="round" stroke-linejoin="round"/>`, append(args, stroke, width)...)
 }
 
-// place calls draw, and moves, turns or scales what it draws by an SVG transform, such as
-// "rotate(90 150 150)".
+// place applies an SVG transform, such as "rotate(90 150 150)", to everything that the
+// function draw draws.
 func (c *canvas) place(draw func(), transform string, args ...any) {
 	c.add(`<g transform="`+transform+`">`, args...)
 	draw()
 	c.add(`</g>`)
 }
 
-// newID returns an unused ID for an element such as a gradient, and the text with which a
-// fill refers to that element: "a" and "url(#a)".
+// newID returns an unused ID for an element such as a gradient, and the value with which
+// the attribute fill refers to that element. For example, it returns "a" and "url(#a)".
 func (c *canvas) newID() (id, fill string) {
 	c.ids++
 	id = string(rune('a' + c.ids - 1))
@@ -183,7 +185,8 @@ func (c *canvas) grain() {
 		`<feColorMatrix values="0 0 0 0 .5 0 0 0 0 .5 0 0 0 0 .5 .6 0 0 0 -.2"/></filter><rect width="300" height="300" filter="%s"/>`, id, c.IntN(99), fill)
 }
 
-// dots draws n dots of one size as one path. It calls position for the place of each dot.
+// dots draws n dots as one path. The width is their diameter. The function position returns
+// the position of the next dot.
 func (c *canvas) dots(n int, width float64, fill any, position func() (x, y int)) {
 	var path strings.Builder
 	for range n {
@@ -198,8 +201,8 @@ const (
 	serif = "Georgia,Noto Serif CJK KR,serif"
 )
 
-// text writes a text. extra holds further attributes, such as text-anchor="middle", or is
-// empty.
+// text writes a text. The argument extra holds further attributes of the SVG element, such
+// as text-anchor="middle", or is empty.
 func (c *canvas) text(x, y, size int, family, fill any, extra, text string) {
 	c.add(`<text x="%d" y="%d" font-size="%d" font-family="%s" fill="%v" %s>%s</text>`, x, y, size, family, fill, extra, text)
 }

@@ -2,7 +2,8 @@ package art
 
 import "fmt"
 
-// paper returns a colour for the ground, and two colours for text that can be read on it.
+// paper returns a colour for the background, and two colours for text that is legible on
+// that background.
 func (c *canvas) paper() (ground, ink, second colour) {
 	switch c.IntN(6) {
 	case 0:
@@ -28,9 +29,9 @@ func glyph(c *canvas) {
 		ink, second = second, ink
 	}
 	switch c.IntN(3) {
-	case 0: // cut by the edge
+	case 0: // the edge of the cover cuts the letter off
 		c.text(c.between(60, 240), 300, 420, family, ink, `font-weight="900" text-anchor="middle"`, letter)
-	case 1: // twice
+	case 1: // the letter twice, slightly shifted
 		c.text(162, 232, 250, family, second.towards(ground, 50), `font-weight="900" text-anchor="middle"`, letter)
 		c.text(150, 242, 250, family, ink, `font-weight="900" text-anchor="middle"`, letter)
 	default:

@@ -28,8 +28,8 @@ func stillLife(c *canvas) {
 	}
 }
 
-// leaf draws a leaf of two halves with a gap. It grows from the position x, y, and
-// points up if angle is 0.
+// leaf draws a leaf of two halves with a gap between them. Its stalk end is at the position
+// x, y. The leaf points up if angle is 0; angle is in degrees clockwise.
 func (c *canvas) leaf(x, y, angle, length, width int, fill colour) {
 	low, high := -length/4, -length*3/4
 	c.add(`<path transform="translate(%d %d)rotate(%d)" d="M-1 0C%d %d %d %d-1 %dZM1-4C%d %d %d %d 1 %dZ" fill="%v"/>`,
@@ -83,7 +83,7 @@ func branch(c *canvas) {
 	}, "translate(150 155)rotate(%d)", c.between(-28, 28))
 }
 
-// flower draws a flower from so near that it fills the square.
+// flower draws a flower in close-up, which fills the square.
 func flower(c *canvas) {
 	ground := pick(c, c.dark, c.deep, c.light)
 	c.ground(ground)
@@ -101,7 +101,8 @@ func flower(c *canvas) {
 	c.add(`</g>`)
 }
 
-// citrus draws half a citrus fruit: whole in the middle, or larger and cut by the edge.
+// citrus draws a slice of a citrus fruit. It is in the middle, or it is larger and the edge
+// of the cover cuts it off.
 func citrus(c *canvas) {
 	ground := pick(c, c.light, c.deep, c.dark, c.soft)
 	c.ground(ground)
@@ -189,7 +190,7 @@ func cat(c *canvas) {
 // face is the path of a head in profile that looks to the right.
 const face = "M58 310C84 276 84 246 70 216C38 182 34 120 64 82C98 40 170 36 203 74C215 90 213 108 217 122C219 132 228 142 240 160C245 168 242 173 231 174C227 176 227 179 230 184C233 189 231 191 225 193C231 195 232 200 227 204C223 207 225 211 226 217C227 230 216 237 199 235C186 234 178 240 177 252C176 272 184 290 200 310Z"
 
-// profile draws up to three heads in profile, one over the other, as if cut from paper.
+// profile draws up to three heads in profile that overlap, as if cut from paper.
 func profile(c *canvas) {
 	ground := pick(c, c.light, c.soft, c.strong, c.dark)
 	c.ground(ground)
@@ -263,7 +264,7 @@ func quartet(c *canvas) {
 	c.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	motif := pick(c, [2]string{"", face}, [2]string{"translate(150 -55)scale(1.4)", sittingCat}, [2]string{"translate(145 150)scale(2.1)", oneFish},
 		[2]string{"translate(150 150)scale(100)", "M0-.2C-.1-1 .9-1 1 .1C1 .8 .4 1 0 .8C-.4 1-1 .8-1 .1C-.9-1 .1-1 0-.2L-.1-1H.1Z"})
-	for n := range 4 { // each is a little too large, so that there is no gap
+	for n := range 4 { // each picture is a little larger than a quarter, so that there is no gap between two
 		c.add(`<svg x="%d" y="%d" width="151" height="151" viewBox="0 0 302 302">`, n%2*150, n/2*150)
 		c.ground(all[n])
 		c.circle(150, 150, 120, all[(n+1)%5])

@@ -6,7 +6,8 @@ import (
 	"image/color"
 )
 
-// Portrait returns a person's picture as SVG.
+// Portrait returns the portrait of a person as SVG: a head and shoulders. The identifier
+// determines its shape and its colours.
 func Portrait(id string) string {
 	r := newRandom("portrait " + id)
 	hue := r.IntN(360)
@@ -14,8 +15,8 @@ func Portrait(id string) string {
 		hue, 38+r.IntN(5), 17+r.IntN(5), (hue+r.IntN(80))%360, 32+r.IntN(10), (hue+160)%360)
 }
 
-// portraitPixels returns a person's picture as pixels, as Google serves pictures: a head and
-// shoulders.
+// portraitPixels returns the portrait of a person as a bitmap, the form in which Google
+// serves pictures. It shows a head and shoulders.
 func portraitPixels(id string) image.Image {
 	const side = 96
 	r := newRandom("portrait " + id)

@@ -92,7 +92,7 @@ func road(c *canvas) {
 	c.area(land.towards(c.soft, 35), "M0 %dL60 %d 110 %d 190 %d 240 %d 300 %dV300H0Z", horizon-18, horizon-42, horizon-8, horizon-14, horizon-34, horizon-10)
 	c.rect(0, horizon, 300, 170, land)
 	c.area(c.dark, "M147 %dh6L270 300H30Z", horizon)
-	for n, y := 0, float64(horizon)+4; y < 300; n++ { // the middle line comes nearer
+	for n, y := 0, float64(horizon)+4; y < 300; n++ { // the centre line, whose dashes grow towards the viewer
 		height, width := 3+float64(n)*5, 0.6+(y-float64(horizon))/24
 		c.add(`<path d="M150 %.0fv%.0f" stroke="%v" stroke-width="%.1f"/>`, y, height, c.light, width)
 		y += 2.1 * height
@@ -217,7 +217,7 @@ func chair(c *canvas) {
 	}, "translate(%d 80)", x)
 }
 
-// arches draws arches, one behind the other.
+// arches draws a row of arches, each seen through the one in front of it.
 func arches(c *canvas) {
 	wall := pick(c, c.strong, c.soft, c.light, c.deep)
 	c.ground(wall)

@@ -10,7 +10,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// withClient adds another app's client ID and secret to a form.
+// withClient adds the client ID and, unless it is empty, the secret of an app to a form. So
+// the function exchange does not authenticate as the first app.
 func withClient(clientID, secret string, form url.Values) url.Values {
 	form.Set("client_id", clientID)
 	if secret != "" {
@@ -22,7 +23,7 @@ func withClient(clientID, secret string, form url.Values) url.Values {
 func TestDevelopmentApps_ServeOnlyRegisteredPeople(t *testing.T) {
 	s, _ := newSim(t)
 	code := s.SpotifyCode(5, sim.CodeOptions{ClientID: sim.DevelopmentClientID, RedirectURI: redirect})
-	wantOAuthError(t, exchange(t, s, codeForm(code)), "invalid_grant", "Invalid authorization code") // the code is another app's
+	wantOAuthError(t, exchange(t, s, codeForm(code)), "invalid_grant", "Invalid authorization code") // the first app cannot use the code of another
 	grant := exchange(t, s, withClient(sim.DevelopmentClientID, sim.DevelopmentClientSecret, codeForm(code))).decode(t)
 	access, refresh := grant["access_token"].(string), grant["refresh_token"].(string)
 	if got := get(t, s, apiURL+"/me", access); got.status != http.StatusForbidden || !strings.Contains(got.body, "may not be registered") {

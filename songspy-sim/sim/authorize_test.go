@@ -20,8 +20,8 @@ func authorizeURL(change url.Values) string {
 	return "http://sim/spotify/accounts/authorize?" + q.Encode()
 }
 
-// redirectQuery returns the parameters with which an authorize page redirects
-// to the app.
+// redirectQuery returns the query parameters of the redirect URI to which an authorize page
+// has redirected the browser. The test fails if it did not redirect.
 func redirectQuery(t *testing.T, got response) url.Values {
 	t.Helper()
 	u, err := url.Parse(got.header.Get("Location"))
@@ -66,7 +66,7 @@ func TestAuthorize_NeverRedirectsToAnAddressThatIsNotRegistered(t *testing.T) {
 	for _, c := range []struct {
 		s    *sim.Sim
 		uri  string
-		page string // the text of the error page; empty: a redirect
+		page string // the text of the error page; empty if the page must redirect
 	}{
 		{open, "http://127.0.0.1:5173/any/path", ""},
 		{open, "http://[::1]:5173/", ""},

@@ -10,8 +10,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// BenchmarkCurrentlyPlaying polls a million people one after another without
-// sockets. It measures the simulator's own cost per request.
+// BenchmarkCurrentlyPlaying polls ten thousand of a million simulated people, one after
+// another, without sockets. It measures what a request costs in the simulator itself.
 func BenchmarkCurrentlyPlaying(b *testing.B) {
 	const people, tokens = 1_000_000, 10_000
 	s, err := sim.New(sim.Options{Seed: 1, People: people, Population: "tenth"})
@@ -35,8 +35,9 @@ func BenchmarkCurrentlyPlaying(b *testing.B) {
 	b.ReportMetric(float64(n)/time.Since(began).Seconds(), "requests/s")
 }
 
-// BenchmarkCurrentlyPlayingOverHTTP polls over loopback. Its client takes more CPU
-// time than the simulator; with -cpu 1 both share one core.
+// BenchmarkCurrentlyPlayingOverHTTP polls over HTTP on loopback. Its client needs more CPU
+// time than the simulator. With -cpu 1 both share one core, so the result contains the cost
+// of both.
 func BenchmarkCurrentlyPlayingOverHTTP(b *testing.B) {
 	const people = 1_000_000
 	s, err := sim.New(sim.Options{Seed: 1, People: people, Population: "tenth"})
@@ -64,7 +65,7 @@ func BenchmarkCurrentlyPlayingOverHTTP(b *testing.B) {
 	b.ReportMetric(float64(b.N)/time.Since(began).Seconds(), "requests/s")
 }
 
-// discardWriter discards the response.
+// discardWriter is an http.ResponseWriter that discards the response.
 type discardWriter struct{ header http.Header }
 
 func (n *discardWriter) Header() http.Header         { return n.header }

@@ -220,7 +220,7 @@ func TestQuota_RollsOverADayAndReturnsTheWait(t *testing.T) {
 			t.Fatalf("beyond the quota: %d, Retry-After %q, want %q: %s", got.status, got.header.Get("Retry-After"), after, got.body)
 		}
 	}
-	refused("75600") // the first call was three hours ago
+	refused("75600") // 21 hours, because the first call was three hours ago
 	c.Advance(21 * time.Hour)
 	if got := ask(); got.status != http.StatusOK {
 		t.Fatalf("after the oldest call left the window (refused calls do not count): %d", got.status)

@@ -97,7 +97,7 @@ func TestGoogle_RejectsInvalidTokens(t *testing.T) {
 			"/v1/userinfo":         {401, flat},
 		} {
 			got := get(t, s, googleURL+path+"?access_token="+bad, "")
-			compact, _ := json.Marshal(got.decode(t)) // sorts the keys like want
+			compact, _ := json.Marshal(got.decode(t)) // sorts the keys; those in want are sorted too
 			if got.status != want.status || string(compact) != want.body {
 				t.Errorf("%s answers %d %s", path, got.status, compact)
 			}
@@ -150,8 +150,8 @@ func TestGoogle_CodeFlowGivesAnIDTokenThatVerifies(t *testing.T) {
 	}
 }
 
-// verifiedClaims verifies an ID token with the published keys and returns its
-// claims.
+// verifiedClaims verifies the signature of an ID token with the simulator's published key,
+// and returns the claims of the token.
 func verifiedClaims(t *testing.T, s *sim.Sim, idToken string) map[string]any {
 	t.Helper()
 	discovery := get(t, s, googleURL+"/.well-known/openid-configuration", "").decode(t)

@@ -2,7 +2,8 @@ package sim
 
 import "net/http"
 
-// guide is the text that the simulator serves at /.
+// guide is the text that the simulator serves at the path /, for a person who opens its
+// address in a browser.
 const guide = `This is a simulated Spotify and Google. The people here do not exist.
 
   /spotify/accounts/authorize    Spotify's consent page (client_id, redirect_uri, response_type=code)

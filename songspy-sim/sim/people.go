@@ -8,13 +8,12 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/spotify"
 )
 
-// CodeOptions are the properties of an authorization code that SpotifyCode
-// returns.
+// CodeOptions are the properties of an authorization code that SpotifyCode returns.
 type CodeOptions struct {
-	ClientID    string // default SpotifyClientID
-	RedirectURI string // the exchange of the code must name the same redirect URI
-	Challenge   string // PKCE S256 challenge; empty: the exchange needs the secret
-	Scopes      []string
+	ClientID    string   // the app to which the code is issued; default SpotifyClientID
+	RedirectURI string   // the exchange of the code must name the same redirect URI
+	Challenge   string   // PKCE S256 challenge; if it is empty, the exchange needs the app's secret
+	Scopes      []string // default: the scopes that Songspy requests
 }
 
 func (s *Sim) checkPerson(person int) {
@@ -32,14 +31,15 @@ func (s *Sim) Person(person int) Person {
 	return s.world.Person(person)
 }
 
-// Track returns one of the CatalogueSize tracks of the catalogue, for scripts.
-// The same number is the same track in every simulation with the same seed.
-// Songs come first, then 300 episodes, then 300 local files.
+// Track returns the track of the catalogue with the given number, from 0 to
+// CatalogueSize−1, for scripts. The same number is the same track in every simulation with
+// the same seed. The songs have the lowest numbers, then come 300 episodes, and then 300
+// local files.
 func (s *Sim) Track(number int) Track { return *s.world.Track(number) }
 
-// GoogleToken returns a Google access token of a person, as a browser would get
-// it, valid for an hour. The default scopes are openid, email and profile. It
-// panics if the client is neither GoogleClientID nor ForeignGoogleClientID.
+// GoogleToken returns a Google access token of a person, as a browser would get it. The
+// token is valid for an hour. Without scopes, it has openid, email and profile. GoogleToken
+// panics if clientID is neither GoogleClientID nor ForeignGoogleClientID.
 func (s *Sim) GoogleToken(person int, clientID string, scopes ...string) string {
 	s.checkPerson(person)
 	token, err := s.google.AccessToken(person, clientID, scopes...)
@@ -49,9 +49,9 @@ func (s *Sim) GoogleToken(person int, clientID string, scopes ...string) string 
 	return token
 }
 
-// SpotifyCode returns an authorization code as the authorize page would. It can
-// be used once within ten minutes. The default scopes are those that Songspy
-// needs. It panics if the client or a scope is unknown.
+// SpotifyCode returns an authorization code of a person, as the authorize page would. The
+// code can be used once within ten minutes. SpotifyCode panics if the app or a scope is
+// unknown, or if o.RedirectURI is empty.
 func (s *Sim) SpotifyCode(person int, o CodeOptions) string {
 	s.checkPerson(person)
 	app := s.appIndex(cmp.Or(o.ClientID, SpotifyClientID))
@@ -68,24 +68,24 @@ func (s *Sim) SpotifyCode(person int, o CodeOptions) string {
 	return s.spotify.Code(person, app, o.RedirectURI, o.Challenge, scopes)
 }
 
-// SpotifyTokens returns the Spotify tokens of a person, as if the person had
-// consented now and the app had exchanged the code with its secret. It is fast,
-// to link many people at once. The refresh token stays valid when it is used.
+// SpotifyTokens returns the Spotify tokens of a person, as if the person had consented now
+// and the first app had exchanged the code with its secret. It is fast, so that a load test
+// can link many people. Using the refresh token does not invalidate it.
 func (s *Sim) SpotifyTokens(person int) (access, refresh string) {
 	s.checkPerson(person)
 	return s.spotify.Tokens(person)
 }
 
-// Revoke revokes a person's consent: the token endpoint rejects codes and
-// refresh tokens issued so far with invalid_grant. If the person links again,
-// that is a new consent.
+// Revoke revokes a person's consent at Spotify. The token endpoint then rejects the person's
+// earlier codes and refresh tokens with invalid_grant. Codes and tokens that are issued
+// afterwards belong to a new consent and are valid.
 func (s *Sim) Revoke(person int) {
 	s.checkPerson(person)
 	s.consents.Revoke(person)
 }
 
-// Unregister removes a person from the first app's dashboard. Signing in still
-// works, but the Web API answers 403.
+// Unregister removes a person from the dashboard of the first Spotify app. The person can
+// still allow the app, but the Web API answers the app's calls for the person with 403.
 func (s *Sim) Unregister(person int) {
 	s.checkPerson(person)
 	s.consents.Register(person, 0, false)
@@ -94,8 +94,8 @@ func (s *Sim) Unregister(person int) {
 // Register undoes Unregister.
 func (s *Sim) Register(person int) { s.RegisterWith(person, SpotifyClientID) }
 
-// RegisterWith registers a person in an app's dashboard, as its owner would. It
-// panics if the client is unknown.
+// RegisterWith registers a person in the dashboard of a Spotify app, as the app's owner
+// would. It panics if clientID is unknown.
 func (s *Sim) RegisterWith(person int, clientID string) {
 	s.checkPerson(person)
 	s.consents.Register(person, s.appIndex(clientID), true)
@@ -109,8 +109,8 @@ func (s *Sim) appIndex(clientID string) int {
 	return app
 }
 
-// Truth returns every real play of a person that overlaps [from, to), oldest
-// first, including hidden plays.
+// Truth returns every real play of a person that overlaps [from, to), oldest first,
+// including plays that Spotify does not show.
 func (s *Sim) Truth(person int, from, to time.Time) []Play {
 	s.checkPerson(person)
 	return s.world.Truth(person, from, to)
@@ -122,18 +122,19 @@ func (s *Sim) PlaybackAt(person int, at time.Time) Playback {
 	return s.world.PlaybackAt(person, at)
 }
 
-// Script replaces a person's plays. Nil restores the generated plays, and an
-// empty list means none. Only Track.URI and Start are required: a track without
-// a Duration lasts three minutes or until End. A play ends with its track, at
-// its End or where the next one starts, whichever comes first.
+// Script replaces a person's generated plays. A nil slice restores the generated plays. An
+// empty slice that is not nil means that the person plays nothing. Only Track.URI and Start
+// are required. A track without a Duration is as long as the play lasts until End, or three
+// minutes if there is no End either. A play ends at the end of its track, at its End or at
+// the Start of the next play, whichever comes first.
 func (s *Sim) Script(person int, plays []Play) {
 	s.checkPerson(person)
 	s.world.Script(person, plays)
 }
 
-// Fault activates a fault until cancel is called or its Times are used up. The
-// first fault that matches a request is applied. It panics if the fault is
-// invalid.
+// Fault activates a fault until the returned function is called. If Times is not 0,
+// the fault also ends after it has affected that many requests. If several faults match a
+// request, only the one that was activated first is applied. Fault panics if f is invalid.
 func (s *Sim) Fault(f Fault) (cancel func()) {
 	id, err := s.faults.Add(f)
 	if err != nil {
@@ -145,10 +146,11 @@ func (s *Sim) Fault(f Fault) (cancel func()) {
 // ClearFaults removes all faults.
 func (s *Sim) ClearFaults() { s.faults.Clear() }
 
-// ChangeQuirks changes how the imitated services respond in cases in which the
-// real ones have behaved differently at different times.
+// ChangeQuirks changes how the imitated services respond in cases in which the real services
+// have behaved differently at different times. The function change edits a copy of the
+// present quirks, which then replaces them.
 func (s *Sim) ChangeQuirks(change func(*Quirks)) { s.quirks.Change(change) }
 
-// Stats returns how many calls the simulator has received so far, by endpoint
-// and status.
+// Stats returns how many calls the simulator has received so far, by endpoint and status,
+// and when the last ones came.
 func (s *Sim) Stats() Stats { return s.requestLog.Stats() }

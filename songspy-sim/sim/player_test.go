@@ -11,8 +11,9 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// pollPlayer lets person 0 make the play, beginning at start, and polls the player
-// after the given time. query is added to the path.
+// pollPlayer lets person 0 make the play, which begins when the clock starts. It advances
+// the clock by the given time, and returns the answer of currently-playing. The argument
+// query is appended to the path.
 func pollPlayer(t *testing.T, play sim.Play, after time.Duration, query string, change ...func(*sim.Quirks)) response {
 	t.Helper()
 	s, c := newSim(t)
@@ -41,7 +42,7 @@ func TestCurrentlyPlaying_FollowsAPauseAndASeek(t *testing.T) {
 		{70 * time.Second, false, 60_000},
 		{90 * time.Second, true, 80_000},
 		{189 * time.Second, true, 179_000},
-		{195 * time.Second, false, 180_000}, // ended, and still shown
+		{195 * time.Second, false, 180_000}, // the play has ended, and lingers
 	} {
 		body := pollPlayer(t, play, c.after, "").decode(t)
 		if body["is_playing"] != c.playing || body["progress_ms"] != c.progress {
@@ -63,7 +64,7 @@ func TestCurrentlyPlaying_HasAFormForEveryKind(t *testing.T) {
 		name, query string
 		track       sim.Track
 		kind        string
-		item        string // uri; empty: null
+		item        string // the URI of the item; empty if the item must be null
 	}{
 		{"song", "", song, "track", song.URI},
 		{"episode asked for", "?additional_types=track%2Cepisode", episode, "episode", episode.URI},
@@ -126,7 +127,10 @@ func TestCurrentlyPlaying_MayNotKnowTheProgress(t *testing.T) {
 	}
 }
 
-// TestCurrentlyPlaying_MayMislead checks players that report wrong values.
+// In each case, a script makes a player report wrong or unusual values, as the name of the
+// case says. After the given time, an answer must have the given is_playing, and a
+// progress_ms within 2 ms of the given one. Then track b follows track a: for 3 s, answers
+// about track b must have the progress at which track a ended.
 func TestCurrentlyPlaying_MayMislead(t *testing.T) {
 	s, c := newSim(t)
 	a, b := s.Track(1), s.Track(2)

@@ -20,16 +20,16 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
-// The registered apps.
+// The client IDs and secrets of the apps that the simulated Spotify and Google know.
 const (
-	SpotifyClientID         = spotify.ClientID
+	SpotifyClientID         = spotify.ClientID // the first app
 	SpotifyClientSecret     = spotify.ClientSecret
-	DevelopmentClientID     = spotify.DevelopmentClientID // in development mode: serves only people that RegisterWith has registered
+	DevelopmentClientID     = spotify.DevelopmentClientID // in development mode: the Web API answers only for people that RegisterWith has registered
 	DevelopmentClientSecret = spotify.DevelopmentClientSecret
-	UserAppClientID         = spotify.UserAppClientID // user-supplied: without a secret
+	UserAppClientID         = spotify.UserAppClientID // a user-supplied app, which has no secret
 	GoogleClientID          = google.ClientID
 	GoogleClientSecret      = google.ClientSecret
-	ForeignGoogleClientID   = google.ForeignClientID
+	ForeignGoogleClientID   = google.ForeignClientID // an app that is not Songspy's: Songspy must reject its tokens
 )
 
 // CatalogueSize is the number of tracks that Sim.Track returns.
@@ -39,24 +39,24 @@ const CatalogueSize = population.CatalogueSize
 // people.
 type Options struct {
 	Seed       uint64
-	People     int     // default 24
+	People     int     // the number of people; default 24
 	Population string  // "lively" (default), "tenth", "regular", "restless" or "awkward"; see HabitsByName
-	Habits     *Habits // instead of a named population
+	Habits     *Habits // if not nil, they are used instead of those of Population
 
-	Epoch     time.Time        // no plays before it; zero: six hours before now
-	Now       func() time.Time // nil: time.Now
-	PublicURL string           // the address for browsers and cover images; default http://127.0.0.1:8090
+	Epoch     time.Time        // no generated play starts before this time; default: six hours before now
+	Now       func() time.Time // the clock; default time.Now
+	PublicURL string           // the simulator's address for browsers and cover images; default http://127.0.0.1:8090
 
-	RotateRefreshTokens bool          // each refresh of a PKCE client returns a new refresh token; false: it returns none
+	RotateRefreshTokens bool          // each refresh of a PKCE client returns a new refresh token; if false, it returns none
 	AccessTokenLife     time.Duration // how long Spotify's access tokens are valid; default 1 h
-	SpotifyRedirectURIs []string      // the redirect URIs that are registered; none: any path on 127.0.0.1 or [::1]
-	Quirks              Quirks        // how the services respond where the real services vary
+	SpotifyRedirectURIs []string      // the registered redirect URIs; default: any port and path on 127.0.0.1 and [::1]
+	Quirks              Quirks        // how the services respond in cases in which the real services vary
 
 	Observe func(Call)   // called with every call after its response; may be nil
-	Logger  *slog.Logger // nil: no logging
+	Logger  *slog.Logger // if nil, nothing is logged
 }
 
-// Types of the simulator's packages.
+// The types of internal packages that users of this package need.
 type (
 	Habits   = population.Habits
 	Play     = population.Play
@@ -72,7 +72,7 @@ type (
 	Call     = requestlog.Call
 )
 
-// The kinds of played items.
+// The kinds of items that a player plays.
 const (
 	KindTrack   = population.KindTrack
 	KindEpisode = population.KindEpisode
@@ -82,7 +82,7 @@ const (
 	KindUnknown = population.KindUnknown
 )
 
-// The ways in which a player reports wrong values.
+// The values of Play.Stall: how a player that is paused or has stopped claims to play.
 const (
 	Frozen  = population.Frozen
 	Growing = population.Growing
@@ -120,21 +120,22 @@ const (
 	Everyone = faults.Everyone
 )
 
-// VisitLength is how long a visit of a Viewer takes.
+// VisitLength is how long each visit of a Viewer takes.
 const VisitLength = population.VisitLength
 
-// NewViewer returns the habits of a person as a viewer. The person follows some of the people
-// with the numbers 0 to people−1.
+// NewViewer returns the habits of a person as a viewer. The person follows up to 15 others
+// of the people with the numbers 0 to people−1, chosen at random by the seed.
 func NewViewer(seed uint64, people, person int) Viewer {
 	return population.NewViewer(seed, people, person)
 }
 
-// HabitsByName returns the habits of a named population, such as "regular". The
-// caller may change them and use them as Options.Habits.
+// HabitsByName returns the habits of a named population, such as "regular". It returns an
+// error for an unknown name. The caller may change the habits and use them as
+// Options.Habits.
 func HabitsByName(name string) (Habits, error) { return population.HabitsByName(name) }
 
-// Sim is the simulation. All methods are safe for concurrent use. Methods panic
-// if a person's number is not in [0, People), because such a test is wrong.
+// Sim is the simulation. All methods are safe for concurrent use. They panic if the number
+// of a person is not in [0, People), because a test that passes such a number is wrong.
 type Sim struct {
 	now        func() time.Time
 	world      *population.World
@@ -147,8 +148,8 @@ type Sim struct {
 	handler    http.Handler
 }
 
-// New returns a simulation. It fails if the population is unknown or its habits
-// are impossible.
+// New returns a simulation. It returns an error if an option is invalid: for example, if the
+// population is unknown or the habits contradict each other.
 func New(o Options) (*Sim, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
@@ -187,8 +188,8 @@ func New(o Options) (*Sim, error) {
 	return s, nil
 }
 
-// setDefaults sets the options that have no value. It returns an error for a value
-// that is not possible.
+// setDefaults sets the options that are zero to their defaults. It returns an error if an
+// option is invalid.
 func (o *Options) setDefaults() error {
 	if o.People == 0 {
 		o.People = 24
@@ -229,6 +230,6 @@ func (o *Options) setDefaults() error {
 	return nil
 }
 
-// Handler serves everything: /spotify, /google, /covers, /portraits, /admin
-// and /healthz.
+// Handler returns the handler of all routes: /spotify, /google, /covers, /portraits, /admin,
+// /healthz and the guide at /.
 func (s *Sim) Handler() http.Handler { return s.handler }

@@ -21,10 +21,10 @@ const (
 	recently = "/me/player/recently-played"
 )
 
-// start is the time at which the clock of every test begins.
+// start is the time that the clock of a test shows at first.
 var start = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
-// clock is a clock that tests set.
+// clock is a clock that stands still until a test advances it.
 type clock struct{ now time.Time }
 
 func (c *clock) Now() time.Time          { return c.now }
@@ -97,8 +97,8 @@ func get(t testing.TB, s *sim.Sim, address, token string) response {
 	return do(t, s, request(t, http.MethodGet, address, token, nil))
 }
 
-// exchange posts to the token endpoint, with the app's secret unless the form
-// names a client.
+// exchange posts the form to Spotify's token endpoint. Unless the form has a client_id, it
+// authenticates as the first app with its secret.
 func exchange(t testing.TB, s *sim.Sim, form url.Values) response {
 	t.Helper()
 	r := request(t, http.MethodPost, tokenURL, "", form)
@@ -163,7 +163,7 @@ func TestCurrentlyPlaying_AgreesWithTruth(t *testing.T) {
 		got := get(t, s, apiURL+playing+"?additional_types=track,episode", access)
 		truth := s.PlaybackAt(person, c.Now())
 		if got.status == http.StatusNoContent {
-			continue // hidden, idle or a false 204
+			continue // the play is private or offline, the player is idle, or the 204 is false
 		}
 		shown++
 		body := got.decode(t)

@@ -13,12 +13,14 @@ import (
 
 const verifier = "correct-horse-battery-staple-correct-horse-battery"
 
-// codeForm returns the form that exchanges a code with the app's secret.
+// codeForm returns the form that exchanges a code. It has no client_id, so the function
+// exchange sends the first app's secret with it.
 func codeForm(code string) url.Values {
 	return url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirect}}
 }
 
-// public turns a form into that of a client without a secret.
+// public adds the client_id of the first app to a form, so that the function exchange sends
+// no secret. The app is then a public client.
 func public(form url.Values) url.Values {
 	form.Set("client_id", sim.SpotifyClientID)
 	return form

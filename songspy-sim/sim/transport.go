@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// Transport returns a transport that serves requests in this process, in the
-// caller's goroutine and without sockets. Requests to the hosts of Spotify and
-// Google go to their imitations, so a client with its default addresses works
-// unchanged. The simulator's own paths work with every host name.
+// Transport returns a transport that answers requests within this process, in the caller's
+// goroutine and without sockets. It answers requests to the hosts of Spotify and Google as
+// the imitated services, so a client with its default addresses works unchanged. The
+// simulator's own paths, such as /spotify/api, work with every host name.
 func (s *Sim) Transport() http.RoundTripper { return transport{s.handler} }
 
 type transport struct{ handler http.Handler }
 
-// pathByHost maps the real hosts to the paths of their simulations.
+// pathByHost maps the hosts of the real services to the paths of the imitated ones.
 var pathByHost = map[string]string{
 	"accounts.spotify.com":         "/spotify/accounts",
 	"api.spotify.com":              "/spotify/api",
@@ -62,12 +62,13 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 // recorder is an http.ResponseWriter that stores the response.
 type recorder struct {
 	header http.Header
-	sent   http.Header // the header when the status was written
+	sent   http.Header // a copy of header from the time at which the status was written
 	status int
 	body   bytes.Buffer
 }
 
-// serve calls the handler, and reports whether it broke the connection.
+// serve calls the handler, and reports whether the handler broke the connection by a panic
+// with http.ErrAbortHandler.
 func (rec *recorder) serve(h http.Handler, r *http.Request) (aborted bool) {
 	defer func() {
 		switch p := recover(); p {
@@ -115,8 +116,8 @@ func (rec *recorder) response(r *http.Request, aborted bool) *http.Response {
 	return resp
 }
 
-// brokenBody is the part of a response body after the simulated connection
-// broke: reading it returns an error.
+// brokenBody is the rest of a response body after the simulated connection has broken.
+// Reading it returns io.ErrUnexpectedEOF.
 type brokenBody struct{}
 
 func (brokenBody) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// composed is the output of `docker compose config`.
+// composed holds the parts of the output of `docker compose config` that the tests check.
 type composed struct {
 	Services map[string]struct {
 		Environment map[string]*string
@@ -23,8 +23,9 @@ type composed struct {
 	Volumes map[string]struct{ Name string }
 }
 
-// compose runs `docker compose config` with the lines of an .env file and the
-// variables of a shell. The test is skipped where Compose is not installed.
+// compose runs `docker compose config` with the given content of the .env file and the
+// given environment variables of the shell. The second result is the text that the command
+// writes to stderr. If Compose is not installed, the test is skipped.
 func compose(t *testing.T, dotenv string, shell []string) (c composed, output string, err error) {
 	t.Helper()
 	if out, err := exec.CommandContext(t.Context(), "docker", "compose", "version").CombinedOutput(); err != nil {
@@ -43,7 +44,7 @@ func compose(t *testing.T, dotenv string, shell []string) (c composed, output st
 	if err != nil {
 		return c, errs.String(), err
 	}
-	// Compose doubles $ in its output.
+	// In its output, Compose escapes each $ as $$.
 	if err := json.Unmarshal([]byte(strings.ReplaceAll(string(out), "$$", "$")), &c); err != nil {
 		t.Fatal(err)
 	}
@@ -68,13 +69,13 @@ func TestCompose_HasThePrecedenceOfTheShellAndDotenv(t *testing.T) {
 		"api SONGSPY_LOG_LEVEL":        "debug",  // from the shell
 		"batch SONGSPY_LOG_LEVEL":      "debug",  // from the shell
 		"api SONGSPY_SIGN_UP":          "invite", // only in the shell
-		"batch SONGSPY_POLL_INTERVAL":  "1m",     // from the file
+		"batch SONGSPY_POLL_INTERVAL":  "1m",     // from the .env file
 		"batch SONGSPY_SPOTIFY_APPS":   "a:b#c:5\nd:e",
 		"batch SONGSPY_SMTP_URL":       "smtps://u:p$x@mail",
 		"api SONGSPY_ENV":              "production",
 		"api SONGSPY_DATABASE_URL":     "postgres://songspy:pw@postgres:5432/songspy?sslmode=disable",
 		"migrate SONGSPY_DATABASE_URL": "postgres://songspy:pw@postgres:5432/songspy?sslmode=disable",
-		"api SONGSPY_SPOTIFY_API_URL":  "", // counts as absent
+		"api SONGSPY_SPOTIFY_API_URL":  "", // the service treats an empty variable as absent
 	} {
 		service, variable, _ := strings.Cut(name, " ")
 		if got := c.Services[service].Environment[variable]; got == nil || *got != want {
@@ -151,7 +152,8 @@ func TestCompose_UsesAnExternalPostgres(t *testing.T) {
 	if s := c.Services["postgres"]; s.Scale == nil || *s.Scale != 0 {
 		t.Error("Compose's own Postgres runs although there is another one")
 	}
-	// A simulation never uses that database.
+	// Without credentials, the providers are simulated. A simulation must not use the
+	// external database, because that may hold real users.
 	c, out, err = compose(t, "SONGSPY_DATABASE_URL=postgres://u:p@db.example.org/songs\n", nil)
 	if err != nil {
 		t.Fatal(err, out)
@@ -175,8 +177,8 @@ func TestCompose_WithRealCredentialsLeavesNoSimulatorAndTakesItsOwnVolumes(t *te
 		if s, there := simulated.Services[name]; !there || s.Scale != nil && *s.Scale == 0 {
 			t.Errorf("a simulation has no %s", name)
 		}
-		// Scaled to 0: Compose would keep the container of a service that is
-		// left out.
+		// With real credentials, the service must be scaled to 0. If it were missing from
+		// the configuration, Compose would leave a container of it running.
 		if s := ours.Services[name]; s.Scale == nil || *s.Scale != 0 {
 			t.Errorf("the %s of an earlier simulation keeps running", name)
 		}

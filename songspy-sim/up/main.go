@@ -1,10 +1,10 @@
-// Command up runs all of Songspy on this machine, for a developer who wants to
-// see it live: the simulator, the API, the batch and two dozen simulated
-// people. All processes end with the command.
+// Command up runs all of Songspy on this machine, for a developer who wants to see it
+// live: the simulator, the API and the batch, with two dozen simulated people. All
+// processes end with the command.
 //
-// It takes the programs from its own directory, as `make up` builds them. With
-// credentials of Spotify and Google in .env it uses no simulator and another
-// database.
+// It starts the programs that are in the same directory as itself. `make up` builds all
+// of them there. With credentials of Spotify and Google in the environment or in .env, it
+// starts no simulator and uses another database.
 package main
 
 import (
@@ -33,7 +33,8 @@ func main() {
 	}
 }
 
-// run returns nil when ctx ends, and an error when a program ends.
+// run starts all programs, and stops them before it returns. It returns nil if ctx ends, and
+// an error if a program ends or cannot be started.
 func run(ctx context.Context, out io.Writer) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -68,9 +69,9 @@ func run(ctx context.Context, out io.Writer) error {
 	return errors.Join(err, supervisor.stopAll())
 }
 
-// environ returns the environment of the process merged with the file .env,
-// which it reads as the services do: it skips a byte order mark and trims
-// values.
+// environ returns the variables of the file .env and of the environment of the process. If
+// both have a variable, that of the process counts. As the services do, environ skips a byte
+// order mark in the file, and trims the values of Songspy's variables.
 func environ() (map[string]string, error) {
 	all := map[string]string{}
 	content, err := os.ReadFile(".env")
@@ -78,7 +79,8 @@ func environ() (map[string]string, error) {
 		all, err = godotenv.Unmarshal(strings.TrimPrefix(string(content), "\ufeff"))
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		// The parser's own message quotes the line, which may hold a secret.
+		// The error of the parser is not shown, because it quotes the line, which may
+		// contain a secret.
 		return nil, errors.New(".env: cannot be read as lines of NAME=value in UTF-8; correct or remove it")
 	}
 	for _, line := range os.Environ() {
@@ -93,8 +95,9 @@ func environ() (map[string]string, error) {
 	return all, nil
 }
 
-// checkFree returns an error if another program uses the port. Its message is
-// clearer than the errors of two programs that answer each other's calls.
+// checkFree returns an error if another program listens at the address. Without this check,
+// the other program would answer calls that are meant for a program of Songspy, and the
+// resulting errors would be hard to understand.
 func (p port) checkFree(ctx context.Context) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", p.addr)
 	switch {

@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// labeledOutput writes whole lines of several programs to one writer, each with
-// the name of its program.
+// labeledOutput writes the output of several programs to one writer. It writes whole lines
+// only, so that lines of two programs do not mix, each with the name of its program.
 type labeledOutput struct {
 	mu  sync.Mutex
 	out io.Writer
@@ -17,7 +17,7 @@ type labeledOutput struct {
 
 func newLabeledOutput(out io.Writer) *labeledOutput { return &labeledOutput{out: out} }
 
-// writer returns the writer of one program.
+// writer returns the writer for the output of the program with the given name.
 func (l *labeledOutput) writer(name string) io.Writer {
 	return &labeledWriter{labeledOutput: l, label: fmt.Sprintf("%-6s| ", strings.TrimPrefix(name, "songspy-"))}
 }
@@ -25,11 +25,11 @@ func (l *labeledOutput) writer(name string) io.Writer {
 type labeledWriter struct {
 	*labeledOutput
 	label   string
-	partial []byte // the last line, while it has no end
+	partial []byte // the beginning of a line whose end the program has not written yet
 }
 
-// Write writes the complete lines of text, and keeps the rest until the next
-// call completes the line.
+// Write writes the complete lines of text. It keeps an incomplete last line until a later
+// call completes it.
 func (l *labeledWriter) Write(text []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

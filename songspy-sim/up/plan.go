@@ -8,41 +8,42 @@ import (
 	"strings"
 )
 
-// plan says which programs are started, with which settings. It is made before
-// any program starts.
+// plan says which programs are started, and with which settings. It is complete before the
+// first program starts.
 type plan struct {
-	simulated bool
-	environ   map[string]string
-	programs  []program // in the order in which they start
-	// populate is the command that signs simulated people up when all programs
-	// are ready. It is nil if the real Spotify and Google are used.
+	simulated bool              // Spotify and Google are simulated
+	environ   map[string]string // the environment variables of all programs
+	programs  []program         // in the order in which they start
+	// populate holds the arguments with which songspy-sim signs simulated people up, when
+	// all programs are ready. It is nil if the real Spotify and Google are used.
 	populate []string
-	// view is the command that lets people look at what others listen to, once they are
-	// signed up. It is nil unless the environment asks for it.
+	// view holds the arguments with which songspy-sim lets people look at what others
+	// listen to, once the people are signed up. It is nil unless Spotify and Google are
+	// simulated and SONGSPY_SIM_VIEWERS is set.
 	view  []string
-	ports []port
+	ports []port // the addresses that must be free
 
 	boardURL, apiAdminURL, batchURL, simURL string // for welcomeText and the health checks
 }
 
-// program is one of the supervisor's processes.
+// program is a program that the supervisor starts and keeps running.
 type program struct {
 	name     string
 	args     []string
 	readyURL string // the URL that answers 200 once the program is ready
 }
 
-// port is an address at which a program listens, and the environment variable
-// that changes it.
+// port is an address at which a program listens, and the environment variable that sets
+// the address.
 type port struct{ addr, variable string }
 
-// peopleCount is how many simulated people are signed up: enough for a board that
-// looks alive.
+// peopleCount is how many simulated people are signed up. They are enough to keep the board
+// filled.
 const peopleCount = "24"
 
-// newPlan decides whether Spotify and Google are simulated or real. It returns
-// an error if there are credentials for only one of them, because mixing real
-// and simulated services proves nothing.
+// newPlan makes the plan from the given environment variables. Spotify and Google are real
+// if both of their client IDs are given, and simulated if neither is. If only one is given,
+// newPlan returns an error, because a mix of real and simulated services proves nothing.
 func newPlan(given map[string]string) (plan, error) {
 	spotify, google := given["SONGSPY_SPOTIFY_CLIENT_ID"] != "", given["SONGSPY_GOOGLE_CLIENT_ID"] != ""
 	if spotify != google {
@@ -65,8 +66,8 @@ func newPlan(given map[string]string) (plan, error) {
 		{"songspy-api", []string{"serve"}, p.boardURL + "/readyz"},
 		{"songspy-batch", []string{"serve"}, p.batchURL + "/readyz"},
 	}
-	// These defaults suit one machine: keys are generated, the database is a
-	// file, and logs are easy to read.
+	// The defaults suit a developer's machine: the database is an SQLite file, and the
+	// logs are easy to read. With SONGSPY_ENV=development the services generate keys.
 	defaults := map[string]string{
 		"SONGSPY_LOG_FORMAT":   "text",
 		"SONGSPY_PUBLIC_URL":   p.boardURL,
@@ -82,7 +83,8 @@ func newPlan(given map[string]string) (plan, error) {
 		p.populate = []string{"populate", "--api", p.boardURL, "--sim", p.simURL, "--people", peopleCount}
 		if viewers := given["SONGSPY_SIM_VIEWERS"]; viewers != "" {
 			p.view = []string{"view", "--api", p.boardURL, "--sim", p.simURL, "--people", viewers}
-			// With an interval of 5 s the regular polls are early enough for viewers, and the batch would make no extra polls for them.
+			// With an interval of 5 s, the regular polls come early enough for viewers, so
+			// the batch would make no additional polls for them.
 			defaults["SONGSPY_POLL_INTERVAL"] = "3m"
 		}
 	}
@@ -90,9 +92,10 @@ func newPlan(given map[string]string) (plan, error) {
 	return p, nil
 }
 
-// simulatedEnviron returns the environment variables with which the services call
-// the simulator at the address sim instead of Spotify and Google. The database is
-// a separate one, because simulated people never share a database with real users.
+// simulatedEnviron returns the environment variables with which the services call the
+// simulator instead of Spotify and Google. The argument sim is the simulator's address. The
+// variables also name another database, because simulated people must not be in one database
+// with real users.
 func simulatedEnviron(sim string) map[string]string {
 	return map[string]string{
 		"SONGSPY_DATABASE_URL":          "sqlite:.songspy/simulated.db",
@@ -110,11 +113,11 @@ func simulatedEnviron(sim string) map[string]string {
 	}
 }
 
-// mergeEnviron merges maps of environment variables. If several maps set a
-// variable, the last one counts; an empty value counts as not set. A variable
-// and the same name with _FILE are one variable: the last map decides which of
-// the two is set. If one map has both forms, both stay, and the services reject
-// them.
+// mergeEnviron merges maps of environment variables. If several maps set a variable, the
+// last of them counts. A map does not set a variable by an empty value. A variable NAME and
+// the variable NAME_FILE are two forms of one setting, so a map that sets one form removes
+// the other form of earlier maps. If one map sets both forms, both stay, and the services
+// reject them.
 func mergeEnviron(layers ...map[string]string) map[string]string {
 	all := map[string]string{}
 	for _, layer := range layers {
@@ -135,7 +138,8 @@ func mergeEnviron(layers ...map[string]string) map[string]string {
 	return all
 }
 
-// environLines returns the environment in the form of os/exec.
+// environLines returns the environment variables as lines NAME=value, the form of
+// exec.Cmd.Env.
 func (p plan) environLines() []string {
 	var lines []string
 	for _, name := range slices.Sorted(maps.Keys(p.environ)) {
@@ -144,7 +148,7 @@ func (p plan) environLines() []string {
 	return lines
 }
 
-// welcomeText says which addresses to open.
+// welcomeText returns a text for the developer with the addresses to open.
 func (p plan) welcomeText() string {
 	mode, simulator := "the real Spotify and Google", ""
 	if p.simulated {

@@ -2,9 +2,10 @@ package main
 
 import "syscall"
 
-// processGroup puts a program into its own process group, so that Ctrl-C
-// reaches only this command. The kernel ends the program when this command
-// ends, even if it is killed.
+// processGroup returns the attributes that put a program into its own process group. So
+// Ctrl-C in the terminal reaches only this command, which then stops the programs. The
+// kernel sends SIGTERM to the program when this command ends, even if this command is
+// killed.
 func processGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }

@@ -4,6 +4,6 @@ package main
 
 import "syscall"
 
-// processGroup puts a program into its own process group, so that Ctrl-C
-// reaches only this command.
+// processGroup returns the attributes that put a program into its own process group. So
+// Ctrl-C in the terminal reaches only this command, which then stops the programs.
 func processGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

@@ -14,21 +14,20 @@ import (
 )
 
 const (
-	readyTimeout = 2 * time.Minute  // longer than a cold start on a slow machine
-	stopTimeout  = 15 * time.Second // the services stop within ten seconds
+	readyTimeout = 2 * time.Minute  // how long a program may take to become ready; longer than a cold start on a slow machine
+	stopTimeout  = 15 * time.Second // how long a program may take to stop after SIGTERM; the services need at most ten seconds
 )
 
-// supervisor holds the processes that run and end together.
+// supervisor starts the programs and stops them together.
 type supervisor struct {
-	bin     string
-	environ []string
+	bin     string   // the directory of the programs
+	environ []string // the environment variables of the programs
 	out     *labeledOutput
-	running []*process
-	ended   chan *process // receives each process once, when it has ended
+	running []*process    // the processes that were started, in order
+	ended   chan *process // receives each of these processes when it has ended
 }
 
-// process is a started program. When it has ended, err is set and done is
-// closed.
+// process is one run of a program. When it has ended, err is set, and then done is closed.
 type process struct {
 	name string
 	cmd  *exec.Cmd
@@ -40,8 +39,10 @@ func newSupervisor(bin string, environ []string, out io.Writer) *supervisor {
 	return &supervisor{bin: bin, environ: environ, out: newLabeledOutput(out), ended: make(chan *process, 8)}
 }
 
-// startAll starts the programs of the plan one after another, each when the
-// previous one is ready, and then signs the people up and lets them view.
+// startAll starts the programs of the plan one after another, each when the previous one is
+// ready. Then it runs the plan's command populate to its end, and starts the command view. It
+// returns an error if a program cannot be started, does not become ready or ends, if populate
+// fails, or if ctx ends.
 func (s *supervisor) startAll(ctx context.Context, p plan) error {
 	for _, program := range p.programs {
 		if _, err := s.start(program.name, program.args...); err != nil {
@@ -82,7 +83,7 @@ func (s *supervisor) command(name string, args ...string) *process {
 	out := s.out.writer(name)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = processGroup()
-	cmd.WaitDelay = time.Second // limits the wait for output of a grandchild that is still running
+	cmd.WaitDelay = time.Second // limits how long cmd.Wait waits for a child of the program that still holds the output open
 	return &process{name: name, cmd: cmd, done: make(chan struct{})}
 }
 
@@ -99,8 +100,8 @@ func (s *supervisor) start(name string, args ...string) (*process, error) {
 	return p, nil
 }
 
-// waitReady returns once the program is ready. It returns an error if the program
-// is not ready within readyTimeout, if any program ends, or if ctx ends.
+// waitReady waits until the program is ready. It returns an error if the program is not ready
+// within readyTimeout, if any running program ends, or if ctx ends.
 func (s *supervisor) waitReady(ctx context.Context, p program) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("%s is not ready after %s", p.name, readyTimeout))
 	defer cancel()
@@ -133,7 +134,8 @@ func isReady(ctx context.Context, url string) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// wait returns an error when a program ends, or ctx's error when ctx ends.
+// wait waits until a program or ctx ends. It returns an error that names the program, or
+// the error of ctx.
 func (s *supervisor) wait(ctx context.Context) error {
 	select {
 	case p := <-s.ended:
@@ -143,8 +145,8 @@ func (s *supervisor) wait(ctx context.Context) error {
 	}
 }
 
-// stopAll stops the programs, the last one first, and returns when all have
-// ended.
+// stopAll stops the running programs one after another, the one that was started last first.
+// It returns when all have ended, with an error if it had to kill one.
 func (s *supervisor) stopAll() error {
 	var errs []error
 	for _, p := range slices.Backward(s.running) {
@@ -158,27 +160,28 @@ func (p *process) wait() {
 	close(p.done)
 }
 
-// stop asks the process to end, and kills it if it does not.
+// stop sends SIGTERM to the process group of p and waits until p has ended. If p has not
+// ended after stopTimeout, stop kills the group and returns an error.
 func (p *process) stop() error {
 	select {
 	case <-p.done:
 		return nil
 	default:
 	}
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM) // its whole group; it may have ended already
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM) // a negative PID means the process group; the group may have ended already
 	insist := time.NewTimer(stopTimeout)
 	defer insist.Stop()
 	select {
 	case <-p.done:
 		return nil
 	case <-insist.C:
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // its whole group
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // the process group
 		<-p.done
 		return fmt.Errorf("%s did not end within %s and was killed", p.name, stopTimeout)
 	}
 }
 
-// exitError returns the error of a program that ended without being stopped.
+// exitError returns the error for a program that has ended although nobody stopped it.
 func (p *process) exitError() error {
 	return fmt.Errorf("%s ended: %v; see its output above", p.name, p.cmd.ProcessState)
 }

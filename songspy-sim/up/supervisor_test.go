@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// Shell scripts replace the programs. servingScript runs until it is stopped,
-// because reading a pipe without a writer never returns.
+// Shell scripts replace the programs in the tests. servingScript runs until it is stopped,
+// because opening a named pipe for reading blocks until a writer opens it, and none does.
 const (
 	servingScript    = "#!/bin/sh\nmkfifo \"$0.pipe\" && exec cat \"$0.pipe\"\n"
 	failingScript    = "#!/bin/sh\necho cannot >&2\nexit 3\n"
@@ -101,8 +101,10 @@ func TestPort_NamesTheVariableIfInUse(t *testing.T) {
 	}
 }
 
-// newTestSupervisor writes the scripts and plans to run API and batch, which
-// are ready at once, and to sign people up.
+// newTestSupervisor writes the scripts, which are given by the name of their program, into a
+// directory. It returns a supervisor of that directory, a plan, and the supervisor's output.
+// The plan starts the API and the batch, whose readiness checks succeed at once, and then
+// runs populate.
 func newTestSupervisor(t *testing.T, scripts map[string]string) (*supervisor, plan, *strings.Builder) {
 	t.Helper()
 	bin := t.TempDir()

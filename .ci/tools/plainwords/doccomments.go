@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// docComments finds doc comments that do not begin with the name that they
-// document, which may follow an article. It checks the declarations of a file,
-// exported or not, and the methods of interfaces. The comment of a test may be any
-// sentence that does not begin with the name of another test. The comment of a
-// struct's field may be any sentence that does not begin with another field's name,
-// since it may introduce several fields.
+// docComments finds doc comments of a Go file that do not begin with the name that they
+// document. An article may come before the name. It checks the declarations of the file,
+// exported or not, and the methods of interfaces. For two kinds of comments it is enough that
+// they do not begin with another name: the comment of a test must not begin with the name of
+// another test, and the comment of a struct's field must not begin with the name of another
+// field, since it may introduce several fields.
 func docComments(file string, content []byte) ([]finding, error) {
 	set := token.NewFileSet()
 	parsed, err := parser.ParseFile(set, file, content, parser.ParseComments)

@@ -26,8 +26,8 @@ type text struct {
 	text string
 }
 
-// extract returns the sentences and the names of a file. Generated files and
-// other kinds of files have none.
+// extract returns the sentences and the names in a Go, Markdown, SQL or YAML file. It returns
+// none for generated Go files, Korean Markdown files (.ko.md) and files of other types.
 func extract(file string, content []byte) ([]text, error) {
 	switch path.Ext(file) {
 	case ".go":
@@ -93,7 +93,9 @@ func extractGo(file string, content []byte) ([]text, error) {
 	return texts, nil
 }
 
-// hasPackageComment reports whether a Go file documents its package or command.
+// hasPackageComment reports whether a Go file has a package comment that begins with "Package"
+// and its name or, in package main, with "Command". A generated file may have any package
+// comment.
 func hasPackageComment(content []byte) bool {
 	parsed, err := parser.ParseFile(token.NewFileSet(), "", content, parser.ParseComments|parser.PackageClauseOnly)
 	if err != nil || parsed.Doc == nil {
@@ -105,8 +107,9 @@ func hasPackageComment(content []byte) bool {
 
 var snakeName = regexp.MustCompile(`^[a-z]+(_[a-z0-9]+)+$`)
 
-// extractLiteral reads a string: a message of four words or more is prose, and
-// a word with underscores is the name of a metric, a column or a log key.
+// extractLiteral returns the text to check in a string literal. A string of four words or more
+// is prose, unless it is SQL, JSON or HTML. A word with underscores is a name: that of a
+// metric, a column or a log key. Other strings are not checked.
 func extractLiteral(line int, lit *ast.BasicLit) []text {
 	value, isString := stringOf(lit)
 	switch {
@@ -153,7 +156,8 @@ type blockPart struct {
 
 var rowStart = regexp.MustCompile(`(?m)^\s*([-*+] |\d+\. |\||#+ |> )`)
 
-// splitRows cuts a block at list items, headings and the cells of tables.
+// splitRows cuts a block at list items, headings, quotes and the cells of tables, so that no
+// sentence continues across such a boundary.
 func splitRows(block string) []blockPart {
 	var parts []blockPart
 	starts := append(rowStart.FindAllStringIndex(block, -1), []int{len(block), len(block)})
@@ -185,8 +189,8 @@ func extractSQL(content string) []text {
 	return texts
 }
 
-// extractYAML reads descriptions and summaries as prose, and keys and the values
-// of enums as names.
+// extractYAML returns descriptions, summaries and titles as prose, and keys and the values of
+// enums as names.
 func extractYAML(content []byte) ([]text, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(content, &document); err != nil {
@@ -221,7 +225,8 @@ func extractYAML(content []byte) ([]text, error) {
 
 var sentenceEnd = regexp.MustCompile("[.!?:;]\\s+")
 
-// sentences splits prose into sentences of three words or more, without code.
+// sentences splits prose into sentences, and returns those of three words or more. Each piece
+// of inline code counts as one word.
 func sentences(line int, content string) []text {
 	content = inlineCode.ReplaceAllString(content, "`x`")
 	var texts []text

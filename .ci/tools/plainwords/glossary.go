@@ -2,12 +2,12 @@ package main
 
 import "strings"
 
-// glossaryFile defines the terms of the project in a table, one term a row.
+// glossaryFile defines the terms of the project in a table, one term per row.
 const glossaryFile = "docs/glossary.md"
 
-// misplacedTerms finds rows of the glossary whose term stands in the table twice, or
-// out of alphabetical order. Letters of both cases are equal. The table is the one with
-// the header "term".
+// misplacedTerms finds rows of the glossary whose term is also in an earlier row, or whose term
+// is out of alphabetical order. It ignores letter case. It checks only tables whose first
+// column has the header "term".
 func misplacedTerms(file string, content []byte) (findings []finding) {
 	inTable, last, seen := false, "", map[string]bool{}
 	for i, line := range strings.Split(string(content), "\n") {

@@ -14,8 +14,8 @@ import (
 // logKeyFile defines the constants for the keys of log attributes.
 const logKeyFile = "songspy-domain/telemetry/logkey/logkey.go"
 
-// logKeyConstants returns the names of the constants of logKeyFile by their values;
-// none if the tree has no such file.
+// logKeyConstants returns a map from the value of each constant of logKeyFile to its name. It
+// returns nil if there is no such file under the folder top.
 func logKeyConstants(top string) (map[string]string, error) {
 	content, err := os.ReadFile(filepath.Join(top, logKeyFile))
 	if os.IsNotExist(err) {
@@ -42,9 +42,9 @@ func logKeyConstants(top string) (map[string]string, error) {
 	return names, nil
 }
 
-// logKeys finds keys of log attributes that are literals although there is a constant:
-// in the arguments of functions of slog, such as slog.String, and of methods of loggers,
-// such as log.WarnContext.
+// logKeys finds keys of log attributes that are string literals although package logkey has a
+// constant for them. It checks the arguments of functions of slog, such as slog.String, and of
+// methods of loggers, such as log.WarnContext.
 func logKeys(file string, content []byte, constants map[string]string) ([]finding, error) {
 	set := token.NewFileSet()
 	parsed, err := parser.ParseFile(set, file, content, 0)
@@ -68,7 +68,8 @@ func logKeys(file string, content []byte, constants map[string]string) ([]findin
 	return findings, nil
 }
 
-// keysOf returns the arguments of a call that are keys of log attributes.
+// keysOf returns the arguments of a call that are keys of log attributes. It returns none if
+// the call is not a call of a function of slog or of a method of a logger.
 func keysOf(call *ast.CallExpr) (keys []ast.Expr) {
 	called, ok := call.Fun.(*ast.SelectorExpr)
 	if !ok {

@@ -1,22 +1,22 @@
-// Command plainwords checks that the project's words stay plain.
+// Command plainwords refuses words of the project that are hard to read, or that the glossary
+// has replaced.
 //
-// It reads two kinds of words separately. Prose is comments, messages,
-// Markdown, SQL comments and the descriptions of the HTTP contract: words.txt
-// refuses some turns of phrase there. Names are identifiers, metrics, columns
-// and names in the contract: words.txt refuses the word parts that the glossary
-// has retired. Some words of ordinary English, such as "look" and "door", are
-// refused in names. Prose may use them, except where they stand for a concept of
-// this project.
+// It checks two kinds of text separately. Prose is comments, messages, Markdown, SQL comments
+// and the descriptions of the HTTP contract: words.txt refuses some turns of phrase there.
+// Names are identifiers, metrics, columns and names in the contract: words.txt refuses names
+// that contain a word that the glossary has retired, such as nextLookAt. Some words of ordinary
+// English, such as "look" and "door", are refused in names. Prose may use them, except where
+// they stand for a concept of this project.
 //
-// It also checks that each doc comment begins with the name that it documents, that
-// each function exists in the file with which Markdown mentions it, that the
-// glossary lists each term once and in order, and that log calls use the constants of
-// package logkey for keys that have a constant.
+// It also checks that each doc comment begins with the name that it documents, that each
+// function that Markdown mentions together with a file exists in that file, that the glossary
+// lists each term once and in order, and that log calls use the constants of package logkey for
+// keys that have a constant.
 //
 //	plainwords [-all] [directory]
 //
-// It exits with 1 if it finds anything. With -all it checks every file, also
-// those outside the checked paths.
+// It exits with 1 if it finds anything. Without -all it checks only files under the paths in
+// the section [checked] of words.txt.
 package main
 
 import (
@@ -68,7 +68,8 @@ func run(args []string, out, errs io.Writer) int {
 	return 0
 }
 
-// finding is one place to rewrite.
+// finding is one sentence or name to rewrite: its path and line, the words that were found in
+// it, what to write instead, and the whole text.
 type finding struct {
 	path   string
 	line   int
@@ -81,7 +82,8 @@ func (f finding) String() string {
 	return fmt.Sprintf("%s:%d: %q: write %s\n\t%s", f.path, f.line, f.found, f.remedy, f.text)
 }
 
-// checkTree checks the files that git tracks or would track under top.
+// checkTree checks the files under top that git tracks, and those that it would track after
+// "git add .". If all is false, it skips the files that are not under a checked path.
 func checkTree(top string, rules *ruleSet, all bool) (findings []finding, sentences int, err error) {
 	list := exec.Command("git", "-C", top, "ls-files", "--cached", "--others", "--exclude-standard")
 	names, err := list.Output()
@@ -92,7 +94,7 @@ func checkTree(top string, rules *ruleSet, all bool) (findings []finding, senten
 	if err != nil {
 		return nil, 0, err
 	}
-	documented := map[string]bool{} // whether a folder of Go files has a package comment
+	documented := map[string]bool{} // by folder with Go files: whether it has a package comment
 	for _, name := range strings.Fields(string(names)) {
 		if rules.exempts(name) || !all && !rules.checks(name) {
 			continue

@@ -15,8 +15,8 @@ func rulesOfTheProject(t *testing.T) *ruleSet {
 	return rules
 }
 
-// Each hard sentence is like a comment or message that the project once had. The plain
-// sentence is like the one that replaced it.
+// The rules must refuse each hard sentence, which is like a comment or message that the project
+// once had. They must accept each plain sentence, which is like the one that replaced it.
 func TestProseThatIsHardToReadIsRefusedAndItsReplacementIsNot(t *testing.T) {
 	rules := rulesOfTheProject(t)
 	for _, c := range []struct{ hard, plain string }{
@@ -155,8 +155,8 @@ func TestAFunctionThatMarkdownNamesExistsInItsFile(t *testing.T) {
 	}
 }
 
-// TestSentencesOfAReader checks sentences that a reader chose who had not seen the
-// list of rules: at least 16 of the 20 bad ones fail, and no plain one does.
+// TestSentencesOfAReader checks sentences from a reader who had not seen the list of rules. The
+// rules must refuse at least 16 of the 20 bad sentences, and none of the plain ones.
 func TestSentencesOfAReader(t *testing.T) {
 	content, err := os.ReadFile("testdata/sentences.txt")
 	if err != nil {

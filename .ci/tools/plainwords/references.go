@@ -12,8 +12,8 @@ import (
 var functionReference = regexp.MustCompile("`([A-Za-z0-9_./-]+\\.go):([A-Za-z0-9_]+)`")
 
 // missingFunctions finds references to functions in Markdown, such as
-// `songspy-api/serve.go:serve`, whose file or function does not exist. Files are
-// relative to top. A method is named without its receiver.
+// `songspy-api/serve.go:serve`, whose file or function does not exist. The paths in the
+// references are relative to the folder top. A method is named without its receiver.
 func missingFunctions(top, file string, content []byte) (findings []finding) {
 	for i, line := range strings.Split(string(content), "\n") {
 		for _, m := range functionReference.FindAllStringSubmatch(line, -1) {

@@ -9,12 +9,12 @@ import (
 	"github.com/dlclark/regexp2/v2"
 )
 
-// ruleSet is words.txt, parsed.
+// ruleSet holds the rules of words.txt.
 type ruleSet struct {
 	checked []string
 	exempt  []string
 	prose   []proseRule
-	retired map[string]string // word part, lower case, to its replacement
+	retired map[string]string // the replacement of each retired word part, by the word part in lower case
 	allowed []allowance
 }
 
@@ -89,7 +89,8 @@ func hasPrefix(path string, prefixes []string) bool {
 	return false
 }
 
-// check returns what is wrong with one sentence or one name.
+// check returns the findings in one sentence or one name. It returns none if an allowance for
+// the path accepts the text.
 func (r *ruleSet) check(path string, t text) []finding {
 	for _, a := range r.allowed {
 		if hasPrefix(path, []string{a.prefix}) && strings.Contains(strings.ToLower(t.text), a.text) {
@@ -101,7 +102,7 @@ func (r *ruleSet) check(path string, t text) []finding {
 	}
 	var findings []finding
 	for _, rule := range r.prose {
-		// The patterns are the project's own and cannot time out: no timeout is set.
+		// The patterns are the project's own and no timeout is set, so there is never an error.
 		if m, err := rule.pattern.FindStringMatch(t.text); err == nil && m != nil {
 			findings = append(findings, finding{path, t.line, shorten(m.String()), rule.remedy, t.text})
 		}

@@ -1,10 +1,12 @@
-// Command stream measures the stream of who is listening. Each row starts servers as
-// processes of their own, opens streams to them and reads them.
+// Command stream measures the streams of the live board. It makes three measurements, which it
+// calls the rows a, b and c. Each row starts servers as separate processes, opens streams to
+// them and reads the streams.
 //
 //	a  one window whose 48 users change every 250 ms, compared with a bare loop that writes
 //	   one shared frame per 250 ms to as many connections, in the same run
-//	b  many listeners, and viewers with followed users in all windows
-//	c  a replica ends, and all its viewers connect to another one
+//	b  many listening users, and signed-in viewers who follow some of them and have
+//	   different windows
+//	c  one replica stops, and all its viewers connect to another one
 //
 // It prints a table and, last, one line of JSON. With -bounds=false it does not check the
 // bounds; that is for runs that are too small to judge.
@@ -33,9 +35,9 @@ import (
 	"time"
 )
 
-// options are the flags.
+// options holds the values of the flags.
 type options struct {
-	serve, row                   string // serve is the kind of a server process: bare or board
+	serve, row                   string // serve is the kind of a server process, bare or board; empty in the bench itself
 	rows                         string
 	streams, listeners, followed int
 	length                       time.Duration
@@ -73,7 +75,8 @@ func main() {
 	}
 }
 
-// measure runs the rows and prints the results. It returns an error if a bound is missed.
+// measure runs the rows and prints the results. It returns an error if a bound is missed,
+// unless o.enforceBounds is false.
 func measure(ctx context.Context, o options, out io.Writer) error {
 	results := map[string]float64{"streams": float64(o.streams)}
 	var missed []error
@@ -120,9 +123,9 @@ type (
 	noter   = func(name string, value float64)
 )
 
-// measureWindow is row a. Each round measures the bare loop and then the board, and their
-// ratio; the median of the rounds counts, because one round may share the machine with
-// something else.
+// measureWindow measures row a. Each round measures the bare loop and then the board, and
+// divides the board's results by those of the loop. The median of the rounds counts, because
+// another program may slow the machine down during one round.
 func measureWindow(ctx context.Context, o options, bound bounder, note noter) error {
 	o.listeners, o.followed = windowSize, 0
 	kinds := []string{"bare", "board"}
@@ -167,12 +170,12 @@ func measureWindow(ctx context.Context, o options, bound bounder, note noter) er
 	return nil
 }
 
-// median returns the middle value, or the smaller of two.
+// median returns the middle value, or the smaller one of the two middle values.
 func median(values []float64) float64 {
 	return slices.Sorted(slices.Values(values))[(len(values)-1)/2]
 }
 
-// measureListeners is row b.
+// measureListeners measures row b; see the comment of the package.
 func measureListeners(ctx context.Context, o options, bound bounder, note noter) error {
 	r, err := run(ctx, o, "board", "b", "?topics=window,following", true)
 	if err != nil {
@@ -187,7 +190,7 @@ func measureListeners(ctx context.Context, o options, bound bounder, note noter)
 	return nil
 }
 
-// measureRestart is row c.
+// measureRestart measures row c; see the comment of the package.
 func measureRestart(ctx context.Context, o options, bound bounder, note noter) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -202,7 +205,7 @@ func measureRestart(ctx context.Context, o options, bound bounder, note noter) e
 	}
 	var mu sync.Mutex
 	var began time.Time
-	connects := map[int]int{} // by second
+	connects := map[int]int{} // the number of connections to the other replica in each second since the time began
 	last := time.Duration(0)
 	back := make(chan struct{}, o.streams)
 	clients, err := open(ctx, o, old.address, "", false)
@@ -262,13 +265,13 @@ func measureRestart(ctx context.Context, o options, bound bounder, note noter) e
 
 // result is what one run has measured.
 type result struct {
-	items             float64 // received
+	items             float64 // items that all streams received during the measurement
 	rendered, commits []time.Duration
-	memory            float64 // bytes that the streams added to the server
+	memory            float64 // bytes of resident memory that the streams added to the server process
 	heap, stacks      float64 // of these bytes, those of the reachable heap and of the stacks
 	cores             float64
 	boardHeap, resets int64
-	missed            float64 // items that one viewer did not receive although later items reached that viewer
+	missed            float64 // items that a viewer did not receive although the same viewer received later items
 }
 
 func (r result) sinceRendered(percent int) float64 { return percentile(r.rendered, percent) }
@@ -283,7 +286,7 @@ func percentile(sorted []time.Duration, percent int) float64 {
 }
 
 // run starts a server of the kind, bare or board, opens the streams with the query, and reads
-// them for the time o.length.
+// them for the duration o.length.
 func run(ctx context.Context, o options, kind, row, query string, signedIn bool) (r result, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -306,7 +309,7 @@ func run(ctx context.Context, o options, kind, row, query string, signedIn bool)
 	var began, ended time.Time
 	frames := map[time.Time]int{}             // items of each frame that was rendered during the measurement
 	received := make([]int, len(clients))     // how many of these items each stream has received
-	newest := make([]time.Time, len(clients)) // when the newest frame of each stream was rendered; later if it was dropped
+	newest := make([]time.Time, len(clients)) // when the newest frame that each stream received was rendered; if the server closed the stream, the time at which it did
 	upToDate := make(chan struct{}, len(clients))
 	for i, c := range clients {
 		isUpToDate := false
@@ -334,15 +337,15 @@ func run(ctx context.Context, o options, kind, row, query string, signedIn bool)
 			})
 			mu.Lock()
 			defer mu.Unlock()
-			if !isClosing { // the server has dropped the stream: it has missed the frames until now
+			if !isClosing { // the server has closed the stream, so the stream has missed all frames until now
 				newest[i] = time.Now()
 			}
 		})
 	}
-	pause(ctx, 2*time.Second) // the snapshots
+	pause(ctx, 2*time.Second) // until the streams have received their snapshots
 	if row == "a" {
 		if err := waitForAll(ctx, upToDate, len(clients)); err != nil {
-			return result{}, err // readers still write r
+			return result{}, err // not r, because the readers still write it
 		}
 	}
 	from, err := s.usage(ctx)
@@ -383,13 +386,14 @@ func run(ctx context.Context, o options, kind, row, query string, signedIn bool)
 	return r, err
 }
 
-// lateMax is how long the readers go on after the measurement, for the frames that were
-// rendered in it. A change that comes later is late, and not missed.
+// lateMax is how long the readers continue after the measurement, to receive the frames that
+// were rendered during it but arrive late. These frames count with their delay, and not as
+// missed.
 const lateMax = 2 * time.Second
 
-// waitForAll waits until each stream has received, within a second after it was rendered, a
-// frame that was rendered after all streams were opened. Then no stream has old frames left
-// that queued up while the streams were being opened.
+// waitForAll waits until each stream is up to date: it has received a frame that was rendered
+// after all streams were opened, at most one second after that frame was rendered. Then no
+// stream has old frames left that queued up while the streams were being opened.
 func waitForAll(ctx context.Context, upToDate <-chan struct{}, streams int) error {
 	const most = time.Minute
 	ctx, cancel := context.WithTimeout(ctx, most)
@@ -404,7 +408,7 @@ func waitForAll(ctx context.Context, upToDate <-chan struct{}, streams int) erro
 	return nil
 }
 
-// pause waits for the time d, or until ctx ends.
+// pause waits for the duration d, or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):
@@ -418,8 +422,8 @@ type server struct {
 	process *os.Process
 }
 
-// start starts a server process. It ends when ctx ends. It also ends when this process ends,
-// because that closes the standard input of the server.
+// start starts a server process. The process ends when ctx ends. It also ends when the process
+// of the bench ends, because that closes the standard input of the server.
 func start(ctx context.Context, o options, kind, row string) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -442,7 +446,7 @@ func start(ctx context.Context, o options, kind, row string) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the server did not start: %w", err)
 	}
-	go func() { _ = command.Wait() }() // it ends with a signal
+	go func() { _ = command.Wait() }() // the error is that a signal has ended the process
 	return &server{strings.TrimSpace(address), command.Process}, nil
 }
 
@@ -489,7 +493,7 @@ func open(ctx context.Context, o options, address, query string, signedIn bool) 
 // connect opens a stream and reads its first line: the time that the client has to wait before
 // it connects again.
 func connect(ctx context.Context, address, query, session string) (*client, error) {
-	const readBuffer = 32 << 10 // a frame of the window, so that reading costs little
+	const readBuffer = 32 << 10 // large enough for a whole frame of the window, so that few reads are needed
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
@@ -524,16 +528,18 @@ func (c *client) close() { _ = c.conn.Close() }
 // event is an event with items.
 type event struct {
 	name string
-	// replaces: the event follows a "gone". Its users may have begun their songs long ago.
+	// replaces is true if the event before this one was a "gone". The users of this event may
+	// then have begun their songs long before they got the slots that became free, so the time
+	// since startedAt is not measured.
 	replaces                bool
 	items                   int
-	startedAt, rendered, at time.Time // startedAt and rendered are those of the first item; at: when the event was read
+	startedAt, rendered, at time.Time // startedAt and rendered are those of the first item; at is when the event was read
 }
 
-// read calls each for the events until the connection ends.
+// read calls the function each for every event with items, until the connection ends.
 func (c *client) read(each func(event)) error {
 	var e event
-	isNew := true // the next part begins a line
+	isNew := true // whether the next part begins a line
 	for {
 		part, err := c.in.ReadSlice('\n')
 		isPart := errors.Is(err, bufio.ErrBufferFull)
@@ -562,7 +568,7 @@ func (e *event) parseTimes(text []byte) {
 	const digits = 19
 	if _, after, found := bytes.Cut(text, []byte(`"startedAt":"`)); found {
 		value, _, _ := bytes.Cut(after, []byte{'"'})
-		e.startedAt, _ = time.Parse(time.RFC3339, string(value)) // the bench prints an absurd time if it is cut
+		e.startedAt, _ = time.Parse(time.RFC3339, string(value)) // if the text ends within the time, the bench prints an absurd delay
 	}
 	if _, after, found := bytes.Cut(text, []byte{mark}); found && len(after) >= digits {
 		n, _ := strconv.ParseInt(string(after[:digits]), 10, 64)

@@ -39,17 +39,19 @@ const (
 	statsPath  = "/bench/stats"
 	// interval is the time between two frames.
 	interval = 250 * time.Millisecond
-	// windowSize is how many users row a changes in each interval.
+	// windowSize is the number of users in a window. Row a changes all of them in each
+	// interval.
 	windowSize = 48
 	// trackLength is how long a song lasts in the rows b and c, in seconds.
 	trackLength = 210
-	// catalogue is how many tracks the listeners play.
+	// catalogue is how many different tracks the listening users play.
 	catalogue = 10_000
-	// mark comes before the time at which an item was rendered. It occurs nowhere else.
+	// mark precedes the time at which an item was rendered, in Unix nanoseconds. It occurs
+	// nowhere else in a frame.
 	mark = '~'
 )
 
-// usage is what a server has used so far.
+// usage holds the resources that a server process has used so far.
 type usage struct {
 	RSS        int64   // bytes
 	Heap       int64   // bytes that are reachable
@@ -84,13 +86,13 @@ func serve(o options) error {
 	mux.HandleFunc("GET "+statsPath, func(w http.ResponseWriter, _ *http.Request) {
 		u := stats()
 		u.measure()
-		_ = json.NewEncoder(w).Encode(u) // the bench notices that it is missing
+		_ = json.NewEncoder(w).Encode(u) // if it fails, the bench cannot decode the answer
 	})
 	listener, err := telemetry.Listen(ctx, "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	debug.FreeOSMemory() // freed memory of the start must not hide the memory of streams
+	debug.FreeOSMemory() // otherwise streams would use memory that the process freed while starting, and RSS would not grow
 	fmt.Println(listener.Addr())
 	log := telemetry.NewLogger(os.Stderr, "error", "json")
 	group.Go(func() error { return telemetry.ServeOn(ctx, listener, &http.Server{Handler: mux}, log) })
@@ -206,8 +208,9 @@ func (b *bareLoop) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// newBoard runs a board with the API's handler. Its users change as the row o.row requires.
-// size is how many bytes of heap the loaded board needs.
+// newBoard runs a board with the API's handler. The users on the board begin songs as the row
+// o.row requires; see feed.change. The result size is how many bytes of heap the loaded board
+// needs.
 func newBoard(ctx context.Context, group *errgroup.Group, o options) (live *board.Board, handler http.Handler, size int64, err error) {
 	contract, err := readContract()
 	if err != nil {
@@ -227,7 +230,7 @@ func newBoard(ctx context.Context, group *errgroup.Group, o options) (live *boar
 		RenderLive: func(seen visibility.Seen[songspy.BoardEntry]) []byte { return marked(httpapi.RenderLive(seen)) },
 	})
 	var reporter *attention.Reporter
-	if o.row == "b" { // in the other rows all viewers have one address
+	if o.row == "b" { // in the other rows all viewers have one address, so they would count as one viewer
 		reporter = attention.New(noWatches{}, []byte("bench"), time.Now, log)
 		group.Go(func() error { reporter.Run(ctx); return nil })
 		group.Go(func() error { reporter.ReportStreams(ctx, live); return nil })
@@ -295,8 +298,9 @@ func newFeed(listeners int) *feed {
 	return f
 }
 
-// change begins songs until ctx ends: in row a windowSize in each interval, else as many as end
-// in the same time.
+// change begins songs until ctx ends. In row a, windowSize songs begin in each interval. In the
+// other rows, as many songs begin as end in the same time: each user begins one every
+// trackLength seconds on average.
 func (f *feed) change(ctx context.Context, o options) {
 	every, each := 20*time.Millisecond, 0.0
 	if o.row == "a" {
@@ -315,7 +319,7 @@ func (f *feed) change(ctx context.Context, o options) {
 		}
 		for due += each; due >= 1; due-- {
 			i := next % len(f.started)
-			next += 7919 // a prime: users change in no order
+			next += 7919 // a prime, so that the users change in no visible order
 			f.mu.Lock()
 			f.started[i], f.tracks[i] = time.Now().UnixNano(), int32(rand.IntN(catalogue)) //nolint:gosec // it is small
 			f.mu.Unlock()
@@ -366,7 +370,7 @@ func (f *feed) BoardSnapshot(ctx context.Context, each func(songspy.BoardEntry) 
 	return last, err
 }
 
-// follows is a store in which each viewer follows some listeners.
+// follows is a store in which each viewer follows some of the listening users.
 type follows struct {
 	people.Store
 	listeners, each int
@@ -380,7 +384,7 @@ func (f follows) Relations(_ context.Context, id songspy.UserID) (list []songspy
 	return list, nil, nil
 }
 
-// noWatches discards what viewers watch.
+// noWatches is an attention.Store that discards the watches.
 type noWatches struct{}
 
 func (noWatches) WriteWatches(context.Context, []songspy.Watch) error { return nil }
@@ -395,7 +399,7 @@ type sessions struct {
 	byID   map[int64]songspy.Session
 }
 
-// firstViewer is the id of the first viewer: listeners have smaller ones.
+// firstViewer is the id of the first viewer. The listening users have smaller ids.
 const firstViewer = 1 << 30
 
 func cookie(viewer int) string { return fmt.Sprintf("viewer-%d", viewer) }

@@ -26,10 +26,10 @@ const ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 type File struct {
 	Path, ContentType string
 	Body              []byte
-	Gzip              []byte // the body, compressed; nil if it is not
+	Gzip              []byte // the body, compressed with gzip; nil if the program holds only the uncompressed body
 }
 
-// Files returns the files with their paths.
+// Files returns the files of the page with their paths.
 var Files = sync.OnceValues(func() ([]File, error) {
 	const html, script, style = "text/html; charset=utf-8", "text/javascript; charset=utf-8", "text/css; charset=utf-8"
 	var files []File

@@ -1,7 +1,7 @@
-// Package attempt guards redirects to Google and Spotify. An attempt begins when the
-// browser leaves, and is taken once when the browser comes back. It is bound to one browser: a
-// secret that only this browser has must come back with the state. So nobody can
-// finish an attempt of theirs in the browser of somebody else.
+// Package attempt guards redirects to Google and Spotify. An attempt begins when the browser is
+// sent to Google or Spotify, and is taken once when the browser comes back. It is bound to one
+// browser: a secret that only this browser has must come back with the state. So an attacker
+// cannot finish their own attempt in the browser of another user.
 package attempt
 
 import (
@@ -18,22 +18,23 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Lifetime is how long the browser may stay away.
+// Lifetime is how long after its beginning an attempt can be finished.
 const Lifetime = 10 * time.Minute
 
 // Store stores attempts.
 type Store interface {
 	CreateAuthorizationAttempt(ctx context.Context, a songspy.AuthorizationAttempt) error
-	// TakeAuthorizationAttempt deletes the attempt and returns it: of two calls, only
-	// one gets it. It returns CodeNotFound if there is none, or if it has expired.
+	// TakeAuthorizationAttempt deletes the attempt and returns it: of two calls for the same
+	// attempt, only one gets it. It returns CodeNotFound if there is none, or if it has
+	// expired.
 	TakeAuthorizationAttempt(ctx context.Context, stateHash []byte, at time.Time) (songspy.AuthorizationAttempt, error)
 }
 
-// Callback is what the browser brings back.
+// Callback is what the browser brings back from the provider.
 type Callback struct {
 	State, Code songspy.Secret
-	// Refusal is the query parameter error. It is not empty if the user, or the provider,
-	// has refused.
+	// Refusal is the query parameter "error" of the callback. It is not empty if the user, or
+	// the provider, has refused.
 	Refusal string
 	// BrowserSecret is the cookie that binds the attempt to the browser: the sign-in
 	// cookie at sign-in, the session cookie at linking; empty if the browser has none.
@@ -48,8 +49,8 @@ func Begin(ctx context.Context, s Store, a songspy.AuthorizationAttempt, state, 
 }
 
 // Finish takes the attempt that a callback belongs to, and checks that it was begun at the
-// provider and by the user; user is 0 for a sign-in. The attempt is used up even if the
-// callback is rejected. The reason of an error is AUTHORIZATION_EXPIRED,
+// given provider and by the given user; the user is 0 for a sign-in. The attempt is used up
+// even if Finish rejects the callback. The reason of an error is AUTHORIZATION_EXPIRED,
 // AUTHORIZATION_ELSEWHERE or AUTHORIZATION_DENIED.
 func Finish(ctx context.Context, s Store, provider songspy.AuthorizationProvider, user songspy.UserID, c Callback, now time.Time) (songspy.AuthorizationAttempt, error) {
 	a, err := s.TakeAuthorizationAttempt(ctx, Hash(c.State), now)
@@ -106,9 +107,11 @@ func Hash(secret songspy.Secret) []byte {
 // returnPathMax is the length of the longest return path, in bytes.
 const returnPathMax = 2048
 
-// ReturnPath returns the path if a redirect to it stays at this origin, and "/"
-// otherwise. It must begin with a slash, and have no two in a row. It must also have no
-// backslash, which browsers read as a slash, and no tabs and line breaks, which they ignore.
+// ReturnPath returns the path, with its query and fragment, if a redirect to it stays at this
+// origin, and "/" otherwise. The path must begin with a slash. It must not contain two slashes
+// in a row, because a browser reads "//name" as another host. It must consist of printable
+// ASCII characters without spaces and backslashes: browsers read a backslash as a slash, and
+// ignore tabs and line breaks.
 func ReturnPath(path string) string {
 	unsafe := func(r rune) bool { return r <= ' ' || r == '\\' || r >= 0x7f }
 	if len(path) > returnPathMax || !strings.HasPrefix(path, "/") || strings.Contains(path, "//") || strings.ContainsFunc(path, unsafe) {

@@ -91,7 +91,7 @@ func TestReturnPath_StaysAtThisOrigin(t *testing.T) {
 		"/@evil.example": "/@evil.example", "/?next=https:%2F%2Fevil.example": "/?next=https:%2F%2Fevil.example",
 		"/a//b":                         "/",
 		"/?next=//evil":                 "/",
-		"":                              "/", // none
+		"":                              "/", // no return path was given
 		"me":                            "/",
 		"//evil.example":                "/",
 		"///evil.example":               "/",
@@ -120,7 +120,8 @@ func TestReturnPath_StaysAtThisOrigin(t *testing.T) {
 	}
 }
 
-// FuzzReturnPath checks that a browser stays at the origin for every path.
+// FuzzReturnPath checks that a browser stays at the origin when it follows the returned path,
+// whatever the argument is.
 func FuzzReturnPath(f *testing.F) {
 	for _, seed := range []string{"/", "//a", `/\a`, "/a/../..//b", "/\t/a", "http:///a", "/.//evil", "/;//evil"} {
 		f.Add(seed)

@@ -33,16 +33,16 @@ const (
 	// streamLasts is how long a viewer watches the users that a stream shows, after the
 	// last tick at which it showed them.
 	streamLasts = 2 * time.Second
-	// activeFor is how long a stream is reported after it was opened, and after each request
-	// of its viewer. After that, the page is probably open without a reader.
+	// activeFor is how long a stream is reported after it was opened, and after each request of
+	// its viewer. After that time, the page is probably open without anyone reading it.
 	activeFor = 10 * time.Minute
 	// ownLasts is how long a viewer who asked for a poll of themselves counts as watching.
 	ownLasts = 10 * time.Second
 	// usersMax is how many users one viewer watches at most.
 	usersMax = 256
 	// viewersMax limits the number of signed-in viewers in memory and, separately, the number
-	// of other viewers: one client can use very many addresses. Watches of further viewers
-	// are not reported.
+	// of other viewers, because one client can use very many addresses. Watches of further
+	// viewers are not reported.
 	viewersMax = 1 << 15
 )
 
@@ -62,22 +62,23 @@ type Reporter struct {
 
 	mu      sync.Mutex
 	viewers map[board.ViewerID]*viewing
-	counts  [2]int // how many viewers are known: first not signed in, then signed in
+	counts  [2]int // how many viewers are known, by kind: 0 for not signed in, 1 for signed in
 	most    int    // the limit of each of the two counts: viewersMax
 	changed map[board.ViewerID]bool
 	wake    chan struct{}
 }
 
-// viewing is what one viewer watches, by page.
+// viewing holds what one viewer watches, by the name of the page.
 type viewing struct {
 	pages    map[string]page
 	openedAt time.Time
 	// activeAt is when the viewer last sent a request.
 	activeAt  time.Time
-	isWritten bool // the store has an open watch of the viewer
+	isWritten bool // the last written watch has users, so an empty watch must follow when the viewer watches nobody any more
 }
 
-// page is what a viewer sees on one page, and which followed users they wait for there.
+// page is what a viewer watches on one page until a time: the users that it shows, and the
+// followed users whose next song the viewer waits for there.
 type page struct {
 	users, followed []songspy.UserID
 	until           time.Time
@@ -85,7 +86,8 @@ type page struct {
 
 func (p page) isEmpty() bool { return len(p.users)+len(p.followed) == 0 }
 
-// New returns a Reporter. The key makes hashes of viewers; replicas share it.
+// New returns a Reporter. The parameter key is the key with which viewers are hashed. Replicas
+// have the same key, so a viewer has the same hash on each.
 func New(store Store, key []byte, now func() time.Time, log *slog.Logger) *Reporter {
 	return &Reporter{
 		store: store, key: key, source: rand.Text(), now: now, log: log,
@@ -106,9 +108,11 @@ func (r *Reporter) RecordActive(v board.ViewerID) {
 	}
 }
 
-// Read records that the viewer has read the page with the name. The page shows the given
-// users, and the viewer waits there for the followed users, who may play nothing. This
-// replaces what the viewer saw on the page before, and counts as a request of the viewer.
+// Read records that the viewer has read a page, which the string name identifies. The page
+// shows the users in the slice users, and the viewer waits there for the users in the slice
+// followed, who may play nothing. The new record replaces the previous one of this page, unless
+// both slices are empty: then the previous record stays until it ends. Read counts as a request
+// of the viewer.
 func (r *Reporter) Read(v board.ViewerID, name string, users, followed []songspy.UserID) {
 	r.RecordActive(v)
 	if len(users)+len(followed) > 0 {
@@ -116,9 +120,10 @@ func (r *Reporter) Read(v board.ViewerID, name string, users, followed []songspy
 	}
 }
 
-// watch records that the viewer sees the users on the page with the name for the given time,
-// and waits there for the followed users. This replaces what the viewer saw on the page
-// before. If both lists are empty, the viewer watches nobody on the page any more.
+// watch records that, for the duration lasts, the viewer sees the users on the page that the
+// string name identifies, and waits there for the followed users. The new record replaces the
+// previous one of this page. If both slices are empty, the viewer watches nobody on the page
+// any more.
 func (r *Reporter) watch(v board.ViewerID, name string, users, followed []songspy.UserID, lasts time.Duration) {
 	if r == nil {
 		return
@@ -157,8 +162,8 @@ func (r *Reporter) watch(v board.ViewerID, name string, users, followed []songsp
 	}
 }
 
-// viewingOf returns what is known of the viewer. It returns nil if there are too many viewers.
-// mu is held.
+// viewingOf returns the viewing of the viewer, and creates it if there is none. It returns nil
+// if the viewer is new and the limit of viewers of this kind is reached. The caller holds mu.
 func (r *Reporter) viewingOf(v board.ViewerID) *viewing {
 	known := r.viewers[v]
 	if known == nil && r.counts[kind(v)] < r.most {
@@ -200,7 +205,8 @@ func (r *Reporter) hashOf(v board.ViewerID) (hash songspy.ViewerHash) {
 	return hash
 }
 
-// Run writes watches until ctx ends.
+// Run writes watches until ctx ends: new and changed ones after the delay gather, and all of
+// them once in each interval renewal. It also deletes ended watches from the store.
 func (r *Reporter) Run(ctx context.Context) {
 	if r == nil {
 		return
@@ -243,8 +249,9 @@ type Streams interface {
 	Shown() []board.Shown
 }
 
-// ReportStreams reports the users that streams show until ctx ends. A stream counts for
-// ten minutes after it was opened and after a request of its viewer.
+// ReportStreams reports the users that streams show until ctx ends. A stream counts for the
+// duration activeFor (ten minutes) after it was opened, and for the same time after each
+// request of its viewer.
 func (r *Reporter) ReportStreams(ctx context.Context, streams Streams) {
 	if r == nil {
 		return
@@ -263,7 +270,8 @@ func (r *Reporter) ReportStreams(ctx context.Context, streams Streams) {
 	}
 }
 
-// activeAtOf returns when the viewer last sent a request; the zero time if that is not known.
+// activeAtOf returns when the viewer last sent a request, or the zero time if that is not
+// known.
 func (r *Reporter) activeAtOf(v board.ViewerID) (at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -273,8 +281,9 @@ func (r *Reporter) activeAtOf(v board.ViewerID) (at time.Time) {
 	return at
 }
 
-// take returns the changed watches, or all watches if all is true. It forgets viewers who
-// watch nobody and have sent no request for the time activeFor.
+// take returns the changed watches, or all watches if all is true. Of the viewers of these
+// watches, it removes those from memory that watch nobody and have sent no request for the
+// duration activeFor.
 func (r *Reporter) take(all bool) (watches []songspy.Watch) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -310,7 +319,8 @@ func (r *Reporter) take(all bool) (watches []songspy.Watch) {
 	return watches
 }
 
-// distinct returns the users sorted and without repetitions: the first ones, at most most.
+// distinct sorts the users, removes repetitions, and returns at most the given number of users,
+// those with the smallest ids.
 func distinct(users []songspy.UserID, most int) []songspy.UserID {
 	slices.Sort(users)
 	users = slices.Compact(users)

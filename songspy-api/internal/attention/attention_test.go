@@ -85,14 +85,15 @@ func TestReporter_StoresNoAddressAndOneKeyForASubscriber(t *testing.T) {
 	}
 }
 
-// openStreams are open streams. The test sets what they show.
+// openStreams is a fake of the open streams. The test sets what they show.
 type openStreams struct {
 	ticked  chan struct{}
 	mu      sync.Mutex
 	watched []board.Shown
 }
 
-// following returns open streams that the Reporter follows. They show nothing at first.
+// following returns fake streams that tick every 250 ms, and lets the Reporter report them.
+// They show nothing at first.
 func following(t *testing.T, r *Reporter) *openStreams {
 	t.Helper()
 	s := &openStreams{ticked: make(chan struct{}, 1)}
@@ -232,8 +233,9 @@ func TestReporter_AReadCountsForAShortTime(t *testing.T) {
 	})
 }
 
-// Any number of viewers may read any pages: the memory and the writes are limited, and
-// followers are reported.
+// 1000 viewers who are not signed in read pages with more users than a viewer may watch. At
+// most 300 of them, with at most usersMax users each, may be kept in memory and reported. All
+// 100 signed-in viewers must be reported.
 func TestReporter_HostileViewersTakeNoPlaceOfOthers(t *testing.T) {
 	for _, engine := range []string{storetest.SQLite, storetest.Postgres} {
 		t.Run(engine, func(t *testing.T) {

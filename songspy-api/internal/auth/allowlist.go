@@ -11,8 +11,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Allowlist holds the addresses that may sign up: single addresses, and whole
-// domains. Its text forms never show an entry.
+// Allowlist holds the addresses that may sign up: single addresses, and whole domains. The
+// methods String and GoString never show an entry.
 type Allowlist struct{ addresses, domains map[string]bool }
 
 // String returns the number of entries.
@@ -55,18 +55,19 @@ func ParseAllowlist(text songspy.Secret) (Allowlist, error) {
 	}
 }
 
-// Contains reports whether the address, or exactly its domain, is on the list.
+// Contains reports whether the address or its domain is on the list. A domain on the list does
+// not include its subdomains.
 func (a Allowlist) Contains(email songspy.Secret) bool {
 	local, domain, ok := splitAddress(email.Reveal())
 	return ok && local != "" && (a.addresses[local+"@"+domain] || a.domains[domain])
 }
 
-// splitAddress splits an address into its local part and its domain, both
-// normalized for comparison. For an @domain the local part is empty.
+// splitAddress splits an address into its local part and its domain, both normalized for
+// comparison. For an @domain the local part is empty.
 //
-// In the local part only A–Z become lower case: some letters of other scripts
-// become ASCII letters when their case changes. The domain is converted to
-// punycode, so a name in Hangul equals its punycode.
+// In the local part only A–Z become lower case, because some other letters become ASCII letters
+// when their case changes: with the Kelvin sign, for example, two different addresses would
+// count as equal. The domain is converted to punycode, so a name in Hangul equals its punycode.
 func splitAddress(text string) (local, domain string, ok bool) {
 	local, domain, ok = strings.Cut(text, "@")
 	if !ok || strings.ContainsFunc(local, isInvalidInLocalPart) {
@@ -79,8 +80,8 @@ func splitAddress(text string) (local, domain string, ok bool) {
 	return strings.Map(lowerASCII, local), domain, true
 }
 
-// isInvalidInLocalPart reports whether a local part without quotes cannot contain
-// r. A * is rejected too: it is probably meant as a wildcard.
+// isInvalidInLocalPart reports whether r cannot occur in a local part without quotes. It also
+// rejects *, which is probably meant as a wildcard: the list has no wildcards.
 func isInvalidInLocalPart(r rune) bool {
 	return r == unicode.ReplacementChar || !unicode.IsGraphic(r) || unicode.IsSpace(r) || strings.ContainsRune(`"(),:;<>@[\]*`, r)
 }

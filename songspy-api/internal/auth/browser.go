@@ -16,7 +16,8 @@ import (
 type OpenID interface {
 	// AuthorizeURL returns the address to which the browser is sent.
 	AuthorizeURL(ctx context.Context, state, nonce string, verifier songspy.Secret) (string, error)
-	// Redeem exchanges the code for the profile of an ID token that carries the nonce.
+	// Redeem exchanges the code for an ID token and returns its profile. It returns an error if
+	// the ID token does not carry the nonce.
 	Redeem(ctx context.Context, code, verifier songspy.Secret, nonce string) (songspy.GoogleProfile, error)
 }
 
@@ -36,8 +37,8 @@ type Redirect struct {
 	BrowserSecret songspy.Secret
 }
 
-// BeginSignIn begins a sign-in by redirect. In the end the browser goes to the path
-// returnTo. invite is the code that the user entered, if any.
+// BeginSignIn begins a sign-in by redirect. After the sign-in, the browser is redirected to the
+// path returnTo. The parameter invite is the invite code that the user entered, or empty.
 func (s *Service) BeginSignIn(ctx context.Context, returnTo string, invite songspy.Secret) (Redirect, error) {
 	if !s.CanRedirect() {
 		return Redirect{}, errRedirectOff
@@ -61,9 +62,10 @@ type BrowserSession struct {
 	ReturnPath string
 }
 
-// FinishSignIn finishes a sign-in that this browser began. It signs the user up or
-// in as SignIn does, with one difference: nobody sees a new user until they choose
-// who does. The session of the cookie old, if any, ends. label is the User-Agent.
+// FinishSignIn finishes a sign-in that this browser began. It signs the user up or in as SignIn
+// does, with one difference: a new user shares with nobody until they choose an audience. If
+// the browser sent the cookie old, the session of that cookie ends. The parameter label is the
+// User-Agent, which the list of sessions shows.
 //
 // The reasons of errors are those of attempt.Finish and SignIn.
 func (s *Service) FinishSignIn(ctx context.Context, c attempt.Callback, old songspy.Secret, label string) (BrowserSession, error) {
@@ -93,7 +95,8 @@ func (s *Service) FinishSignIn(ctx context.Context, c attempt.Callback, old song
 	return BrowserSession{Cookie: cookie, MaxLife: s.opts.SessionMaxLife, ReturnPath: a.ReturnPath}, err
 }
 
-// endCookieSession ends the session of a cookie, if there is one.
+// endCookieSession ends the browser session of the cookie. It does nothing if there is no such
+// session, or if the cookie holds a refresh token.
 func (s *Service) endCookieSession(ctx context.Context, cookie songspy.Secret) error {
 	if cookie == "" {
 		return nil

@@ -42,7 +42,7 @@ func (f *fakeStore) TakeAuthorizationAttempt(_ context.Context, hash []byte, at 
 	return songspy.AuthorizationAttempt{}, &songspy.Error{Code: songspy.CodeNotFound}
 }
 
-// begin begins a sign-in and returns what the browser brings back.
+// begin begins a sign-in and returns the callback that the browser brings back from Google.
 func (w *testService) begin(t *testing.T, invite songspy.Secret) attempt.Callback {
 	t.Helper()
 	to, err := w.BeginSignIn(t.Context(), "/me", invite)
@@ -148,7 +148,7 @@ func TestCookieSessions_EndUnusedAndAtTheirAbsoluteLifetime(t *testing.T) {
 	if session, err = w.FinishSignIn(t.Context(), w.begin(t, ""), "", ""); err != nil {
 		t.Fatal(err)
 	}
-	w.now = w.now.Add(30 * 24 * time.Hour) // unused
+	w.now = w.now.Add(30 * 24 * time.Hour) // the session was not used in this time
 	_, err = w.AuthenticateCookie(t.Context(), session.Cookie)
 	wantReason(t, err, "SESSION_ENDED")
 }
@@ -164,14 +164,15 @@ func TestCookieSessions_AreNoBearerSessions(t *testing.T) {
 	wantReason(t, err, "SESSION_ENDED")
 	_, err = w.Refresh(t.Context(), session.Cookie)
 	wantReason(t, err, "REFRESH_TOKEN_INVALID")
-	// A refresh token in the cookie of the browser is left alone.
+	// If the browser's cookie holds a refresh token, a sign-in must not end the bearer session
+	// of that token.
 	if _, err := w.FinishSignIn(t.Context(), w.begin(t, ""), tokens.Refresh, ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Refresh(t.Context(), tokens.Refresh); err != nil {
 		t.Errorf("the bearer session has ended: %v", err)
 	}
-	// A cookie session of the browser ends.
+	// If the cookie holds the secret of a browser session, a sign-in must end that session.
 	if _, err := w.FinishSignIn(t.Context(), w.begin(t, ""), session.Cookie, ""); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,6 @@
 // at the same time get the same successor, although the server does not
 // store it.
 //
-// SignUp decides who may sign up. It sees only addresses that Google has verified,
-// and does not store them. Addresses stores them, if the instance sends mail.
+// SignUp decides who may sign up. It sees only addresses that Google has verified, and does not
+// store them. The interface Addresses stores them, if the instance sends mail.
 package auth

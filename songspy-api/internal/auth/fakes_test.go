@@ -35,11 +35,11 @@ type fakeStore struct {
 	now          func() time.Time
 	beforeRotate func()
 	failing      bool
-	condition    songspy.SignUpCondition // of the last sign-in
-	refusal      error                   // of every sign-in
+	condition    songspy.SignUpCondition // the condition of the last sign-in
+	refusal      error                   // returned by every sign-in, unless it is nil
 	addresses    map[songspy.UserID]songspy.Secret
 	attempts     []songspy.AuthorizationAttempt
-	audience     songspy.Audience // of the last sign-in
+	audience     songspy.Audience // the audience of the last sign-in
 }
 
 func (f *fakeStore) SaveAddress(_ context.Context, id songspy.UserID, address songspy.Secret) error {

@@ -14,8 +14,8 @@ const (
 	// inviteAlphabet has 32 characters, so each carries five bits. It lacks 0, O, 1
 	// and I, which are easily confused.
 	inviteAlphabet = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-	// inviteLength gives a code of 80 bits: too many to guess by requests, and to
-	// find from the hash.
+	// inviteLength gives a code of 80 bits. That is too many to find a code by trying codes,
+	// either in requests or against a stolen hash.
 	inviteLength      = 16
 	inviteGroupLength = 4
 )

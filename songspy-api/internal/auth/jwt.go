@@ -29,7 +29,7 @@ type Key struct {
 type claims struct {
 	jwt.RegisteredClaims
 	SessionID int64 `json:"sid"`
-	// UserID repeats the subject as a number. Frontends of the original service read
+	// UserID repeats the subject as a number. The original frontend (docs/frontends.md) reads
 	// it; the API does not.
 	UserID songspy.PublicID `json:"userId"`
 }
@@ -103,7 +103,7 @@ func (s *signer) verify(token songspy.Secret) (session int64, err error) {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return 0, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "TOKEN_EXPIRED", Message: "The token has expired; get a new one with the refresh token."}
 	case err != nil:
-		// The parser's error may quote the token.
+		// The parser's error is not returned, because it may quote the token.
 		return 0, errUnauthorized
 	}
 	if user, err := strconv.ParseInt(c.Subject, 10, 64); err != nil || user <= 0 || c.SessionID <= 0 {

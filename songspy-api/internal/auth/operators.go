@@ -17,9 +17,10 @@ type Operators struct {
 	hashes [][]byte
 }
 
-// ParseOperators parses addresses separated by commas or white space; an empty text means
-// no operators. key is the key of the hashes. It returns an error for an entry that is not
-// an address. The error never quotes an entry.
+// ParseOperators parses addresses separated by commas or white space; an empty text means no
+// operators. The parameter key is the key with which addresses are hashed. ParseOperators
+// returns an error for an entry that is not an address, such as an @domain. The error never
+// quotes an entry.
 func ParseOperators(text songspy.Secret, key []byte) (Operators, error) {
 	o := Operators{key: key}
 	if text == "" {

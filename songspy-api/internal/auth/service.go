@@ -14,13 +14,13 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/viewercache"
 )
 
-// replayWindow is how long a used refresh token still returns its successor. Two
-// tabs may refresh at the same time, or an answer may get lost.
+// replayWindow is how long a used refresh token still returns its successor: two tabs may
+// refresh at the same time, or an answer may get lost and the client asks again.
 const replayWindow = 10 * time.Second
 
 const (
-	// lastUseInterval is the precision of a session's last use. Writing it on every
-	// request would make each read a write.
+	// lastUseInterval is the precision with which a session's last use is stored. Writing it on
+	// every request would turn each reading request into a write.
 	lastUseInterval = 10 * time.Minute
 	// labelLengthMax is the longest label of a session, in runes.
 	labelLengthMax = 120
@@ -58,9 +58,10 @@ type Addresses interface {
 
 // Sessions stores the sessions.
 type Sessions interface {
-	// CreateSession assigns an id, and a family if the session has none.
+	// CreateSession stores the session with a new id, and with a new family if it has none.
 	CreateSession(ctx context.Context, s songspy.Session) (songspy.Session, error)
-	// Session returns CodeNotFound also if the user no longer exists.
+	// Session returns the session with the id. It returns CodeNotFound if there is none, and
+	// also if its user no longer exists.
 	Session(ctx context.Context, id int64) (songspy.Session, error)
 	// SessionBySecret returns the session of a refresh token or a cookie by its hash.
 	SessionBySecret(ctx context.Context, hash []byte) (songspy.Session, error)
@@ -68,8 +69,8 @@ type Sessions interface {
 	// returns CodeConflict if the session was rotated or revoked already, and CodeNotFound
 	// if it no longer exists.
 	RotateSession(ctx context.Context, id int64, successor songspy.Session) (songspy.Session, error)
-	// RevokeFamily revokes all sessions of the family. If one was not revoked yet, the
-	// audit log records by as the actor.
+	// RevokeFamily revokes all sessions of the family. If at least one of them was not revoked
+	// yet, the audit log records that, with the argument by as the actor.
 	RevokeFamily(ctx context.Context, family int64, by songspy.AuditActor) error
 	// Sessions returns the newest session of each active family, the last used first.
 	Sessions(ctx context.Context, user songspy.UserID, at time.Time, limit int) ([]songspy.Session, error)
@@ -85,7 +86,8 @@ type Options struct {
 	Google   Google
 	Users    Users
 	Sessions Sessions
-	// OpenID is nil if signing in by redirect is off. Attempts stores the redirects.
+	// OpenID is nil if signing in by redirect is off. Attempts stores the authorization
+	// attempts of redirects.
 	OpenID   OpenID
 	Attempts attempt.Store
 	// Addresses is nil on an instance that sends no mail; no address is stored then.
@@ -94,16 +96,19 @@ type Options struct {
 	Keys []Key
 	// Issuer is the issuer (iss) of the JWTs: this instance's public URL.
 	Issuer string
-	// TokenLife is how long a JWT is valid. SessionLife is how long a session lasts
-	// after its last refresh, SessionMaxLife how long after its sign-in.
+	// TokenLife is how long a JWT is valid. SessionLife is how long a bearer session lasts
+	// after its last refresh, and a browser session after its last use. SessionMaxLife is how
+	// long any session lasts at most after its sign-in.
 	TokenLife, SessionLife, SessionMaxLife time.Duration
-	// Audience is the audience of new users; see songspy.Audience.
+	// Audience is the audience of new users that SignIn signs up; see songspy.Audience.
+	// FinishSignIn does not use it.
 	Audience songspy.Audience
 	// SignUp decides who may sign up.
 	SignUp SignUp
 	// Operators may use the routes of operators.
 	Operators Operators
-	// Viewers keeps sessions in memory; nil: each request reads its session.
+	// Viewers keeps sessions in memory. If it is nil, each request reads its session from
+	// Sessions.
 	Viewers *viewercache.Cache
 	Now     func() time.Time
 	Log     *slog.Logger
@@ -145,11 +150,11 @@ type Tokens struct {
 // Policy returns the sign-up policy.
 func (s *Service) Policy() Policy { return s.opts.SignUp.Policy }
 
-// SignIn signs up or signs in the user of a Google access token. It reports
-// whether the user has linked Spotify. Nothing is stored if Google rejects the
-// token, or if a new user may not sign up; the reason is then INVITE_REQUIRED,
-// INVITE_INVALID or SIGN_UP_CLOSED. invite is the code that the user sent, if any.
-// label is the client's User-Agent.
+// SignIn signs up or signs in the user of a Google access token. It reports whether the user
+// has linked Spotify. Nothing is stored if Google rejects the token, or if a new user may not
+// sign up; the reason is then INVITE_REQUIRED, INVITE_INVALID or SIGN_UP_CLOSED. The parameter
+// invite is the invite code that the user sent, or empty. The parameter label is the client's
+// User-Agent, which the list of sessions shows.
 func (s *Service) SignIn(ctx context.Context, access, invite songspy.Secret, label string) (songspy.User, bool, Tokens, error) {
 	profile, err := s.opts.Google.Profile(ctx, access)
 	if err != nil {
@@ -201,23 +206,25 @@ func (s *Service) Authenticate(ctx context.Context, token songspy.Secret) (Calle
 	return s.callerOf(ctx, session, err)
 }
 
-// sessionByID returns a session that Options.Viewers may keep in memory.
+// sessionByID returns the session with the id. It takes the session from Options.Viewers if a
+// current copy is there, and otherwise reads it from the store.
 func (s *Service) sessionByID(ctx context.Context, id int64) (songspy.Session, error) {
 	return s.opts.Viewers.Session(viewercache.SessionKey{ID: id}, s.isAliveAndTouched,
 		func() (songspy.Session, error) { return s.opts.Sessions.Session(ctx, id) })
 }
 
-// isAliveAndTouched reports whether a request may use the session from memory. If not, the
-// row in the database decides: another process may have written a later use of the
-// session, which prolongs it.
+// isAliveAndTouched reports whether a request may use the session from memory: it is alive, and
+// its last use was written less than lastUseInterval ago. Otherwise the row in the database
+// decides, because another process may have written a later use of the session, which prolongs
+// it.
 func (s *Service) isAliveAndTouched(session songspy.Session) bool {
 	return s.isAlive(session) && s.opts.Now().Sub(session.LastUsedAt) < lastUseInterval
 }
 
 var errSessionEnded = &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "SESSION_ENDED", Message: "The session has ended; sign in again."}
 
-// callerOf returns the caller of a session and records that it was used. err is
-// the result of reading the session.
+// callerOf returns the caller of a session and, at most every lastUseInterval, writes that the
+// session was used. The arguments session and err are the results of reading the session.
 func (s *Service) callerOf(ctx context.Context, session songspy.Session, err error) (Caller, error) {
 	switch {
 	case songspy.CodeOf(err) == songspy.CodeNotFound, err == nil && !s.isAlive(session):
@@ -342,8 +349,8 @@ func (s *Service) Refresh(ctx context.Context, presented songspy.Secret) (Tokens
 	return Tokens{}, &songspy.Error{Code: songspy.CodeUnauthorized, Reason: "REFRESH_TOKEN_REUSED", Message: "The refresh token was used before; sign in again."}
 }
 
-// replay answers a repeated refresh: it returns the refresh token that the
-// first refresh returned, with a new JWT.
+// replay answers a repeated refresh: it returns the same refresh token as the first refresh,
+// with a new JWT.
 func (s *Service) replay(ctx context.Context, presented songspy.Secret, now time.Time) (Tokens, error) {
 	for _, refresh := range s.successors.all(presented) {
 		next, err := s.sessionOfRefreshToken(ctx, refresh)
@@ -368,9 +375,9 @@ func (s *Service) sessionOfRefreshToken(ctx context.Context, token songspy.Secre
 	return session, err
 }
 
-// newSession returns the next session of a sign-in, with the refresh token. of is the
-// session before it. For the first session of a sign-in, of holds only what all sessions
-// of the sign-in have in common.
+// newSession returns the next session of a sign-in, with the given refresh token. The argument
+// of is the session before it. For the first session of a sign-in, it holds only what all
+// sessions of the sign-in have in common.
 func (s *Service) newSession(of songspy.Session, refresh songspy.Secret, now time.Time) songspy.Session {
 	return songspy.Session{
 		UserID: of.UserID, Family: of.Family, Kind: songspy.SessionBearer, OperatorHash: of.OperatorHash, Label: of.Label, SecretHash: attempt.Hash(refresh),
@@ -388,7 +395,8 @@ func (s *Service) sessionEnd(signedIn, expiry time.Time) time.Time {
 	return expiry
 }
 
-// reissueTokens reads the user of the session and returns new tokens of it.
+// reissueTokens reads the user of the session, and returns a new JWT together with the given
+// refresh token.
 func (s *Service) reissueTokens(ctx context.Context, session songspy.Session, refresh songspy.Secret, now time.Time) (Tokens, error) {
 	user, err := s.opts.Users.User(ctx, session.UserID)
 	if err != nil {

@@ -31,7 +31,8 @@ func TestSessions_EndAtTheirAbsoluteLifetime(t *testing.T) {
 	_, err = w.Refresh(t.Context(), next.Refresh)
 	wantReason(t, err, "REFRESH_TOKEN_INVALID")
 
-	// A shorter lifetime also ends sessions that began under a longer one.
+	// If the absolute lifetime is made shorter, it must also end sessions that began under the
+	// longer one.
 	w = newTestService(t)
 	tokens = w.signIn(t)
 	w.opts.SessionMaxLife = 30 * time.Minute
@@ -129,7 +130,7 @@ func TestAuthenticate_AcceptsASessionThatAnotherProcessHasProlonged(t *testing.T
 		t.Fatal(err)
 	}
 	w.now = w.now.Add(40 * time.Minute)
-	stored.LastUsedAt = w.now.Add(-time.Minute) // by a request to another process
+	stored.LastUsedAt = w.now.Add(-time.Minute) // as a request to another process writes it
 	w.store.sessions[caller.session] = stored
 	if _, err := w.Authenticate(t.Context(), tokens.Access); err != nil {
 		t.Errorf("a session that was used a minute ago is refused: %v", err)

@@ -18,8 +18,8 @@ import (
 const (
 	// MaxEntries is how many users the board shows at most.
 	MaxEntries = 40
-	// StaleAfter is how long the feed may stay unread. After that the board is not
-	// shown, because it might show users who have stopped sharing.
+	// StaleAfter is how long the board is shown after the change feed was last read. After that
+	// it is not shown, because it might show users who have stopped sharing.
 	StaleAfter = 10 * time.Second
 )
 
@@ -30,16 +30,17 @@ type Options struct {
 	// so that this package does not depend on the contract. Render returns the body of the
 	// answer for the users on the board, at most MaxEntries.
 	Render func([]visibility.Seen[songspy.BoardEntry]) ([]byte, error)
-	// RenderList returns the body of the answer for a list of listeners. next is the position
-	// of the last one if more follow, else nil.
+	// RenderList returns the body of the answer for a list of listening users. The argument
+	// next is the position of the last user in the list if more users follow, and nil
+	// otherwise.
 	RenderList func(listening []visibility.Seen[songspy.BoardEntry], next *Position) ([]byte, error)
 	// RenderLive returns an entry of a stream as a JSON object.
 	RenderLive func(visibility.Seen[songspy.BoardEntry]) []byte
-	// StreamsPerAccount and StreamsPerAddress limit the open streams of a user, and of an
-	// address whose viewers are not signed in; 0: no limit.
+	// StreamsPerAccount limits the open streams of a user, and StreamsPerAddress those of all
+	// viewers at one address who are not signed in. 0 means no limit.
 	StreamsPerAccount, StreamsPerAddress int
-	// Viewers is the viewer cache; nil: none. The board applies each change to the cache
-	// before it calls ReadViewer, so that ReadViewer reads the changed values.
+	// Viewers is the viewer cache, or nil if there is none. The board applies each change to
+	// the cache before it calls ReadViewer, so that ReadViewer reads the changed values.
 	Viewers *viewercache.Cache
 	Now     func() time.Time
 	Log     *slog.Logger
@@ -49,15 +50,15 @@ type Options struct {
 type Board struct {
 	opts       Options
 	answer     atomic.Pointer[Answer]
-	readAt     atomic.Int64 // when the feed was last read, Unix nanoseconds; 0: never
-	lastChange atomic.Int64 // the number of the last change that is on the board
+	readAt     atomic.Int64 // when the feed was last read, in Unix nanoseconds; 0 if never
+	lastChange atomic.Int64 // the number of the last change of the feed that the board has applied
 
 	frames, resets, dropped atomic.Int64 // see Stats
 	ticked                  chan struct{}
 
 	mu       sync.Mutex
 	index    *index
-	list     *list // nil until somebody reads it
+	list     *list // the rendered list of listening users; nil after a change, until a viewer requests the list
 	streams  streams
 	prunedAt time.Time // when entries whose song is over were last removed
 }
@@ -67,15 +68,15 @@ func New(o Options) *Board {
 	return &Board{opts: o, index: newIndex(), streams: newStreams(), ticked: make(chan struct{}, 1)}
 }
 
-// Answer is a rendered answer that many viewers get: the board, or a list of listeners. It
-// must not be changed.
+// Answer is a rendered answer that many viewers get: the board, or a list of listening users.
+// It must not be changed.
 type Answer struct {
 	Body []byte
-	// ETag identifies the body; replicas with the same body have the same ETag. It is
-	// weak, because each answer also has the time at which it was sent.
+	// ETag identifies the body; replicas with the same body have the same ETag. It is weak,
+	// because each answer also has the time at which it was sent, which is not part of Body.
 	ETag string
 
-	validUntil time.Time // until when the answer is valid; zero: until a change
+	validUntil time.Time // until when the answer is valid; zero if it is valid until a change
 }
 
 // Current returns the current board. It returns CodeUnavailable until the feed has
@@ -105,9 +106,10 @@ const (
 	OnlyFollowed               // the users that the viewer follows
 )
 
-// Listening returns up to limit users that the viewer sees, newest start first. They come
-// after the position in that order; nil begins with the newest. next is the position of the
-// last returned user if more users follow, else nil.
+// Listening returns up to limit users that the viewer sees and the filter admits, newest start
+// first. It begins after the given position in that order, or with the newest if the position
+// is nil. next is the position of the last returned user if more users follow, and nil
+// otherwise.
 func (b *Board) Listening(v visibility.Viewer, f Filter, after *Position, limit int) (seen []visibility.Seen[songspy.BoardEntry], next *Position, err error) {
 	if after == nil {
 		after = &beginning
@@ -116,15 +118,16 @@ func (b *Board) Listening(v visibility.Viewer, f Filter, after *Position, limit 
 	return seen, next, err
 }
 
-// Window returns the users that a new stream of the viewer shows in the topic window, newest
-// start first. key decides which of the windows is the viewer's.
+// Window returns the users that a new stream of the viewer shows in the topic "window", newest
+// start first. The parameter key identifies the viewer, and the viewer's window is computed
+// from it.
 func (b *Board) Window(v visibility.Viewer, key ViewerID) (seen []visibility.Seen[songspy.BoardEntry], err error) {
 	err = b.read(func(x *index, now time.Time) { seen = x.window(v, key.window(), now) })
 	return seen, err
 }
 
-// Listeners returns the first limit users that the viewer sees listening to the track,
-// newest start first.
+// Listeners returns up to limit users that the viewer sees listening to the track, newest start
+// first.
 func (b *Board) Listeners(v visibility.Viewer, track songspy.PublicID, limit int) (seen []visibility.Seen[songspy.BoardEntry], err error) {
 	err = b.read(func(x *index, now time.Time) { seen = x.listeners(v, track, limit, now) })
 	return seen, err
@@ -173,8 +176,8 @@ func (b *Board) readyAt(now time.Time) error {
 // Stats are the numbers for the metrics.
 type Stats struct {
 	Users      int       // users on the board, visible or paused
-	LastChange int64     // the number of the last change that is on the board
-	FeedReadAt time.Time // when the feed was last read; zero: never
+	LastChange int64     // the number of the last change of the feed that the board has applied
+	FeedReadAt time.Time // when the feed was last read; the zero time if it never was
 	Streams    int       // open streams
 	Frames     int64     // frames that were queued for streams
 	Resets     int64     // resets of streams whose readers were too slow
@@ -209,7 +212,8 @@ func (b *Board) forgetAnswers() {
 	b.list = nil
 }
 
-// render renders and stores the answer of Current. The caller holds the lock.
+// render renders the board and stores the result as the answer of Current. The caller holds the
+// lock.
 func (b *Board) render(now time.Time) (*Answer, error) {
 	top, until := b.index.top(MaxEntries, now)
 	body, err := b.opts.Render(top)

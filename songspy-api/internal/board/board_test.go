@@ -116,7 +116,7 @@ func TestBoard_KeepsASongWithoutAnEndWhileItIsPolled(t *testing.T) {
 		p.Playing.EndsAt = nil
 		feed := newFeed(p)
 		b := startBoard(t, feed)
-		for range 10 { // every poll that sees the song go on is a change of the feed
+		for range 10 { // each poll that sees the song go on is a change in the feed
 			wait(songspy.UnknownEndShownFor - time.Minute)
 			p.Playing.SeenAt, p.Playing.ObservedAt = time.Now(), time.Now()
 			feed.put(p)

@@ -8,7 +8,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/changefeed/changefeedtest"
 )
 
-// fakeFeed is a store in memory. Every put is a change.
+// fakeFeed is a store with a change feed, in memory. Each call of put adds a change to the
+// feed.
 type fakeFeed struct {
 	changefeedtest.Feed
 	mu      sync.Mutex
@@ -23,7 +24,7 @@ func newFeed(entries ...songspy.BoardEntry) *fakeFeed {
 	return f
 }
 
-// set stores an entry without a change.
+// set stores an entry without adding a change to the feed.
 func (f *fakeFeed) set(p songspy.BoardEntry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

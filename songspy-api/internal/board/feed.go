@@ -22,15 +22,15 @@ const (
 	snapshotTimeout = time.Minute
 )
 
-// Feed is the change feed, and the users that it names.
+// Feed is the change feed, and reads the entries of the users that its changes name.
 type Feed interface {
 	changefeed.Feed
-	// BoardEntries returns the entries of those users who have an open play. The
-	// others are absent.
+	// BoardEntries returns the entries of those of the given users that have an open play. It
+	// returns nothing for the other users.
 	BoardEntries(ctx context.Context, ids []songspy.UserID) ([]songspy.BoardEntry, error)
 	// BoardSnapshot calls the function each once for every user with an open play that the
-	// board may have to show. It returns the number
-	// of the last change that the snapshot is certain to contain.
+	// board may have to show. It returns the number of the last change that the snapshot is
+	// certain to contain.
 	BoardSnapshot(ctx context.Context, each func(songspy.BoardEntry) error) (number int64, err error)
 }
 
@@ -70,7 +70,7 @@ func (b *Board) load(ctx context.Context) (number int64, err error) {
 	}
 	b.opts.Viewers.Clear()
 	b.mu.Lock()
-	fresh.takeChanged() // not needed: because of isReloaded, the next tick updates everything
+	fresh.takeChanged() // the changes are dropped: because of isReloaded, the next tick updates everything
 	b.index, b.streams.isReloaded = fresh, true
 	b.forgetAnswers()
 	streams := slices.Collect(maps.Keys(b.streams.open))
@@ -78,8 +78,9 @@ func (b *Board) load(ctx context.Context) (number int64, err error) {
 	return number, b.rereadAll(ctx, streams)
 }
 
-// refetch reads the users of the changes again. Users without an entry are removed.
-// The answers are rendered again when the next viewer asks for them.
+// refetch applies changes of the feed. It reads the viewers of the affected streams and the
+// entries of the changed users again. Users without an entry are removed from the board. The
+// answers are rendered again when the next viewer asks for them.
 func (b *Board) refetch(ctx context.Context, changes []songspy.Change) error {
 	b.opts.Viewers.Apply(changes)
 	if err := b.rereadOn(ctx, changefeed.UserIDsExcept(changes, songspy.ChangePlaying, songspy.ChangeLink)); err != nil {
@@ -120,7 +121,8 @@ func (b *Board) caughtUp(number int64, at time.Time) {
 	}
 }
 
-// rereadOn reads the viewer again of each stream whose ReadViewer reads data of the users.
+// rereadOn finds the streams whose ReadViewer reads data of one of the users, and reads their
+// viewers again.
 func (b *Board) rereadOn(ctx context.Context, users []songspy.UserID) error {
 	b.mu.Lock()
 	streams := b.streams.toReread(users)

@@ -15,19 +15,19 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// index holds the users who are listening, and users who have paused. Listeners that
-// strangers see are sorted as the board shows them. The others are found by their id, for
-// the few viewers who may see them. It is not safe for concurrent use, and does not read
-// the clock.
+// index holds the users who are listening, and users who have paused. The listening users that
+// strangers see are sorted as the board shows them. The others are found by their id, for the
+// few viewers who may see them. An index is not safe for concurrent use. It does not read the
+// clock: its methods get the time as an argument.
 type index struct {
 	byUser    map[songspy.UserID]*entry
 	tracks    map[songspy.PublicID]*sharedTrack
-	public    *btree.BTreeG[*entry] // listeners that strangers see, newest start first
-	byTrack   *btree.BTreeG[*entry] // listeners and paused users that strangers see, by track, newest start first
+	public    *btree.BTreeG[*entry] // listening users that strangers see, newest start first
+	byTrack   *btree.BTreeG[*entry] // listening and paused users that strangers see, by track, newest start first
 	pending   *btree.BTreeG[*entry] // entries that strangers will see later without another change, the soonest first
-	deadlines deadlines             // all entries, by when time alone changes who sees them
-	// changed holds the users whose entry has changed since the last call of takeChanged,
-	// each with the entry at the time of that call; nil if there was none.
+	deadlines deadlines             // all entries, by their field deadline
+	// changed holds the users whose entry has changed since the last call of takeChanged. The
+	// value is the entry that the user had at that call, or nil if the user had none.
 	changed map[songspy.UserID]*entry
 }
 
@@ -103,7 +103,7 @@ func (x *index) share(e *entry) {
 		x.tracks[e.track.PublicID] = t
 	case reflect.DeepEqual(t.track, e.track):
 		e.track = t.track
-	default: // the catalogue has changed the track
+	default: // the catalogue has changed the track: new entries share the new data
 		t.track = e.track
 	}
 	t.entries++
@@ -122,16 +122,17 @@ func (x *index) markChanged(id songspy.UserID, before *entry) {
 	}
 }
 
-// takeChanged returns the users whose entry has changed since the last call, each with the
-// entry at the time of that call; nil if there was none.
+// takeChanged returns the users whose entry has changed since its last call. The value is the
+// entry that the user had at that call, or nil if the user had none.
 func (x *index) takeChanged() map[songspy.UserID]*entry {
 	taken := x.changed
 	x.changed = map[songspy.UserID]*entry{}
 	return taken
 }
 
-// advance applies what time alone changes: it removes the entries that have expired, and
-// files those that strangers see from now on.
+// advance applies what time alone changes: it removes the entries that have expired, adds those
+// that strangers see from now on to public and byTrack, and marks those as changed that other
+// viewers may see from now on.
 func (x *index) advance(now time.Time) {
 	for len(x.deadlines) > 0 && x.deadlines[0].deadline <= instantOf(now) {
 		e := x.deadlines[0]
@@ -150,7 +151,7 @@ func (x *index) advance(now time.Time) {
 }
 
 // top returns the first n entries as strangers see them, and the time at which this result
-// becomes invalid; zero if only a change makes it invalid.
+// becomes invalid. The time is zero if only a change makes the result invalid.
 func (x *index) top(n int, now time.Time) ([]visibility.Seen[songspy.BoardEntry], time.Time) {
 	x.advance(now)
 	var until time.Time
@@ -178,8 +179,9 @@ func (x *index) top(n int, now time.Time) ([]visibility.Seen[songspy.BoardEntry]
 	return top, until
 }
 
-// listening returns up to n entries that come after the position and that the viewer sees.
-// next is the position of the last returned entry if more follow, else nil.
+// listening returns up to n entries that the viewer sees and the filter f admits, beginning
+// after the position. next is the position of the last returned entry if more entries follow,
+// and nil otherwise.
 func (x *index) listening(v visibility.Viewer, f Filter, position Position, n int, now time.Time) (seen []visibility.Seen[songspy.BoardEntry], next *Position) {
 	x.advance(now)
 	from := position.entry()
@@ -229,7 +231,7 @@ func (x *index) listeners(v visibility.Viewer, track songspy.PublicID, n int, no
 }
 
 // page returns the first n of the entries that the viewer sees. It skips users who have paused.
-// next is the position of the last returned entry if more follow, else nil.
+// next is the position of the last returned entry if more entries follow, and nil otherwise.
 func page(entries iter.Seq[*entry], v visibility.Viewer, n int, now time.Time) (seen []visibility.Seen[songspy.BoardEntry], next *Position) {
 	var last *entry
 	for e := range entries {
@@ -287,7 +289,8 @@ func withPublic(entries []*entry, public iter.Seq[*entry]) iter.Seq[*entry] {
 	}
 }
 
-// after yields the entries of the tree after the given one.
+// after yields the entries of the tree that come after the entry from, in the order of the
+// tree.
 func after(tree *btree.BTreeG[*entry], from *entry) iter.Seq[*entry] {
 	return func(yield func(*entry) bool) {
 		tree.Ascend(from, func(e *entry) bool { return !tree.Less(from, e) || yield(e) })
@@ -305,9 +308,9 @@ func untilOtherTrack(entries iter.Seq[*entry], track songspy.PublicID) iter.Seq[
 	}
 }
 
-// prune removes entries whose song is over. After the clock was set back, some songs
-// start in the future: prune moves these entries to their right place, and reports
-// whether it has moved any.
+// prune removes entries whose song is over. After the clock was set back, some songs start in
+// the future: prune puts their entries into the index again with corrected times, and reports
+// whether there were any.
 func (x *index) prune(now time.Time) (reordered bool) {
 	for id, e := range x.byUser {
 		switch {
@@ -328,8 +331,8 @@ func (x *index) prune(now time.Time) (reordered bool) {
 type entry struct {
 	user      songspy.UserID
 	publicID  songspy.PublicID
-	name      string         // what others see; empty if nothing
-	picture   string         // what others see; empty if nothing
+	name      string         // the nickname that others see; empty if there is none
+	picture   string         // the picture's URL that others see; empty if there is none
 	track     *songspy.Track // entries with the same track share it
 	rule      songspy.SharingRule
 	startedAt instant
@@ -349,7 +352,8 @@ type entry struct {
 	isPublic      bool // strangers see the entry
 }
 
-// newEntry returns false for a user who has no open play, or whose track has no title.
+// newEntry returns the entry of a user. It returns false for a user who has no open play, or
+// whose track is not stored or has no title.
 func newEntry(p songspy.BoardEntry) (*entry, bool) {
 	if !p.Playing.IsOpen() || p.Track.ID == 0 || p.Track.Title == "" {
 		return nil, false
@@ -362,7 +366,8 @@ func newEntry(p songspy.BoardEntry) (*entry, bool) {
 	}, true
 }
 
-// boardEntry returns the entry as viewers get it.
+// boardEntry returns the entry as a songspy.BoardEntry, which has only the fields that the
+// entry holds.
 func (e *entry) boardEntry() songspy.BoardEntry {
 	b := songspy.BoardEntry{
 		User:    songspy.User{ID: e.user, PublicID: e.publicID, PictureURL: e.picture, ShowPicture: e.picture != ""},
@@ -403,7 +408,8 @@ func (e *entry) nextDeadline(now time.Time) instant {
 // is no time.
 type instant int64
 
-// lastInstant stands for all times that are further in the future.
+// lastInstant stands for all times after the year 2261: soon after it, Unix nanoseconds exceed
+// 63 bits.
 const lastInstant = instant(math.MaxInt64)
 
 func instantOf(t time.Time) instant {
@@ -480,18 +486,20 @@ func (e *entry) reveal(v visibility.Viewer, now time.Time) (visibility.Seen[song
 	return visibility.Reveal(new(e.boardEntry()), e.user, e.rule, e.thing(), v, now)
 }
 
-// visibleFrom returns when strangers see the entry; zero if never without a change.
+// visibleFrom returns the first time, from now on, at which strangers see the entry if nothing
+// but time changes. It returns zero if time alone never shows them the entry.
 func (e *entry) visibleFrom(now time.Time) time.Time {
 	return visibility.VisibleFrom(e.user, e.rule, e.thing(), visibility.Anonymous(), now)
 }
 
-// Position is a place in the order of the board: the start of a play, and its user.
+// Position is a place in the order of the board. It consists of the start of a play and its
+// user, because two plays may start at the same time.
 type Position struct {
 	StartedAt time.Time
 	User      songspy.PublicID
 }
 
-// beginning is before every entry.
+// beginning is the position before every entry: its start is later than that of every play.
 var beginning = Position{StartedAt: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)}
 
 // entry returns an entry for comparisons with other entries: it stands at the position in the

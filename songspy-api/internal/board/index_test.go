@@ -15,7 +15,7 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// newPlaying returns a user who plays a song of three minutes from start on.
+// newPlaying returns a user who plays a song of three minutes that began at the time start.
 func newPlaying(id songspy.UserID, start time.Time) songspy.BoardEntry {
 	end := start.Add(3 * time.Minute)
 	return songspy.BoardEntry{
@@ -26,7 +26,7 @@ func newPlaying(id songspy.UserID, start time.Time) songspy.BoardEntry {
 	}
 }
 
-// setting returns the present settings of the entry.
+// setting returns the present sharing settings of the entry's user.
 func setting(p *songspy.BoardEntry) *songspy.Sharing { return &p.Rule.Periods[len(p.Rule.Periods)-1] }
 
 func ids(entries []visibility.Seen[songspy.BoardEntry]) []songspy.UserID {
@@ -37,8 +37,8 @@ func ids(entries []visibility.Seen[songspy.BoardEntry]) []songspy.UserID {
 	return all
 }
 
-// isListening reports whether the user plays something. It is computed from the entry alone,
-// to be compared with the index.
+// isListening reports whether the user plays something. It computes this from the entry alone,
+// without the index, so that the test can compare the index with it.
 func isListening(p songspy.BoardEntry, now time.Time) bool {
 	expiresAt := p.Playing.SeenAt.Add(songspy.UnknownEndShownFor)
 	if p.Playing.EndsAt != nil {
@@ -48,7 +48,7 @@ func isListening(p songspy.BoardEntry, now time.Time) bool {
 }
 
 // expected returns the users that the viewer sees, in the order of the board. It checks each
-// known user, to be compared with the index.
+// known user without the index, so that the test can compare the index with it.
 func expected(known map[songspy.UserID]songspy.BoardEntry, v visibility.Viewer, now time.Time) []songspy.UserID {
 	var shown []songspy.BoardEntry
 	for _, p := range known {
@@ -81,7 +81,8 @@ func drawEntry(t *rapid.T, now time.Time) songspy.BoardEntry {
 		p.Playing.EndsAt = nil
 	}
 	if rapid.IntRange(0, 3).Draw(t, "hidden") == 0 {
-		// A new period: the song began before it, unless it began while hidden.
+		// Another sharing period begins up to 60 s before or after the song, and hides the user
+		// until a time between 60 s ago and 120 s from now.
 		hidden := *present
 		hidden.BeganAt, hidden.HiddenUntil = p.Playing.StartedAt.Add(seconds(-60, 60)), new(now.Add(seconds(-60, 120)))
 		p.Rule.Periods = append(p.Rule.Periods, hidden)
@@ -151,7 +152,8 @@ func drawViewer(t *rapid.T) visibility.Viewer {
 	return visibility.SignedIn(self, visibility.NewRelations(self, follows, blocks))
 }
 
-// checkPages reads all that the viewer sees, page by page and track by track.
+// checkPages reads all users that the viewer sees, page by page and track by track, and
+// compares them with the users in want.
 func checkPages(t *rapid.T, c *index, v visibility.Viewer, want []songspy.UserID, now time.Time) {
 	size := rapid.IntRange(1, 3).Draw(t, "page size")
 	var all []songspy.UserID

@@ -9,16 +9,16 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// ListSize is how many users the list of listeners shows.
+// ListSize is how many users a page of the list of listening users shows at most.
 const ListSize = windowSize
 
-// list is the list of listeners as strangers see it, rendered. Other viewers who see the
-// same get the same answer.
+// list is the rendered list of listening users as strangers see it. Other viewers who see the
+// same users get the same answer.
 type list struct {
 	answer *Answer
 	shown  []visibility.Seen[songspy.BoardEntry]
-	// users are the users in the list and the user that follows, if there is one: because
-	// of that user, the list has a next page.
+	// users are the users in the list and, if there is a next page, the first user of that
+	// page.
 	users []songspy.UserID
 }
 
@@ -58,8 +58,9 @@ func (b *Board) renderList(now time.Time) (*list, error) {
 }
 
 // list returns the first n entries as strangers see them, newest start first. next is the
-// position of the last of them if more follow, else nil. users are those of the type list.
-// until is when the result becomes invalid; zero if only a change makes it invalid.
+// position of the last of them if more entries follow, and nil otherwise. users are the users
+// of these entries and, if next is not nil, the user of the next entry. until is when the
+// result becomes invalid, or zero if only a change makes it invalid.
 func (x *index) list(n int, now time.Time) (shown []visibility.Seen[songspy.BoardEntry], next *Position, users []songspy.UserID, until time.Time) {
 	shown, until = x.top(n+1, now)
 	for _, seen := range shown {
@@ -73,8 +74,9 @@ func (x *index) list(n int, now time.Time) (shown []visibility.Seen[songspy.Boar
 	return shown, next, users, until
 }
 
-// isSeenAsByStrangers reports whether the viewer sees the list of these users as strangers
-// do. It may report false although the viewer sees the same.
+// isSeenAsByStrangers reports whether the viewer sees the list of these users as strangers do.
+// It may report false although the viewer sees the same list. ListeningAnswer then renders the
+// list for this viewer alone.
 func (x *index) isSeenAsByStrangers(users []songspy.UserID, v visibility.Viewer, now time.Time) bool {
 	x.advance(now)
 	for _, id := range v.Known() {

@@ -8,8 +8,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// rankedTarget is how many entries a shared topic ranks. These are more than the topic shows,
-// so that some can leave before the topic ranks all users again.
+// rankedTarget is how many entries a shared topic ranks, if there are so many. These are more
+// than the topic shows, so that some can leave before the topic has to rank all users again.
 const rankedTarget = 128
 
 type sharedKey struct {
@@ -26,20 +26,22 @@ type sharedTopic struct {
 	view                        view
 	withOwnView, withoutOwnView map[*subscription]struct{}
 
-	// ranked holds the entries that strangers see and whose rank is less than below, in the
-	// order of their ranks. It may hold entries with greater ranks too.
+	// ranked holds the entries that strangers see and whose rank is less than the field below,
+	// in the order of their ranks. It may hold entries with greater ranks too: those of users
+	// that a view shows, or whose previous entry it held.
 	ranked []ranked
 	below  uint64
 	target int // how many entries ranked should hold
 	most   int // if ranked holds more, a window ranks all entries again
 
-	isChanged bool   // since the last tick
-	frame     []byte // of this tick
-	snapshot  []byte // at this tick; nil if nobody needed it
+	isChanged bool   // whether the view may have changed since the last tick
+	frame     []byte // the frame of this tick; nil if the view has not changed
+	snapshot  []byte // the snapshot of this tick; nil until a stream needs it
 }
 
-// rank fills ranked again from all entries. It doubles below until ranked holds target
-// entries or all. Users that a view of the topic shows stay in ranked whatever their rank.
+// rank fills the slice ranked again from all entries. It doubles the field below until ranked
+// holds target entries or all. Users that a view of the topic shows stay in ranked whatever
+// their rank is.
 func (s *sharedTopic) rank(x *index) {
 	held := map[songspy.UserID]bool{}
 	hold(held, &s.view)
@@ -70,8 +72,9 @@ func hold(held map[songspy.UserID]bool, v *view) {
 	}
 }
 
-// firstBound returns the value of below with which rank begins. For a window, about target
-// of the entries have a smaller rank; for other topics, all entries have.
+// firstBound returns the first value that rank gives the field below. For a window, about
+// target entries have a smaller rank. For the topic of a track, all entries have a smaller
+// rank.
 func (s *sharedTopic) firstBound(entries int) uint64 {
 	if s.key.kind != TopicWindow {
 		return math.MaxUint64
@@ -79,8 +82,8 @@ func (s *sharedTopic) firstBound(entries int) uint64 {
 	return boundOf(entries, s.target)
 }
 
-// boundOf returns a bound for ranks: of this number of entries, about target have a smaller
-// rank.
+// boundOf returns a bound for ranks. Of the given number of entries, about target have a
+// smaller rank, because ranks are hashes.
 func boundOf(entries, target int) uint64 {
 	if entries <= 2*target {
 		return math.MaxUint64
@@ -103,8 +106,9 @@ func (s *sharedTopic) limitRanks(x *index) {
 	}
 }
 
-// apply replaces the entry before of a user in ranked by the entry after. before is nil if
-// the user had no entry, and after is nil if the user has none any more.
+// apply replaces the previous entry of a user in the slice ranked by the new one. The argument
+// before is the previous entry, or nil if the user had none. The argument after is the new
+// entry, or nil if the user has none any more.
 func (s *sharedTopic) apply(before, after *entry) {
 	wasRanked := false
 	if before != nil {
@@ -127,8 +131,8 @@ func (s *sharedTopic) apply(before, after *entry) {
 	s.isChanged = s.isChanged || wasRanked || isRanked
 }
 
-// entries returns the entries among which the topic chooses: for a track, those that play
-// it and that strangers see, and else all.
+// entries returns the entries among which the topic chooses: for a track, the entries that play
+// it and that strangers see; for a window, all entries.
 func (s *sharedTopic) entries(x *index) func(func(*entry) bool) {
 	if s.key.kind != TopicTrack {
 		return maps.Values(x.byUser)

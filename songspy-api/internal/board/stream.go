@@ -14,16 +14,18 @@ import (
 )
 
 const (
-	// KeepAlive is the longest time in which a stream sends nothing. After this time, it
-	// sends a comment. A page without news for StaleAfter shows nobody, so it is half of that.
+	// KeepAlive is the longest time in which a stream sends nothing. After this time, it sends
+	// a comment. KeepAlive is half of StaleAfter, because a page that receives nothing for
+	// StaleAfter hides all users.
 	KeepAlive = StaleAfter / 2
-	// retryTooMany is when a viewer with too many streams may try again.
+	// retryTooMany is how long a viewer with too many streams has to wait before the next
+	// attempt.
 	retryTooMany = 15 * time.Second
 	// queueTime and queueBytes limit the frames that wait for a slow reader. A reader that is
-	// further behind gets a reset and a snapshot instead. Older frames are worth less than a
-	// snapshot, because a page without a connection for queueTime shows nobody. queueBytes
-	// limits the memory that one stream does not share with others: it is enough for 48 users
-	// who change once a second for queueTime.
+	// further behind gets a reset and a snapshot instead of these frames. A page that has
+	// received nothing for queueTime hides all users, so the older frames are of no use to it.
+	// queueBytes limits the memory for frames that the stream does not share with other
+	// streams. It is enough for 48 users who change once a second for queueTime.
 	queueTime, queueBytes = 10 * time.Second, 256 << 10
 	// batchBytes limits how much Next returns at once; it returns a longer frame alone. Frames
 	// beyond the limit stay in the queue, where a snapshot can replace them if the reader is
@@ -67,8 +69,9 @@ func SubscriberOf(address string) netip.Prefix {
 	return prefix
 }
 
-// window returns the seed that selects the 48 users of the viewer's front page. It depends
-// only on the viewer, so that it is the same on every replica and at every request.
+// window returns the seed of the viewer's window, which is between 1 and windowCount. It
+// selects the 48 users that the front page shows to the viewer. The seed depends only on the
+// viewer, so that it is the same on every replica and at every request.
 func (k ViewerID) window() uint64 {
 	hash := mix(uint64(k.Account))
 	if k.Account == 0 {
@@ -88,8 +91,9 @@ type StreamOptions struct {
 	// or sessions.
 	RereadOn []songspy.UserID
 	// ReadViewer returns the viewer as the store has it now, and when the viewer's session
-	// ends, zero if there is none. It returns CodeUnauthorized if the session has ended.
-	// people.Service.OpenStream passes it, so that the board does not need the store.
+	// ends, or the zero time if there is no session. It returns CodeUnauthorized if the session
+	// has ended. people.Service.OpenStream passes it, so that the board does not need the
+	// store.
 	ReadViewer func(context.Context) (visibility.Viewer, time.Time, error)
 }
 
@@ -98,14 +102,14 @@ type Stream struct {
 	board *Board
 	opts  StreamOptions
 	wake  chan struct{} // has a value if there may be something to read
-	// keepAlive runs while Next waits.
+	// keepAlive is the timer of KeepAlive. It runs while Next waits.
 	keepAlive *time.Timer
 
 	reading sync.Mutex // held while ReadViewer runs, so that the newest viewer is stored last
 
 	// The lock of the board guards the fields from viewer to closed.
 	viewer        visibility.Viewer
-	updateOn      []songspy.UserID // users whose changes may change the own views
+	updateOn      []songspy.UserID // users whose changes may change the own views of the stream
 	subscriptions []*subscription
 	sessionTimer  *time.Timer
 	openedAt      time.Time
@@ -115,9 +119,9 @@ type Stream struct {
 	mu     sync.Mutex
 	queue  []queued
 	taken  [][]byte // the slice that Next returns; each call uses it again
-	bytes  int      // the sum of held in the queue
-	behind bool     // the reader was too slow: the queue was dropped
-	ended  bool     // the queue holds the last frames
+	bytes  int      // the sum of the field held over the queue
+	behind bool     // the reader was too slow: the queue was dropped, and snapshots must be queued
+	ended  bool     // no frames come after those in the queue
 }
 
 // queued is a frame that waits for a reader.
@@ -136,10 +140,11 @@ type subscription struct {
 	topic  Topic
 	shared *sharedTopic // nil for topics that are not shared
 	own    *view        // nil while the stream gets the frames of the shared view
-	frame  []byte       // of the own view, during a tick
+	frame  []byte       // the frame of the own view, during a tick
 }
 
-// visible returns the view that the stream shows of the topic; nil before its first tick.
+// visible returns the view that the stream shows of the topic. It returns nil before the
+// stream's first tick.
 func (s *subscription) visible() *view {
 	switch {
 	case s.own != nil:
@@ -150,8 +155,8 @@ func (s *subscription) visible() *view {
 	return nil
 }
 
-// OpenStream opens a stream. The caller must close it. The board writes frames to it at
-// fixed times: the snapshots of its topics come first.
+// OpenStream opens a stream. The caller must close it. The board queues frames for it at each
+// tick. The snapshots of its topics come first.
 func (b *Board) OpenStream(ctx context.Context, o StreamOptions) (*Stream, error) {
 	if err := b.Ready(); err != nil {
 		return nil, err
@@ -236,8 +241,9 @@ func (s *Stream) push(f queued) {
 	s.notify()
 }
 
-// pushSnapshots queues a snapshot of each topic of the stream, which the function snapshot
-// returns. If the reader was too slow, a reset comes before each snapshot.
+// pushSnapshots queues a snapshot of each topic of the stream. The function snapshot returns
+// the snapshot of a subscription. If the reader was too slow, a reset comes before each
+// snapshot.
 func (s *Stream) pushSnapshots(now time.Time, snapshot func(*subscription) []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -284,7 +290,7 @@ func (s *Stream) Close() {
 	b.streams.remove(s)
 }
 
-// Drop closes the stream of a reader that does not read.
+// Drop closes the stream of a reader that does not read, and counts it in Stats.Dropped.
 func (s *Stream) Drop() {
 	s.board.dropped.Add(1)
 	s.Close()
@@ -297,8 +303,8 @@ func (b *Board) join(s *Stream) {
 	b.streams.join(s)
 }
 
-// readViewer reads the viewer of the stream again. It ends the stream if the session of the
-// viewer has ended, and returns other errors.
+// readViewer reads the viewer of the stream and stores the result in the stream. If the
+// viewer's session has ended, it ends the stream. It returns any other error.
 func (b *Board) readViewer(ctx context.Context, s *Stream) error {
 	s.reading.Lock()
 	defer s.reading.Unlock()
@@ -332,7 +338,7 @@ func (b *Board) rereadAtEnd(s *Stream) {
 	ctx, cancel := context.WithTimeout(context.Background(), feedTimeout)
 	defer cancel()
 	if b.readViewer(ctx, s) != nil {
-		s.end(EndRestart) // the next stream reads the session again
+		s.end(EndRestart) // the viewer could not be read; when the client connects again, the session is read again
 	}
 }
 
@@ -346,7 +352,7 @@ func (b *Board) drain() {
 		time.AfterFunc(rand.N(DrainTime), func() { s.end(EndRestart) })
 	}
 	if len(b.streams.open) == 0 {
-		close(b.streams.drained) // else the last stream does it
+		close(b.streams.drained) // otherwise the removal of the last stream closes it
 	}
 	b.mu.Unlock()
 	select {

@@ -53,9 +53,9 @@ func (w *streamWorld) next(d time.Duration) {
 	w.tick(w.now)
 }
 
-// change makes a random change of one user: another track, a pause, an end, other settings.
-// If hidden is true, no viewer may see the user. It draws the same random numbers in every
-// world.
+// change makes a random change of one user: another track, a pause, an end, other settings. If
+// hidden is true, no viewer may see the user. It always draws the same number of random
+// numbers, so that the next changes do not depend on the state of the board.
 func (w *streamWorld) change(r *rand.Rand, id songspy.UserID, hidden bool) {
 	p := newPlaying(id, w.now.Add(-time.Duration(r.IntN(60))*time.Second))
 	p.Track.PublicID = songspy.PublicID(1 + r.IntN(3))
@@ -133,7 +133,8 @@ func newAccount(r *rand.Rand, id songspy.UserID, users int) *account {
 
 var tickDurations = []time.Duration{tickInterval, tickInterval, tickInterval, 10 * time.Second, time.Minute}
 
-// Every viewer has, after each tick, what a reader of the whole board sees.
+// After a tick, each client must have what its viewer sees on the whole board. Some clients
+// read only at some ticks.
 func TestStreams_ConvergeToWhatTheViewerSees(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
@@ -173,7 +174,7 @@ func TestStreams_ConvergeToWhatTheViewerSees(t *testing.T) {
 			}
 			w.next(tickDurations[r.IntN(len(tickDurations))])
 			for i, reader := range readers {
-				if reader == nil || r.IntN(3) == 0 { // some are slow
+				if reader == nil || r.IntN(3) == 0 { // a slow client does not read at this tick
 					continue
 				}
 				reader.read(t)
@@ -185,7 +186,8 @@ func TestStreams_ConvergeToWhatTheViewerSees(t *testing.T) {
 	})
 }
 
-// check compares all that a reader has with what the viewer sees.
+// check fails unless the reader holds, in each topic, the users that the viewer sees there, and
+// unless the list of listening users shows the same users as the window.
 func (w *streamWorld) check(t *rapid.T, r *reader, v visibility.Viewer) {
 	for _, topic := range r.opts.Topics {
 		var want []ranked
@@ -229,7 +231,7 @@ func (w *streamWorld) check(t *rapid.T, r *reader, v visibility.Viewer) {
 	}
 }
 
-// renderList renders each user with the song, and the position next if there is one.
+// renderList renders each user with the song, and then the position next if it is not nil.
 func renderList(listening []visibility.Seen[songspy.BoardEntry], next *Position) (body []byte, err error) {
 	for _, seen := range listening {
 		body = append(append(body, renderLive(seen)...), ' ')
@@ -240,8 +242,8 @@ func renderList(listening []visibility.Seen[songspy.BoardEntry], next *Position)
 	return body, nil
 }
 
-// A window shows the 48 visible users with the smallest ranks, but a user who is shown
-// stays until another track begins. A user keeps the slot.
+// A window must show the 48 visible users with the smallest ranks. One exception is allowed: a
+// user who is shown may stay until another track begins. A user must keep the slot.
 func TestStreams_AWindowShowsTheSmallestRanks(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
@@ -296,8 +298,8 @@ func TestStreams_AWindowShowsTheSmallestRanks(t *testing.T) {
 			}
 			before = now
 		}
-		// All users begin another track: then the window shows the smallest ranks again, and a
-		// new replica shows the same users.
+		// When all users begin another track, the window must show the smallest ranks again,
+		// and a new replica must show the same users.
 		for id := range w.entries {
 			p := newPlaying(id, w.now.Add(time.Minute))
 			p.Track.PublicID = 99
@@ -332,7 +334,7 @@ func find(entries []ranked, id songspy.UserID) ranked {
 	return entries[i]
 }
 
-// Two worlds that differ only in users that the viewer may not see give the viewer the
+// Two boards that differ only in users that the viewer may not see must give the viewer the
 // same frames at the same times.
 func TestStreams_FramesDoNotDependOnWhatIsHidden(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -344,8 +346,8 @@ func TestStreams_FramesDoNotDependOnWhatIsHidden(t *testing.T) {
 			r, hidden := rand.New(rand.NewPCG(seed, 0)), rand.New(rand.NewPCG(seed, secret))
 			w := newStreamWorld()
 			a := newAccount(r, id, users)
-			// The viewer may not see user 1 and each seventh user. Those with an odd number are
-			// blocked if the viewer has an account: strangers see them.
+			// The viewer may not see user 1 and every seventh user. If the viewer has an
+			// account, the viewer blocks those with an odd number: strangers still see these.
 			isHidden := func(user songspy.UserID) bool { return user == 1 || user%7 == 0 }
 			for user := songspy.UserID(1); user <= songspy.UserID(users); user++ {
 				if isHidden(user) && user%2 == 1 && id != 0 {

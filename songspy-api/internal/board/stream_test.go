@@ -19,7 +19,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// renderLive returns an entry as the client of these tests reads it.
+// renderLive returns an entry as JSON, which reader.apply parses into a shownUser.
 func renderLive(seen visibility.Seen[songspy.BoardEntry]) []byte {
 	p := seen.Value()
 	return fmt.Appendf(nil, `{"user":%d,"track":%d,"state":%q,"started":%d,"name":%q}`,
@@ -44,7 +44,7 @@ func startStreams(t *testing.T, feed *fakeFeed, change ...func(*Options)) *Board
 
 // account is a viewer whose relations a test changes.
 type account struct {
-	id      songspy.UserID // 0: not signed in
+	id      songspy.UserID // 0 if the viewer is not signed in
 	follows []songspy.UserID
 	blocks  []songspy.UserID
 	link    songspy.UserID
@@ -85,7 +85,7 @@ type reader struct {
 	err    error
 }
 
-// picture is what a client has of a topic.
+// picture holds the users that a client shows in one topic.
 type picture struct {
 	users map[songspy.UserID]shownUser
 }
@@ -146,7 +146,7 @@ func mustOpen(t testing.TB, b *Board, a *account, topics ...string) *reader {
 	return r
 }
 
-// read reads what is queued, and returns it.
+// read takes all queued frames, applies their events to the topics, and returns their text.
 func (r *reader) read(t failer) string {
 	t.Helper()
 	var text strings.Builder
@@ -205,7 +205,7 @@ func (r *reader) apply(t failer, event []byte) {
 	}
 }
 
-// ids returns the users that the client has of the topic.
+// ids returns the users that the client shows in the topic.
 func (r *reader) ids(topic string) (ids []songspy.UserID) {
 	for id := range r.topics[topic].users {
 		ids = append(ids, id)
@@ -312,7 +312,8 @@ func TestStream_ShowsAPausedUserForTenMinutes(t *testing.T) {
 	})
 }
 
-// disappearances are the reasons for which viewer a no longer sees user 1.
+// disappearances are changes after which the viewer, whose account is given, no longer sees
+// user 1.
 var disappearances = map[string]func(*fakeFeed, *account){
 	"the end of the play, or erasure": func(f *fakeFeed, _ *account) { f.remove(1) },
 	"hiding": func(f *fakeFeed, _ *account) {
@@ -444,7 +445,7 @@ func TestStream_EndsWhenTheSessionRunsOut(t *testing.T) {
 }
 
 func TestStream_ResetsAReaderThatIsTenSecondsBehind(t *testing.T) {
-	const changes = int(queueTime/tickInterval) + 1 // from the first one to the last one it takes queueTime
+	const changes = int(queueTime/tickInterval) + 1 // exactly queueTime passes between the first change and the last one
 	for _, c := range []struct{ changes, resets int64 }{{int64(changes), 0}, {int64(changes) + 1, 1}} {
 		w := newStreamWorld()
 		topics := []string{"window", person(1), "track:" + songspy.Handle(1)}
@@ -486,7 +487,7 @@ func TestStream_ResetsAReaderThatIsTenSecondsBehind(t *testing.T) {
 	}
 }
 
-// fillWindow begins another song of each of 48 users, whose names are long, and ticks.
+// fillWindow lets 48 users with long names begin the track, and ticks.
 func (w *streamWorld) fillWindow(track songspy.PublicID) {
 	name := strings.Repeat("n", 500)
 	for id := range songspy.UserID(windowSize) {

@@ -8,15 +8,15 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// streams are all open streams. The board's lock guards them.
+// streams holds all open streams. The board's lock guards it.
 type streams struct {
 	open    map[*Stream]struct{}
 	counts  map[ViewerID]int
 	joining []*Stream
-	reread  map[*Stream]struct{} // streams with a new viewer since the last tick
+	reread  map[*Stream]struct{} // streams whose viewer was read since the last tick
 	shared  map[sharedKey]*sharedTopic
-	// rereadOn holds the streams by the users whose data their ReadViewer reads, and updateOn by
-	// the users whose changes may change the streams' own views.
+	// rereadOn maps a user to the streams whose ReadViewer reads data of this user. updateOn
+	// maps a user to the streams whose own views may change when this user changes.
 	rereadOn, updateOn map[songspy.UserID][]*Stream
 
 	isReloaded  bool // the index was replaced since the last tick
@@ -143,8 +143,8 @@ type Shown struct {
 	Viewer   ViewerID
 	OpenedAt time.Time
 	Users    []songspy.UserID // in no order; a user may be listed twice
-	// Followed are the users that the viewer follows with approval, if the stream shows
-	// followed users. Some may play nothing: the viewer waits for them.
+	// Followed are the users that the viewer follows with approval, if the stream has the topic
+	// of followed users. Some of them may play nothing: the viewer waits for their next song.
 	Followed []songspy.UserID
 }
 
@@ -156,7 +156,7 @@ func (b *Board) Ticked() <-chan struct{} { return b.ticked }
 func (b *Board) Shown() []Shown {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	shared := map[*view][]songspy.UserID{} // most streams show the same
+	shared := map[*view][]songspy.UserID{} // by view, because most streams share a view
 	watched := make([]Shown, 0, len(b.streams.open))
 	for s := range b.streams.open {
 		w := Shown{Viewer: s.opts.Viewer, OpenedAt: s.openedAt}

@@ -10,8 +10,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// tickInterval is the time between two frames of a topic. Ticks come at fixed times: If
-// they followed the changes, they would show when something changes that a viewer may not
+// tickInterval is the time between two frames of a topic. Ticks come at fixed times. If they
+// came when something changes, the time of a frame would reveal changes that a viewer may not
 // see.
 const tickInterval = 250 * time.Millisecond
 
@@ -89,18 +89,19 @@ func (b *Board) tick(now time.Time) {
 	h.joining = h.joining[:0]
 }
 
-// tick is the work of one tick.
+// tick holds the state of one tick while its frames are made.
 type tick struct {
 	board   *Board
 	now     time.Time
 	touched map[*subscription]struct{} // subscriptions whose own view may have changed
-	streams map[*Stream]struct{}       // streams with frames
+	streams map[*Stream]struct{}       // streams that have frames to queue after all views are updated
 	items   map[*entry][]byte          // entries as JSON
 }
 
-// apply applies the change of one user's entry to the shared topics, and touches the streams
-// whose own views it may change. before is nil if the user had no entry, and after is nil if
-// the user has none any more.
+// apply applies the change of one user's entry to the shared topics, and adds the subscriptions
+// whose own views it may change to the set touched. The argument before is the previous entry,
+// or nil if the user had none. The argument after is the new entry, or nil if the user has none
+// any more.
 func (t *tick) apply(id songspy.UserID, before, after *entry) {
 	h := &t.board.streams
 	for key, s := range h.shared {
@@ -128,9 +129,9 @@ func (t *tick) touch(s *Stream) {
 	}
 }
 
-// frameShared updates a shared view and makes its frame. It queues the frame for streams
-// that have this topic only; push does so for the others. It touches the subscriptions with
-// an own view of the topic, so that tick updates these views too.
+// frameShared updates a shared view and makes its frame. It queues the frame for streams that
+// have this topic only; push does so for the others. It adds the subscriptions with an own view
+// of the topic to the set touched, so that tick updates these views too.
 func (t *tick) frameShared(s *sharedTopic) {
 	s.frame = nil
 	s.limitRanks(t.board.index)
@@ -185,8 +186,8 @@ func (s *subscription) leaveShared() {
 	s.shared.withOwnView[s] = struct{}{}
 }
 
-// needsOwn reports whether the viewer may see other users in a shared topic than
-// strangers do: fewer because of a block, or others because the viewer knows them.
+// needsOwn reports whether the viewer may see other users in a shared topic than strangers do:
+// fewer because of a block, or more because some users show the viewer more than strangers.
 func (t *tick) needsOwn(sub *subscription) bool {
 	viewer := sub.stream.viewer
 	if viewer.HasBlocks() {
@@ -212,8 +213,8 @@ func (t *tick) known(sub *subscription, users []songspy.UserID) (entries []*entr
 	return entries
 }
 
-// present returns a function that returns the entry of a user; nil if the topic does not
-// show it to the viewer.
+// present returns a function that returns the entry of a user, or nil if the topic does not
+// show the entry to the viewer.
 func (t *tick) present(topic *Topic, v visibility.Viewer) func(songspy.UserID) *entry {
 	return func(id songspy.UserID) *entry {
 		if e := t.board.index.byUser[id]; e != nil && t.sees(topic, v, e) {
@@ -241,13 +242,13 @@ func (t *tick) filter(entries []ranked, topic *Topic, v visibility.Viewer) []ran
 	return seen
 }
 
-// updateOwn updates an own view.
+// updateOwn updates the own view of the subscription, and returns the difference.
 func (t *tick) updateOwn(sub *subscription) difference {
 	return sub.own.update(t.candidates(sub), t.presentInOwn(sub))
 }
 
-// presentInOwn returns a function that returns the entry of a user; nil if the own view of the
-// stream does not show it.
+// presentInOwn returns a function that returns the entry of a user, or nil if the own view of
+// the subscription does not show the entry.
 func (t *tick) presentInOwn(sub *subscription) func(songspy.UserID) *entry {
 	present := t.present(&sub.topic, sub.stream.viewer)
 	if sub.topic.Kind != TopicFollowing {
@@ -343,8 +344,8 @@ func (t *tick) sharedTopic(key sharedKey, topic Topic) *sharedTopic {
 	return s
 }
 
-// itemFor returns a function that returns an entry as JSON; nil if the viewer does not see
-// it. All viewers of a tick share the text.
+// itemFor returns a function that returns an entry as JSON, or nil if the viewer does not see
+// the entry. An entry is rendered once per tick, and all viewers share the text.
 func (t *tick) itemFor(v visibility.Viewer) func(*entry) []byte {
 	return func(e *entry) []byte {
 		if !e.isVisible(v, t.now) {

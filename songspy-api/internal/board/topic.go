@@ -40,12 +40,12 @@ type Topic struct {
 	User songspy.UserID
 }
 
-// ParseTopic returns the topic with the name; false if there is none. A handle that does
-// not exist makes a topic that shows nobody.
+// ParseTopic returns the topic with the name. It returns false if the name is that of no topic.
+// A handle that does not exist makes a topic that shows nobody.
 func ParseTopic(name string) (Topic, bool) {
 	t := Topic{Name: name}
 	kind, handle, hasHandle := strings.Cut(name, ":")
-	t.Handle, _ = songspy.ParseHandle(handle) // no user and no track has the id 0
+	t.Handle, _ = songspy.ParseHandle(handle) // an invalid handle gives 0, which is the id of no user and no track
 	switch {
 	case name == "window":
 		t.Kind = TopicWindow
@@ -72,7 +72,7 @@ func (t *Topic) shows(e *entry) bool {
 	return true
 }
 
-// size returns how many users the topic shows at most; 0: no limit.
+// size returns how many users the topic shows at most; 0 if there is no limit.
 func (t *Topic) size() int {
 	switch t.Kind {
 	case TopicWindow, TopicTrack:

@@ -14,19 +14,19 @@ import (
 type view struct {
 	topic Topic
 	seed  uint64
-	slots []*entry // nil: free
+	slots []*entry // an element is nil if the slot is free
 }
 
 // difference is what an update has changed.
 type difference struct {
 	gone    []string // handles
-	changed []int    // slots whose user is new, or plays or paused something else
+	changed []int    // slots with a new user, or whose entry renders to another text
 }
 
-// update shows the candidates with the smallest ranks. They are sorted, and visible to
-// the viewers of the view. A user keeps the place until the next track begins, even if
-// others have smaller ranks by then. current returns the present entry of a user; nil if
-// the viewers do not see it any more.
+// update shows the candidates with the smallest ranks. The candidates are sorted by rank, and
+// the viewers of the view see all of them. A user keeps the slot at least until the next track
+// begins, even if others have smaller ranks by then. The function current returns the present
+// entry of a user, or nil if the viewers do not see the user any more.
 func (v *view) update(candidates []ranked, current func(songspy.UserID) *entry) (d difference) {
 	size := v.topic.size()
 	isBeyond := func(e *entry) bool {
@@ -69,11 +69,12 @@ func (v *view) update(candidates []ranked, current func(songspy.UserID) *entry) 
 	return d
 }
 
-// restartTolerance is how far the start of a play may be corrected. A greater difference
-// is another play of the same track.
+// restartTolerance is how much polls may correct the start of a play. A greater difference
+// means that the same track plays again.
 const restartTolerance = 30 * time.Second
 
-// beganAfter reports whether the entry is another play than the earlier one.
+// beganAfter reports whether the entry is of another play than the earlier entry of the same
+// user.
 func (e *entry) beganAfter(before *entry) bool {
 	return e.track.PublicID != before.track.PublicID || e.startedAt.time().Sub(before.startedAt.time()).Abs() > restartTolerance
 }
@@ -85,8 +86,9 @@ func (e *entry) rendersLike(other *entry) bool {
 			e.name == other.name && e.picture == other.picture && (e.track == other.track || reflect.DeepEqual(e.track, other.track))
 }
 
-// frame returns the events of a difference, in the format of server-sent events; nil if
-// nothing has changed. item returns an entry as JSON, or nil to leave the entry out.
+// frame returns the events of a difference, in the format of server-sent events, or nil if
+// nothing has changed. The function item returns an entry as JSON, or nil if the entry must be
+// left out.
 func (v *view) frame(d difference, item func(*entry) []byte) (frame []byte) {
 	if len(d.gone) > 0 {
 		frame = append(v.beginEvent(frame, "gone"), `,"handles":[`...)

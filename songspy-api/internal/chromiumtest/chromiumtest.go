@@ -52,8 +52,8 @@ func find() string {
 	return ""
 }
 
-// Require skips the test if browser is nil. The message of the skip contains notTested: what
-// was not tested. In CI the test fails instead.
+// Require skips the test if browser is nil, because there is no Chromium. The message of the
+// skip contains notTested, which says what was not tested. In CI the test fails instead.
 func Require(t testing.TB, browser context.Context, notTested string) { //nolint:revive // as chromedp has it
 	t.Helper()
 	if browser != nil {
@@ -65,8 +65,9 @@ func Require(t testing.TB, browser context.Context, notTested string) { //nolint
 	t.Skipf("NOT TESTED: %s. Chromium is missing: apt-get install chromium, or set SONGSPY_TEST_CHROMIUM", notTested)
 }
 
-// KeepPicture writes a picture of the whole page of a tab into the folder
-// SONGSPY_ARTEFACTS, for people to look at. Without the variable it does nothing.
+// KeepPicture writes a screenshot of the whole page of a tab into the folder that the
+// environment variable SONGSPY_ARTEFACTS names, for people to look at. Without the variable it
+// does nothing.
 func KeepPicture(t testing.TB, tab context.Context, name string) { //nolint:revive // as chromedp has it
 	t.Helper()
 	dir := os.Getenv("SONGSPY_ARTEFACTS")

@@ -31,8 +31,8 @@ type Client struct {
 	called   map[string]bool // operations that succeeded
 }
 
-// New returns a client of the service at base. contract is the text of openapi.yaml, which the
-// service must keep.
+// New returns a client of the service at the address base. contract is the text of
+// openapi.yaml, which the service must obey.
 func New(t testing.TB, base string, contract []byte) *Client {
 	t.Helper()
 	parse, _ := parsed.LoadOrStore(string(contract), sync.OnceValues(func() (document, error) { return parse(contract) }))
@@ -43,7 +43,7 @@ func New(t testing.TB, base string, contract []byte) *Client {
 	return &Client{t: t, base: base, document: doc, called: map[string]bool{}}
 }
 
-// document is a contract, which all clients share.
+// document is a parsed contract. All clients with the same contract share it.
 type document struct {
 	*openapi3.T
 	router routers.Router
@@ -107,7 +107,8 @@ func (a Response) DecodeData(t testing.TB, v any) {
 	}
 }
 
-// client does not follow redirects: they are answers of the contract.
+// client does not follow redirects, because redirects are answers of the contract that tests
+// check.
 var client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 // Call sends a request. A string is sent unchanged, any other body as JSON, and nil
@@ -161,7 +162,7 @@ func (c *Client) validate(r *http.Request, a Response) {
 	c.t.Helper()
 	route, params, err := c.document.router.FindRoute(r)
 	if err != nil {
-		return // the contract lacks the route
+		return // the contract lacks the route, so there is nothing to check
 	}
 	if strings.HasSuffix(r.Header.Get("Content-Type"), "+json") {
 		r.Header.Set("Content-Type", "application/json") // all JSON types count as application/json
@@ -171,7 +172,7 @@ func (c *Client) validate(r *http.Request, a Response) {
 		Request: r, PathParams: params, Route: route,
 		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true},
 	}
-	// A route that browsers navigate to answers errors by a redirect.
+	// A route that browsers navigate to answers an error by a redirect to /?error=CODE.
 	failed := a.Status >= http.StatusBadRequest || strings.HasPrefix(a.Header.Get("Location"), "/?error=")
 	if !failed {
 		c.called[route.Operation.OperationID] = true

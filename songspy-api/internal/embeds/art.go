@@ -17,23 +17,24 @@ import (
 const (
 	// artLifetime is how long an image is kept: Spotify allows 24 hours.
 	artLifetime = 24 * time.Hour
-	// artRetryAfter is how long a failure is remembered.
+	// artRetryAfter is how long an image is not fetched again after a failed fetch, counted
+	// from the beginning of that fetch.
 	artRetryAfter = time.Minute
-	// artBytesMax limits one image: covers of 300 pixels have at most 100 KB.
+	// artBytesMax limits the size of one image. Covers of 300 pixels have at most 100 KB.
 	artBytesMax = 256 << 10
 	// artCacheBytes and artCacheEntries limit the cache.
 	artCacheBytes, artCacheEntries = 32 << 20, 4096
-	// artFetchTimeout limits one fetch, artWait how long an answer waits for it.
+	// artFetchTimeout limits one fetch. artWait limits how long an answer waits for it.
 	artFetchTimeout, artWait = 5 * time.Second, 2 * time.Second
-	// artFetchesMax limits the fetches at the same time.
+	// artFetchesMax limits how many fetches run at the same time.
 	artFetchesMax = 8
 )
 
 // artHosts are the hosts of Spotify's images.
 var artHosts = []string{"scdn.co", ".scdn.co", "spotifycdn.com", ".spotifycdn.com"}
 
-// artTypes are the types of images that are inlined, as http.DetectContentType names
-// them.
+// artTypes are the types of images that may be put into an embed as data URIs, as
+// http.DetectContentType names them.
 var artTypes = map[string]bool{"image/jpeg": true, "image/png": true, "image/webp": true}
 
 // Art fetches album art from Spotify's image hosts and keeps it for a day.
@@ -55,9 +56,10 @@ type artEntry struct {
 	until time.Time
 }
 
-// NewArt returns an Art. via makes the calls; nil: the network. A simulated Spotify has
-// its images at the origin simulated, which this process reaches at reachedAt; both are
-// empty if Spotify is real.
+// NewArt returns an Art. via makes the calls; if it is nil, they go to the network. If Spotify
+// is simulated, its images are at the origin of the URL simulated, as browsers reach it, and at
+// the origin of the URL reachedAt, as this process reaches it. Both are empty if Spotify is
+// real.
 func NewArt(via http.RoundTripper, simulated, reachedAt string, now func() time.Time) *Art {
 	a := &Art{now: now, fetches: make(chan struct{}, artFetchesMax), source: remoteimage.New(remoteimage.Options{
 		Hosts: artHosts, Accept: "image/*", Timeout: artFetchTimeout, BytesMax: artBytesMax, Via: via, Simulated: simulated, ReachedAt: reachedAt,
@@ -66,8 +68,9 @@ func NewArt(via http.RoundTripper, simulated, reachedAt string, now func() time.
 	return a
 }
 
-// DataURI returns the image as a data URI; empty if it cannot be fetched within artWait.
-// Callers that want the same image share one fetch.
+// DataURI returns the image as a data URI. It returns an empty string if the address is not at
+// an image host, or if the image cannot be fetched within artWait. Callers that want the same
+// image share one fetch.
 func (a *Art) DataURI(ctx context.Context, address string) string {
 	u := a.source.Allowed(address)
 	if u == nil {
@@ -88,8 +91,9 @@ func (a *Art) DataURI(ctx context.Context, address string) string {
 	return ""
 }
 
-// entry returns the entry of the image, and begins to fetch the image if there is none. It
-// returns nil if that would be more than artFetchesMax fetches at the same time.
+// entry returns the entry of the image. If there is none, or if it has expired, entry begins to
+// fetch the image and returns a new one. It returns nil if that would be more than
+// artFetchesMax fetches.
 func (a *Art) entry(u *url.URL) *artEntry {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -111,7 +115,8 @@ func (a *Art) entry(u *url.URL) *artEntry {
 	return e
 }
 
-// keep stores the result of a fetch; an empty uri is a failure.
+// keep stores the result of a fetch. An empty uri means a failure: then the image is not
+// fetched again before artRetryAfter has passed.
 func (a *Art) keep(u *url.URL, fetched *artEntry, uri string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -126,16 +131,17 @@ func (a *Art) keep(u *url.URL, fetched *artEntry, uri string) {
 	}
 }
 
-// fetch returns the image as a data URI; empty if it cannot be fetched. It goes on if the
-// request that began it ends, because other requests may wait for the image too.
+// fetch returns the image as a data URI, or an empty string if it cannot be fetched or is not
+// of an accepted type. It does not stop when the request that began it ends, because other
+// requests may wait for the image too.
 func (a *Art) fetch(u *url.URL) string {
 	body, named := a.source.Fetch(context.Background(), u)
 	if body == nil {
 		return ""
 	}
 	kind := http.DetectContentType(body)
-	// The simulator draws its covers. An image inside an image runs no script and loads
-	// nothing.
+	// The simulator's covers are SVG. That is safe, because an image inside an image runs no
+	// script and loads nothing.
 	if a.source.IsSimulated(u) && strings.HasPrefix(named, "image/svg+xml") {
 		kind = "image/svg+xml"
 	}

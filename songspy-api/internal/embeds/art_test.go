@@ -14,7 +14,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/embeds"
 )
 
-// roundTrip makes a transport of a function.
+// roundTrip is a function that implements http.RoundTripper.
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

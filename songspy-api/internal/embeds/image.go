@@ -47,8 +47,8 @@ var (
 const fonts = `Pretendard, -apple-system, BlinkMacSystemFont, 'Segoe UI', 'Apple SD Gothic Neo', 'Noto Sans KR', 'Malgun Gothic', sans-serif`
 
 // Draw returns an SVG image of the track that the holder of a token sees. If playing is nil,
-// the holder sees no track, and the image says so. art is the album art as a data URI; empty
-// if there is none. The image refers to nothing outside of it and has no script.
+// the holder sees no track, and the image says so. The parameter art is the album art as a data
+// URI, or empty if there is none. The image refers to nothing outside of it and has no script.
 func Draw(playing *visibility.Seen[songspy.BoardEntry], art string, s Style) []byte {
 	p := lightPalette
 	if s.Dark {
@@ -94,7 +94,7 @@ func Draw(playing *visibility.Seen[songspy.BoardEntry], art string, s Style) []b
 		line(84, artistSize, "400", p.artist, track.Artists)
 	}
 	b.WriteString(`</g>`)
-	// The logo belongs to content of Spotify only.
+	// Spotify's logo is shown only with content of Spotify: a local file is none.
 	if playing != nil && track.Kind != songspy.KindLocal {
 		fmt.Fprintf(&b, `<svg x="%d" y="%d" width="%d" height="%d" viewBox="0 0 512 160">%s</svg>`, textLeft, imageHeight-margin-logoHeight, logoWidth, logoHeight, logoPath)
 	}
@@ -102,8 +102,8 @@ func Draw(playing *visibility.Seen[songspy.BoardEntry], art string, s Style) []b
 	return b.Bytes()
 }
 
-// escape returns the text for XML, in content and in attributes. Characters that XML does
-// not allow are replaced.
+// escape returns the text escaped for XML, both for content and for attributes. It replaces
+// characters that XML does not allow by U+FFFD.
 func escape(text string) string {
 	var b strings.Builder
 	_ = xml.EscapeText(&b, []byte(text)) // a strings.Builder returns no error

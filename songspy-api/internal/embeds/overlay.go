@@ -29,9 +29,9 @@ var OverlayFiles = []OverlayFile{
 	{"/overlay-spotify.svg", "image/svg+xml", []byte(logoFile)},
 }
 
-// OverlayCSP returns the Content-Security-Policy of the overlay page. It allows the page's
-// own files, the stream, and images of Spotify and of the simulated Spotify, if there is one.
-// A nil Art allows the images of the real Spotify only.
+// OverlayCSP returns the Content-Security-Policy of the overlay page. It allows the page's own
+// files, the stream, and images of Spotify and, if a is not nil and Spotify is simulated, of
+// the simulated Spotify.
 func (a *Art) OverlayCSP() string {
 	images := "img-src 'self'"
 	for _, host := range artHosts {

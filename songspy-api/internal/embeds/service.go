@@ -11,7 +11,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/board"
 )
 
-// Store stores tokens.
+// Store stores embed tokens.
 type Store interface {
 	CreateEmbedToken(ctx context.Context, t songspy.EmbedToken) (songspy.EmbedToken, error)
 	EmbedTokens(ctx context.Context, id songspy.UserID) ([]songspy.EmbedToken, error)
@@ -20,7 +20,7 @@ type Store interface {
 	DeleteEmbedToken(ctx context.Context, id songspy.UserID, token songspy.PublicID) error
 }
 
-// Service manages tokens and answers their holders.
+// Service manages embed tokens, and returns what their holders may see.
 type Service struct {
 	store Store
 	board *board.Board
@@ -29,7 +29,8 @@ type Service struct {
 // New returns a Service.
 func New(store Store, b *board.Board) *Service { return &Service{store, b} }
 
-// Create creates a token of the caller and returns its secret, which is not stored.
+// Create creates a token of the caller and returns its secret. Only the hash of the secret is
+// stored.
 func (s *Service) Create(ctx context.Context, self visibility.Self, purpose songspy.EmbedPurpose, label string) (songspy.EmbedToken, songspy.Secret, error) {
 	secret := songspy.Secret(rand.Text())
 	t, err := s.store.CreateEmbedToken(ctx, songspy.EmbedToken{UserID: self.ID(), Purpose: purpose, Label: label, Hash: attempt.Hash(secret)})
@@ -41,15 +42,17 @@ func (s *Service) List(ctx context.Context, self visibility.Self) ([]songspy.Emb
 	return s.store.EmbedTokens(ctx, self.ID())
 }
 
-// Revoke deletes a token of the caller. It returns CodeNotFound if there is none.
+// Revoke deletes the token of the caller with the id. It returns CodeNotFound if the caller has
+// no such token.
 func (s *Service) Revoke(ctx context.Context, self visibility.Self, id songspy.PublicID) error {
 	return s.store.DeleteEmbedToken(ctx, self.ID(), id)
 }
 
-// NowPlaying returns what the owner of the token plays now; nil if there is nothing that
-// the holder sees, or no such token.
+// NowPlaying returns what the owner of the token plays now. It returns nil if there is no such
+// token, or if its holder sees nothing.
 func (s *Service) NowPlaying(ctx context.Context, purpose songspy.EmbedPurpose, secret songspy.Secret) (*visibility.Seen[songspy.BoardEntry], error) {
-	// Without the board, known and unknown tokens fail alike.
+	// The board is checked first, so that known and unknown tokens get the same error while it
+	// is unavailable.
 	if err := s.board.Ready(); err != nil {
 		return nil, err
 	}

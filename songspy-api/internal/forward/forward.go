@@ -43,12 +43,11 @@ func (r *Route) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Forwarder forwards connections. It has no state: it resolves the target again for
-// each connection, so replicas may start and stop at any time.
+// Forwarder forwards connections. It keeps no list of replicas: it resolves the target again
+// for each connection, so replicas may start and stop at any time.
 type Forwarder struct {
 	Log *slog.Logger
-	// Lookup returns the addresses of a host. If it is nil, the system's resolver is
-	// used.
+	// Lookup returns the IP addresses of a host. If it is nil, the system's resolver is used.
 	Lookup func(ctx context.Context, host string) ([]string, error)
 }
 
@@ -73,8 +72,9 @@ func (f Forwarder) Run(ctx context.Context, routes ...Route) error {
 	return err
 }
 
-// Serve forwards the connections of one listener until ctx ends, and closes the
-// listener. Then it waits for open connections, at most shutdownTimeout.
+// Serve forwards the connections of one listener until ctx ends, and closes the listener. Then
+// it waits until all open connections have ended, and closes those that are still open after
+// shutdownTimeout.
 func (f Forwarder) Serve(ctx context.Context, l net.Listener, target string) error {
 	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
 	connections, closeAll := context.WithCancel(context.WithoutCancel(ctx))
@@ -117,8 +117,9 @@ func (f Forwarder) forward(ctx context.Context, client net.Conn, target string) 
 	both.Wait()
 }
 
-// copyStream copies from one connection to the other until the first one ends, then
-// closes the write side of the other. After an error it closes both connections.
+// copyStream copies bytes from the second connection to the first. When the second one ends, it
+// closes only the write side of the first, because bytes in the other direction may still come.
+// After an error it closes both connections.
 func copyStream(to, from net.Conn) {
 	if _, err := io.Copy(to, from); err != nil {
 		_ = errors.Join(to.Close(), from.Close())

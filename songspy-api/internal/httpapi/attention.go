@@ -10,8 +10,8 @@ import (
 )
 
 // reads reports that the viewer of the request reads a page. The page shows the users in seen,
-// and the viewer waits there for the users in followed. name identifies the page: when the
-// viewer reads it again, the new report replaces this one.
+// and the viewer waits there for the users in followed to play something. The string name
+// identifies the page: when the viewer reads it again, the new report replaces this one.
 func (s *server) reads(ctx context.Context, name string, followed []songspy.UserID, seen ...visibility.Seen[songspy.BoardEntry]) {
 	viewer := board.ViewerID{Account: callerFrom(ctx).UserID}
 	if viewer.Account == 0 {

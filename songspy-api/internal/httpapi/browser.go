@@ -29,8 +29,9 @@ func (s *server) cookieNames() cookieNames {
 	return cookieNames{"songspy", "songspy-sign-in"}
 }
 
-// newCookie returns a cookie that pages cannot read, and that other sites send only
-// when the user navigates from them. A life of 0 deletes it.
+// newCookie returns a cookie that scripts of pages cannot read (HttpOnly). With a request from
+// a page of another site, browsers send it only if the user navigates (SameSite=Lax). A life of
+// 0 deletes the cookie.
 func (s *server) newCookie(name string, value songspy.Secret, life time.Duration) *http.Cookie {
 	c := &http.Cookie{
 		Name: name, Value: value.Reveal(), Path: "/", MaxAge: int(life.Seconds()), HttpOnly: true, Secure: s.https, SameSite: http.SameSiteLaxMode,
@@ -44,12 +45,12 @@ func (s *server) newCookie(name string, value songspy.Secret, life time.Duration
 // browser holds what a browser sent along with a navigation.
 type browser struct {
 	session, signIn songspy.Secret // cookies; empty if there is none
-	sameOrigin      bool           // no page of another origin led here
+	sameOrigin      bool           // according to Sec-Fetch-Site, no page of another origin led here; true if that header is missing
 }
 
 type browserKey struct{}
 
-// withBrowser puts the browser of the request into its context.
+// withBrowser stores, in the context of the request, what its browser sent along.
 func (s *server) withBrowser(c *gin.Context) {
 	site := c.GetHeader("Sec-Fetch-Site")
 	names := s.cookieNames()
@@ -65,8 +66,8 @@ func browserFrom(ctx context.Context) browser {
 	return b
 }
 
-// cookieOf returns the value of a cookie; empty if there is none. Of two cookies with
-// one name neither is trusted: an attacker may have set one of them.
+// cookieOf returns the value of the cookie with the name. It returns an empty value if there is
+// none, and also if there are several, because an attacker may have set one of them.
 func cookieOf(r *http.Request, name string) songspy.Secret {
 	if cookies := r.CookiesNamed(name); len(cookies) == 1 {
 		return songspy.Secret(cookies[0].Value)
@@ -78,8 +79,8 @@ var errCrossOrigin = &songspy.Error{
 	Code: songspy.CodeForbidden, Reason: "CROSS_ORIGIN", Message: "A page of another origin sent this request with the cookie of a session.",
 }
 
-// authenticateCookie returns the caller of a request with a session cookie. Browsers
-// send the cookie along with requests that other sites make, so a request that changes
+// authenticateCookie returns the caller of a request with a session cookie. Browsers may send
+// the cookie along with requests that pages of other origins make, so a request that changes
 // something must come from a page of this origin.
 func (s *server) authenticateCookie(r *http.Request, cookie songspy.Secret) (auth.Caller, error) {
 	if err := s.crossOrigin.Check(r); err != nil {
@@ -187,8 +188,8 @@ func (s *server) FinishLinking(ctx context.Context, r FinishLinkingRequestObject
 	return redirect{location: to}, userGone(err)
 }
 
-// cookieOfCaller returns the session cookie of a caller. A caller with a JWT is
-// rejected: the redirect of Spotify would come back without it.
+// cookieOfCaller returns the session cookie of a caller. It rejects a caller with a JWT,
+// because a browser that Spotify redirects back sends cookies but no JWT.
 func cookieOfCaller(caller auth.Caller) (songspy.Secret, error) {
 	if cookie, ok := caller.Cookie(); ok {
 		return cookie, nil
@@ -196,7 +197,7 @@ func cookieOfCaller(caller auth.Caller) (songspy.Secret, error) {
 	return "", &songspy.Error{Code: songspy.CodeUnauthorized}
 }
 
-// loggedOut is the answer of a logout that deletes the cookie.
+// loggedOut is the answer of a logout that deletes the session cookie.
 type loggedOut struct{ cookie *http.Cookie }
 
 // VisitLogoutResponse implements the generated interface.
@@ -205,8 +206,8 @@ func (l loggedOut) VisitLogoutResponse(w http.ResponseWriter) error {
 	return Logout200JSONResponse{Result: SUCCESS, Data: true}.VisitLogoutResponse(w)
 }
 
-// inAppBrowsers are parts of the User-Agent, in lower case, of browsers inside other
-// apps. Google answers them with 403 disallowed_useragent.
+// inAppBrowsers are texts that occur in the User-Agent, converted to lower case, of browsers
+// inside other apps. Google answers them with 403 disallowed_useragent.
 var inAppBrowsers = []string{
 	"; wv)", "kakaotalk", "naver(inapp", "daumapps/", " line/", "instagram", "barcelona ", "fban/", "fbav/", "fb_iab/", "bytedancewebview", "musical_ly",
 	"twitter for iphone", "linkedinapp", "snapchat/", "micromessenger/",
@@ -217,7 +218,7 @@ func isInAppBrowser(userAgent string) bool {
 	return slices.ContainsFunc(inAppBrowsers, func(part string) bool { return strings.Contains(userAgent, part) })
 }
 
-// inAppPage asks the user to open the address in a browser.
+// inAppPage asks the user to open the address in a browser outside the app.
 var inAppPage = template.Must(template.New("in-app").Parse(`<!DOCTYPE html>
 <html lang="ko"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
 <title>Songspy</title>

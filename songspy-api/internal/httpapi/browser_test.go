@@ -21,7 +21,7 @@ func cookiesOf(a contracttest.Response) map[string]*http.Cookie {
 func TestCookies_AreBoundToTheHostOverHTTPS(t *testing.T) {
 	for publicURL, names := range map[string]cookieNames{
 		"https://songs.test":    {"__Host-songspy", "__Host-songspy-sign-in"},
-		"http://127.0.0.1:8080": {"songspy", "songspy-sign-in"}, // Safari rejects Secure cookies there
+		"http://127.0.0.1:8080": {"songspy", "songspy-sign-in"}, // neither Secure nor with __Host-, which requires Secure: Safari rejects Secure cookies over http
 	} {
 		e := newTestServer(t, func(o *Options, _ *fakeBackend) { o.PublicURL = publicURL })
 		secure := strings.HasPrefix(publicURL, "https:")

@@ -13,13 +13,14 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/board"
 )
 
-// cachedAnswer is an answer with an ETag. Clients that have it already get a 304.
+// cachedAnswer is an answer with an ETag. If the If-None-Match of the request has that ETag, the
+// client has the answer already and gets a 304 without a body.
 type cachedAnswer struct {
 	contentType, cacheControl []string
-	head, body                []byte   // head is sent first; only an answer that is never compressed has one
-	encoding                  []string // of the body; nil if it is not compressed
+	head, body                []byte   // head is sent before body; it is nil in answers that may be compressed
+	encoding                  []string // the Content-Encoding of body; nil if body is not compressed
 	etag                      string
-	notModified               bool // the viewer has this answer already
+	notModified               bool // the client has this answer already
 }
 
 func newCachedAnswer(contentType, cacheControl []string, body []byte, ifNoneMatch *string) cachedAnswer {
@@ -40,14 +41,15 @@ func cacheControlFor(caller auth.Caller) []string {
 	return noCache
 }
 
-// compress compresses the body, and gives the answer the ETag of the compressed body. If a
-// client sends that ETag later, etagMatches finds that it matches the ETag without compression.
+// compress compresses the body, and appends "-gzip" to the ETag, because another body needs
+// another ETag. If a client sends the ETag with that suffix later, etagMatches accepts it as the
+// ETag of the answer.
 func (a *cachedAnswer) compress() {
 	a.body, a.encoding = compressed(a.body), encodingGzip
 	a.etag = strings.TrimSuffix(a.etag, `"`) + `-gzip"`
 }
 
-// write writes the answer.
+// write writes the answer: a 304 without a body if notModified is true, else a 200.
 func (a *cachedAnswer) write(w http.ResponseWriter) error {
 	h := w.Header()
 	h["Cache-Control"] = a.cacheControl
@@ -73,19 +75,20 @@ func (a *cachedAnswer) write(w http.ResponseWriter) error {
 
 var encodingGzip = []string{"gzip"}
 
-// compressors are reused: each has tables of several hundred KB.
+// compressors holds gzip writers for reuse, because each allocates tables of several hundred KB.
 var compressors = sync.Pool{New: func() any {
 	z, _ := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed) // only an unknown level is an error
 	return z
 }}
 
-// compressed returns the body, compressed fast: it is done for each request.
+// compressed returns the body compressed with gzip. It uses the fastest level, because it runs
+// for each request.
 func compressed(body []byte) []byte {
 	var out bytes.Buffer
 	z, _ := compressors.Get().(*gzip.Writer)
 	defer compressors.Put(z)
 	z.Reset(&out)
-	_, _ = z.Write(body) // a buffer accepts every write
+	_, _ = z.Write(body) // a write to a bytes.Buffer never fails
 	_ = z.Close()
 	return out.Bytes()
 }

@@ -25,34 +25,39 @@ import (
 // bodyLimit is the largest body of a request, in bytes.
 const bodyLimit = 64 << 10
 
-// Contract is openapi.yaml with its rules by route. Any number of handlers may share it.
+// Contract holds the text of openapi.yaml, and the rules for requests that were read from it, by
+// route. It does not change after ParseContract, so any number of handlers may share it.
 type Contract struct {
 	spec  []byte
 	rules map[ruleKey]*rule
 }
 
-// ruleKey names a route as Gin does: /users/:id/edit.
+// ruleKey is the method and the path pattern of a route. The pattern has Gin's form, such as
+// /users/:id/edit.
 type ruleKey struct{ method, path string }
 
-// rule is what the contract requires of requests to one route.
+// rule holds the rules of the contract for one route: for its requests and for the use of its
+// answer.
 type rule struct {
 	route *routers.Route
-	// takesSession: the route takes a JWT or a session cookie. needsSession: it does not
-	// answer without one.
+	// takesSession is true if a request may have a JWT or a session cookie. needsSession is true
+	// if a request without one is rejected.
 	takesSession, needsSession bool
 	// limits are the rate limits that apply; see x-rate-limit in openapi.yaml.
 	limits []limitScope
-	// forOperators: the route is for operators only; see x-operator.
+	// forOperators is true if only operators may use the route; see x-operator in openapi.yaml.
 	forOperators bool
-	// isNavigation: browsers navigate to the route, to begin or to finish a redirect. The
-	// handler gets the browser's cookies, and an error leads to the page; see x-errors.
+	// isNavigation is true if browsers navigate to the route, to begin or to finish a sign-in or
+	// a linking by redirect. The handler gets the browser's cookies. An error is answered with a
+	// redirect to the page, not with JSON; see x-errors in openapi.yaml.
 	isNavigation bool
-	// streams: the answer has no end.
+	// streams is true if the answer is a stream of server-sent events, which stays open.
 	streams bool
-	// hasInput: the route has a body, or parameters in the path or the query. needsInput: it
-	// has a body or a required parameter.
+	// hasInput is true if the route has a body, or parameters in the path or the query.
+	// needsInput is true if the route has a body or a required parameter.
 	hasInput, needsInput bool
-	// hasETag: clients may keep the answer and ask often whether it has changed.
+	// hasETag is true if the route takes If-None-Match: clients keep the answer, and ask often
+	// whether it has changed.
 	hasETag bool
 }
 
@@ -60,24 +65,25 @@ type rule struct {
 // routes are called often, and answered from memory.
 func (r *rule) isCheap() bool { return !r.takesSession && !r.hasInput && len(r.limits) == 0 }
 
-// isFrequent reports whether the route is cheap, and clients ask all the time whether its
-// answer has changed. For its requests, the middlewares leave out work that costs more than
-// the answer.
+// isFrequent reports whether the route is cheap, and clients ask all the time whether its answer
+// has changed. For requests to a frequent route, the middlewares leave out work that would cost
+// more than the answer itself, such as the request ID.
 func (r *rule) isFrequent() bool { return r.isCheap() && r.hasETag }
 
-// limitScope names a rate limit. limitByAddress counts the requests of one address;
-// limitWrites and limitLinkings count those of one user.
+// limitScope names a rate limit; its values are those of x-rate-limit in openapi.yaml. For the
+// routes that have the limit, limitByAddress counts the requests from one client address, and
+// limitWrites and limitLinkings count the requests of one user.
 type limitScope string
 
 const (
 	limitByAddress limitScope = "address"
 	limitWrites    limitScope = "write"
 	limitLinkings  limitScope = "linking"
-	limitStreams   limitScope = "streams" // the board counts the open streams
+	limitStreams   limitScope = "streams" // a limit on open streams, which the board enforces
 )
 
-// isNavigation reports whether an operation has the extension x-errors: redirect.
-// Browsers navigate to it, and cannot show an envelope.
+// isNavigation reports whether an operation has the extension "x-errors: redirect". Browsers
+// navigate to such an operation, and would show the JSON of an error to the user.
 func isNavigation(op *openapi3.Operation) bool { return op.Extensions["x-errors"] == "redirect" }
 
 // streams reports whether an operation answers with server-sent events.
@@ -87,8 +93,8 @@ func streams(op *openapi3.Operation) bool {
 }
 
 // limitScopesOf reads the extension x-rate-limit of an operation. It returns an error for an
-// unknown value, and if the operation has only one of x-rate-limit and the response 429. The
-// second rule does not apply to an operation whose errors are redirects.
+// unknown value. It also returns an error if the operation has x-rate-limit without the response
+// 429, or 429 without x-rate-limit, unless the errors of the operation are redirects.
 func limitScopesOf(op *openapi3.Operation) ([]limitScope, error) {
 	var limits []limitScope
 	names, _ := op.Extensions["x-rate-limit"].([]any)
@@ -150,8 +156,9 @@ func (c *Contract) rule(gc *gin.Context) *rule {
 	return c.rules[ruleKey{gc.Request.Method, gc.FullPath()}]
 }
 
-// enforceContract rejects requests that violate the contract, and sets a deadline for
-// the others, so that they end even if the database hangs. Cheap routes need neither.
+// enforceContract sets a deadline, so that requests end even if the database hangs, and rejects
+// requests that violate the contract. It does neither for cheap routes, because these take no
+// input and are answered from memory.
 func (s *server) enforceContract(c *gin.Context) {
 	rule := s.opts.Contract.rule(c)
 	if rule == nil || rule.isCheap() {
@@ -170,7 +177,8 @@ func (s *server) enforceContract(c *gin.Context) {
 	c.Next()
 }
 
-// checkRequest enforces the rate limits, authentication and the schema.
+// checkRequest enforces the rate limits, authenticates the caller, and validates the request
+// against the schema.
 func (s *server) checkRequest(c *gin.Context, rule *rule) error {
 	if slices.Contains(rule.limits, limitByAddress) {
 		if err := s.addressLimits.take(c.ClientIP(), s.opts.Now()); err != nil {
@@ -183,7 +191,8 @@ func (s *server) checkRequest(c *gin.Context, rule *rule) error {
 			return err
 		}
 	case rule.takesSession && cookieOf(c.Request, s.cookieNames().session) != "":
-		// A browser sends the cookie of a session that has ended. The route answers without a session too.
+		// The route answers without a session too, so an ended session whose cookie the browser
+		// still sends is no error.
 		if err := s.authenticate(c); err != nil && songspy.CodeOf(err) != songspy.CodeUnauthorized {
 			return err
 		}
@@ -212,7 +221,8 @@ func (r *rule) validate(c *gin.Context) error {
 		params[p.Key] = p.Value
 	}
 	if r.route.Operation.RequestBody == nil {
-		c.Request.Body = http.NoBody // a body that is sent is ignored
+		// The operation has no body, so a body that is sent is ignored.
+		c.Request.Body = http.NoBody
 	}
 	isForm, err := normalizeMediaType(c.Request)
 	if err != nil {
@@ -231,7 +241,9 @@ func (r *rule) validate(c *gin.Context) error {
 	case err != nil:
 		return validationError(err)
 	case sent.Len() > 0 && !isForm && !json.Valid(sent.Bytes()):
-		return newFieldError("body", problemInvalidJSON) // the validator stops at the end of the first value
+		// The validator stops after the first JSON value, so it accepts text that follows the
+		// value.
+		return newFieldError("body", problemInvalidJSON)
 	}
 	return nil
 }
@@ -241,7 +253,8 @@ func (r *rule) validate(c *gin.Context) error {
 func normalizeMediaType(r *http.Request) (isForm bool, err error) {
 	kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || r.Body == http.NoBody || r.ContentLength == 0 {
-		return false, nil // the validator decides
+		// The validator decides whether the request may lack a body or a valid Content-Type.
+		return false, nil
 	}
 	switch strings.ToLower(parameters["charset"]) {
 	case "", "utf-8", "utf8", "us-ascii":
@@ -254,8 +267,8 @@ func normalizeMediaType(r *http.Request) (isForm bool, err error) {
 	return kind == "application/x-www-form-urlencoded", nil
 }
 
-// validationError translates the validator's error. It does not wrap that error, which
-// quotes the request, secrets included.
+// validationError translates the validator's error into an error of this service. It does not
+// wrap the validator's error, because that error quotes the request, secrets included.
 func validationError(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return newRequestError(reasonBodyTooLarge)
@@ -272,11 +285,11 @@ func validationError(err error) error {
 		return newFieldError(request.Parameter.Name, problemWrongType)
 	case errors.Is(err, openapi3filter.ErrInvalidRequired):
 		return newFieldError("body", problemMissing)
-	case request.Err == nil: // only an unsupported media type has no cause
+	case request.Err == nil: // a RequestError lacks a cause only if the media type is not supported
 		return newRequestError(reasonUnsupportedMedia)
 	}
 	if parse, ok := errors.AsType[*openapi3filter.ParseError](err); ok && parse.Kind == openapi3filter.KindInvalidFormat {
-		if path := parse.Path(); len(path) > 0 { // a field of a form
+		if path := parse.Path(); len(path) > 0 { // the path is not empty for a field of a form
 			return newFieldError(fmt.Sprint(path[0]), problemWrongType)
 		}
 		return newFieldError("body", problemInvalidJSON)
@@ -317,22 +330,23 @@ func unknownField(schema *openapi3.SchemaError) string {
 	object, _ := schema.Value.(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		if _, known := schema.Schema.Properties[name]; !known {
-			const long = 64 // longer names are not shown
+			const long = 64 // in bytes; a longer name is cut
 			return strings.Join(append(schema.JSONPointer(), name[:min(len(name), long)]), ".")
 		}
 	}
 	return "body"
 }
 
-// decodeBody decodes the body that validate has validated; sent is false if there was
-// none. Field names are case-sensitive, as in the contract.
+// decodeBody decodes the body that validate has validated, and stores it in the argument into. It
+// returns false if the request has no body. Field names are case-sensitive, as in the contract.
 func decodeBody(r *http.Request, into any) (sent bool, err error) {
 	body, ok := r.Body.(interface{ ValidatedValue() any })
 	if !ok {
 		return false, nil
 	}
 	if err := runtime.BindJSONValue(body.ValidatedValue(), into); err != nil {
-		return false, newFieldError("body", problemWrongType) // the cause may quote the body
+		// The error of BindJSONValue is not wrapped, because it may quote the body.
+		return false, newFieldError("body", problemWrongType)
 	}
 	return true, nil
 }

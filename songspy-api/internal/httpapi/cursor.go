@@ -14,15 +14,15 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/people"
 )
 
-// defaultPageSize is the page size of a request without a limit. The contract bounds
-// the limit, which is 1 or more.
+// defaultPageSize is the page size of a request without the parameter limit. pageSize treats a
+// limit of 0 as missing, but the contract allows only 1 or more.
 const defaultPageSize = 50
 
 func pageSize(requested *int) int { return cmp.Or(deref(requested), defaultPageSize) }
 
-// readPage calls read for one item more than requested, to see whether another page follows.
-// next is the cursor of that page; nil if none follows. name returns the cursor of the page
-// that begins after the item.
+// readPage calls the function read for one item more than the request asks for, to see whether
+// another page follows. The result next is the cursor of that page, or nil if none follows. The
+// function name returns the cursor of the page that begins after a given item.
 func readPage[T any](requested *int, read func(limit int) ([]T, error), name func(T) string) (items []T, next *string, err error) {
 	limit := pageSize(requested)
 	if items, err = read(limit + 1); err != nil || len(items) <= limit {
@@ -31,16 +31,16 @@ func readPage[T any](requested *int, read func(limit int) ([]T, error), name fun
 	return items[:limit], new(name(items[limit-1])), nil
 }
 
-// A cursor is the position of the last item of a page, and opaque to clients. It holds
-// no internal id.
+// A cursor is the position of the last item of a page; the next page begins after it. It is
+// opaque to clients, and holds no internal id.
 
 // newCursor encodes a time, and a tie breaker among items with the same time.
 func newCursor(at time.Time, tieBreaker string) string {
 	return newTextCursor(strconv.FormatInt(at.UnixMicro(), 10) + " " + tieBreaker)
 }
 
-// parseCursor decodes a cursor of newCursor. Without a cursor, the time is zero; with
-// one, it is not.
+// parseCursor decodes a cursor that newCursor made. It returns the zero time if and only if
+// cursor is nil: the earliest time of a cursor is 1970.
 func parseCursor(cursor *string) (at time.Time, tieBreaker string, err error) {
 	text, err := parseTextCursor(cursor)
 	if err != nil || text == "" {
@@ -54,7 +54,8 @@ func parseCursor(cursor *string) (at time.Time, tieBreaker string, err error) {
 	return time.UnixMicro(n).UTC(), tieBreaker, nil
 }
 
-// parseTimeCursor decodes a cursor of newCursor without a tie breaker.
+// parseTimeCursor decodes a cursor that newCursor made with an empty tie breaker. It returns the
+// zero time if cursor is nil.
 func parseTimeCursor(cursor *string) (time.Time, error) {
 	at, tieBreaker, err := parseCursor(cursor)
 	if err == nil && tieBreaker != "" {
@@ -63,14 +64,15 @@ func parseTimeCursor(cursor *string) (time.Time, error) {
 	return at, err
 }
 
-// latestCursor is the year 9999 in microseconds. Later times never reach the database.
+// latestCursor is the start of the year 9999, in microseconds since 1970. parseCursor rejects
+// later times, so that they never reach the database.
 const latestCursor = 253_370_764_800_000_000
 
 func newCursorError() error { return newFieldError("cursor", problemOther) }
 
 func newTextCursor(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
-// parseTextCursor decodes a cursor of newTextCursor; it returns "" without a cursor.
+// parseTextCursor decodes a cursor that newTextCursor made. It returns "" if cursor is nil.
 func parseTextCursor(cursor *string) (string, error) {
 	if cursor == nil {
 		return "", nil
@@ -82,7 +84,7 @@ func parseTextCursor(cursor *string) (string, error) {
 	return string(text), nil
 }
 
-// parseIDCursor decodes a cursor that is a positive number; it returns 0 without a cursor.
+// parseIDCursor decodes a cursor whose text is a positive number. It returns 0 if cursor is nil.
 func parseIDCursor(cursor *string) (id int64, err error) {
 	text, err := parseTextCursor(cursor)
 	if err != nil || text == "" {
@@ -94,7 +96,7 @@ func parseIDCursor(cursor *string) (id int64, err error) {
 	return id, nil
 }
 
-// parseHandleCursor decodes a cursor that is a handle; it returns 0 without a cursor.
+// parseHandleCursor decodes a cursor whose text is a handle. It returns 0 if cursor is nil.
 func parseHandleCursor(cursor *string) (songspy.PublicID, error) {
 	handle, err := parseTextCursor(cursor)
 	if err != nil || handle == "" {
@@ -107,8 +109,8 @@ func parseHandleCursor(cursor *string) (songspy.PublicID, error) {
 	return id, nil
 }
 
-// parsePosition decodes a cursor that is a time and a handle. Without a cursor it returns the
-// zero Position.
+// parsePosition decodes a cursor that newCursor made of a time and a handle. It returns the zero
+// Position if cursor is nil.
 func parsePosition(cursor *string) (people.Position, error) {
 	at, handle, err := parseCursor(cursor)
 	if err != nil || at.IsZero() {
@@ -121,7 +123,7 @@ func parsePosition(cursor *string) (people.Position, error) {
 	return people.Position{At: at, User: id}, nil
 }
 
-// positionCursor returns the cursor that parsePosition decodes to p; nil if p is nil.
+// positionCursor returns the cursor that parsePosition decodes to p, or nil if p is nil.
 func positionCursor(p *people.Position) *string {
 	if p == nil {
 		return nil
@@ -129,8 +131,8 @@ func positionCursor(p *people.Position) *string {
 	return new(newCursor(p.At, songspy.Handle(p.User)))
 }
 
-// boardPosition converts a position of parsePosition for the board. It returns nil, which
-// begins the list, for the zero Position.
+// boardPosition converts a Position into the position type of the board. For the zero Position
+// it returns nil, with which the board starts at the beginning of the list.
 func boardPosition(p people.Position) *board.Position {
 	if p.At.IsZero() {
 		return nil

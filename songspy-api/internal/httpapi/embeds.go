@@ -72,12 +72,13 @@ var (
 	contentTypeSVG = []string{"image/svg+xml"}
 	crossOrigin    = []string{"cross-origin"}
 	anyOrigin      = []string{"*"}
-	// embedCSP lets an image that is opened as a page show its art.
+	// embedCSP allows data: URLs of images, so that the SVG of an embed shows its album art even
+	// if a browser opens the SVG as a page of its own.
 	embedCSP = []string{"default-src 'none'; img-src data:; frame-ancestors 'none'"}
 )
 
-// embedAnswer is an image or its data. Pages of all origins may show it, and caches ask
-// before they use it again.
+// embedAnswer is the image of an embed (SVG), or the same data as JSON. Pages of all origins may
+// show it. Caches must revalidate it before they use it again.
 type embedAnswer struct{ cachedAnswer }
 
 // VisitGetEmbedResponse implements the generated interface.
@@ -89,8 +90,8 @@ func (a embedAnswer) VisitGetEmbedResponse(w http.ResponseWriter) error {
 	return a.write(w)
 }
 
-// overlayRoutes registers the overlay page. Streaming programs show it as a page of its
-// own.
+// overlayRoutes registers the files of the overlay page. Streaming programs such as OBS show
+// this page over a video.
 func (s *server) overlayRoutes(engine *gin.Engine) {
 	for _, f := range embeds.OverlayFiles {
 		engine.GET(f.Path, serveProgramFile(web.File{ContentType: f.ContentType, Body: f.Body}, s.opts.Art.OverlayCSP()))

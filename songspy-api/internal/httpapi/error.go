@@ -18,11 +18,11 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
-// defaultRetryAfter is the Retry-After of 429 and 503 if the error has none.
+// defaultRetryAfter is the Retry-After of an answer with 429 or 503 if its error has none.
 const defaultRetryAfter = 5 * time.Second
 
-// statusByReason holds the statuses of errors that only this package makes; their
-// code is CodeInvalid.
+// statusByReason holds the statuses of errors that only this package makes. Their code is
+// CodeInvalid, whose status would be 400, so these statuses take precedence over faultByCode.
 var statusByReason = map[string]int{
 	reasonMethodNotAllowed: http.StatusMethodNotAllowed,
 	reasonBodyTooLarge:     http.StatusRequestEntityTooLarge,
@@ -55,18 +55,19 @@ var faultByCode = map[songspy.Code]struct {
 	songspy.CodeInternal:      {http.StatusInternalServerError, "COMMON_ERROR"},
 }
 
-// newRequestError returns an error of the request with a reason of statusByReason.
+// newRequestError returns an error about the request as a whole. The reason is a key of
+// statusByReason.
 func newRequestError(reason string) error {
 	return &songspy.Error{Code: songspy.CodeInvalid, Reason: reason}
 }
 
-// newFieldError returns an error of one field of the request.
+// newFieldError returns an error about one field of the request.
 func newFieldError(field string, p fieldProblem) error {
 	return &songspy.Error{Code: songspy.CodeInvalid, Err: fieldError{field, p}}
 }
 
-// writeFault answers every error of every request, from the handlers, the router, the
-// contract and the generated code. It logs the error.
+// writeFault logs an error and answers with it. All errors of requests come here: from the
+// handlers, the router, the check against the contract, and the generated code.
 func (s *server) writeFault(c *gin.Context, err error) {
 	assignID(c)
 	ctx := c.Request.Context()
@@ -86,11 +87,12 @@ func (s *server) writeFault(c *gin.Context, err error) {
 		s.opts.Log.DebugContext(ctx, "a request was rejected", slog.String(logkey.Route, c.FullPath()), slog.Any(logkey.Error, err))
 	}
 	if c.Writer.Written() {
-		c.Abort() // part of an answer has been sent already
+		// Part of another answer has been sent already, so no error can be sent.
+		c.Abort()
 		return
 	}
-	// A request with header fields that are too large is not redirected: the page would get
-	// the same fields and redirect again.
+	// A request with header fields that are too large is not redirected: the browser would send
+	// the same fields with the request for the page, and be redirected again.
 	rule := s.opts.Contract.rule(c)
 	if rule != nil && rule.isNavigation && status != http.StatusRequestHeaderFieldsTooLarge {
 		c.Header("Location", "/?error="+string(fault.Code))
@@ -104,8 +106,8 @@ func (s *server) writeFault(c *gin.Context, err error) {
 	c.AbortWithStatusJSON(status, FaultAnswer{Result: ERROR, Error: fault})
 }
 
-// hiddenProfile is the fault of a profile that the viewer may not see, as a client
-// without a preferred language receives it.
+// hiddenProfile is the fault that a viewer receives who may not see a profile. Its message is in
+// English, as for a client without a preferred language.
 var hiddenProfile = func() Fault { _, f := toFault(&songspy.Error{Code: songspy.CodeNotFound}, ""); return f }()
 
 // toFault returns the status of an error, and the fault that the client receives.
@@ -122,12 +124,13 @@ func toFault(err error, acceptLanguage string) (int, Fault) {
 		status = override
 	}
 	if !FaultCode(code).Valid() {
-		code = kind.reason // the contract has no other codes
+		code = kind.reason // the contract lists the codes; a client must not receive another one
 	}
 	return status, Fault{Code: FaultCode(code), Message: messageFor(err, code).forLanguage(acceptLanguage), Field: nullIfEmpty(fieldOfError(err, code))}
 }
 
-// fieldOfError returns the invalid field; empty if the error concerns no single field.
+// fieldOfError returns the name of the invalid field, or "" if the error does not concern a
+// single field.
 func fieldOfError(err error, code string) string {
 	if f, ok := errors.AsType[interface {
 		error
@@ -138,8 +141,8 @@ func fieldOfError(err error, code string) string {
 	return fieldByCode[code]
 }
 
-// messageFor chooses the message. It fills in the field or the detail that the error
-// has. Clients never see the rest of an error.
+// messageFor returns the message for the client, with the field or the detail that the error
+// names. Clients never see the rest of an error.
 func messageFor(err error, code string) message {
 	if f, ok := errors.AsType[fieldError](err); ok {
 		return problemMessages[f.problem].withDetail(f.name)
@@ -175,7 +178,8 @@ func (m message) withDetail(detail string) message {
 	return message{fmt.Sprintf(m.english, detail), fmt.Sprintf(m.korean, detail)}
 }
 
-// setRetryAfter sets Retry-After, in seconds, for 429 and 503.
+// setRetryAfter sets the header Retry-After, in seconds rounded up, if the status is 429 or 503.
+// If the wait is not positive, it uses defaultRetryAfter.
 func setRetryAfter(h http.Header, status int, wait time.Duration) {
 	if status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable {
 		return

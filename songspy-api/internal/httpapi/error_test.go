@@ -23,7 +23,7 @@ import (
 
 const prefix = contracttest.Prefix
 
-// wantFault requires an error envelope with the status and the code.
+// wantFault checks that an answer is an error envelope with the status and the code.
 func wantFault(t *testing.T, a contracttest.Response, status int, code string) {
 	t.Helper()
 	if a.Status != status || a.ErrorCode() != code || a.Result != "ERROR" || string(a.Data) != "null" {

@@ -30,14 +30,15 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/web"
 )
 
-// The secrets in the requests of these tests. They must not be logged.
+// These are the secrets in the requests of the tests. newTestServer checks that they are not
+// logged.
 const (
 	googleToken = "google-access-token-of-ann"
 	spotifyCode = "spotify-code-of-ann"
 	annsMail    = "ann@example.org"
 )
 
-// testServer is the handler over a backend in memory.
+// testServer is a running HTTP server, its backend in memory, and a client of the contract.
 type testServer struct {
 	*contracttest.Client
 	*fakeBackend
@@ -65,8 +66,8 @@ func testContract(t *testing.T) *Contract {
 	return c
 }
 
-// newTestServer starts a server; change may change its options. When the test ends, it
-// fails if the log holds a secret.
+// newTestServer starts a server. The functions change may change its options and its backend.
+// The test fails in the end if the server has logged one of the secrets.
 func newTestServer(t *testing.T, change ...func(*Options, *fakeBackend)) *testServer {
 	t.Helper()
 	h := &fakeBackend{users: map[songspy.UserID]songspy.User{}, links: map[songspy.UserID]songspy.Link{}, sessions: map[int64]songspy.Session{}}
@@ -121,7 +122,8 @@ func newTestServer(t *testing.T, change ...func(*Options, *fakeBackend)) *testSe
 	return e
 }
 
-// signIn signs Ann in and returns the header of her requests.
+// signIn signs the user Ann in. It returns the answer, and the header Authorization of her
+// requests as name and value.
 func (e *testServer) signIn(t *testing.T) (SignedIn, []string) {
 	t.Helper()
 	a := e.Call("POST", contracttest.Prefix+"/google-auth", map[string]string{"accessToken": googleToken})
@@ -156,8 +158,8 @@ var testIDs = NewTrackIDs([]byte("key of the test"))
 
 var errNotFound = &songspy.Error{Code: songspy.CodeNotFound}
 
-// fakeBackend implements the store, Google and Spotify in memory, for one request at a
-// time.
+// fakeBackend implements the store, Google and Spotify in memory. Most of it is not locked, so a
+// test sends one request at a time.
 type fakeBackend struct {
 	changefeedtest.Feed
 	users       map[songspy.UserID]songspy.User
@@ -166,11 +168,11 @@ type fakeBackend struct {
 	attempt     *songspy.AuthorizationAttempt
 	entriesMu   sync.Mutex
 	entries     []songspy.BoardEntry
-	failing     atomic.Pointer[error] // of every read of accounts and of the board
+	failing     atomic.Pointer[error] // the error of most reads, such as those of users, plays and the board; nil if they succeed
 	panics      bool
-	hangs       bool  // reads of accounts hang until their context ends
-	spotifyErr  error // of Ready and Refresh
-	exchangeErr error // of Exchange
+	hangs       bool  // reads of users hang until their context ends
+	spotifyErr  error // the error of Ready and Refresh
+	exchangeErr error // the error of Exchange
 	scope       string
 	exchanges   int
 	mailbox     songspy.Mailbox
@@ -183,7 +185,7 @@ func (h *fakeBackend) Profile(_ context.Context, access songspy.Secret) (songspy
 	return songspy.GoogleProfile{Subject: "g-ann", Name: "Ann", PictureURL: "https://pictures.test/ann"}, nil
 }
 
-// fakeOpenID is Google as an OpenID provider.
+// fakeOpenID implements Google as an OpenID provider, for sign-ins by redirect.
 type fakeOpenID struct{}
 
 func (fakeOpenID) AuthorizeURL(_ context.Context, state, _ string, _ songspy.Secret) (string, error) {
@@ -350,7 +352,8 @@ func (h *fakeBackend) Account(context.Context, songspy.Secret) (songspy.SpotifyA
 	return songspy.SpotifyAccount{ID: "ann"}, nil
 }
 
-// fail makes every read of accounts and of the board return the error.
+// fail makes most reads return the error from now on, such as those of users, plays and the
+// board. With nil they succeed again.
 func (h *fakeBackend) fail(err error) { h.failing.Store(&err) }
 
 func (h *fakeBackend) failure() error {
@@ -365,7 +368,8 @@ func (h *fakeBackend) FeedBounds(ctx context.Context) (oldest, last int64, err e
 	return oldest, last, errors.Join(err, h.failure())
 }
 
-// changeEntry changes an entry of a board that is running.
+// changeEntry changes the stored entry with the index i, under the lock, because the running
+// board may be reading the entries.
 func (h *fakeBackend) changeEntry(i int, change func(*songspy.BoardEntry)) {
 	h.entriesMu.Lock()
 	defer h.entriesMu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
-// readinessTimeout limits one readiness check.
+// readinessTimeout limits how long one readiness check runs.
 const readinessTimeout = 2 * time.Second
 
 func (s *server) GetHealth(context.Context, GetHealthRequestObject) (GetHealthResponseObject, error) {
@@ -30,7 +30,8 @@ func (s *server) GetReadiness(ctx context.Context, _ GetReadinessRequestObject) 
 	return GetReadiness503JSONResponse{Body: answer, Headers: GetReadiness503ResponseHeaders{RetryAfter: &retry}}, nil
 }
 
-// checkReadiness runs the readiness checks. failed joins their errors.
+// checkReadiness runs the readiness checks one after another. It returns the result of each, and
+// the errors of those that failed, joined into one; nil if none failed.
 func (s *server) checkReadiness(ctx context.Context) (checks []Check, failed error) {
 	checks = make([]Check, 0, len(s.opts.ReadinessChecks))
 	for _, check := range s.opts.ReadinessChecks {
@@ -47,8 +48,8 @@ func withTimeout(ctx context.Context, d time.Duration, run func(context.Context)
 	return run(ctx)
 }
 
-// readinessMessage returns the public part of an error: the message of a songspy.Error,
-// which is written for people.
+// readinessMessage returns what the public may read about an error: the message of a
+// songspy.Error, which is written for people, else a fixed text. It returns "" if err is nil.
 func readinessMessage(err error) string {
 	if err == nil {
 		return ""

@@ -19,9 +19,9 @@ func (s *server) ListMyPlays(ctx context.Context, r ListMyPlaysRequestObject) (L
 	return ListMyPlays200JSONResponse{Result: SUCCESS, Data: PlaysPage{Items: each(plays, s.opts.TrackIDs.myPlay), NextCursor: next}}, err
 }
 
-// DeleteMyPlay finds the play by its start, which is its id for clients: two plays of one user
-// never start together. Clients do not get the ids of the database, because these would show
-// how many plays all users have.
+// DeleteMyPlay finds the play by its start: the id of a play in the contract is its start in
+// microseconds, because two plays of one user never start together. Clients do not get the ids
+// of the database, because these would show how many plays all users have.
 func (s *server) DeleteMyPlay(ctx context.Context, r DeleteMyPlayRequestObject) (DeleteMyPlayResponseObject, error) {
 	caller, start := callerFrom(ctx), time.UnixMicro(r.Id).UTC()
 	plays, err := s.opts.History.Plays(ctx, caller.Self(), songspy.Play{StartedAt: start.Add(time.Microsecond)}, 1)
@@ -34,7 +34,7 @@ func (s *server) DeleteMyPlay(ctx context.Context, r DeleteMyPlayRequestObject) 
 	return DeleteMyPlay200JSONResponse{Result: SUCCESS, Data: true}, err
 }
 
-// gapReasons are the reasons that a cursor may contain.
+// gapReasons are all reasons of gaps. The tie breaker of a cursor of gaps must be one of them.
 var gapReasons = []songspy.GapReason{
 	songspy.GapLinkBroken, songspy.GapAppBlocked, songspy.GapProviderDown, songspy.GapBatchDown, songspy.GapUnseen,
 }

@@ -16,7 +16,8 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/contracttest"
 )
 
-// Plays always returns limit plays. Every second play is probable.
+// Plays returns as many plays as requested, one microsecond apart, as if the history had no end.
+// Every second play is probable.
 func (h *fakeBackend) Plays(_ context.Context, _ visibility.Self, after songspy.Play, limit int) (plays []songspy.PlayWithTrack, err error) {
 	newest := int64(newestPlay)
 	if !after.StartedAt.IsZero() {
@@ -31,10 +32,10 @@ func (h *fakeBackend) Plays(_ context.Context, _ visibility.Self, after songspy.
 	return plays, h.failure()
 }
 
-// newestPlay is the start of the newest play, in microseconds. This play has the id 1.
+// newestPlay is the start of the newest play, which has the id 1, in microseconds since 1970.
 const newestPlay = 1e15
 
-// DeletePlay knows only the play with the id 1.
+// DeletePlay finds only the play with the id 1.
 func (h *fakeBackend) DeletePlay(_ context.Context, _ songspy.UserID, play songspy.PlayID, _ time.Time) error {
 	if play != 1 {
 		return errNotFound

@@ -16,7 +16,7 @@ import (
 const (
 	// defaultListeningSize is how many listeners a page has if the request sets no limit.
 	defaultListeningSize = board.ListSize
-	// trackListenersMax is how many listeners a track's page has at most.
+	// trackListenersMax is the largest number of listeners in the answer for a track.
 	trackListenersMax = 100
 )
 
@@ -65,8 +65,8 @@ func (s *server) renderedListening(
 	return &board.Answer{Body: body, ETag: board.ETag(body)}, listening, err
 }
 
-// RenderList returns the body of the answer for a list of listeners. next is the position of
-// the last one if more follow, else nil.
+// RenderList returns the body of the answer for a list of listeners. The argument next is the
+// position of the last listener if more follow, else nil.
 func RenderList(listening []visibility.Seen[songspy.BoardEntry], next *board.Position) ([]byte, error) {
 	page := ListeningPage{Items: each(listening, listeningEntry)}
 	if next != nil {
@@ -75,9 +75,10 @@ func RenderList(listening []visibility.Seen[songspy.BoardEntry], next *board.Pos
 	return json.Marshal(ListeningAnswer{Result: SUCCESS, Data: page})
 }
 
-// cachedListening is an answer with an ETag, which may be compressed. It contains no text from
-// its request. Otherwise another site could make browsers send requests with guesses, and
-// find out from the sizes of the compressed answers which guess is in the answer (BREACH).
+// cachedListening is the answer of ListListening. It has an ETag, and may be compressed. It must
+// not contain text from its request. Otherwise another site could make browsers send requests
+// with guesses, and find out from the sizes of the compressed answers which guess is in the
+// answer (BREACH).
 type cachedListening struct{ cachedAnswer }
 
 // VisitListListeningResponse implements the generated interface.

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/text/language"
 )
 
-// message is a text for users, in both languages. A %s stands for the detail of the
-// error: the name of a field, or missing scopes.
+// message is a text for users, in English and in Korean. A %s stands for the detail of the
+// error: the name of a field, or the missing scopes.
 type message struct{ english, korean string }
 
 // messageByCode holds the message of each error.code.
@@ -61,10 +61,12 @@ var messageByCode = map[string]message{
 	"NICKNAME_INVALID":         {"A nickname has 1 to 30 characters.", "닉네임은 1자 이상 30자 이하여야 합니다."},
 }
 
-// grantNotStored is the message of SPOTIFY_NOT_REGISTERED if the grant was not stored.
+// grantNotStored is the message of SPOTIFY_NOT_REGISTERED if the grant of Spotify was not
+// stored. The usual message says that the user need not sign in to Spotify again, which is not
+// true then.
 var grantNotStored = message{"The app's owner has to register this Spotify account first. Nothing has changed. Request a seat with its e-mail address. Once it is registered, link it again.", "앱 관리자가 먼저 이 Spotify 계정을 등록해야 합니다. 지금 연결 상태는 바뀌지 않았습니다. Spotify 이메일 주소로 자리를 신청해 주세요. 등록된 뒤에 다시 연결해 주세요."}
 
-// fieldByCode holds the invalid field of codes that concern one field.
+// fieldByCode holds the invalid field of each error.code that always concerns the same field.
 var fieldByCode = map[string]string{
 	"NICKNAME_INVALID": "nickName", "WEBHOOK_URL_INVALID": "url", "INVITE_REQUIRED": "invite", "INVITE_INVALID": "invite", "SPOTIFY_CODE_INVALID": "code",
 	"GOOGLE_TOKEN_INVALID": "accessToken", "GOOGLE_TOKEN_FOREIGN": "accessToken",
@@ -97,7 +99,7 @@ var problemMessages = map[fieldProblem]message{
 	problemOther:        {"The field %s is not valid.", "%s 값이 올바르지 않습니다."},
 }
 
-// fieldError is an error of one field.
+// fieldError is the cause of an error about one field of the request.
 type fieldError struct {
 	name    string
 	problem fieldProblem

@@ -28,8 +28,9 @@ import (
 // requestIDPattern matches the X-Request-Id values that clients may choose.
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
 
-// assignID gives the request an ID, which its answer and its log lines have. The client may
-// choose it. It does nothing if the request has one.
+// assignID gives the request an ID, which is in the header X-Request-Id of the answer and in the
+// log lines of the request. The client may choose the ID by sending that header. assignID does
+// nothing if the request has an ID already.
 func assignID(c *gin.Context) {
 	h := c.Writer.Header()
 	if h["X-Request-Id"] != nil {
@@ -43,29 +44,29 @@ func assignID(c *gin.Context) {
 	c.Request = c.Request.WithContext(telemetry.WithAttrs(c.Request.Context(), slog.String(logkey.Request, id)))
 }
 
-// observe assigns a request ID, and counts and logs the request. It uses the template
-// of the route, never the URL: queries hold secrets.
+// observe assigns a request ID, and counts and logs the request. It counts and logs the path
+// pattern of the route, such as /users/:id/edit, never the URL, because queries hold secrets.
 func (s *server) observe(c *gin.Context) {
 	began := s.opts.Now()
 	rule := s.opts.Contract.rule(c)
 	if rule == nil || !rule.isFrequent() || c.GetHeader("X-Request-Id") != "" || s.opts.Log.Enabled(c.Request.Context(), slog.LevelDebug) {
 		assignID(c)
-	} // else: the code that logs something about the request calls assignID first
+	} // else no ID is assigned yet, to save work: code that logs about the request calls assignID first
 
 	c.Next()
 
 	took, status := s.opts.Now().Sub(began), c.Writer.Status()
 	method, route := c.Request.Method, c.FullPath()
 	if route == "" {
-		method, route = "other", "other" // unknown paths must not add metric series
+		method, route = "other", "other" // clients can send any path, and each would add a metric series
 	}
 	if rule == nil || !rule.streams || status >= http.StatusBadRequest {
 		s.requestDuration.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
-	} // else: how long a page is open is no duration of a request
+	} // else it is a stream: it lasts as long as the page is open, so its duration says nothing about the service
 
 	level := slog.LevelInfo
 	if status < http.StatusBadRequest && (rule == nil || rule.isCheap() || rule.hasETag) {
-		level = slog.LevelDebug // the boards, the page and health checks are frequent
+		level = slog.LevelDebug // the boards, the page and health checks would fill the log
 	}
 	ctx := c.Request.Context()
 	if s.opts.Log.Enabled(ctx, level) {
@@ -74,20 +75,22 @@ func (s *server) observe(c *gin.Context) {
 			slog.Duration("took", took), slog.Int("bytes", max(c.Writer.Size(), 0)),
 		}
 		if s.opts.Log.Enabled(ctx, slog.LevelDebug) {
-			// peer is the other end of the connection. client is the address that the rate limits
-			// count: from X-Forwarded-For if peer is a trusted proxy, else peer. If client is the
-			// address of a proxy, SONGSPY_TRUSTED_PROXIES lacks that proxy.
+			// The attribute peer is the other end of the connection. The attribute client is the
+			// address that the rate limits count: the address in X-Forwarded-For if peer is a
+			// trusted proxy, else peer. If client is the address of a proxy,
+			// SONGSPY_TRUSTED_PROXIES lacks that proxy.
 			line = append(line, slog.String("client", c.ClientIP()), slog.String("peer", c.RemoteIP()))
 		}
 		s.opts.Log.LogAttrs(ctx, level, "request", line...)
 	}
 }
 
-// headerLimit is the largest size of all header fields, in bytes. The limit of the
-// HTTP server is higher, so that the answer can be an envelope.
+// headerLimit is the largest size of the request URI and all header fields together, in bytes.
+// MaxHeaderBytes of the HTTP server is higher, because an answer of that server would not be an
+// envelope.
 const headerLimit = 16 << 10
 
-// limitHeaders rejects requests whose header fields are too large.
+// limitHeaders rejects requests whose URI and header fields exceed headerLimit.
 func (s *server) limitHeaders(c *gin.Context) {
 	size := len(c.Request.RequestURI)
 	for name, values := range c.Request.Header {
@@ -117,8 +120,8 @@ func (s *server) recoverPanic(c *gin.Context) {
 	c.Next()
 }
 
-// Header values that are the same in every answer. They are shared, so that a read of
-// the board does not allocate them.
+// These header values never change. Answers share them, so that a read of the board does not
+// allocate them.
 var (
 	nosniff         = []string{"nosniff"}
 	noReferrer      = []string{"no-referrer"}
@@ -132,7 +135,8 @@ var (
 	contentTypeJSON = []string{"application/json"}
 )
 
-// secureHeaders sets the security headers. Handlers of pages and images replace some of them.
+// secureHeaders sets the security headers, and forbids caches to store the answer. Handlers of
+// pages and images replace some of these headers.
 func (s *server) secureHeaders(c *gin.Context) {
 	h := c.Writer.Header()
 	h["X-Content-Type-Options"] = nosniff
@@ -141,15 +145,17 @@ func (s *server) secureHeaders(c *gin.Context) {
 		h["Strict-Transport-Security"] = hstsOneYear
 	}
 	if rule := s.opts.Contract.rule(c); rule != nil && rule.isFrequent() {
-		return // the answer is JSON, public and the same for everyone: it has no links and no scripts, and hides nothing
+		// The other headers are not needed: the answer is JSON without links and scripts, and it is
+		// public and the same for everyone.
+		return
 	}
 	h["Referrer-Policy"] = noReferrer
 	h["Content-Security-Policy"] = defaultCSP
 	h["Cross-Origin-Resource-Policy"] = sameOrigin
 }
 
-// allowOrigins implements CORS: pages of the allowed origins may read answers, never
-// with cookies.
+// allowOrigins implements CORS: pages of the allowed origins may read answers. It does not allow
+// credentials, so these pages cannot read answers to requests with cookies.
 func (s *server) allowOrigins(c *gin.Context) {
 	h, origin := c.Writer.Header(), c.GetHeader("Origin")
 	if len(s.opts.AllowedOrigins) > 0 {
@@ -182,7 +188,8 @@ const allowedHeaders = "Accept-Language, Authorization, Content-Type, If-None-Ma
 	"traceparent, tracestate, baggage, sentry-trace, b3, x-b3-traceid, x-b3-spanid, x-b3-parentspanid, x-b3-sampled, x-b3-flags, " +
 	"x-datadog-trace-id, x-datadog-parent-id, x-datadog-origin, x-datadog-sampling-priority, x-datadog-tags, newrelic"
 
-// isOwnOrigin reports whether the origin is that of the bundled page.
+// isOwnOrigin reports whether the origin is that of the bundled page: the public URL, or the
+// host to which the request was sent.
 func (s *server) isOwnOrigin(r *http.Request, origin string) bool {
 	if origin == s.opts.PublicURL {
 		return true
@@ -191,8 +198,8 @@ func (s *server) isOwnOrigin(r *http.Request, origin string) bool {
 	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
 }
 
-// refusedOrigins limits the log of rejected origins: each is logged once, and only a
-// limited number, because clients can send any origin.
+// refusedOrigins remembers which rejected origins were logged. Each origin is logged only once,
+// and only 50 origins of at most 200 bytes are logged, because clients can send any origin.
 type refusedOrigins struct {
 	mu     sync.Mutex
 	logged map[string]bool
@@ -214,13 +221,14 @@ func (o *refusedOrigins) isNew(origin string) bool {
 
 type addressKey struct{}
 
-// withAddress returns the context of the request with the network of its client.
+// withAddress returns the context of the request, to which it adds the network of the client:
+// the IPv4 address, or the /64 of the IPv6 address.
 func withAddress(c *gin.Context) context.Context {
 	return context.WithValue(c.Request.Context(), addressKey{}, board.SubscriberOf(c.ClientIP()))
 }
 
-// addressFrom returns the network of the client that withAddress has stored; the zero Prefix
-// if there is none.
+// addressFrom returns the network of the client that withAddress has stored in the context, or
+// the zero Prefix if there is none.
 func addressFrom(ctx context.Context) netip.Prefix {
 	address, _ := ctx.Value(addressKey{}).(netip.Prefix)
 	return address
@@ -228,8 +236,9 @@ func addressFrom(ctx context.Context) netip.Prefix {
 
 type callerKey struct{}
 
-// authenticate puts the caller into the request's context, and records that the caller is
-// active. A request with the header Authorization does not use the cookie.
+// authenticate finds the caller by the JWT or the session cookie, puts the caller into the
+// request's context, and records that the caller is an active viewer. If the request has the
+// header Authorization, the cookie is ignored.
 func (s *server) authenticate(c *gin.Context) error {
 	header := c.GetHeader("Authorization")
 	scheme, token, _ := strings.Cut(header, " ")
@@ -253,8 +262,8 @@ func (s *server) authenticate(c *gin.Context) error {
 	return nil
 }
 
-// callerFrom returns the caller that authenticate has stored, and the zero value for an
-// anonymous request.
+// callerFrom returns the caller that authenticate has stored in the context, or the zero value
+// for an anonymous request.
 func callerFrom(ctx context.Context) auth.Caller {
 	caller, _ := ctx.Value(callerKey{}).(auth.Caller)
 	return caller

@@ -16,8 +16,8 @@ func (s *server) SetMyNotices(ctx context.Context, r SetMyNoticesRequestObject) 
 	return SetMyNotices200JSONResponse(notificationsAnswer(mail)), userGone(err)
 }
 
-// notificationsAnswer returns the answer with a masked address: its owner recognizes it, but
-// others cannot use it.
+// notificationsAnswer returns the answer with the e-mail address masked, so that its owner
+// recognizes the address, but others cannot use it.
 func notificationsAnswer(m songspy.Mailbox) MyNoticesAnswer {
 	return MyNoticesAnswer{Result: SUCCESS, Data: MyNotices{Email: !m.OptedOut, Address: nullIfEmpty(songspy.MaskEmail(m.Address))}}
 }

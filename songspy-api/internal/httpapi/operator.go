@@ -9,7 +9,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/operator"
 )
 
-// The routes of operators; see x-operator in openapi.yaml.
+// This file has the routes that only operators may use; see x-operator in openapi.yaml.
 
 func (s *server) GetOperatorStatus(ctx context.Context, _ GetOperatorStatusRequestObject) (GetOperatorStatusResponseObject, error) {
 	status, err := s.opts.Status(ctx)

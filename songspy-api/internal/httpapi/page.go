@@ -23,7 +23,7 @@ import (
 // languageCookie holds the language that the viewer has chosen on the page.
 const languageCookie = "songspy-language"
 
-// listeningMax is how many of the users that the viewer follows the front page shows at most.
+// listeningMax is the largest number of followed users that the front page shows.
 const listeningMax = 100
 
 // pageRoutes registers the routes of the bundled page. They are not in the contract.
@@ -47,7 +47,7 @@ func (s *server) pageRoutes(engine *gin.Engine) {
 		serveFile(c, f, cacheControl)
 	})
 	for address, f := range s.opts.Site.RootFiles() {
-		engine.GET(address, serveProgramFile(f, s.opts.Site.Policy())) // the policy holds for the service worker too
+		engine.GET(address, serveProgramFile(f, s.opts.Site.Policy())) // a service worker obeys the Content-Security-Policy of its own file
 	}
 }
 
@@ -63,7 +63,8 @@ func (s *server) servePage(p web.Page) gin.HandlerFunc {
 		}
 		if fault, ok := messageByCode[c.Query("error")]; ok {
 			if p.Path == "/" {
-				// Signing in and linking Spotify end here if they fail. The page welcome has both steps.
+				// A sign-in or a linking that failed redirects here. The page /welcome, on which
+				// the viewer can repeat both steps, shows the error.
 				c.Redirect(http.StatusFound, "/welcome?error="+c.Query("error"))
 				return
 			}
@@ -77,14 +78,21 @@ func (s *server) servePage(p web.Page) gin.HandlerFunc {
 			view.SignedIn = err == nil
 			known = err == nil || songspy.CodeOf(err) == songspy.CodeUnauthorized
 		}
-		if known && p.Path == "/" { // else the page's script asks the API, and shows the error
+		// If authenticate failed with another code than CodeUnauthorized, it is not known
+		// whether the viewer is signed in. Then the page has no users, and its script asks the
+		// API and shows the error.
+		if known && p.Path == "/" {
 			view.Listening, _ = s.firstListening(c.Request.Context(), view.Now)
-			if view.SignedIn && view.Listening.IsEmpty() { // then the page says what the viewer can do
+			// If nobody is listening, the page says what the viewer can do next, such as linking
+			// Spotify.
+			if view.SignedIn && view.Listening.IsEmpty() {
 				link, err := s.opts.Links.Link(c.Request.Context(), callerFrom(c.Request.Context()).UserID)
 				view.IsLinked = err == nil && link.HasAccount()
 			}
 		}
-		if p.Name == "person" && !view.SignedIn { // only programs that make link previews read the name, and they do not sign in
+		// Only programs that make link previews read the name from the HTML, and these programs
+		// do not sign in.
+		if p.Name == "person" && !view.SignedIn {
 			if seen, err := s.opts.People.LinkPreview(ctx, view.Handle); err == nil {
 				view.Name = person(seen).NickName
 			}
@@ -94,8 +102,9 @@ func (s *server) servePage(p web.Page) gin.HandlerFunc {
 }
 
 // signInPath returns the address of the button to sign in. The button leads to Google, from
-// there to the page welcome, and from there back to this page. It leads to the page welcome at
-// once if that page has to ask or explain something first.
+// there to the page /welcome, and from there back to this page. The button leads to /welcome at
+// once if that page has to ask or explain something first: in an in-app browser, if Google
+// sign-in by redirect is not configured, or if the instance is closed (isClosed).
 func (s *server) signInPath(r *http.Request) string {
 	welcome := "/welcome"
 	if path := r.URL.Path; path != "/" && path != welcome {
@@ -113,8 +122,8 @@ func (s *server) isClosed() bool {
 	return s.opts.Auth.Policy() != auth.PolicyOpen || s.opts.Linking.LimitsSeats()
 }
 
-// firstListening returns the users that the front page shows to the viewer, and reports that
-// the viewer watches them.
+// firstListening returns the users that the HTML of the front page shows to the viewer. It also
+// records that the viewer watches them.
 func (s *server) firstListening(ctx context.Context, now time.Time) (*web.Listening, error) {
 	self := callerFrom(ctx).Self()
 	window, err := s.opts.People.Window(ctx, self, addressFrom(ctx))
@@ -153,8 +162,8 @@ func (s *server) writePage(c *gin.Context, view web.View) {
 	c.Data(http.StatusOK, "text/html; charset=utf-8", body)
 }
 
-// languageOf returns the language of the page: the one that the viewer has chosen, else the
-// one that the browser prefers.
+// languageOf returns the language of the page, "ko" or "en": the language that the viewer has
+// chosen, else Korean if the browser prefers it, else English.
 func languageOf(r *http.Request) string {
 	if chosen := cookieOf(r, languageCookie); chosen == "ko" || chosen == "en" {
 		return chosen.Reveal()

@@ -22,7 +22,8 @@ func (s *server) GetPersonPicture(ctx context.Context, r GetPersonPictureRequest
 
 var contentTypeJPEG = []string{"image/jpeg"}
 
-// pictureAnswer is a picture. Pages of all origins may show it, as they show the board.
+// pictureAnswer is the picture of a user. Pages of all origins may show it, because pages of all
+// origins may show the board.
 type pictureAnswer struct{ cachedAnswer }
 
 // VisitGetPersonPictureResponse implements the generated interface.

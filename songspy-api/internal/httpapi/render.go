@@ -11,13 +11,14 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// This file alone builds the values of the contract that hold a person or a track. It
-// builds them from what package visibility has revealed, or from what belongs to the
-// caller. TestRender_AloneBuildsPeopleAndTracks checks it.
+// Only this file builds values of the contract that hold a person or a track. It builds them
+// from values that package visibility has revealed, or from the caller's own data.
+// TestRender_AloneBuildsPeopleAndTracks checks that no other file builds such values.
 
-// BoardRenderer returns the function that renders the answer of current-playing without
-// serverTime. The board stores it for all viewers. Addresses begin with publicURL, because
-// pages of other origins show them.
+// BoardRenderer returns the function that renders the answer of current-playing. The board keeps
+// the rendered answer for all viewers, so it lacks the field serverTime, which boardBody adds to
+// each answer. The addresses of pictures begin with publicURL, because pages of other origins
+// show them.
 func (t TrackIDs) BoardRenderer(publicURL string) func([]visibility.Seen[songspy.BoardEntry]) ([]byte, error) {
 	return func(entries []visibility.Seen[songspy.BoardEntry]) ([]byte, error) {
 		return json.Marshal(struct {
@@ -50,7 +51,7 @@ func artists(t songspy.Track) []Artist {
 	return each(t.ArtistRefs, func(a songspy.Artist) Artist { return Artist{Uri: a.URI, Name: a.Name, Url: a.URL} })
 }
 
-// album returns nil if the album is not known.
+// album returns the album of the track, or nil if it is not known.
 func album(t songspy.Track) *Album {
 	if t.AlbumRef.URI == "" {
 		return nil
@@ -58,8 +59,8 @@ func album(t songspy.Track) *Album {
 	return &Album{Uri: t.AlbumRef.URI, Name: t.AlbumRef.Name, Url: t.AlbumRef.URL}
 }
 
-// pictureAddress returns where this instance serves the user's picture, or "" if the user
-// shows none.
+// pictureAddress returns the address at which this instance serves the user's picture, or "" if
+// the user shows none. The address is only a path if origin is empty.
 func pictureAddress(u songspy.User, origin string) string {
 	if u.PublicPicture() == "" {
 		return ""
@@ -76,7 +77,7 @@ func personOf(u songspy.User) Person {
 func personTrack(t songspy.Track) PersonTrack {
 	uri := t.URI
 	if t.Kind == songspy.KindLocal {
-		uri = "" // the URI contains the file's name
+		uri = "" // the URI of a local file contains the file's name
 	}
 	return PersonTrack{
 		Handle: songspy.Handle(t.PublicID), Uri: uri, Title: t.Title, ArtistName: t.Artists, Artists: artists(t), Album: album(t),
@@ -97,13 +98,14 @@ func RenderLive(seen visibility.Seen[songspy.BoardEntry]) []byte {
 		Person: l.Person, Track: l.Track, StartedAt: l.StartedAt, EndsAt: l.EndsAt, State: LiveEntryState(seen.Value().Playing.State),
 	})
 	if err != nil {
-		panic(err) // it holds only texts, numbers and times
+		panic(err) // cannot happen: the entry holds only texts, numbers and times
 	}
 	return text
 }
 
-// frontPage returns what the front page shows at the time now. A user that is in both lists is
-// shown only as a followed user. self is the viewer, 0 if the viewer is not signed in.
+// frontPage returns the users that the front page shows: those of the window and those that the
+// viewer follows. A user who is in both lists is shown only as a followed user. The argument
+// self is the viewer, or 0 if the viewer is not signed in; now is the present time.
 func frontPage(window, following []visibility.Seen[songspy.BoardEntry], self songspy.UserID, now time.Time) *web.Listening {
 	known := map[songspy.UserID]bool{}
 	cards := func(entries []visibility.Seen[songspy.BoardEntry]) (list []web.Card) {
@@ -129,7 +131,8 @@ func frontPage(window, following []visibility.Seen[songspy.BoardEntry], self son
 	return web.NewListening(cards(window), followed, now)
 }
 
-// trackPage returns the page of the track that all these users are listening to.
+// trackPage returns the answer for a track. All listeners are listening to this track, and there
+// is at least one.
 func trackPage(listeners []visibility.Seen[songspy.BoardEntry]) TrackPage {
 	return TrackPage{Track: personTrack(listeners[0].Value().Track), Listeners: each(listeners, listeningEntry)}
 }
@@ -146,7 +149,8 @@ func profile(p people.Profile) Profile {
 	return answer
 }
 
-// nowPlaying returns the value of the contract; nil if seen is nil.
+// nowPlaying converts a revealed board entry into the NowPlaying of the contract. It returns nil
+// if seen is nil.
 func nowPlaying(seen *visibility.Seen[songspy.BoardEntry]) *NowPlaying {
 	if seen == nil {
 		return nil
@@ -155,13 +159,14 @@ func nowPlaying(seen *visibility.Seen[songspy.BoardEntry]) *NowPlaying {
 	return &NowPlaying{Track: personTrack(p.Track), StartedAt: Time(p.Playing.StartedAt), EndsAt: timeOrNull(p.Playing.EndsAt)}
 }
 
-// embed returns what the holder of an embed token sees; nil: nothing.
+// embed returns what the holder of an embed token sees of its user. If playing is nil, the
+// holder sees that nothing plays.
 func embed(playing *visibility.Seen[songspy.BoardEntry]) Embed {
 	return Embed{NowPlaying: nowPlaying(playing)}
 }
 
-// RenderEmbed returns the data of a message to a webhook, which is the same as the data of an
-// embed. If playing is nil, nothing plays.
+// RenderEmbed returns the data of a message to a webhook as JSON. They are the same as the data
+// of an embed. If playing is nil, they say that nothing plays.
 func RenderEmbed(playing *visibility.Seen[songspy.BoardEntry]) (json.RawMessage, error) {
 	return json.Marshal(embed(playing))
 }
@@ -197,7 +202,7 @@ func hiddenPerson(h operator.Hidden) HiddenPerson {
 	return HiddenPerson{Person: person(h.User), Since: timeOrNull(h.Since), Detail: h.Detail}
 }
 
-// myPlay returns a play of the caller.
+// myPlay converts a play of the caller into the MyPlay of the contract.
 func (t TrackIDs) myPlay(p songspy.PlayWithTrack) MyPlay {
 	return MyPlay{
 		Id: p.Play.StartedAt.UnixMicro(), StartedAt: Time(p.Play.StartedAt), EndedAt: Time(p.Play.EndedAt),

@@ -31,11 +31,11 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/webhook"
 )
 
-// Users stores the accounts.
+// Users stores the users.
 type Users interface {
 	User(ctx context.Context, self visibility.Self) (songspy.User, error)
 	UpdateUser(ctx context.Context, self visibility.Self, change func(*songspy.User) error) (songspy.User, error)
-	// EraseUser erases the user and all their data.
+	// EraseUser deletes the user and all their data. The result says how much was deleted.
 	EraseUser(ctx context.Context, id songspy.UserID) (songspy.Erasure, error)
 }
 
@@ -43,30 +43,32 @@ type Users interface {
 type Links interface {
 	// Link returns CodeNotFound if the user has no link.
 	Link(ctx context.Context, id songspy.UserID) (songspy.Link, error)
-	// Breakers returns the circuit breakers of an app.
+	// Breakers returns the circuit breakers of a Spotify app.
 	Breakers(ctx context.Context, app string) (breaker.Stored, error)
-	// Unlink erases the link, and all data that came through it.
+	// Unlink deletes the link, and all data that came through it. The result says how much was
+	// deleted, and whether there was a link.
 	Unlink(ctx context.Context, id songspy.UserID) (songspy.Erasure, error)
 }
 
 // PlayHistory stores plays and gaps.
 type PlayHistory interface {
-	// Plays returns up to limit plays, newest start first, that come after the given
-	// play in that order. The zero Play begins with the newest.
+	// Plays returns up to limit plays, sorted by their start, newest first. It begins after the
+	// play in the argument after, or with the newest play if that is the zero Play.
 	Plays(ctx context.Context, self visibility.Self, after songspy.Play, limit int) ([]songspy.PlayWithTrack, error)
 	DeletePlay(ctx context.Context, id songspy.UserID, play songspy.PlayID, at time.Time) error
-	// Gaps returns up to limit gaps, newest first, that come after the given gap in
-	// that order. The zero Gap begins with the newest.
+	// Gaps returns up to limit gaps, newest first. It begins after the gap in the argument
+	// after, or with the newest gap if that is the zero Gap.
 	Gaps(ctx context.Context, id songspy.UserID, after songspy.Gap, limit int) ([]songspy.Gap, error)
 }
 
-// Mailboxes stores the e-mail addresses and the notification settings.
+// Mailboxes stores the e-mail addresses of users, and whether they want notifications by mail.
 type Mailboxes interface {
 	Mailbox(ctx context.Context, id songspy.UserID) (songspy.Mailbox, error)
 	SetMailOff(ctx context.Context, id songspy.UserID, off bool) (songspy.Mailbox, error)
 }
 
-// ReadinessCheck is a dependency that must be ready.
+// ReadinessCheck checks one thing on which the service depends, such as the database. Run
+// returns an error if it is not ready.
 type ReadinessCheck struct {
 	Name string
 	Run  func(context.Context) error
@@ -83,29 +85,31 @@ type Options struct {
 	Embeds    *embeds.Service
 	Art       *embeds.Art
 	Webhooks  *webhook.Service
-	Attention *attention.Reporter // nil: it reports nothing
+	Attention *attention.Reporter // nil if watches are not reported to the batch
 	Users     Users
 	Links     Links
 	History   PlayHistory
 	Mailboxes Mailboxes
 	Operator  *operator.Service
-	// Status returns the state of the service, without Ready and Checks.
+	// Status returns the status for operators. The handler fills in the fields Ready and Checks.
 	Status          func(context.Context) (OperatorStatus, error)
 	ReadinessChecks []ReadinessCheck
-	// Site is the bundled page.
+	// Site is the bundled page; nil if this instance serves none.
 	Site *web.Site
 	// PublicURL is the address at which browsers reach this instance.
 	PublicURL string
-	// TrustedProxies are addresses and networks whose X-Forwarded-For is trusted.
+	// TrustedProxies are the addresses and networks of proxies whose header X-Forwarded-For is
+	// trusted.
 	TrustedProxies []string
-	// AllowedOrigins are other origins whose pages may read the answers (CORS).
+	// AllowedOrigins are the other origins whose pages may read the answers (CORS).
 	AllowedOrigins []string
-	// SignInsPerMinute limits sign-ins, refreshes and linkings of one address.
-	// WritesPerMinute and LinkingsPerMinute limit the requests of one user. 0: no limit.
+	// SignInsPerMinute limits the sign-ins, refreshes and linkings of one client address.
+	// WritesPerMinute and LinkingsPerMinute limit the writes and the linkings of one user. A
+	// value of 0 means no limit.
 	SignInsPerMinute, WritesPerMinute, LinkingsPerMinute int
-	// TrackIDs makes the track ids of the contract.
+	// TrackIDs makes the ids that tracks have in answers.
 	TrackIDs TrackIDs
-	// RequestTimeout limits the work on one request; 0: 30 s.
+	// RequestTimeout limits the work on one request. 0 means 30 s.
 	RequestTimeout time.Duration
 	Metrics        prometheus.Registerer
 	Now            func() time.Time
@@ -115,8 +119,8 @@ type Options struct {
 // defaultRequestTimeout is longer than two calls to Spotify may take.
 const defaultRequestTimeout = 30 * time.Second
 
-// server implements StrictServerInterface, the generated interface of the handlers. The
-// generated code does not use the answer of a handler that returns an error.
+// server implements StrictServerInterface, the generated interface of the handlers. A handler
+// may return an answer together with an error: the generated code then ignores the answer.
 type server struct {
 	opts            Options
 	addressLimits   addressLimiter
@@ -127,8 +131,8 @@ type server struct {
 	crossOrigin     *http.CrossOriginProtection // for requests with a session cookie
 }
 
-// New returns the handler of the public address. It returns an error if an address
-// in the options is not valid.
+// New returns the handler for the public address; the admin address has another one. It returns
+// an error if, for example, PublicURL or a trusted proxy is not valid.
 func New(o Options) (http.Handler, error) {
 	o.RequestTimeout = cmp.Or(o.RequestTimeout, defaultRequestTimeout)
 	s := &server{
@@ -144,7 +148,8 @@ func New(o Options) (http.Handler, error) {
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"method", "route", "status"}),
 	}
-	// Behind a proxy the header Host may differ from the origin that browsers see.
+	// Behind a proxy, the header Host may differ from the host in the header Origin. So requests
+	// from the public URL count as those of the same origin, whatever Host is.
 	if err := s.crossOrigin.AddTrustedOrigin(o.PublicURL); err != nil {
 		return nil, fmt.Errorf("the public URL: %w", err)
 	}
@@ -156,7 +161,9 @@ func New(o Options) (http.Handler, error) {
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
-	engine.RemoteIPHeaders = []string{"X-Forwarded-For"} // clients can set other headers, and proxies forward them
+	// By default, gin also trusts X-Real-IP. A client can set that header, and a proxy may
+	// forward it unchanged.
+	engine.RemoteIPHeaders = []string{"X-Forwarded-For"}
 	if err := engine.SetTrustedProxies(o.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
 	}
@@ -174,9 +181,9 @@ func New(o Options) (http.Handler, error) {
 	return dispatch(engine), nil
 }
 
-// dispatch returns a handler that passes requests to the engine: HEAD requests as GET requests,
-// because net/http leaves out the body of the answer. For streamPath, serveStream passes the
-// request to the engine and then writes the stream.
+// dispatch returns a handler that passes requests to the engine. It turns HEAD requests into GET
+// requests; net/http then leaves out the body of the answer. Requests to streamPath go to
+// serveStream, which passes them to the engine and then writes the stream.
 func dispatch(engine http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		isHead := r.Method == http.MethodHead
@@ -192,7 +199,8 @@ func dispatch(engine http.Handler) http.Handler {
 	})
 }
 
-// allowHead adds HEAD to the header Allow of a 405 that has GET.
+// allowHead adds HEAD to the header Allow of a 405 if that header lists GET: each GET route also
+// answers HEAD.
 func allowHead(h http.Header) {
 	methods := strings.Split(h.Get("Allow"), ", ")
 	if i := slices.Index(methods, http.MethodGet); i >= 0 {
@@ -217,8 +225,9 @@ func (s *server) routes(engine *gin.Engine, docs []apidocs.File) {
 	s.pageRoutes(engine)
 }
 
-// serveProgramFile answers with a file of the program. An empty policy keeps the default
-// Content-Security-Policy, with which the browser loads nothing.
+// serveProgramFile answers with a file that is part of the program. The policy is its
+// Content-Security-Policy. An empty policy keeps the default one, with which the browser loads
+// nothing.
 func serveProgramFile(f web.File, policy string) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		if policy != "" {

@@ -76,7 +76,7 @@ func TestLimiter_LimitsIPv6Networks(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	l := newAddressLimiter(2)
 	accepted := 0
-	for i := range 1000 { // each from another /64
+	for i := range 1000 { // each address is in another /64 of the same /48
 		if l.take(fmt.Sprintf("2001:db8:7:%x::1", i), now) == nil {
 			accepted++
 		}
@@ -98,7 +98,8 @@ func TestLimiter_LimitsWritesByUser(t *testing.T) {
 			t.Errorf("edit %d: status %d, headers %v", i, a.Status, a.Header)
 		}
 	}
-	// Linking has its own limit, which all its routes share.
+	// Linking has its own limit, which all linking routes share. So it still succeeds although the
+	// user has used up the limit of writes.
 	for i, want := range []int{200, 429} {
 		if a := e.Call("POST", prefix+"/spotify-auth?code="+spotifyCode, nil, bearer...); a.Status != want {
 			t.Errorf("linking %d: status %d, %s", i, a.Status, a.Body)
@@ -181,7 +182,7 @@ func TestAccessLog_HasTheRouteAndNoQuery(t *testing.T) {
 			t.Fatal(err)
 		}
 		found = found || entry.Msg == "request" && entry.Route == prefix+"/spotify-auth" && entry.Request == "frontend-42" &&
-			entry.Client == "127.0.0.1" && entry.Peer == "127.0.0.1" // X-Forwarded-For is not trusted
+			entry.Client == "127.0.0.1" && entry.Peer == "127.0.0.1" // not the address in X-Forwarded-For: no proxy is trusted
 	}
 	if !found {
 		t.Errorf("the log lacks the request:\n%s", e.log.Bytes())
@@ -289,8 +290,8 @@ func TestOrigins_RejectedOnesAreLoggedOnceWithARemedy(t *testing.T) {
 	e := newTestServer(t)
 	for range 3 {
 		e.Call("GET", "/healthz", nil, "Origin", "https://fe.test")
-		e.Call("GET", "/healthz", nil, "Origin", e.base)                // the bundled page
-		e.Call("GET", "/healthz", nil, "Origin", "http://songspy.test") // behind a proxy
+		e.Call("GET", "/healthz", nil, "Origin", e.base)                // the bundled page: not rejected
+		e.Call("GET", "/healthz", nil, "Origin", "http://songspy.test") // the bundled page at the public URL, behind a proxy: not rejected
 	}
 	for i := range 100 { // clients may send any origin
 		e.Call("GET", "/healthz", nil, "Origin", fmt.Sprintf("https://%d.test", i))
@@ -444,7 +445,8 @@ func TestHead_IsGetWithoutABody(t *testing.T) {
 	}
 }
 
-// request sends a request that is not in the contract. Its answer must have no body.
+// request sends a request that the contract lacks, such as a HEAD request, so nothing checks it
+// against the contract. The test fails if the answer has a body.
 func (e *testServer) request(t *testing.T, method, path string, header ...string) *http.Response {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, e.base+path, http.NoBody)

@@ -82,7 +82,8 @@ func (s *server) PreviewMySharing(ctx context.Context, r PreviewMySharingRequest
 	return answer, err
 }
 
-// previewAnswer holds the bodies of the answers that another viewer receives.
+// previewAnswer shows the caller how others see them: it holds the bodies of three answers as a
+// stranger or a follower would receive them.
 type previewAnswer struct {
 	Board     json.RawMessage `json:"board"`
 	Listening json.RawMessage `json:"listening"`

@@ -30,8 +30,8 @@ func (s *server) GetSpotifyLink(ctx context.Context, _ GetSpotifyLinkRequestObje
 	}}, err
 }
 
-// linkBlock returns why, and until when, the calls of an app are blocked; nil if they are not
-// blocked. While they are, the service cannot know what the users of the app play.
+// linkBlock returns why, and until when, calls of a Spotify app are blocked, or nil if they are
+// not blocked. While calls are blocked, the service cannot know what the users of the app play.
 func linkBlock(calls breaker.SharedBreaker, now time.Time) *LinkBlock {
 	if !calls.IsOpen(now) {
 		return nil
@@ -92,7 +92,7 @@ func deref[T any](p *T) T {
 func (s *server) GetSpotifySeat(ctx context.Context, _ GetSpotifySeatRequestObject) (GetSpotifySeatResponseObject, error) {
 	seat, ahead, err := s.opts.Linking.Seat(ctx, callerFrom(ctx).UserID)
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
-		return GetSpotifySeat200JSONResponse{Result: SUCCESS}, nil // none was requested
+		return GetSpotifySeat200JSONResponse{Result: SUCCESS}, nil // the user has requested no seat
 	}
 	return GetSpotifySeat200JSONResponse{Result: SUCCESS, Data: seatAnswer(seat, ahead)}, err
 }

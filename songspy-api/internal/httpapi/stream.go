@@ -21,30 +21,31 @@ const (
 	// shortestRetry and longestRetry limit how long a client waits before it reconnects.
 	// The time is random, so that clients do not reconnect together.
 	shortestRetry, longestRetry = time.Second, 15 * time.Second
-	// frameTimeout is how long a write waits at least for a client that does not read, before
-	// the stream is closed.
+	// frameTimeout is the shortest time that a write waits for a client that does not read,
+	// before the stream is closed. The longest time is twice that.
 	frameTimeout = 10 * time.Second
 )
 
 var (
 	contentTypeStream = []string{"text/event-stream"}
 	unbuffered        = []string{"no"}
-	// streamCacheControl forbids proxies to store a stream and to compress it.
+	// streamCacheControl forbids caches to store a stream, and proxies to compress it.
 	streamCacheControl = []string{"private, no-store, no-transform"}
-	// identity makes the body end with the connection, without chunks.
+	// identity is the Transfer-Encoding with which net/http writes no chunks. The body then ends
+	// when the connection is closed, so serveStream can write it to the connection directly.
 	identity = []string{"identity"}
 )
 
 // streamPath is the route of streams.
 const streamPath = "/v1/songspy/listening/stream"
 
-// openedKey is the key of a **board.Stream in the context of a request to streamPath. There
-// StreamListening stores the stream that it has opened.
+// openedKey is the key of a **board.Stream in the context of a request to streamPath. Through
+// this pointer, StreamListening hands the stream that it has opened to serveStream.
 type openedKey struct{}
 
-// serveStream lets the engine open a stream, and writes the stream when the engine has
-// returned. It takes over the connection, so that an open stream holds little memory:
-// no stack of the engine and no buffers of net/http.
+// serveStream lets the engine open a stream. When the engine has returned, serveStream takes
+// over the connection and starts goroutines that write the stream. So an open stream holds
+// little memory: no stack of the engine and no buffers of net/http.
 func serveStream(engine http.Handler, w http.ResponseWriter, r *http.Request, isHead bool) {
 	var opened *board.Stream
 	engine.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), openedKey{}, &opened)))
@@ -57,7 +58,7 @@ func serveStream(engine http.Handler, w http.ResponseWriter, r *http.Request, is
 	}
 	conn, _, err := http.NewResponseController(w).Hijack() // this sends the header
 	if err != nil {
-		opened.Close() // cannot happen: the service speaks HTTP/1.1
+		opened.Close() // cannot happen: the service speaks only HTTP/1.1, whose connections can be hijacked
 		return
 	}
 	continueStream(conn, opened)
@@ -72,7 +73,7 @@ func continueStream(conn net.Conn, stream *board.Stream) {
 		untilClosed(conn)
 	}()
 	go func() {
-		defer stream.Close() // last: the service ends when all streams are closed
+		defer stream.Close() // deferred first, so that it runs last: once all streams are closed, the service may exit
 		defer func() { _ = conn.Close() }()
 		if err := writeStream(ctx, conn, stream); errors.Is(err, os.ErrDeadlineExceeded) {
 			stream.Drop()
@@ -80,8 +81,8 @@ func continueStream(conn net.Conn, stream *board.Stream) {
 	}()
 }
 
-// untilClosed returns when the client has closed the connection. It discards what the
-// client sends, byte by byte: io.Copy would hold a buffer for each open stream.
+// untilClosed returns when the connection is closed. It discards what the client sends. It reads
+// byte by byte, because io.Copy would hold a buffer for each open stream.
 func untilClosed(conn net.Conn) {
 	var p [1]byte
 	for {
@@ -115,12 +116,12 @@ func (s *server) StreamListening(ctx context.Context, r StreamListeningRequestOb
 	if err != nil {
 		return nil, err
 	}
-	opened, _ := ctx.Value(openedKey{}).(**board.Stream) // serveStream has set it, and writes the stream
+	opened, _ := ctx.Value(openedKey{}).(**board.Stream) // serveStream has stored the pointer, and writes the stream
 	*opened = stream
 	return streamAnswer{}, nil
 }
 
-// streamAnswer begins the answer; serveStream continues it.
+// streamAnswer writes the status and the header of a stream. serveStream writes the body.
 type streamAnswer struct{}
 
 // VisitStreamListeningResponse implements the generated interface.
@@ -140,12 +141,13 @@ func writeStream(ctx context.Context, conn net.Conn, stream *board.Stream) error
 	send := func(frames net.Buffers) error {
 		for {
 			if now := time.Now(); deadline.Sub(now) < frameTimeout {
-				deadline = now.Add(2 * frameTimeout) // set rarely: it costs more than a short frame
+				deadline = now.Add(2 * frameTimeout) // set rarely, because setting it costs more than writing a short frame
 				if err := conn.SetWriteDeadline(deadline); err != nil {
 					return err
 				}
 			}
-			// A client that has read a part in time has more time for the rest.
+			// If the deadline has passed but the client has read a part of the frames, it gets a
+			// new deadline for the rest.
 			if n, err := frames.WriteTo(conn); n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 				return err
 			}
@@ -169,5 +171,6 @@ func writeStream(ctx context.Context, conn net.Conn, stream *board.Stream) error
 	}
 }
 
-// comment keeps the connection open and shows the client that it works.
+// comment is a server-sent event without data. It is sent if there are no frames for a while, so
+// that proxies do not close the connection as idle and the client sees that it works.
 var comment = []byte(":\n\n")

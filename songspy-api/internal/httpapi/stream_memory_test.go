@@ -12,12 +12,13 @@ import (
 	"time"
 )
 
-// memoryConn is a connection in memory whose client has sent a request and reads all
-// answers. So a test measures the memory of the server alone.
+// memoryConn is the server's end of a connection in memory. Its client has sent one request, and
+// discards all answers. The client needs no memory, so a test measures the memory of the server
+// alone.
 type memoryConn struct {
-	net.Conn // nil: other methods are not called
+	net.Conn // nil: the server calls only the methods that memoryConn defines itself
 	request  *strings.Reader
-	until    string // the text that the server writes when the stream is open
+	until    string // isOpen is called once the server has written this text
 	isOpen   func()
 	once     sync.Once
 	closed   chan struct{}
@@ -87,8 +88,8 @@ func (l *memoryListener) Close() error {
 
 func (l *memoryListener) Addr() net.Addr { return &net.TCPAddr{} }
 
-// memoryOf returns how many bytes of heap and stacks each of n open streams of the handler
-// holds.
+// memoryOf opens n streams of the handler, and returns how many bytes of heap and of stacks each
+// of them holds. A stream counts as open when the handler has written the text until.
 func memoryOf(t *testing.T, handler http.Handler, n int, until string) (heap, stacks float64) {
 	t.Helper()
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
@@ -122,7 +123,8 @@ func memoryOf(t *testing.T, handler http.Handler, n int, until string) (heap, st
 	return float64(after.HeapAlloc-before.HeapAlloc) / float64(n), float64(after.StackInuse-before.StackInuse) / float64(n)
 }
 
-// inUse returns the memory that is in use after garbage collections, which also shrink stacks.
+// inUse returns the memory that is in use after several garbage collections. Each also halves
+// stacks that are mostly unused.
 func inUse() (m runtime.MemStats) {
 	for range 4 {
 		runtime.GC()
@@ -131,7 +133,8 @@ func inUse() (m runtime.MemStats) {
 	return m
 }
 
-// bareStream writes what each stream begins with, and nothing else.
+// bareStream is a plain net/http handler of streams, to compare with: it writes the line with
+// which each stream begins, and keeps the connection open.
 func bareStream(w http.ResponseWriter, r *http.Request) {
 	out := http.NewResponseController(w)
 	_ = out.SetReadDeadline(time.Time{})

@@ -21,7 +21,8 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/people"
 )
 
-// withPeople gives the server the routes of other users' data. The store knows nobody.
+// withPeople lets the server answer requests about other users. The store has no users, and the
+// board shows one, with the id 7.
 func withPeople(o *Options, h *fakeBackend) {
 	o.People = people.New(noPeople{}, o.Board, nil, time.Now)
 	start, end := time.Now(), time.Now().Add(3*time.Minute)
@@ -48,7 +49,7 @@ func (noPeople) PersonByShareLink(context.Context, []byte) (songspy.Person, erro
 	return songspy.Person{}, errNotFound
 }
 
-// stream opens a stream, which the test must read.
+// stream opens a stream. It returns the answer, whose body the test reads.
 func (e *testServer) stream(t *testing.T, query string, header ...string) *http.Response {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.base+streamPath+query, http.NoBody)
@@ -115,7 +116,7 @@ func TestStreamListening_IsLimited(t *testing.T) {
 
 func TestStreamListening_IsUnavailableWhileTheBoardIs(t *testing.T) {
 	e := newTestServer(t, withPeople, func(o *Options, h *fakeBackend) {
-		o.Board = board.New(board.Options{Feed: h, RenderLive: RenderLive, Now: time.Now, Log: o.Log}) // not loaded
+		o.Board = board.New(board.Options{Feed: h, RenderLive: RenderLive, Now: time.Now, Log: o.Log}) // this board does not run, so it has loaded nothing
 		o.People = people.New(noPeople{}, o.Board, nil, time.Now)
 	})
 	if a := e.Call("GET", streamPath, nil); a.Status != 503 {
@@ -142,7 +143,8 @@ func TestStreamListening_AnswersHeadWithoutAStream(t *testing.T) {
 func TestStreamListening_OutlivesTheRequestTimeout(t *testing.T) {
 	e := newTestServer(t, withPeople, func(o *Options, _ *fakeBackend) { o.RequestTimeout = 50 * time.Millisecond })
 	in := bufio.NewReader(e.stream(t, "").Body)
-	// The board makes frames every 250 ms, so that some come after the timeout.
+	// The board makes frames every 250 ms, so the frames after the first come later than the
+	// RequestTimeout of 50 ms.
 	for i, event := range []string{"snapshot", "playing", "playing", "playing"} {
 		if i > 0 {
 			e.changeEntry(0, func(p *songspy.BoardEntry) { p.Track.PublicID++ })
@@ -178,8 +180,8 @@ func TestStreamListening_EndsWithTheSession(t *testing.T) {
 	}
 }
 
-// openOn opens a stream of the window, and continues it on a connection in memory. It returns
-// the client's end.
+// openOn opens a stream of the topic window, and lets continueStream write it to a connection in
+// memory. It returns the board, and the client's end of the connection.
 func openOn(t *testing.T) (*board.Board, net.Conn) {
 	t.Helper()
 	live := board.New(board.Options{Feed: &fakeBackend{}, RenderLive: RenderLive, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
@@ -204,7 +206,7 @@ func openOn(t *testing.T) (*board.Board, net.Conn) {
 
 func TestStreamListening_GivesEachClientARandomTimeToWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const clients, most = 30, 5 // as many clients may happen to share a time
+		const clients, most = 30, 5 // up to 5 clients may get the time of another one by chance
 		times := map[int]int{}
 		for range clients {
 			_, client := openOn(t)
@@ -241,7 +243,7 @@ func TestStreamListening_DropsAReaderThatDoesNotRead(t *testing.T) {
 func TestStreamListening_KeepsAReaderThatReadsSlowly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		live, client := openOn(t)
-		for i := range 10 { // bytes of the first line, which the server writes at once
+		for i := range 10 { // reads the first line, which the server sends in one write, one byte at a time
 			<-time.After(frameTimeout - time.Second)
 			if _, err := client.Read(make([]byte, 1)); err != nil {
 				t.Fatalf("byte %d: %v", i, err)
@@ -261,7 +263,7 @@ func TestStreamListening_EndsWhenTheClientHasGone(t *testing.T) {
 		if line, err := in.ReadString('\n'); err != nil || !strings.HasPrefix(line, "retry: ") {
 			t.Fatalf("line %q, error %v", line, err)
 		}
-		if _, err := client.Write([]byte("GET / HTTP/1.1\r\n")); err != nil { // it is ignored
+		if _, err := client.Write([]byte("GET / HTTP/1.1\r\n")); err != nil { // the server must ignore what the client sends
 			t.Fatal(err)
 		}
 		synctest.Wait()

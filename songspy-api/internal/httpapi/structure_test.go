@@ -15,17 +15,17 @@ import (
 	"testing"
 )
 
-// workspace is the path that the imports of all modules begin with, and root the
-// directory of the modules.
+// workspace is the prefix of the import paths of all modules of this repository. root is the
+// directory that contains the modules.
 const (
 	workspace = "github.com/songspy/songspy/"
 	root      = "../../.."
 )
 
-// structure reads packages of the workspace from source, with their types and
-// without the bodies of functions. All other packages are empty, because they do not
-// hold types of the workspace. dirs is an exception: it maps the import paths of further
-// packages that are read to their directories.
+// structure is an importer that type-checks packages of the workspace from source, without the
+// bodies of functions. It returns an empty package for all other import paths, because other
+// packages do not hold types of the workspace. The exceptions are the packages in dirs, which
+// maps import paths to directories: these packages are read too.
 type structure struct {
 	fset *token.FileSet
 	dirs map[string]string
@@ -38,7 +38,8 @@ func newStructure(dirs map[string]string) *structure {
 	return s
 }
 
-// files parses the files of a package, without its tests, by name.
+// files parses the files of a package without its tests. The keys of the result are the names of
+// the files.
 func (s *structure) files(dir string) (map[string]*ast.File, error) {
 	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	files := map[string]*ast.File{}
@@ -83,11 +84,13 @@ func (s *structure) Import(path string) (*types.Package, error) {
 	return p, nil
 }
 
-// rawTypes are the types of package songspy that hold the data of a user. A viewer gets
-// such a value as a Seen. Users get their own values by functions that take a Self.
+// rawTypes are the types of package songspy that hold the data of a user. A viewer may get such
+// a value only as a visibility.Seen. Users get their own values from functions that take a
+// visibility.Self.
 var rawTypes = []string{"User", "Track", "Play", "PlayWithTrack", "NowPlaying", "BoardEntry", "UserTrack", "HistoryItem", "Follow", "Block", "Sharing", "HiddenItem", "SharingRule"}
 
-// holds returns the first raw type that a type contains outside of a Seen, or "".
+// holds returns the name of the first raw type (see rawTypes) that a type contains outside of a
+// Seen, or "" if it contains none.
 func holds(t types.Type, visited map[types.Type]bool) string {
 	if visited[t] {
 		return ""
@@ -163,11 +166,11 @@ func takesSelf(f *types.Signature) bool {
 	return false
 }
 
-// rawSignatures lists the exported functions, the exported methods and the methods
-// of interfaces of a package that pass raw values without Self. If answers is true, the
-// package answers viewers. It may then take raw values through its interfaces and its
-// parameters. So only the results of its exported functions and methods, and the values
-// that they pass to callbacks, count.
+// rawSignatures lists the exported functions, the exported methods and the methods of interfaces
+// of a package that pass raw values and take no Self. The argument answers is true for a package
+// that answers viewers. Such a package may receive raw values through its interfaces and its
+// parameters. So only the results of its exported functions and methods, and the values that
+// these pass to callbacks, count.
 func rawSignatures(s *structure, path string, answers bool) (found []string, err error) {
 	p, err := s.Import(path)
 	if err != nil {
@@ -215,9 +218,9 @@ func rawSignatures(s *structure, path string, answers bool) (found []string, err
 	return found, nil
 }
 
-// builtElsewhere lists the places where a package builds a value of one of the types with
-// these names: by a literal, a variable, new, make, a conversion or a named result. It
-// leaves out the given file and generated files.
+// builtElsewhere lists the places in a package that build a value of a type with one of the
+// names: by a literal, a variable, new, make, a conversion or a named result. It leaves out the
+// given file and generated files.
 func builtElsewhere(s *structure, dir, file string, names []string) (found []string, err error) {
 	files, err := s.files(dir)
 	if err != nil {
@@ -263,8 +266,8 @@ func builtElsewhere(s *structure, dir, file string, names []string) (found []str
 	return found, nil
 }
 
-// named returns the name of the type in an expression, within pointers, slices,
-// arrays and maps, if it is one of the names; else "".
+// named returns the name of the type that a type expression denotes, if it is one of the names;
+// else "". It looks inside pointers, slices, arrays and maps.
 func named(e ast.Expr, names []string) string {
 	switch e := e.(type) {
 	case *ast.Ident:
@@ -386,8 +389,9 @@ func TestStructure_FindsWhatPassesRawValues(t *testing.T) {
 	}
 }
 
-// callersElsewhere lists the files below a directory, but for tests and for one package
-// of songspy-api/internal, that call a function of package visibility.
+// callersElsewhere lists the files below a directory that call the given function of package
+// visibility. It leaves out tests, and the package songspy-api/internal/X, where X is the
+// argument allowed.
 func callersElsewhere(dir, function, allowed string) (found []string, err error) {
 	err = filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(filepath.Dir(path), filepath.Join("songspy-api", "internal", allowed)) {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// timeLayout is RFC 3339 with exactly three digits of a second.
+// timeLayout is RFC 3339 with exactly three decimal places of the second.
 const timeLayout = "2006-01-02T15:04:05.000Z07:00"
 
 // Time is a time in the contract's format: RFC 3339, UTC, milliseconds.
@@ -33,7 +33,8 @@ type OptionalTime struct {
 	Time *time.Time // nil for null
 }
 
-// UnmarshalJSON is called for every field that was sent, null included.
+// UnmarshalJSON records that the field was sent. It is called even if the value is null, but not
+// if the field is absent.
 func (o *OptionalTime) UnmarshalJSON(b []byte) error {
 	o.Sent = true
 	if bytes.Equal(b, []byte("null")) {
@@ -47,5 +48,6 @@ func (o *OptionalTime) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// timeOrNull returns the time as the contract writes it; nil for nil.
+// timeOrNull converts a time into the contract's format. It returns nil, which becomes null in
+// JSON, if t is nil.
 func timeOrNull(t *time.Time) *Time { return (*Time)(t) }

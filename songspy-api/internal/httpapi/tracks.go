@@ -23,7 +23,8 @@ func (s *server) ListCurrentPlaying(_ context.Context, r ListCurrentPlayingReque
 	return answer, nil
 }
 
-// currentPlaying is the answer of the board. The field serverTime of the JSON is in head.
+// currentPlaying is the answer that shows the board. The head of the cachedAnswer holds the
+// field serverTime, which differs in each answer; its body is shared by all answers.
 type currentPlaying struct{ cachedAnswer }
 
 // VisitListCurrentPlayingResponse implements the generated interface.
@@ -31,9 +32,9 @@ func (a currentPlaying) VisitListCurrentPlayingResponse(w http.ResponseWriter) e
 	return a.write(w)
 }
 
-// etagMatches reports whether an If-None-Match has the ETag. Weak and strong ETags
-// compare equal here (RFC 9110, 13.1.2). Proxies that compress append the encoding to
-// the ETag, within the quotation marks.
+// etagMatches reports whether an If-None-Match contains the ETag. Weak and strong ETags compare
+// equal here (RFC 9110, 13.1.2). An ETag to which a proxy that compresses has appended the
+// encoding, as in "abc-gzip", matches too.
 func etagMatches(ifNoneMatch, etag string) bool {
 	switch ifNoneMatch {
 	case "":
@@ -56,9 +57,9 @@ func etagMatches(ifNoneMatch, etag string) bool {
 	return false
 }
 
-// boardBody returns the two parts of the body. The answer is an object: serverTime
-// becomes its first field. net/http sends a short first part together with the header; a
-// short last part would be one more packet.
+// boardBody returns the two parts of the body. It inserts serverTime as the first field of the
+// JSON object in answer. serverTime is in the first part because net/http sends a short first
+// part together with the header; a short last part would need one more packet.
 func boardBody(answer *board.Answer, answeredAt time.Time) (head, body []byte) {
 	head = make([]byte, 0, 64)
 	head = append(head, `{"serverTime":`...)
@@ -66,9 +67,10 @@ func boardBody(answer *board.Answer, answeredAt time.Time) (head, body []byte) {
 	return append(head, ','), answer.Body[1:]
 }
 
-// TrackIDs makes the track ids of the contract: one for each user and track. The id of
-// the database is not used: two users would share it, and frontends use this id as a
-// list key. It would also reveal how many tracks are stored.
+// TrackIDs makes the ids that tracks have in answers: one id for each pair of a user and a
+// track. The id of the database is not used, for two reasons: two users who listen to one track
+// would have the same id, but frontends use the id as the key of a list item; and it would
+// reveal how many tracks are stored.
 type TrackIDs struct{ key []byte }
 
 // NewTrackIDs returns TrackIDs with a key. Replicas with the same key make the same ids.

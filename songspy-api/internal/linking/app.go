@@ -17,24 +17,25 @@ import (
 type App struct {
 	// ID is the client ID, or songspy.UserApp(client ID) for a user-supplied app.
 	ID string
-	// Seats is how many users the app admits; 0: any number.
+	// Seats is how many users the app admits. 0 means any number.
 	Seats   int
 	Spotify Spotify
 }
 
-// InstanceApps is the client ID in a request that selects an app of the instance.
+// InstanceApps is the text that a request has in place of a client ID to select any app of the
+// instance.
 const InstanceApps = "ours"
 
-// verifierSeparator separates the parts of a verifier: random text, the MAC that
-// binds it to its user, and the app's ID. PKCE allows the character in verifiers;
-// base64url, the encoding of the first two parts, does not use it.
+// verifierSeparator separates the three parts of a PKCE verifier that newVerifier makes: random
+// text, the MAC that binds the verifier to its user, and the app's ID. PKCE allows this
+// character in verifiers; base64url, the encoding of the first two parts, does not use it.
 const verifierSeparator = "~"
 
 // clientIDPattern matches Spotify's client IDs.
 var clientIDPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// chooseApp returns the app for a user's next link, and whether the user is, as far
-// as is known, registered with it. clientID selects the app as for Authorization.
+// chooseApp returns the app for a user's next link, and whether the user is registered with the
+// app, as far as is known. The argument clientID selects the app as described at Authorization.
 func (s *Service) chooseApp(ctx context.Context, user songspy.UserID, clientID string) (app App, registered bool, err error) {
 	if clientID != "" && clientID != InstanceApps {
 		if _, ours := s.instanceApp(clientID); !ours {
@@ -43,7 +44,8 @@ func (s *Service) chooseApp(ctx context.Context, user songspy.UserID, clientID s
 		}
 		clientID = InstanceApps
 	}
-	// If the instance no longer accepts user-supplied apps, one of its own is chosen.
+	// Without a clientID, the user-supplied app of the user's link may be chosen again. But if
+	// the instance no longer accepts user-supplied apps, an app of the instance is chosen.
 	userApp := clientID == "" && s.opts.UserApp != nil
 	id, registered, err := s.opts.Seats.ChooseApp(ctx, user, s.appSeats(), userApp)
 	if err != nil {
@@ -53,10 +55,10 @@ func (s *Service) chooseApp(ctx context.Context, user songspy.UserID, clientID s
 	return app, registered, err
 }
 
-// appOfVerifier returns the app for which newVerifier made the verifier of r. A verifier
-// without the form of newVerifier was made by a frontend: it belongs to the first app.
-// appOfVerifier returns an error if the verifier was made for another user, or if the state
-// of r was made for another verifier.
+// appOfVerifier returns the app for which newVerifier made the verifier of r. A verifier of
+// another form was made by a frontend that builds the authorization URL itself: it belongs to
+// the instance's first app. appOfVerifier returns an error if the verifier was made for another
+// user, or if the state of r was made for another verifier.
 func (s *Service) appOfVerifier(user songspy.UserID, r songspy.AuthorizationCode) (App, error) {
 	verifier := r.Verifier.Reveal()
 	parts := strings.SplitN(verifier, verifierSeparator, 3)
@@ -87,13 +89,13 @@ func (s *Service) newVerifier(user songspy.UserID, random, app string) string {
 	return random + verifierSeparator + bindingMAC(s.opts.Keys[0], "verifier", user, random, app) + verifierSeparator + app
 }
 
-// stateFor returns the OAuth state for a verifier. appOfVerifier rejects the state with
-// another verifier or for another user.
+// stateFor returns the OAuth state that belongs to a verifier. appOfVerifier rejects it together
+// with another verifier or for another user.
 func (s *Service) stateFor(key []byte, user songspy.UserID, verifier string) string {
 	return bindingMAC(key, "state", user, verifier)
 }
 
-// macLength is the length of a MAC in a verifier: 16 bytes in base64url.
+// macLength is the length of a MAC in a verifier, in characters: 16 bytes in base64url.
 const macLength = 22
 
 // bindingMAC returns a MAC that binds texts to a user and a purpose. The texts must not
@@ -104,12 +106,12 @@ func bindingMAC(key []byte, purpose string, user songspy.UserID, texts ...string
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
 }
 
-// appByName returns the app with that ID. For an unknown ID it returns the first app: the
-// ID is then random text of a verifier that a frontend made itself.
+// appByName returns the app whose ID is the argument name. For an unknown ID, such as that of an
+// app that the instance no longer has, it returns the instance's first app.
 //
-// The ID may come from a browser. If it declares an app of the instance to be
-// user-supplied, the instance's app is used: its seats, its circuit breakers and
-// its daily calls must apply.
+// The ID may come from a browser. If it marks an app of the instance as user-supplied, appByName
+// returns the app of the instance, because the seats, circuit breakers and quota of that app
+// must apply.
 func (s *Service) appByName(name string) (App, error) {
 	clientID, userApp := songspy.UserAppClientID(name)
 	if app, ours := s.instanceApp(clientID); ours {
@@ -121,7 +123,7 @@ func (s *Service) appByName(name string) (App, error) {
 	return s.opts.Apps[0], nil
 }
 
-// instanceApp returns the instance's app with that client ID; false if there is none.
+// instanceApp returns the instance's app with that client ID. It returns false if there is none.
 func (s *Service) instanceApp(clientID string) (App, bool) {
 	for _, app := range s.opts.Apps {
 		if app.ID == clientID {
@@ -156,8 +158,8 @@ func (s *Service) appSeats() []songspy.AppSeats {
 	return seats
 }
 
-// LimitsSeats reports whether every app of the instance admits a limited number of users.
-// Then a user may have to wait for a seat.
+// LimitsSeats reports whether every app of the instance admits a limited number of users, so
+// that a user may have to wait for a seat.
 func (s *Service) LimitsSeats() bool {
 	return len(s.opts.Apps) > 0 && !slices.ContainsFunc(s.opts.Apps, func(app App) bool { return app.Seats == 0 })
 }

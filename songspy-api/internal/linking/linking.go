@@ -16,15 +16,17 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/attempt"
 )
 
-// defaultRetryAfter is how long to wait if Spotify failed without Retry-After.
+// defaultRetryAfter is the Retry-After for the client if a call to Spotify failed and Spotify
+// sent no Retry-After.
 const defaultRetryAfter = 5 * time.Second
 
-// linkTimeout limits a linking after its code is used: two calls and a write.
+// linkTimeout limits the part of a linking that goes on even if the client disconnects: two
+// calls to Spotify, and the writes of their results.
 const linkTimeout = 25 * time.Second
 
 // Spotify is the client of one Spotify app.
 type Spotify interface {
-	// Ready returns CodeUnavailable while calls to Spotify are blocked.
+	// Ready returns CodeUnavailable while the app's calls to Spotify are blocked.
 	Ready(ctx context.Context) error
 	AuthorizeURL(state, challenge, redirectURI string) string
 	Exchange(ctx context.Context, r songspy.AuthorizationCode) (songspy.Grant, error)
@@ -35,14 +37,15 @@ type Spotify interface {
 
 // Links stores the links.
 type Links interface {
-	// SaveLink returns CodeConflict and the reason SPOTIFY_LINKED_ELSEWHERE if the
-	// account is linked to another user and Move is false, and CodeConflict and the
-	// reason SPOTIFY_NO_SEAT if the app's last seat was taken meanwhile. It returns
-	// CodeGone if the stored link does not have IfVersion.
+	// SaveLink stores a link. It returns CodeConflict and the reason SPOTIFY_LINKED_ELSEWHERE if
+	// the account is linked to another user and l.Move is false. It returns CodeConflict and the
+	// reason SPOTIFY_NO_SEAT if the app's last seat was taken meanwhile. It returns CodeGone if
+	// l.IfVersion is not 0 and the stored link has another version.
 	SaveLink(ctx context.Context, l songspy.NewLink) (songspy.Link, error)
-	// SavePendingGrant stores a grant without an account: the user is not registered
-	// with the app yet. It does not change a link whose account is known. It returns the
-	// link that is stored afterwards, and CodeGone as SaveLink does.
+	// SavePendingGrant stores a grant without an account, because the user is not registered
+	// with the app yet. If the user has a link whose account is known, it changes nothing. It
+	// returns the link that is stored afterwards. It returns CodeGone in the same case as
+	// SaveLink.
 	SavePendingGrant(ctx context.Context, l songspy.NewLink) (songspy.Link, error)
 	// Link returns CodeNotFound if the user has no link.
 	Link(ctx context.Context, user songspy.UserID) (songspy.Link, error)
@@ -60,24 +63,25 @@ var ErrGrantNotStored = errors.New("the grant was not stored")
 
 // Options configures a Service.
 type Options struct {
-	// Apps are the instance's Spotify apps. Frontends that build the authorization
-	// URL themselves use the first.
+	// Apps are the instance's Spotify apps. Frontends that build the authorization URL
+	// themselves use the first app.
 	Apps []App
-	// UserApp returns the client of a user-supplied app. Nil: the instance does not
+	// UserApp returns the client of a user-supplied app. It is nil if the instance does not
 	// accept user-supplied apps.
 	UserApp func(clientID string) Spotify
 	Links   Links
 	Seats   Seats
-	// RedirectURLs are registered with Spotify; the first is the default.
+	// RedirectURLs are the redirect URIs that are registered with Spotify for Link. The first is
+	// the default.
 	RedirectURLs []string
-	// CallbackURL is where Spotify sends browsers that link by redirect. Attempts stores
-	// these redirects.
+	// CallbackURL is the address to which Spotify redirects browsers that link by redirect.
+	// Attempts stores the authorization attempts of these browsers.
 	CallbackURL string
 	Attempts    attempt.Store
-	// AnyLoopback also allows any http URL at a loopback address, for development.
+	// AnyLoopback also accepts any http redirect URI at a loopback IP address, for development.
 	AnyLoopback bool
-	// Keys bind authorizations to their users: the first signs, all verify. All
-	// replicas need the same keys. Without keys, a Service generates its own.
+	// Keys are the HMAC keys that bind verifiers and states to their users. The first key signs;
+	// all keys verify. All replicas need the same keys. If there are none, New generates one.
 	Keys [][]byte
 	Now  func() time.Time
 }
@@ -100,20 +104,20 @@ type Authorization struct {
 	State        songspy.Secret
 	CodeVerifier songspy.Secret
 	RedirectURI  string
-	// Registered is false if, as far as is known, the app's owner has to register the
-	// user in its dashboard first: Spotify would let the user sign in, and then
-	// reject them.
+	// Registered is false if, as far as is known, the app's owner still has to register the user
+	// in the app's dashboard. Before that, Spotify lets the user sign in, but rejects the calls
+	// with their token.
 	Registered bool
 }
 
-// Authorization starts a linking through the app with that client ID. InstanceApps
-// selects an app of the instance. An empty clientID selects the app of the user's
-// link, or else an app of the instance that admits the user. An empty redirectURI
-// selects the default.
+// Authorization starts a linking through the app with the given clientID. The clientID
+// InstanceApps selects an app of the instance. An empty clientID selects the app of the user's
+// link, or else an app of the instance that admits the user. An empty redirectURI selects the
+// default.
 //
-// The client sends the verifier back with the code. The verifier names the app and
-// works only for this user. If the client also sends a state, it must be the one
-// that was returned with the verifier.
+// Later, the client sends the verifier back together with the code. The verifier names the app,
+// and works only for this user. If the client also sends a state, this must be the state that
+// was returned with the verifier.
 func (s *Service) Authorization(ctx context.Context, user songspy.UserID, clientID, redirectURI string) (Authorization, error) {
 	redirectURI, err := s.checkRedirectURI(redirectURI)
 	if err != nil {
@@ -139,10 +143,10 @@ func (s *Service) authorize(ctx context.Context, user songspy.UserID, clientID, 
 	}, nil
 }
 
-// Link exchanges the code of r for tokens and stores the link. Without a code it completes
-// the user's pending grant. move says whether the Spotify account may be moved from another
-// user to this one. Link first checks that calls to Spotify are not blocked, because a code
-// works only once.
+// Link exchanges the code of r for tokens and stores the link. If r has no code, Link completes
+// the user's pending grant. The argument move says whether the Spotify account may be moved from
+// another user to this one. A code works only once, so Link first checks that calls to Spotify
+// are not blocked.
 func (s *Service) Link(ctx context.Context, user songspy.UserID, r songspy.AuthorizationCode, move bool) (songspy.Link, error) {
 	if r.Code == "" {
 		return s.completePendingGrant(ctx, user, move)
@@ -154,7 +158,7 @@ func (s *Service) Link(ctx context.Context, user songspy.UserID, r songspy.Autho
 	return s.linkByCode(ctx, user, r, move)
 }
 
-// linkByCode does the work of Link for an r that has a code and a checked redirect address.
+// linkByCode does the work of Link for a request r that has a code and an accepted redirect URI.
 func (s *Service) linkByCode(ctx context.Context, user songspy.UserID, r songspy.AuthorizationCode, move bool) (songspy.Link, error) {
 	app, err := s.appOfVerifier(user, r)
 	if err != nil {
@@ -163,8 +167,8 @@ func (s *Service) linkByCode(ctx context.Context, user songspy.UserID, r songspy
 	if err := app.Spotify.Ready(ctx); err != nil {
 		return songspy.Link{}, asUnavailable(err)
 	}
-	// Go on if the client disconnects, as a page does that renders twice: the code
-	// works only once, and would be lost.
+	// Go on even if the client disconnects, for example because a frontend renders its page
+	// twice. Otherwise the code, which works only once, would be lost.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), linkTimeout)
 	defer cancel()
 	grant, err := app.Spotify.Exchange(ctx, r)
@@ -183,10 +187,10 @@ func (s *Service) linkByCode(ctx context.Context, user songspy.UserID, r songspy
 	return s.saveLink(ctx, app, songspy.NewLink{UserID: user, App: app.ID, Seats: app.Seats, Grant: grant, Move: move, ConsentedAt: s.opts.Now()})
 }
 
-// saveLink reads the account of the grant and stores the link. If Spotify rejects the
-// user, because the user is not registered with the app or for an unknown reason, it
-// stores the grant as pending, so that the user need not consent again. Then a link
-// whose account is known stays unchanged.
+// saveLink reads the Spotify account of the grant and stores the link. If Spotify rejects the
+// user, because the user is not registered with the app or for an unknown reason, saveLink
+// stores the grant as a pending grant, so that the user need not consent again. It does not
+// replace a link whose account is known by a pending grant.
 func (s *Service) saveLink(ctx context.Context, app App, n songspy.NewLink) (songspy.Link, error) {
 	account, err := app.Spotify.Account(ctx, n.Grant.AccessToken)
 	switch songspy.DispositionOf(err) {
@@ -212,8 +216,9 @@ func (s *Service) saveLink(ctx context.Context, app App, n songspy.NewLink) (son
 	return s.opts.Links.SaveLink(ctx, n)
 }
 
-// completePendingGrant completes a link whose grant was stored while the user was
-// not registered with the app. It needs no code.
+// completePendingGrant makes a link of the user's pending grant, which was stored while the user
+// was not registered with the app. It needs no code. It first renews the access token if that
+// has expired or is about to.
 func (s *Service) completePendingGrant(ctx context.Context, user songspy.UserID, move bool) (songspy.Link, error) {
 	missing := &songspy.Error{Code: songspy.CodeInvalid, Reason: "SPOTIFY_CODE_INVALID", Message: "The authorization code is missing."}
 	link, err := s.opts.Links.Link(ctx, user)
@@ -227,7 +232,7 @@ func (s *Service) completePendingGrant(ctx context.Context, user songspy.UserID,
 	}
 	app, err := s.appByName(link.App)
 	if err == nil && app.ID != link.App {
-		err = missing // the instance no longer has the app
+		err = missing // the instance no longer has the app of the grant, so the user has to consent to another one
 	}
 	if err != nil {
 		return songspy.Link{}, err
@@ -248,14 +253,16 @@ func (s *Service) completePendingGrant(ctx context.Context, user songspy.UserID,
 			if err := s.markRevoked(ctx, link); err != nil {
 				return songspy.Link{}, err
 			}
-			return songspy.Link{}, missing // the user has to consent again
+			return songspy.Link{}, missing // Spotify has revoked the grant, so the user has to consent again
 		case err != nil:
 			return songspy.Link{}, asUnavailable(err)
 		}
 		n.Grant.AccessToken, n.Grant.ExpiresAt = grant.AccessToken, grant.ExpiresAt
 		if grant.RefreshToken != "" {
 			n.Grant.RefreshToken = grant.RefreshToken
-			stored, err := s.opts.Links.SavePendingGrant(ctx, n) // the old token no longer works
+			// The old refresh token no longer works, so the new one is stored before a call can
+			// fail.
+			stored, err := s.opts.Links.SavePendingGrant(ctx, n)
 			if err != nil {
 				return songspy.Link{}, replaceGone(err, missing)
 			}
@@ -266,9 +273,9 @@ func (s *Service) completePendingGrant(ctx context.Context, user songspy.UserID,
 	return link, replaceGone(err, missing)
 }
 
-// markRevoked marks a pending grant that Spotify no longer accepts, so that the user
-// has to consent again. It does not change a link that another request changed or
-// removed meanwhile.
+// markRevoked sets the state of a pending grant that Spotify no longer accepts to
+// reauth_required, because the user has to consent again. It does nothing if another request has
+// changed or removed the link meanwhile.
 func (s *Service) markRevoked(ctx context.Context, link songspy.Link) error {
 	_, err := s.opts.Links.UpdateLink(ctx, link.UserID, func(l *songspy.Link) error {
 		if l.Version == link.Version && l.IsPendingGrant() {
@@ -282,9 +289,8 @@ func (s *Service) markRevoked(ctx context.Context, link songspy.Link) error {
 	return err
 }
 
-// replaceGone returns missing if err has CodeGone: the pending grant was removed or
-// changed during the calls to Spotify, so the link was not stored. Otherwise it returns
-// err.
+// replaceGone returns the error missing if err has CodeGone: the pending grant was removed or
+// changed during the calls to Spotify, so the link was not stored. Otherwise it returns err.
 func replaceGone(err, missing error) error {
 	if songspy.CodeOf(err) == songspy.CodeGone {
 		return missing
@@ -292,9 +298,9 @@ func replaceGone(err, missing error) error {
 	return err
 }
 
-// checkRedirectURI returns the redirect address to use: the given one if this instance
-// accepts it, or the default if it is empty. Spotify checks the address too, but this
-// error says which field of the request is wrong.
+// checkRedirectURI returns the redirect URI to use: the given one, or the default if the given
+// one is empty. It returns an error if this instance does not accept the URI. Spotify checks the
+// URI too, but this error says which field of the request is wrong.
 func (s *Service) checkRedirectURI(uri string) (string, error) {
 	switch {
 	case uri == "" && len(s.opts.RedirectURLs) > 0:
@@ -308,7 +314,8 @@ func (s *Service) checkRedirectURI(uri string) (string, error) {
 	}
 }
 
-// isLoopback reports whether the URI is plain http at a literal loopback address.
+// isLoopback reports whether the URI has the scheme http and a literal loopback IP address as
+// its host.
 func isLoopback(uri string) bool {
 	u, err := url.Parse(uri)
 	if err != nil || u.Scheme != "http" || u.User != nil {
@@ -318,9 +325,9 @@ func isLoopback(uri string) bool {
 	return err == nil && addr.IsLoopback()
 }
 
-// asUnavailable turns errors of Spotify into SPOTIFY_UNAVAILABLE: the user can only
-// try again later. It keeps errors of the request, and SPOTIFY_APP_REFUSED, which
-// the operator has to correct.
+// asUnavailable turns an error of a call to Spotify into SPOTIFY_UNAVAILABLE, because the user
+// can only try again later. It returns two kinds of errors unchanged: those of the request
+// (CodeInvalid), and SPOTIFY_APP_REFUSED, whose cause the operator has to correct.
 func asUnavailable(err error) error {
 	if songspy.CodeOf(err) == songspy.CodeInvalid || songspy.ReasonOf(err) == "SPOTIFY_APP_REFUSED" {
 		return err
@@ -355,20 +362,21 @@ func (e fieldError) Field() string { return e.field }
 
 // Seats stores the requests for seats in apps that admit a limited number of users.
 type Seats interface {
-	// ChooseApp returns the app for the user's next link, and whether the user is known
-	// to be registered with it. It chooses the app of the user's link if it is one of
-	// apps, or if it is user-supplied and userApp is true; else the app of the user's
-	// seat; else an app with a free seat. If there is none, it returns CodeConflict and
-	// the reason SPOTIFY_NO_SEAT.
+	// ChooseApp returns the ID of the app for the user's next link, and whether the user is
+	// known to be registered with it. It chooses the app of the user's link if that app is one
+	// of the given apps, or if it is user-supplied and userApp is true; else the app of the
+	// user's seat; else an app with a free seat. If no app has a free seat, it returns
+	// CodeConflict and the reason SPOTIFY_NO_SEAT.
 	ChooseApp(ctx context.Context, user songspy.UserID, apps []songspy.AppSeats, userApp bool) (app string, registered bool, err error)
 	// Seat returns the user's seat, and how many users are ahead in the waiting list. It
 	// returns CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED if the user has
 	// requested none.
 	Seat(ctx context.Context, user songspy.UserID) (seat songspy.Seat, ahead int64, err error)
-	// AskSeat adds the user to the waiting list, or replaces their address.
+	// AskSeat adds the user to the waiting list. If the user has requested a seat already, it
+	// replaces the address of that request.
 	AskSeat(ctx context.Context, user songspy.UserID, email songspy.Secret, apps []songspy.AppSeats) (songspy.Seat, error)
-	// LeaveSeat returns CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED if the user
-	// has requested no seat.
+	// LeaveSeat deletes the user's seat or their request for one. It returns CodeNotFound and
+	// the reason SPOTIFY_SEAT_NOT_ASKED if the user has requested no seat.
 	LeaveSeat(ctx context.Context, user songspy.UserID) error
 }
 
@@ -377,9 +385,9 @@ func (s *Service) Seat(ctx context.Context, user songspy.UserID) (songspy.Seat, 
 	return s.opts.Seats.Seat(ctx, user)
 }
 
-// AskSeat requests a seat. email is the address of the user's Spotify account, which the
-// operator registers in the app's dashboard. A repeated request replaces the address. AskSeat
-// returns the seat, and how many users are ahead in the waiting list.
+// AskSeat requests a seat. The argument email is the address of the user's Spotify account,
+// which the operator registers in the app's dashboard. A repeated request replaces the address.
+// AskSeat returns the seat, and how many users are ahead in the waiting list.
 //
 // It returns CodeConflict and the reason SPOTIFY_SEAT_NOT_NEEDED if every app admits any
 // number of users.
@@ -402,7 +410,10 @@ func (s *Service) AskSeat(ctx context.Context, user songspy.UserID, email songsp
 	}
 	seat, ahead, err := s.opts.Seats.Seat(ctx, user)
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
-		return asked, 0, nil // another tab has given the seat up, or linked: return the seat before that
+		// Meanwhile another tab of the user has given up the seat, or has linked, which deletes
+		// the request. So this call returns the seat that the request had just
+		// assigned.
+		return asked, 0, nil
 	}
 	return seat, ahead, err
 }

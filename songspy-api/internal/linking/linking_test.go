@@ -20,21 +20,21 @@ const redirectURL = "https://fe.test/callback"
 // fakeServices implements Spotify, Links and Seats.
 type fakeServices struct {
 	readyErr, exchangeErr, accountErr error
-	chooseErr                         error // no app has a free seat
+	chooseErr                         error // the error of ChooseApp, such as SPOTIFY_NO_SEAT
 	scope                             string
 	refreshToken                      songspy.Secret
-	onExchange                        func()         // called while the code is exchanged
-	userApp                           string         // the app of the user's link, if it is user-supplied
+	onExchange                        func()         // if set, Exchange calls it
+	userApp                           string         // the app of the user's link if it is user-supplied; else empty
 	seatEmail                         songspy.Secret // the address in the request for a seat
-	seatGone                          bool           // the seat is given up right after the request
+	seatGone                          bool           // Seat finds no seat, as if it was given up right after the request
 	exchanged                         []songspy.AuthorizationCode
 	saved, pending                    []songspy.NewLink
 	link                              *songspy.Link // the stored link, or nil
 	pendingErr                        error         // the error of SavePendingGrant
-	onRefresh                         func()        // called while the token is renewed
+	onRefresh                         func()        // if set, Refresh calls it
 	refreshed                         songspy.Grant
 	refreshes                         int
-	onAccount                         func() // called when Spotify has returned the account
+	onAccount                         func() // if set, Account calls it before it returns
 }
 
 func (f *fakeServices) SavePendingGrant(_ context.Context, n songspy.NewLink) (songspy.Link, error) {
@@ -56,7 +56,8 @@ func (f *fakeServices) SavePendingGrant(_ context.Context, n songspy.NewLink) (s
 	return *f.link, nil
 }
 
-// checkVersion returns CodeGone if the stored link does not have the version IfVersion.
+// checkVersion returns CodeGone if n.IfVersion is not 0 and the stored link has another version,
+// or if there is none.
 func (f *fakeServices) checkVersion(n songspy.NewLink) error {
 	if n.IfVersion != 0 && (f.link == nil || f.link.Version != n.IfVersion) {
 		return &songspy.Error{Code: songspy.CodeGone}
@@ -177,7 +178,7 @@ func TestLink_StoresNothingOnError(t *testing.T) {
 		uri    string
 		want   string
 		kind   songspy.Code
-		used   bool // the code was used
+		used   bool // whether Link must have used the code
 	}{
 		"no code":          {code: "", want: "SPOTIFY_CODE_INVALID", kind: songspy.CodeInvalid},
 		"unknown redirect": {code: "c", uri: "https://evil.test", want: "INVALID_REQUEST", kind: songspy.CodeInvalid},
@@ -223,7 +224,7 @@ func TestLink_CompletesWithoutACodeOnceTheUserIsRegistered(t *testing.T) {
 			f := newFakeServices()
 			s := newService(f, false)
 			f.accountErr = &songspy.Error{Disposition: d}
-			for _, code := range []songspy.Secret{"code", ""} { // without a code it is a retry, here before the registration
+			for _, code := range []songspy.Secret{"code", ""} { // without a code, Link retries with the pending grant; Spotify still rejects the user
 				if _, err := s.Link(t.Context(), 7, songspy.AuthorizationCode{Code: code}, false); songspy.ReasonOf(err) != "SPOTIFY_NOT_REGISTERED" {
 					t.Fatalf("code %q: error %v", code, err)
 				}
@@ -281,7 +282,7 @@ func TestLink_AsksTheUserToConsentAgainIfAPendingGrantIsRevoked(t *testing.T) {
 		"unlinked meanwhile":     {func(f *fakeServices) { f.link = nil }, nil},
 	} {
 		f := newFakeServices()
-		f.link = &songspy.Link{App: "app", State: songspy.LinkNotRegistered, Version: 1} // its access token has expired
+		f.link = &songspy.Link{App: "app", State: songspy.LinkNotRegistered, Version: 1} // AccessExpiresAt is zero, so the access token counts as expired
 		f.onRefresh = func() { c.meanwhile(f) }
 		_, err := newService(f, false).Link(t.Context(), 7, songspy.AuthorizationCode{}, false)
 		if songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" || len(f.saved) > 0 {
@@ -297,12 +298,12 @@ func TestLink_CompletesWithARefreshedTokenAndStoresARotatedOne(t *testing.T) {
 	f := newFakeServices()
 	s := newService(f, false)
 	f.accountErr = &songspy.Error{Disposition: songspy.DispositionNotRegistered}
-	_, _ = s.Link(t.Context(), 7, songspy.AuthorizationCode{Code: "code"}, false) // its access token has expired by now
+	_, _ = s.Link(t.Context(), 7, songspy.AuthorizationCode{Code: "code"}, false) // Exchange gave no ExpiresAt, so the access token counts as expired
 	f.accountErr = nil
 	if _, err := s.Link(t.Context(), 7, songspy.AuthorizationCode{}, false); songspy.ReasonOf(err) != "SPOTIFY_CODE_INVALID" {
 		t.Fatalf("with a rejected refresh token: error %v", err)
 	}
-	f.link.State = songspy.LinkNotRegistered // now Spotify accepts the refresh token
+	f.link.State = songspy.LinkNotRegistered // the rejection had set reauth_required; with the next line, Refresh succeeds
 	f.refreshed = songspy.Grant{AccessToken: "access 2", RefreshToken: "refresh 2", ExpiresAt: time.Now().Add(time.Hour)}
 	if _, err := s.Link(t.Context(), 7, songspy.AuthorizationCode{}, false); err != nil {
 		t.Fatal(err)
@@ -394,7 +395,7 @@ func TestAuthorization_AllowsAnyLoopbackOnlyInDevelopment(t *testing.T) {
 	for uri, loopback := range map[string]bool{
 		"http://127.0.0.1:3000/callback": true,
 		"http://[::1]:3000/":             true,
-		"http://localhost:3000/":         false, // Spotify rejects the name
+		"http://localhost:3000/":         false, // Spotify rejects the name localhost
 		"https://127.0.0.1/":             false,
 		"http://10.0.0.1/":               false,
 		"http://127.0.0.1.evil.test/":    false,
@@ -437,7 +438,7 @@ func TestLinking_UsesAnAppWithAFreeSeat(t *testing.T) {
 	if len(first.exchanged) > 0 || len(second.exchanged) != 1 || second.saved[0].App != "free" || second.saved[0].Seats != 5 {
 		t.Errorf("the code went to %+v, and %+v was saved", first.exchanged, second.saved)
 	}
-	// A frontend that builds the authorization URL itself uses the first app.
+	// A verifier that a frontend made itself belongs to the first app, because it names no app.
 	if _, err := s.Link(t.Context(), 7, songspy.AuthorizationCode{Code: "code", Verifier: "its-own"}, false); err != nil || len(first.exchanged) != 1 {
 		t.Errorf("error %v, the first app exchanged %+v", err, first.exchanged)
 	}
@@ -519,7 +520,8 @@ func TestAskSeat_SucceedsIfTheSeatIsGivenUpMeanwhile(t *testing.T) {
 	f := newFakeServices()
 	f.seatGone = true
 	s := New(Options{Apps: []App{{ID: "small", Seats: 5, Spotify: f}}, Links: f, Seats: f, Now: time.Now})
-	// The API would report not_found as an ended session.
+	// AskSeat must not return the CodeNotFound of Seat, which the API would report as an ended
+	// session.
 	if seat, _, err := s.AskSeat(t.Context(), 7, "ann@example.org"); err != nil || seat.State != songspy.SeatHeld {
 		t.Errorf("seat %+v, error %v", seat, err)
 	}
@@ -536,12 +538,15 @@ func TestLink_VerifierCannotMakeAnInstanceAppUserSupplied(t *testing.T) {
 	if _, err := s.Link(t.Context(), 7, songspy.AuthorizationCode{Code: "code", Verifier: forged}, false); err != nil || f.saved[0].App != "first" {
 		t.Errorf("saved %+v, error %v", f.saved, err)
 	}
-	// A verifier from before the operator configured the app: the app's seats apply.
+	// A verifier was made when the app was still user-supplied, before the operator configured
+	// it as an app of the instance. The link must use the instance's app, so its number of seats
+	// applies.
 	former := songspy.Secret(s.newVerifier(7, attempt.NewSecret().Reveal(), songspy.UserApp(id)))
 	if _, err := s.Link(t.Context(), 7, songspy.AuthorizationCode{Code: "code", Verifier: former}, false); err != nil || f.saved[1].App != id || f.saved[1].Seats != 5 {
 		t.Errorf("saved %+v, error %v", f.saved, err)
 	}
-	// A link from before the operator configured the app.
+	// Likewise for a user whose link is from the time when the app was user-supplied: the new
+	// verifier must name the instance's app.
 	f.userApp = songspy.UserApp(id)
 	if a, err := s.Authorization(t.Context(), 7, "", ""); err != nil || !strings.HasSuffix(a.CodeVerifier.Reveal(), verifierSeparator+id) {
 		t.Errorf("the verifier is %q, error %v", a.CodeVerifier.Reveal(), err)

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// Install copies a folder, installs its locked packages in the copy, and returns the path of
-// the copy. If Node.js is missing or the packages cannot be installed, the test is skipped,
-// and the message of the skip contains notTested: what was not tested. In CI the test fails
-// instead.
+// Install copies the JSON, MJS and TypeScript files of a folder, installs the locked packages in
+// the copy by "npm ci", and returns the path of the copy. If Node.js is missing or the packages
+// cannot be installed, the test is skipped; in CI (if the variable CI is set), it fails. The
+// argument notTested is the part of the message that says what was not tested.
 func Install(t *testing.T, folder, notTested string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()

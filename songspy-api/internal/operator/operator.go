@@ -1,6 +1,6 @@
-// Package operator holds what the operator of the service does about seats and reports.
-// The routes of operators and the command lines `songspy-api seats` and `songspy-api
-// people` share it.
+// Package operator implements what an operator can do: assign seats, answer reports, and hide or
+// rename users. The routes for operators and the commands `songspy-api seats` and `songspy-api
+// people` use it.
 package operator
 
 import (
@@ -20,34 +20,36 @@ type Store interface {
 	// AssignSeats assigns the free seats in the order of the waiting list.
 	AssignSeats(ctx context.Context, apps []songspy.AppSeats) ([]songspy.Seat, error)
 	WaitingList(ctx context.Context, apps []songspy.AppSeats) (songspy.WaitingList, error)
-	// EnterSeat stores that the operator has registered the user. linked reports whether
-	// the user has a link, which is then tried again.
+	// EnterSeat stores that the operator has registered the user in the dashboard of their app.
+	// It returns true if the user has a link with a known Spotify account, which is then tried
+	// again at once.
 	EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, err error)
-	// LeaveSeat deletes the user's seat request.
+	// LeaveSeat deletes the user's seat or their request for one.
 	LeaveSeat(ctx context.Context, id songspy.UserID) error
-	// OpenReports returns up to limit open reports whose ids are greater than after, by id.
+	// OpenReports returns up to limit open reports, sorted by id. Their ids are greater than the
+	// argument after.
 	OpenReports(ctx context.Context, after int64, limit int) ([]songspy.Report, error)
 	CloseReport(ctx context.Context, id int64) error
-	// SetHiddenByOperator and RenameByOperator record the act with the detail in the user's
-	// audit log. A nil nick removes the nickname.
+	// SetHiddenByOperator and RenameByOperator also add an audit event with the detail, which
+	// the user can read. If nick is nil, RenameByOperator removes the nickname.
 	SetHiddenByOperator(ctx context.Context, id songspy.UserID, hidden bool, detail string) error
 	RenameByOperator(ctx context.Context, id songspy.UserID, nick *string, detail string) error
-	// HiddenByOperator returns up to limit hidden users whose public ids are greater than
-	// after, by public id.
+	// HiddenByOperator returns up to limit users that an operator hides, sorted by public id.
+	// Their public ids are greater than the argument after.
 	HiddenByOperator(ctx context.Context, after songspy.PublicID, limit int) ([]songspy.HiddenPerson, error)
-	// People returns the users with these ids; those that do not exist are missing.
+	// People returns the users with these ids. It leaves out ids of users who do not exist.
 	People(ctx context.Context, ids []songspy.UserID) ([]songspy.Person, error)
 	PersonByPublicID(ctx context.Context, id songspy.PublicID) (songspy.Person, error)
 }
 
-// Service does what operators do.
+// Service makes the changes and answers the questions of operators.
 type Service struct {
 	store Store
 	apps  []songspy.AppSeats
 	now   func() time.Time
 }
 
-// New returns a Service for the operator's apps.
+// New returns a Service. The argument apps has the Spotify apps of the instance.
 func New(store Store, apps []songspy.AppSeats, now func() time.Time) *Service {
 	return &Service{store, apps, now}
 }
@@ -64,9 +66,10 @@ func (s *Service) WaitingList(ctx context.Context) (songspy.WaitingList, error) 
 // Seats are the lists of WaitingList, with the users' profiles.
 type Seats struct {
 	Apps []songspy.AppUse
-	// ToRegister have a seat and are to be registered by the operator. Rejected have a link
-	// that Spotify rejects because they are not registered; they have requested no seat, so
-	// their address is not known. Entered are registered and can link. Waiting have no seat yet.
+	// ToRegister are the users who have a seat, but that the operator has not registered yet.
+	// Rejected are the users whose link Spotify rejects because they are not registered; they
+	// have requested no seat, so their address is not known. Entered are the users that the
+	// operator has registered, and who can link now. Waiting are the users who have no seat yet.
 	ToRegister, Rejected, Entered, Waiting []Seat
 }
 
@@ -74,11 +77,11 @@ type Seats struct {
 type Seat struct {
 	User  visibility.Seen[songspy.User]
 	App   string
-	Email songspy.Secret // empty if it is not known
+	Email songspy.Secret // set only in ToRegister; empty if it cannot be decrypted
 	Since time.Time
 }
 
-// Seats returns WaitingList with the users' profiles.
+// Seats returns the lists of WaitingList, with the users' profiles.
 func (s *Service) Seats(ctx context.Context) (seats Seats, err error) {
 	w, err := s.WaitingList(ctx)
 	if err != nil {
@@ -117,7 +120,7 @@ func (s *Service) Seats(ctx context.Context) (seats Seats, err error) {
 	return seats, nil
 }
 
-// profiles returns the profiles of the users that exist.
+// profiles returns the profiles of the users, by id. It leaves out users who do not exist.
 func (s *Service) profiles(ctx context.Context, ids []songspy.UserID) (map[songspy.UserID]visibility.Seen[songspy.User], error) {
 	slices.Sort(ids)
 	found, err := s.store.People(ctx, slices.Compact(ids))
@@ -131,15 +134,16 @@ func (s *Service) profiles(ctx context.Context, ids []songspy.UserID) (map[songs
 	return seen, err
 }
 
-// UserID returns the user of a handle; CodeNotFound if there is none.
+// UserID returns the id of the user with the handle. It returns CodeNotFound if there is none.
 func (s *Service) UserID(ctx context.Context, handle string) (songspy.UserID, error) {
-	id, _ := songspy.ParseHandle(handle) // no user has the id 0
+	id, _ := songspy.ParseHandle(handle) // 0, which no user has, if the handle is not valid
 	p, err := s.store.PersonByPublicID(ctx, id)
 	return p.User.ID, err
 }
 
-// EnterSeat marks the user as registered in the dashboard of their app. retried reports
-// whether the user has a link that is tried again; else the user can link now.
+// EnterSeat marks the user as registered in the dashboard of their app. It returns true if the
+// user has a link with a known Spotify account, which is now tried again. Otherwise the user can
+// link now, and the batch soon completes a pending grant.
 func (s *Service) EnterSeat(ctx context.Context, user songspy.UserID) (retried bool, err error) {
 	if retried, err = s.store.EnterSeat(ctx, user); err != nil {
 		return false, err
@@ -148,7 +152,8 @@ func (s *Service) EnterSeat(ctx context.Context, user songspy.UserID) (retried b
 	return retried, err
 }
 
-// DropSeat removes the user from the seats and the waiting list.
+// DropSeat deletes the user's seat or their place in the waiting list, and assigns the seats
+// that are free now.
 func (s *Service) DropSeat(ctx context.Context, user songspy.UserID) error {
 	if err := s.store.LeaveSeat(ctx, user); err != nil {
 		return err
@@ -161,13 +166,13 @@ func (s *Service) DropSeat(ctx context.Context, user songspy.UserID) error {
 type Report struct {
 	songspy.Report
 	User visibility.Seen[songspy.User]
-	// IsHidden reports whether the operator hides the user already.
+	// IsHidden reports whether an operator hides the user already.
 	IsHidden bool
 }
 
-// Reports returns up to limit open reports whose ids are greater than after, by id. It leaves
-// out reports about users who were erased meanwhile. next is the id of the last report that
-// was read if more may follow, else 0.
+// Reports returns up to limit open reports, sorted by id. Their ids are greater than the
+// argument after. Reports leaves out reports about users who were erased meanwhile. The result
+// next is the id of the last report that was read if more may follow, else 0.
 func (s *Service) Reports(ctx context.Context, after int64, limit int) (reports []Report, next int64, err error) {
 	open, err := s.store.OpenReports(ctx, after, limit)
 	if err != nil {
@@ -192,16 +197,17 @@ func (s *Service) Reports(ctx context.Context, after int64, limit int) (reports 
 	return reports, next, nil
 }
 
-// Hidden is a user that the operator hides.
+// Hidden is a user that an operator hides.
 type Hidden struct {
 	User visibility.Seen[songspy.User]
-	// Since and Detail are those of songspy.HiddenPerson.
+	// Since is when an operator hid the user, and Detail is the reason. Since is nil and Detail
+	// is empty if the audit log no longer has the event.
 	Since  *time.Time
 	Detail string
 }
 
-// Hidden returns up to limit users that the operator hides and whose public ids are greater
-// than after, by public id.
+// Hidden returns up to limit users that an operator hides, sorted by public id. Their public ids
+// are greater than the argument after.
 func (s *Service) Hidden(ctx context.Context, after songspy.PublicID, limit int) (hidden []Hidden, err error) {
 	found, err := s.store.HiddenByOperator(ctx, after, limit)
 	for i := range found {
@@ -213,9 +219,9 @@ func (s *Service) Hidden(ctx context.Context, after songspy.PublicID, limit int)
 	return hidden, err
 }
 
-// HideReported hides the user of an open report from all others, and closes the report.
-// The user reads detail in their audit log. It returns CodeNotFound if the report is not
-// open.
+// HideReported hides the user that an open report is about from all others, and closes the
+// report. The user can read the detail in their audit events. HideReported returns CodeNotFound
+// if the report is not open.
 func (s *Service) HideReported(ctx context.Context, report int64, detail string) error {
 	return s.handle(ctx, report, func(user songspy.UserID) error { return s.SetHidden(ctx, user, true, detail) })
 }
@@ -229,13 +235,14 @@ func (s *Service) RenameReported(ctx context.Context, report int64, nickName, de
 	})
 }
 
-// Dismiss closes a report; CodeNotFound if it is not open.
+// Dismiss closes a report without another act. It returns CodeNotFound if the report is not
+// open.
 func (s *Service) Dismiss(ctx context.Context, report int64) error {
 	return s.store.CloseReport(ctx, report)
 }
 
-// handle calls act with the user of an open report, and closes the report unless act fails.
-// It returns CodeNotFound if the report is not open.
+// handle calls the function act with the user that an open report is about. If act succeeds,
+// handle closes the report. It returns CodeNotFound if the report is not open.
 func (s *Service) handle(ctx context.Context, id int64, act func(songspy.UserID) error) error {
 	reports, err := s.store.OpenReports(ctx, id-1, 1)
 	if err != nil {

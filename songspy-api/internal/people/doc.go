@@ -2,7 +2,7 @@
 // sees them. It reads raw values from the store and the board, and returns them as
 // visibility.Seen: only what the viewer may see leaves the package.
 //
-// A user that the viewer may not see does not exist for that viewer. A page is full
-// even if some candidates are hidden, and its cursor is the position of a value that was
-// revealed.
+// For a viewer, a user that the viewer may not see does not exist, and no answer may depend on
+// such a user. So a page of a list is full even if some candidates are hidden, and its cursor is
+// always the position of a value that was revealed.
 package people

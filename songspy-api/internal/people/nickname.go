@@ -7,7 +7,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/sanitize"
 )
 
-// nickNameBytesMax limits a nickname whose characters consist of many code points.
+// nickNameBytesMax is the largest size of a nickname in bytes. It is needed because a single
+// character (grapheme cluster) can consist of any number of code points.
 const nickNameBytesMax = 2048
 
 // NickName cleans a nickname. It returns NICKNAME_INVALID if the result does not have 1

@@ -8,13 +8,15 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// Follow is a follow by the caller or of the caller, and the profile of the other user.
+// Follow is a follow in which the caller is the follower or the followed user, and the profile
+// of the other user.
 type Follow struct {
 	songspy.Follow
 	Person visibility.Seen[songspy.User]
 }
 
-// Follow asks the user with the handle for permission to follow them.
+// Follow requests to follow the user with the handle. The follow becomes approved once that user
+// approves it.
 func (s *Service) Follow(ctx context.Context, self visibility.Self, handle string) (Follow, error) {
 	p, seen, err := s.other(ctx, self, handle)
 	if err != nil {
@@ -24,7 +26,8 @@ func (s *Service) Follow(ctx context.Context, self visibility.Self, handle strin
 	return Follow{f, seen}, err
 }
 
-// other returns another user, if the caller sees them.
+// other returns the user with the handle. It returns CodeNotFound if the caller may not see that
+// user, or is that user.
 func (s *Service) other(ctx context.Context, self visibility.Self, handle string) (songspy.Person, visibility.Seen[songspy.User], error) {
 	v, err := s.viewer(ctx, self, "")
 	if err != nil {
@@ -37,8 +40,9 @@ func (s *Service) other(ctx context.Context, self visibility.Self, handle string
 	return p, seen, err
 }
 
-// idOf returns the id of the user with the handle, even if the caller does not see them.
-// Use it only where the answer is not_found unless the caller has a relation to them.
+// idOf returns the id of the user with the handle, even if the caller may not see that user.
+// Call it only where the answer is CodeNotFound unless there is a follow or a block between the
+// two: then the answer does not reveal whether the user exists.
 func (s *Service) idOf(ctx context.Context, self visibility.Self, handle string) (songspy.UserID, error) {
 	id, _ := songspy.ParseHandle(handle)
 	p, err := s.store.PersonByPublicID(ctx, id)
@@ -48,8 +52,8 @@ func (s *Service) idOf(ctx context.Context, self visibility.Self, handle string)
 	return p.User.ID, err
 }
 
-// Unfollow ends the caller's follow, or the request for one. It returns CodeNotFound if there
-// is none.
+// Unfollow deletes the caller's follow of the user with the handle, or the request for it. It
+// returns CodeNotFound if there is none.
 func (s *Service) Unfollow(ctx context.Context, self visibility.Self, handle string) error {
 	user, err := s.idOf(ctx, self, handle)
 	if err != nil {
@@ -58,10 +62,12 @@ func (s *Service) Unfollow(ctx context.Context, self visibility.Self, handle str
 	return s.store.RemoveFollow(ctx, user, self.ID())
 }
 
-// Approve approves the follower with the handle. It returns CodeNotFound if they have not
-// asked.
+// Approve approves the request of the user with the handle to follow the caller. It returns
+// CodeNotFound if there is no such request.
 func (s *Service) Approve(ctx context.Context, self visibility.Self, handle string) (Follow, error) {
-	p, seen, err := s.other(ctx, self, handle) // users who ask show their profile
+	// The caller sees this user even if the user hides from strangers: a user who requests a
+	// follow shows their profile to the followed user.
+	p, seen, err := s.other(ctx, self, handle)
 	if err != nil {
 		return Follow{}, err
 	}
@@ -69,8 +75,8 @@ func (s *Service) Approve(ctx context.Context, self visibility.Self, handle stri
 	return Follow{f, seen}, err
 }
 
-// RemoveFollower refuses a request, or removes a follower. It returns CodeNotFound if there
-// is none.
+// RemoveFollower rejects the request of the user with the handle, or ends their follow of the
+// caller. It returns CodeNotFound if there is none.
 func (s *Service) RemoveFollower(ctx context.Context, self visibility.Self, handle string) error {
 	follower, err := s.idOf(ctx, self, handle)
 	if err != nil {
@@ -79,15 +85,15 @@ func (s *Service) RemoveFollower(ctx context.Context, self visibility.Self, hand
 	return s.store.RemoveFollow(ctx, self.ID(), follower)
 }
 
-// Following returns up to limit users that the caller follows or has asked to follow,
-// newest first, after the position. next is the position of the last one if there are
-// more, else nil.
+// Following returns up to limit users that the caller follows or has requested to follow, newest
+// first. They come after the given position; the zero Position begins the list. Following also
+// returns the position of the last user if more follow, else nil.
 func (s *Service) Following(ctx context.Context, self visibility.Self, after Position, limit int) ([]Follow, *Position, error) {
 	return s.follows(ctx, self, after, limit, s.store.Following)
 }
 
-// Followers returns up to limit users who follow the caller or have asked to, as Following
-// does.
+// Followers returns up to limit users who follow the caller or have requested it. Its parameters
+// and results are those of Following.
 func (s *Service) Followers(ctx context.Context, self visibility.Self, after Position, limit int) ([]Follow, *Position, error) {
 	return s.follows(ctx, self, after, limit, s.store.Followers)
 }
@@ -106,7 +112,9 @@ func (s *Service) follows(
 		if err != nil {
 			return nil, nil, err
 		}
-		from.Follow.UserID, from.Follow.FollowerID = id, id // read compares one of them
+		// The function read compares only one of these two fields: the one that is not the
+		// caller.
+		from.Follow.UserID, from.Follow.FollowerID = id, id
 	}
 	follows, more, err := fill(limit, from,
 		func(after songspy.FollowingPerson, n int) ([]songspy.FollowingPerson, error) {
@@ -152,9 +160,10 @@ type Block struct {
 	Person *visibility.Seen[songspy.User]
 }
 
-// Blocks returns up to limit users that the caller blocks, newest first, after the
-// position. next is the position of the last one if there are more, else nil. A block hides
-// the two users from each other, so the caller gets the profiles as a stranger sees them.
+// Blocks returns up to limit users that the caller blocks, newest first. They come after the
+// given position; the zero Position begins the list. Blocks also returns the position of the
+// last user if more follow, else nil. A block hides the two users from each other. So the list
+// shows the profiles that a stranger without the block would see.
 func (s *Service) Blocks(ctx context.Context, self visibility.Self, after Position, limit int) ([]Block, *Position, error) {
 	stranger := visibility.SignedIn(self, visibility.Relations{})
 	from := songspy.BlockedPerson{Block: songspy.Block{At: after.At}}

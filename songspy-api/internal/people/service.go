@@ -14,8 +14,8 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/viewercache"
 )
 
-// Service answers requests of one viewer each. The zero Self is a viewer who is not
-// signed in.
+// Service answers requests. Each request has one viewer, in the parameter self. The zero Self is
+// a viewer who is not signed in.
 type Service struct {
 	store   Store
 	board   *board.Board
@@ -23,18 +23,19 @@ type Service struct {
 	now     func() time.Time
 }
 
-// New returns a Service. viewers keeps relations in memory; nil: each request reads them.
+// New returns a Service. The cache viewers keeps relations in memory. If it is nil, each request
+// reads them from the store.
 func New(store Store, b *board.Board, viewers *viewercache.Cache, now func() time.Time) *Service {
 	return &Service{store, b, viewers, now}
 }
 
-// errNotFound is the answer for a user who does not exist, or that the viewer may not
-// see.
+// errNotFound is the answer for a user who does not exist, and also for one that the viewer may
+// not see, so that the viewer cannot tell the two cases apart.
 var errNotFound = &songspy.Error{Code: songspy.CodeNotFound}
 
-// viewer returns the viewer of a request: the user self with their relations, or a viewer who
-// is not signed in. link is the secret of a share link, empty if there is none: the viewer is
-// then also the holder of that link.
+// viewer returns the viewer of a request: the user self with their relations, or an anonymous
+// viewer if self is zero. The argument link is the secret of a share link, or empty. If it is
+// valid, the viewer is also the holder of that link.
 func (s *Service) viewer(ctx context.Context, self visibility.Self, link string) (v visibility.Viewer, err error) {
 	if isSignedIn(self) {
 		relations, err := s.viewers.Relations(self.ID(), func() (visibility.Relations, error) {
@@ -53,8 +54,9 @@ func (s *Service) viewer(ctx context.Context, self visibility.Self, link string)
 	return v, err
 }
 
-// linkOwner returns the owner of a share link; 0 if the text is empty, or if no share link
-// has this secret any more.
+// linkOwner returns the owner of the share link whose secret is the argument link. It returns 0
+// if link is empty, or if no share link has that secret, for example because the owner has
+// replaced it.
 func (s *Service) linkOwner(ctx context.Context, link string) (songspy.UserID, error) {
 	if link == "" {
 		return 0, nil
@@ -68,7 +70,8 @@ func (s *Service) linkOwner(ctx context.Context, link string) (songspy.UserID, e
 
 func isSignedIn(self visibility.Self) bool { return self != visibility.Self{} }
 
-// person returns the user with the handle if the viewer sees their profile.
+// person returns the user with the handle, both as the raw value and as the profile that the
+// viewer sees. It returns CodeNotFound if the viewer may not see the profile.
 func (s *Service) person(ctx context.Context, v visibility.Viewer, handle string) (songspy.Person, visibility.Seen[songspy.User], error) {
 	id, _ := songspy.ParseHandle(handle) // no user has the id 0
 	p, err := s.store.PersonByPublicID(ctx, id)
@@ -89,7 +92,8 @@ func (s *Service) reveal(p songspy.Person, t visibility.Thing, v visibility.View
 // Profile is what a viewer sees of a user.
 type Profile struct {
 	User visibility.Seen[songspy.User]
-	// Playing is what the user plays now; nil if nothing, or nothing that the viewer sees.
+	// Playing is what the user plays now. It is nil if the user plays nothing, or if the viewer
+	// may not see it.
 	Playing *visibility.Seen[songspy.BoardEntry]
 	// Follow is the state of the viewer's follow; empty if there is none.
 	Follow songspy.FollowState
@@ -97,7 +101,8 @@ type Profile struct {
 	IsSelf bool
 }
 
-// Profile returns the profile of the user with the handle.
+// Profile returns the profile of the user with the handle. The argument link is the secret of a
+// share link, or empty.
 func (s *Service) Profile(ctx context.Context, self visibility.Self, handle, link string) (Profile, error) {
 	v, err := s.viewer(ctx, self, link)
 	if err != nil {
@@ -119,8 +124,8 @@ func (s *Service) addPlaying(p *Profile, v visibility.Viewer, user songspy.UserI
 	return err
 }
 
-// Picture returns the user with the handle if the viewer sees the profile and the user
-// shows a picture.
+// Picture returns the user with the handle, whose picture the caller then serves. It returns
+// CodeNotFound if the viewer may not see the profile, or if the user shows no picture.
 func (s *Service) Picture(ctx context.Context, self visibility.Self, handle, link string) (visibility.Seen[songspy.User], error) {
 	v, err := s.viewer(ctx, self, link)
 	if err != nil {
@@ -133,8 +138,9 @@ func (s *Service) Picture(ctx context.Context, self visibility.Self, handle, lin
 	return seen, err
 }
 
-// LinkPreview returns the user with the handle if a preview of the link to their page may name
-// them. Other programs show such previews to anybody.
+// LinkPreview returns the user with the handle if a preview of a link to their page may contain
+// their name. Messengers and other programs show such previews to anybody. LinkPreview returns
+// CodeNotFound for other users.
 func (s *Service) LinkPreview(ctx context.Context, handle string) (visibility.Seen[songspy.User], error) {
 	id, _ := songspy.ParseHandle(handle) // no user has the id 0
 	p, err := s.store.PersonByPublicID(ctx, id)
@@ -148,9 +154,9 @@ func (s *Service) LinkPreview(ctx context.Context, handle string) (visibility.Se
 	return seen, err
 }
 
-// Plays returns up to limit plays of the user with the handle that the viewer sees, newest
-// first. They start before the given time; the zero time begins with the newest. more
-// reports whether others follow.
+// Plays returns up to limit plays of the user with the handle that the viewer may see, newest
+// first. If the argument before is not zero, all of them started before that time. The result
+// more reports whether older plays follow.
 func (s *Service) Plays(ctx context.Context, self visibility.Self, handle, link string, before time.Time, limit int) (seen []visibility.Seen[songspy.PlayWithTrack], more bool, err error) {
 	v, err := s.viewer(ctx, self, link)
 	if err != nil {
@@ -174,12 +180,14 @@ func (s *Service) Plays(ctx context.Context, self visibility.Self, handle, link 
 		})
 }
 
-// ErrPosition is returned for the position of a user that the viewer does not see.
+// ErrPosition is the error for a cursor whose user the viewer may not see or find any more, so
+// that the list cannot be continued there.
 var ErrPosition = &songspy.Error{Code: songspy.CodeInvalid, Message: "The page cannot be continued; begin with the first one."}
 
-// Search returns up to limit findable users whose nickname begins with the text, after
-// the given user; 0 begins the list. more reports whether others follow. It returns
-// ErrPosition if the viewer cannot find the given user.
+// Search returns up to limit findable users whose nickname begins with the text, sorted by
+// nickname. The page begins after the user whose public id is the argument after, or with the
+// first user if that is 0. The result more reports whether others follow. Search returns
+// ErrPosition if the viewer cannot find the user of that id.
 func (s *Service) Search(ctx context.Context, self visibility.Self, text string, after songspy.PublicID, limit int) (found []visibility.Seen[songspy.User], more bool, err error) {
 	v, err := s.viewer(ctx, self, "")
 	if err != nil {
@@ -203,15 +211,16 @@ func (s *Service) Search(ctx context.Context, self visibility.Self, text string,
 	}, find)
 }
 
-// Position is a place in a list of users that is sorted by time.
+// Position is the position of a user in a list of users that is sorted by time. The next page
+// begins after it.
 type Position struct {
 	At   time.Time
 	User songspy.PublicID
 }
 
-// idAt returns the id of the user at the position. If the viewer does not see that user, it
-// returns -1, which no user has: clients choose positions, and an answer must not depend on a
-// user that the viewer does not see.
+// idAt returns the id of the user at the position. If the viewer may not see that user, it
+// returns -1, which no user has. Clients can send any position, and an answer must not depend on
+// a user that the viewer may not see.
 func (s *Service) idAt(ctx context.Context, v visibility.Viewer, at Position) (songspy.UserID, error) {
 	const nobody = -1
 	p, err := s.store.PersonByPublicID(ctx, at.User)
@@ -224,8 +233,8 @@ func (s *Service) idAt(ctx context.Context, v visibility.Viewer, at Position) (s
 	return p.User.ID, nil
 }
 
-// Listening returns the users that are listening now and that the viewer sees, with the
-// parameters and results of board.Board.Listening.
+// Listening returns the users who are listening now and that the viewer may see. The other
+// parameters and the results are those of board.Board.Listening.
 func (s *Service) Listening(ctx context.Context, self visibility.Self, f board.Filter, after *board.Position, limit int) ([]visibility.Seen[songspy.BoardEntry], *board.Position, error) {
 	v, err := s.viewer(ctx, self, "")
 	if err != nil {
@@ -234,7 +243,7 @@ func (s *Service) Listening(ctx context.Context, self visibility.Self, f board.F
 	return s.board.Listening(v, f, after, limit)
 }
 
-// Follows returns the users that the viewer follows with approval.
+// Follows returns the users that the viewer follows; it leaves out requested follows.
 func (s *Service) Follows(ctx context.Context, self visibility.Self) ([]songspy.UserID, error) {
 	v, err := s.viewer(ctx, self, "")
 	return v.Follows(), err
@@ -250,8 +259,8 @@ func (s *Service) ListeningAnswer(ctx context.Context, self visibility.Self) (*b
 	return s.board.ListeningAnswer(v)
 }
 
-// Window returns the users in the window of the viewer, newest start first. address identifies
-// a viewer who is not signed in.
+// Window returns the users in the window of the viewer, newest start first. The address
+// identifies a viewer who is not signed in, because the window differs from viewer to viewer.
 func (s *Service) Window(ctx context.Context, self visibility.Self, address netip.Prefix) ([]visibility.Seen[songspy.BoardEntry], error) {
 	v, err := s.viewer(ctx, self, "")
 	if err != nil {
@@ -282,7 +291,7 @@ type StreamOptions struct {
 // OpenStream opens a stream. The caller must close it.
 func (s *Service) OpenStream(ctx context.Context, o StreamOptions) (*board.Stream, error) {
 	stream := board.StreamOptions{Viewer: board.ViewerID{Address: o.Address}, Topics: slices.Clone(o.Topics)}
-	var owner songspy.UserID // of the token
+	var owner songspy.UserID // the owner of the token; 0 without a valid token
 	if o.Token != "" {
 		o.Self, o.Link = visibility.Self{}, ""
 		var err error
@@ -316,7 +325,7 @@ func (s *Service) OpenStream(ctx context.Context, o StreamOptions) (*board.Strea
 		if err != nil && songspy.CodeOf(err) != songspy.CodeNotFound {
 			return nil, err
 		}
-		stream.Topics[i].User = p.User.ID // 0, which no user has, if there is none
+		stream.Topics[i].User = p.User.ID // 0, which no user has, if there is no such user
 	}
 	stream.ReadViewer = func(ctx context.Context) (visibility.Viewer, time.Time, error) {
 		var until time.Time
@@ -339,19 +348,20 @@ func (s *Service) OpenStream(ctx context.Context, o StreamOptions) (*board.Strea
 	return s.board.OpenStream(ctx, stream)
 }
 
-// overlayOwner returns the owner of an overlay's token; CodeNotFound if there is none.
+// overlayOwner returns the owner of the embed token of an overlay. It returns CodeNotFound if
+// there is no such token.
 func (s *Service) overlayOwner(ctx context.Context, token songspy.Secret) (songspy.UserID, error) {
 	return s.store.EmbedTokenOwner(ctx, songspy.EmbedOverlay, attempt.Hash(token))
 }
 
-// Listeners returns the first limit users that the viewer sees listening to the track with
-// the handle. It returns CodeNotFound if there is none.
+// Listeners returns up to limit users who are listening to the track with the handle and that
+// the viewer may see. It returns CodeNotFound if there are none.
 func (s *Service) Listeners(ctx context.Context, self visibility.Self, handle string, limit int) ([]visibility.Seen[songspy.BoardEntry], error) {
 	v, err := s.viewer(ctx, self, "")
 	if err != nil {
 		return nil, err
 	}
-	track, _ := songspy.ParseHandle(handle) // no track has the id 0
+	track, _ := songspy.ParseHandle(handle) // 0, which no track has, if the handle is not valid
 	listeners, err := s.board.Listeners(v, track, limit)
 	if err == nil && len(listeners) == 0 {
 		err = errNotFound
@@ -359,7 +369,7 @@ func (s *Service) Listeners(ctx context.Context, self visibility.Self, handle st
 	return listeners, err
 }
 
-// Preview is what another viewer sees of the caller.
+// Preview is what a viewer sees who has a certain relation to the caller.
 type Preview struct {
 	Board     *board.Answer
 	Listening []visibility.Seen[songspy.BoardEntry]
@@ -368,8 +378,10 @@ type Preview struct {
 	Profile *Profile
 }
 
-// Preview returns what a viewer sees who has the relation as to the caller and is a stranger
-// to all other users: the board, the first limit listeners, and the caller's profile.
+// Preview returns what a certain viewer sees: the board, the first users of the list of
+// listeners (at most limit), and the caller's profile. The argument as is the relation of this
+// viewer to the caller, for example visibility.Follower. To all other users, the viewer is a
+// stranger.
 func (s *Service) Preview(ctx context.Context, self visibility.Self, as visibility.Relation, limit int) (p Preview, err error) {
 	own, err := s.store.People(ctx, []songspy.UserID{self.ID()})
 	if err == nil && len(own) == 0 {
@@ -395,10 +407,11 @@ func (s *Service) Preview(ctx context.Context, self visibility.Self, as visibili
 	return p, err
 }
 
-// fill reads candidates until limit of them are revealed, so that a page is full although
-// some candidates are hidden. more reports whether another candidate that would be revealed
-// follows. read returns n candidates after the given one, and fewer only at the end. reveal
-// returns false for a candidate that is hidden.
+// fill returns one page of a list: up to limit revealed candidates. They follow the candidate in
+// the argument after. fill reads until the page is full, even if some candidates are hidden. The
+// result more reports whether another candidate follows that would be revealed. The function
+// read returns n candidates after a given one, and fewer only at the end of the list. The
+// function reveal returns false for a hidden candidate.
 func fill[C, S any](limit int, after C, read func(after C, n int) ([]C, error), reveal func(C) (S, bool)) (seen []S, more bool, err error) {
 	for n := limit + 1; ; n = min(2*n, candidatesMax) {
 		candidates, err := read(after, n)
@@ -422,5 +435,6 @@ func fill[C, S any](limit int, after C, read func(after C, n int) ([]C, error), 
 	}
 }
 
-// candidatesMax limits what one read holds in memory.
+// candidatesMax is the largest number of candidates that fill reads at once. It limits the
+// memory that a request needs.
 const candidatesMax = 1000

@@ -12,7 +12,7 @@ import (
 )
 
 // Sharing returns the caller's present sharing settings, and when the caller's share link was
-// created; nil if there is none.
+// created, or nil if there is no share link.
 func (s *Service) Sharing(ctx context.Context, self visibility.Self) (songspy.Sharing, *time.Time, error) {
 	settings, err := s.store.Sharing(ctx, self.ID())
 	if err != nil {
@@ -29,8 +29,9 @@ func (s *Service) Sharing(ctx context.Context, self visibility.Self) (songspy.Sh
 	}
 }
 
-// ChangeSharing calls change, which edits the caller's sharing settings, and stores them. A
-// HiddenUntil in the past hides nothing any more, so it is stored as nil.
+// ChangeSharing calls the function change, which edits the caller's sharing settings in place,
+// and stores the result. If HiddenUntil is not in the future, it hides nothing any more, so it
+// is stored as nil.
 func (s *Service) ChangeSharing(ctx context.Context, self visibility.Self, change func(*songspy.Sharing)) error {
 	_, err := s.store.ChangeSharing(ctx, self.ID(), func(settings *songspy.Sharing) error {
 		change(settings)
@@ -57,8 +58,8 @@ func (s *Service) DeleteShareLink(ctx context.Context, self visibility.Self) err
 	return nil
 }
 
-// HiddenItems returns up to limit items that the caller hides, by URI. They come after the
-// given URI; an empty one begins the list.
+// HiddenItems returns up to limit items that the caller hides, sorted by URI. They begin after
+// the URI in the argument after, or with the first item if it is empty.
 func (s *Service) HiddenItems(ctx context.Context, self visibility.Self, after string, limit int) ([]songspy.HiddenItem, error) {
 	return s.store.HiddenItems(ctx, self.ID(), after, limit)
 }
@@ -89,8 +90,8 @@ func (s *Service) ShowItem(ctx context.Context, self visibility.Self, uri string
 	return s.store.ShowItem(ctx, self.ID(), uri)
 }
 
-// AuditEvents returns up to limit events of the caller's account, newest first, before the
-// event with the id; 0 begins with the newest.
+// AuditEvents returns up to limit audit events of the caller, newest first. If the argument
+// before is not 0, it is the id of an event, and all of them are older.
 func (s *Service) AuditEvents(ctx context.Context, self visibility.Self, before int64, limit int) ([]songspy.AuditEvent, error) {
 	return s.store.AuditEvents(ctx, self.ID(), before, limit)
 }

@@ -1,6 +1,6 @@
-// Package pictures fetches users' pictures from Google and serves only their pixels:
-// Google's address identifies the account, and the metadata of a file may say where and
-// when the picture was taken.
+// Package pictures fetches users' pictures from Google and returns only their pixels. Browsers
+// get neither the address nor the file of Google: the address identifies the Google account, and
+// the metadata of the file may say where and when the picture was taken.
 package pictures
 
 import (
@@ -19,17 +19,17 @@ import (
 )
 
 const (
-	// lifetime is how long a picture is kept. It may be long: if a user chooses another
-	// picture, Google gives that another address.
+	// lifetime is how long a picture is kept. It may be long, because an address always has the
+	// same picture: if a user chooses another picture, Google gives it another address.
 	lifetime = 24 * time.Hour
-	// retryAfter is how long a failure is remembered.
+	// retryAfter is how long a failure is remembered. After that, the picture is fetched again.
 	retryAfter = time.Minute
 	// fetchTimeout limits one fetch.
 	fetchTimeout = 3 * time.Second
-	// bytesMax limits the file of a picture, sideMax its width and height in pixels. Google's
-	// pictures have 96 pixels.
+	// bytesMax is the largest size of the file of a picture in bytes. sideMax is the largest
+	// width and height in pixels. Google's pictures are 96 x 96 pixels.
 	bytesMax, sideMax = 1 << 20, 1024
-	// cacheEntries limits the cache, to about 40 MB.
+	// cacheEntries is the largest number of pictures in the cache. They need about 40 MB.
 	cacheEntries = 4096
 	quality      = 85
 )
@@ -42,26 +42,28 @@ type Fetcher struct {
 	fetches singleflight.Group
 }
 
-// entry is a picture, or a failure.
+// entry is a fetched picture, or a failure to fetch it. The field until is when it expires.
 type entry struct {
 	jpeg  []byte // nil after a failure
 	until time.Time
 }
 
-// New returns a Fetcher. via makes the calls; nil: the network. A simulated Google has its
-// pictures at the origin simulated, which this process reaches at reachedAt; both are
+// New returns a Fetcher. The transport via makes the calls; if it is nil, they go to the
+// network. The arguments simulated and reachedAt are two origins of the simulated Google: the
+// one in the addresses of pictures, and the one from which this process fetches them. Both are
 // empty if Google is real.
 func New(via http.RoundTripper, simulated, reachedAt string, now func() time.Time) *Fetcher {
 	f := &Fetcher{now: now, source: remoteimage.New(remoteimage.Options{
 		Hosts: []string{".googleusercontent.com"}, Accept: "image/jpeg, image/png", Timeout: fetchTimeout, BytesMax: bytesMax,
 		Via: via, Simulated: simulated, ReachedAt: reachedAt,
 	})}
-	f.cache, _ = lru.New[string, entry](cacheEntries) // only a size of 0 is an error
+	f.cache, _ = lru.New[string, entry](cacheEntries) // lru.New fails only if the size is not positive
 	return f
 }
 
-// JPEG returns the picture at Google's address; nil if it cannot be fetched. Callers that want
-// the same picture share one fetch, which goes on if the request that began it ends.
+// JPEG returns the picture at an address of Google, or nil if it cannot be fetched. Simultaneous
+// calls for the same picture share one fetch. The fetch goes on even if ctx, the context of the
+// call that began it, ends.
 func (f *Fetcher) JPEG(ctx context.Context, address string) []byte {
 	if e, ok := f.cache.Get(address); ok && f.now().Before(e.until) {
 		return e.jpeg
@@ -83,8 +85,8 @@ func (f *Fetcher) JPEG(ctx context.Context, address string) []byte {
 	return picture
 }
 
-// pixelsOnly decodes an image and encodes its pixels again, without the metadata. It returns
-// nil if the file is no image, or too large.
+// pixelsOnly decodes an image and encodes its pixels again as a JPEG, without the metadata. It
+// returns nil if the file is not an image, or if the image is wider or higher than sideMax.
 func pixelsOnly(file []byte) []byte {
 	size, _, err := image.DecodeConfig(bytes.NewReader(file))
 	if err != nil || size.Width > sideMax || size.Height > sideMax {

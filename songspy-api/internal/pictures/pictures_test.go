@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// google answers requests for pictures, and records their addresses.
+// google is a transport that answers requests for pictures, and records their addresses.
 type google struct {
 	body     []byte
 	status   int
@@ -42,7 +42,8 @@ const address = "https://lh3.googleusercontent.com/a/picture=s96-c"
 
 func TestJPEG_IsFetchedOnceAndKeepsNothingButThePixels(t *testing.T) {
 	now := time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC)
-	// A file may go on after the end of the image: programs and cameras append data there.
+	// Programs and cameras append data after the end of the image in a file. JPEG must remove
+	// such data too.
 	g := &google{body: append(pngOf(t, 96), "taken at home"...), status: 200}
 	f := New(g, "", "", func() time.Time { return now })
 	picture := f.JPEG(t.Context(), address)

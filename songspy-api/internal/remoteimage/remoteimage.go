@@ -1,6 +1,6 @@
-// Package remoteimage fetches images from the image hosts of a provider, and from no other
-// host: an address that is stored with a track or a user cannot make this process call
-// another host.
+// Package remoteimage fetches images from the image hosts of a provider (Spotify or Google), and
+// from no other host. So an address that is stored with a track or a user cannot make this
+// process call another host (SSRF).
 package remoteimage
 
 import (
@@ -15,15 +15,15 @@ import (
 
 // Options configures a Source.
 type Options struct {
-	// Hosts are the provider's image hosts. A host that begins with a dot stands for all
-	// subdomains, such as .scdn.co for i.scdn.co.
+	// Hosts are the provider's image hosts. An entry that begins with a dot stands for all
+	// subdomains: .scdn.co also allows i.scdn.co.
 	Hosts []string
-	// Accept is the header Accept of a request.
+	// Accept is the header Accept of each request.
 	Accept string
-	// Timeout limits one fetch, BytesMax the size of one image.
+	// Timeout limits one fetch. BytesMax is the largest size of an image, in bytes.
 	Timeout  time.Duration
 	BytesMax int64
-	// Via makes the calls; nil: the network.
+	// Via makes the calls. If it is nil, they go to the network.
 	Via http.RoundTripper
 	// Simulated is a URL at which browsers reach the simulated provider, and ReachedAt is
 	// a URL at which this process reaches it. Both are empty if the provider is real.
@@ -37,7 +37,8 @@ type Source struct {
 	simulated, reachedAt *url.URL // nil if the provider is real
 }
 
-// New returns a Source. It follows no redirect.
+// New returns a Source. The Source follows no redirect, because a redirect could lead to another
+// host.
 func New(o Options) *Source {
 	if transport, ok := http.DefaultTransport.(*http.Transport); o.Via == nil && ok {
 		o.Via = transport.Clone()
@@ -55,9 +56,10 @@ func New(o Options) *Source {
 	return s
 }
 
-// Allowed returns the URL to fetch for an address; nil if the address must not be fetched.
-// An address at an image host must be https: then the certificate proves that the call has
-// reached that host and no other.
+// Allowed returns the URL to fetch for an address, or nil if the address must not be fetched. An
+// address at an image host must have the scheme https: the certificate then proves that the call
+// has reached that host. An address of the simulated provider is translated into one that this
+// process reaches.
 func (s *Source) Allowed(address string) *url.URL {
 	u, err := url.Parse(address)
 	switch {

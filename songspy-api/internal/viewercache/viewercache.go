@@ -1,10 +1,11 @@
 // Package viewercache keeps the sessions and the relations of viewers in memory, so that
 // requests do not read them from the database.
 //
-// Returned values are at most Staleness old. Within that time the change feed reports what
-// other processes have changed. A change of this process is applied before the function
-// that made it returns. If the feed cannot be read, everything is read from the database.
-// The cache never decides that a session has ended: callers read the session again.
+// A returned value may lack the changes of the last second (Staleness), but no older ones.
+// Within that time, the change feed reports what other processes have changed. A change that
+// this process makes is applied to the cache before the function that makes it returns. While
+// the feed cannot be read, everything is read from the database. The cache alone never ends a
+// session: a session that looks ended in memory is read again from the database.
 package viewercache
 
 import (
@@ -20,29 +21,30 @@ import (
 )
 
 const (
-	// Staleness is how outdated a returned value may be: the cache is used only while all
-	// changes that were committed more than Staleness ago are applied. A reader that follows
-	// the feed calls CaughtUp more often than that, even if the feed has no changes.
+	// Staleness is how outdated a returned value may be. The cache is used only while all
+	// changes that were committed more than Staleness ago are applied. To keep it in use, a
+	// reader of the change feed calls CaughtUp more often than once per Staleness, even if there
+	// are no changes.
 	Staleness = time.Second
 	// life is how long a value is used without being read again. It limits the effect of a
 	// change that the feed does not report, such as a row that an operator deletes manually.
 	life = time.Minute
-	// sizeMax limits the memory, in bytes as the constants below estimate it. It holds about
-	// 20,000 viewers with one session and 50 relations each. The viewers that were not used
-	// for the longest time are dropped.
+	// sizeMax limits the memory of the cache, in bytes, as estimated with the constants below.
+	// About 20,000 viewers with one session and 50 relations each fit into it. If the cache gets
+	// larger, the least recently used viewers are dropped.
 	sizeMax = 32 << 20
 	// userSize, sessionSize and relationSize estimate the memory of a user without values, of
 	// a session and of one relation.
 	userSize, sessionSize, relationSize = 256, 1 << 10, 8
-	// sessionsMax is how many sessions of one user are kept.
+	// sessionsMax is the largest number of sessions that are kept of one user.
 	sessionsMax = 16
 )
 
-// SessionKey identifies a session by what its holder sends. One of the fields is set. Both
-// are random and never used again.
+// SessionKey identifies a session by what its holder sends: exactly one of the fields is set.
+// Both are random, and no other session ever has the same key.
 type SessionKey struct {
-	ID   int64    // in a JWT
-	Hash [32]byte // of a cookie
+	ID   int64    // the id of the session in a JWT
+	Hash [32]byte // the hash of the secret in a cookie
 }
 
 // Cache holds sessions and relations by user. It is safe for concurrent use. A nil Cache
@@ -51,16 +53,16 @@ type Cache struct {
 	now func() time.Time
 
 	mu sync.Mutex
-	// generation changes whenever values are removed because of changes. A value that was
-	// being read at that time may be outdated and is not stored.
+	// generation grows whenever changes remove values. A value whose read from the database
+	// began at an older generation may be outdated, so it is not stored.
 	generation uint64
 	appliedAt  time.Time // all changes that were committed before this time are applied
 	users      *simplelru.LRU[songspy.UserID, *user]
-	owners     map[SessionKey]songspy.UserID // of the sessions in users
+	owners     map[SessionKey]songspy.UserID // the users of the sessions in the field users
 	size       int
 }
 
-// user is what is known of one user. A change removes all of it.
+// user holds the cached values of one user. A change of the user removes all of them.
 type user struct {
 	relations *value[visibility.Relations] // nil if not read
 	sessions  map[SessionKey]value[songspy.Session]
@@ -79,18 +81,19 @@ type value[T any] struct {
 	readAt time.Time
 }
 
-// New returns a Cache that is not used until CaughtUp is called.
+// New returns an empty Cache. Until CaughtUp is called, all values are read from the database.
 func New(now func() time.Time) *Cache {
 	c := &Cache{now: now, owners: map[SessionKey]songspy.UserID{}}
-	c.users, _ = simplelru.NewLRU(math.MaxInt, func(_ songspy.UserID, u *user) { // only a size below 1 is an error
+	c.users, _ = simplelru.NewLRU(math.MaxInt, func(_ songspy.UserID, u *user) { // NewLRU fails only if the size is below 1
 		c.size -= u.size()
 		c.forgetSessions(u)
 	})
 	return c
 }
 
-// Session returns the session with the key. It calls read unless the session is in memory
-// and usable. It returns the error of read. A session that read returns may be unusable.
+// Session returns the session with the key. If the session is not in memory, or if the function
+// usable returns false for it, Session calls the function read, and returns its result and
+// error. It does not call usable for a session that read returns.
 func (c *Cache) Session(key SessionKey, usable func(songspy.Session) bool, read func() (songspy.Session, error)) (songspy.Session, error) {
 	if c == nil {
 		return read()
@@ -118,7 +121,7 @@ func (c *Cache) Session(key SessionKey, usable func(songspy.Session) bool, read 
 	return session, err
 }
 
-// forgetSessions removes the sessions of the user. mu is held.
+// forgetSessions removes the sessions of the user from the cache. The caller holds c.mu.
 func (c *Cache) forgetSessions(u *user) {
 	for key := range u.sessions {
 		delete(c.owners, key)
@@ -126,8 +129,8 @@ func (c *Cache) forgetSessions(u *user) {
 	clear(u.sessions)
 }
 
-// Relations returns the relations of the user. It calls read unless they are in memory. It
-// returns the error of read.
+// Relations returns the relations of the user. If they are not in memory, it calls the function
+// read, and returns its result and error.
 func (c *Cache) Relations(id songspy.UserID, read func() (visibility.Relations, error)) (visibility.Relations, error) {
 	if c == nil {
 		return read()
@@ -148,9 +151,9 @@ func (c *Cache) Relations(id songspy.UserID, read func() (visibility.Relations, 
 	return relations, err
 }
 
-// store calls set to change what is known of the user, unless changes have removed values
-// since the cache had the given generation. Then it removes other users if the cache is too
-// large.
+// store calls the function set, which stores a value in the entry of the user. It does nothing
+// if changes have removed values since the given generation, because the value may be outdated.
+// If the cache is too large afterwards, store removes the least recently used users.
 func (c *Cache) store(id songspy.UserID, generation uint64, set func(*user)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -170,28 +173,29 @@ func (c *Cache) store(id songspy.UserID, generation uint64, set func(*user)) {
 	}
 }
 
-// isCurrent reports whether all changes of more than Staleness ago are applied. It compares
-// both the monotonic clock, which stands still while the machine sleeps, and the wall clock,
-// which can be set back.
+// isCurrent reports whether all changes that were committed more than Staleness ago are applied.
+// It compares the times by both clocks, because the monotonic clock may stand still while the
+// machine sleeps, and the wall clock can be set back.
 func (c *Cache) isCurrent(now time.Time) bool {
 	return within(Staleness, now, c.appliedAt)
 }
 
 func (v *value[T]) isRecent(now time.Time) bool { return within(life, now, v.readAt) }
 
-// within reports whether at is at most d before now, by the monotonic clock and by the wall
-// clock.
+// within reports whether the time at is at most d before now, both by the monotonic clock and by
+// the wall clock.
 func within(d time.Duration, now, at time.Time) bool {
 	age, wall := now.Sub(at), now.Round(0).Sub(at.Round(0))
 	return age <= d && 0 <= wall && wall <= d
 }
 
-// Apply removes what the changes may have made outdated.
+// Apply removes the values of all users whose sessions or relations the changes may have made
+// outdated.
 func (c *Cache) Apply(changes []songspy.Change) {
 	if c == nil {
 		return
 	}
-	// A change of kind user may be an erasure.
+	// ChangeUser is not excluded, because it may mean that the user was erased.
 	users := changefeed.UserIDsExcept(changes, songspy.ChangePlaying, songspy.ChangeLink)
 	if len(users) == 0 {
 		return
@@ -215,7 +219,7 @@ func (c *Cache) Clear() {
 	c.users.Purge()
 }
 
-// CaughtUp records that all changes that were committed before the time are applied.
+// CaughtUp records that all changes that were committed before the time at are applied.
 func (c *Cache) CaughtUp(at time.Time) {
 	if c == nil {
 		return

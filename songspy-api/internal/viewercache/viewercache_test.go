@@ -21,8 +21,9 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/viewercache"
 )
 
-// database holds numbered versions of each user: version n has n blocks, and a session
-// with the label n. A board follows its feed.
+// database is a change feed and numbered versions of each user: in version n, the user has n
+// blocks, and a session with the label n. So a test knows which version it has read. A board
+// follows the feed, and keeps the cache up to date.
 type database struct {
 	changefeedtest.Feed
 	cache *viewercache.Cache
@@ -35,7 +36,8 @@ type database struct {
 
 type version struct {
 	committedAt time.Time
-	// isOwn: this process wrote it. writtenAt is when the write returned; zero: not yet.
+	// isOwn is true if this process wrote the version. writtenAt is when that write returned; it
+	// is zero before that, and for versions of other processes.
 	isOwn     bool
 	writtenAt time.Time
 }
@@ -50,7 +52,8 @@ func newDatabase(seed uint64) *database {
 	return d
 }
 
-// pause waits for a random time below most; sometimes for twenty times as long.
+// pause waits for a random time below most. In about one of twelve calls, it waits for twenty
+// times as long.
 func (d *database) pause(most time.Duration) {
 	d.mu.Lock()
 	wait := time.Duration(d.random.Int64N(int64(most)))
@@ -73,9 +76,9 @@ func (d *database) newest(id songspy.UserID) int {
 	return len(d.versions[id]) - 1
 }
 
-// write commits another version of the user. If isOwn is true, this process writes: the change
-// is applied to the cache before write returns, as store.OnChanges does. Otherwise another
-// process writes, and the change reaches the cache by the feed.
+// write commits another version of the user. If isOwn is true, it acts as this process: it
+// applies the change to the cache before it returns, as store.OnChanges does. Otherwise it acts
+// as another process, whose change reaches the cache only through the feed.
 func (d *database) write(id songspy.UserID, isOwn bool) {
 	kind := []songspy.ChangeKind{songspy.ChangeRelation, songspy.ChangeSession, songspy.ChangeUser}[d.pick(3)]
 	d.mu.Lock()
@@ -93,8 +96,9 @@ func (d *database) write(id songspy.UserID, isOwn bool) {
 	d.mu.Unlock()
 }
 
-// read reads the session or the relations of the user through the cache. It returns an
-// error if the version is one that a request may not get.
+// read reads the session or the relations of the user through the cache. It returns an error if
+// the version is too old: older than a version that this process had written before the read
+// began, or than one that was committed more than Staleness before.
 func (d *database) read(id songspy.UserID, session bool) error {
 	began := time.Now()
 	hit := true
@@ -138,7 +142,7 @@ func (d *database) read(id songspy.UserID, session bool) error {
 
 func clock(t time.Time) string { return t.Format("15:04:05.000") }
 
-// relations returns n blocks.
+// relations returns relations that consist of n blocks.
 func relations(id songspy.UserID, n int) visibility.Relations {
 	blocks := make([]songspy.Block, n)
 	for i := range blocks {
@@ -147,7 +151,8 @@ func relations(id songspy.UserID, n int) visibility.Relations {
 	return visibility.NewRelations(visibility.NewSelf(id), nil, blocks)
 }
 
-// Changes implements changefeed.Feed, slowly.
+// Changes implements changefeed.Feed. It takes a random time before and after it reads the
+// changes.
 func (d *database) Changes(ctx context.Context, after int64, limit int) ([]songspy.Change, error) {
 	d.pause(100 * time.Millisecond)
 	changes, err := d.Feed.Changes(ctx, after, limit)
@@ -168,7 +173,8 @@ func (d *database) BoardSnapshot(ctx context.Context, _ func(songspy.BoardEntry)
 	return last, err
 }
 
-// follow makes a board keep the cache up to date, and returns a function that ends that.
+// follow starts a board, which keeps the cache up to date. It returns a function that stops the
+// board.
 func (d *database) follow() (stop func()) {
 	b := board.New(board.Options{Feed: d, Viewers: d.cache, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -202,7 +208,9 @@ func TestCache_IsNeverOlderThanItsBoundNorThanAWriteOfThisProcess(t *testing.T) 
 			}
 			repeat(15, 250*time.Millisecond, func(id songspy.UserID) { d.write(id, true) })
 			repeat(15, 250*time.Millisecond, func(id songspy.UserID) { d.write(id, false) })
-			repeat(3, time.Second, func(id songspy.UserID) { // the feed cannot be read, and then may lack changes
+			// For a while the feed cannot be read. Afterwards, in half of the cases, it lacks
+			// the changes of that time.
+			repeat(3, time.Second, func(id songspy.UserID) {
 				d.Fail(errors.New("down"))
 				d.pause(time.Second)
 				d.write(id, false)
@@ -220,7 +228,8 @@ func TestCache_IsNeverOlderThanItsBoundNorThanAWriteOfThisProcess(t *testing.T) 
 	}
 }
 
-// manual is a cache whose clock a test sets, and the number of its reads of the database.
+// manual is a cache whose clock is the field now, which the test sets. It counts how often the
+// cache reads from the database.
 type manual struct {
 	*viewercache.Cache
 	now   time.Time
@@ -234,14 +243,16 @@ func newManual() *manual {
 	return m
 }
 
-// relationsOf reads n relations of the user, and reports whether they were in memory.
+// relationsOf reads the relations of the user through the cache, and reports whether they were
+// in memory. The database has n of them.
 func (m *manual) relationsOf(id songspy.UserID, n int) (inMemory bool) {
 	before := m.reads
 	_, _ = m.Relations(id, func() (visibility.Relations, error) { m.reads++; return relations(id, n), nil })
 	return m.reads == before
 }
 
-// session reads a session of the user, and reports whether it was in memory.
+// session reads a session of the user, and reports whether it was in memory. The cache may use
+// its own value only if usable is true.
 func (m *manual) session(id songspy.UserID, key int64, usable bool) (inMemory bool) {
 	before := m.reads
 	_, _ = m.Session(viewercache.SessionKey{ID: key}, func(songspy.Session) bool { return usable },
@@ -268,7 +279,7 @@ func TestCache_IsNotUsedWhileTheFeedIsNotRead(t *testing.T) {
 	if m.CaughtUp(m.now); !use() {
 		t.Error("the cache is not used after the feed was read again")
 	}
-	m.now = m.now.Add(-time.Hour) // the clock was set back
+	m.now = m.now.Add(-time.Hour) // the clock is set back, so it is not known how long ago the feed was read
 	if m.relationsOf(1, 1) || m.session(1, 10, true) {
 		t.Error("the cache is used although it is not known when the feed was read")
 	}
@@ -343,9 +354,9 @@ func TestCache_KeepsNoErrors(t *testing.T) {
 
 func TestCache_ForgetsTheViewersThatWereNotUsedForLongest(t *testing.T) {
 	m := newManual()
-	const perUser = 100_000 // relations: about 40 users have room
+	const perUser = 100_000 // relations of one user take 800 KB, so there is room for about 40 users
 	for id := range songspy.UserID(60) {
-		m.relationsOf(1, perUser) // always in use
+		m.relationsOf(1, perUser) // user 1 is used all the time, so it must stay
 		m.relationsOf(id+1, perUser)
 	}
 	if !m.relationsOf(1, perUser) || !m.relationsOf(60, perUser) || m.relationsOf(2, perUser) {

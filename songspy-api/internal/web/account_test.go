@@ -15,9 +15,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// account answers the requests for which a test has set an answer, most of them about the
-// viewer's account. The API's handler answers the other requests. account records the changes
-// that the page requests.
+// account answers the requests of the page for which a test has set an answer, most of them
+// about the viewer's account. The API's handler answers all other requests. account also records
+// the changes that the page requests.
 type account struct {
 	mu      sync.Mutex
 	answers map[string]string

@@ -38,7 +38,8 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/web"
 )
 
-// browser is the Chromium that all tests share, nil if there is none; each test has its own tab.
+// browser is the Chromium that all tests share. It is nil if Chromium is not installed. Each
+// test has its own tabs.
 var browser context.Context
 
 func TestMain(m *testing.M) {
@@ -50,7 +51,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// fakeOpenID must not be called. Because auth.Service has one, the button to sign in leads to Google.
+// fakeOpenID is only there so that auth.Service has an OpenID provider: then the button to sign
+// in leads to Google. Its methods must not be called.
 type fakeOpenID struct{ auth.OpenID }
 
 // pageTest serves the page with the API's handler, over a board that the test fills.
@@ -59,11 +61,12 @@ type pageTest struct {
 	feed    *fakeFeed
 	url     string
 	board   *board.Board
-	handler http.Handler // of the API
+	handler http.Handler // the API's handler
 	account account
-	// override answers the routes of the board in place of handler; nil: handler answers them.
+	// override, if it is not nil, answers the routes of the board in place of handler.
 	override atomic.Pointer[http.HandlerFunc]
-	// covers is the JPEG with which the server answers for each cover; nil: it draws covers.
+	// covers is the JPEG that the server serves as each cover. If it is nil, the server draws
+	// covers as SVG.
 	covers atomic.Pointer[[]byte]
 }
 
@@ -131,7 +134,9 @@ func startPage(t *testing.T, entries []songspy.BoardEntry) *pageTest {
 		case strings.HasPrefix(r.URL.Path, route) && answer != nil:
 			(*answer)(w, r)
 		default:
-			if s.feed.viewer != 0 { // in place of a cookie of the browser, which all tests share
+			// All tests share the cookies of the browser, so a test cannot set a session cookie
+			// there. Instead, the server adds the session cookie of the viewer to each request.
+			if s.feed.viewer != 0 {
 				r.AddCookie(&http.Cookie{Name: "songspy", Value: "secret"})
 			}
 			handler.ServeHTTP(w, r)
@@ -142,7 +147,8 @@ func startPage(t *testing.T, entries []songspy.BoardEntry) *pageTest {
 	return s
 }
 
-// setAnswer makes h answer the routes of the board; nil: the API's handler answers them again.
+// setAnswer makes the handler h answer the routes of the board. If h is nil, the API's handler
+// answers them again.
 func (s *pageTest) setAnswer(h http.HandlerFunc) {
 	if h == nil {
 		s.override.Store(nil)
@@ -151,14 +157,14 @@ func (s *pageTest) setAnswer(h http.HandlerFunc) {
 	s.override.Store(&h)
 }
 
-// openTab opens the front page in a new tab of this size, and waits until its script has
-// started. The script before runs before the scripts of the page.
+// openTab opens the front page in a new tab of the given size in pixels, and waits until the
+// page has started. The argument before is a script that runs before the scripts of the page.
 func (s *pageTest) openTab(width, height int64, before string) context.Context {
 	s.t.Helper()
 	return s.openPage("/", width, height, before)
 }
 
-// openPage opens the page at the path, as openTab opens the front page.
+// openPage does the same as openTab for the page at the path.
 func (s *pageTest) openPage(path string, width, height int64, before string) context.Context {
 	s.t.Helper()
 	tab, leave := chromedp.NewContext(browser)
@@ -176,12 +182,12 @@ func (s *pageTest) openPage(path string, width, height int64, before string) con
 	return tab
 }
 
-// waitMax is far longer than any wait takes, because test machines may be slow.
+// waitMax is how long a test waits for the page before it fails. It is far longer than needed,
+// because test machines may be slow.
 const waitMax = 40 * time.Second
 
-// waitFor waits until the JavaScript expression is true in the page. Between two attempts it
-// tells the page that it has become visible: then a page without a stream reads its data again
-// at once.
+// waitFor waits until the JavaScript expression is true in the page. Every 50 ms it dispatches
+// the event visibilitychange, at which a page without a stream reads its data again at once.
 func (s *pageTest) waitFor(tab context.Context, expression string) {
 	s.t.Helper()
 	tab, cancel := context.WithTimeout(tab, waitMax+10*time.Second)
@@ -199,7 +205,8 @@ func (s *pageTest) waitFor(tab context.Context, expression string) {
 	}
 }
 
-// evaluate runs an expression in the page and returns its value, or that of its promise.
+// evaluate runs a JavaScript expression in the page and returns its value. If the value is a
+// promise, it returns the value of the promise.
 func evaluate[T any](s *pageTest, tab context.Context, expression string) T {
 	s.t.Helper()
 	tab, cancel := context.WithTimeout(tab, waitMax)
@@ -211,8 +218,8 @@ func evaluate[T any](s *pageTest, tab context.Context, expression string) T {
 	return value
 }
 
-// fakeStore has the users of the feed. Each of them has played one track before, or what
-// feed.before returns.
+// fakeStore has the users of the feed. Each of them has played the tracks that feed.before
+// returns or, if that is nil, one track.
 type fakeStore struct {
 	people.Store
 	feed *fakeFeed
@@ -250,7 +257,7 @@ func (s fakeStore) Relations(context.Context, songspy.UserID) (follows []songspy
 	return follows, nil, nil
 }
 
-// fakeSessions has one session: that of feed.viewer.
+// fakeSessions has one session, which is that of feed.viewer.
 type fakeSessions struct {
 	sessions
 	feed *fakeFeed
@@ -304,20 +311,21 @@ func (fakeLinks) Breakers(context.Context, string) (breaker.Stored, error) {
 // fakeFeed is a board.Feed in memory: a change feed, and the entries of the listening users.
 type fakeFeed struct {
 	changefeedtest.Feed
-	viewer   songspy.UserID   // who is signed in; 0: nobody
+	viewer   songspy.UserID   // the user who is signed in; 0 if nobody is
 	followed []songspy.UserID // the users that the viewer follows
 	unlinked []songspy.UserID // the users that have not linked Spotify
 	mu       sync.Mutex
 	entries  []songspy.BoardEntry
-	before   func(songspy.UserID) []songspy.PlayWithTrack // returns what a user has played; nil: one track
+	before   func(songspy.UserID) []songspy.PlayWithTrack // returns what a user has played; if it is nil, each user has played one track
 }
 
-// testStart is when these tests began.
+// testStart is when the process of these tests began.
 var testStart = time.Now()
 
-// newEntry returns a user who plays a track of one hour, which began ago seconds before
-// testStart. The user's name is "Listener A" for id 1, "Listener B" for id 2. In the address of
-// the cover, HERE stands for the address of the test's server.
+// newEntry returns the board entry of a user who plays a track of one hour. The track began the
+// given number of seconds (ago) before testStart. The user with the id 1 is named "Listener A",
+// the one with the id 2 "Listener B". HERE in the address of the cover is a placeholder for the
+// address of the test's server.
 func newEntry(id int, title string, ago int) songspy.BoardEntry {
 	name, start := "Listener "+string(rune('A'+id-1)), testStart.Add(-time.Duration(ago)*time.Second)
 	end := start.Add(time.Hour)

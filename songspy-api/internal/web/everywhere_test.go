@@ -17,8 +17,9 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
 )
 
-// newEverywhere returns a page test in which user 1 is signed in, is an operator and can open all
-// pages. The answers replace those of this account. paths are the addresses of all pages.
+// newEverywhere returns a page test in which user 1 is signed in, is an operator and can open
+// all pages. The argument answers replaces some of the answers about this account. The result
+// paths has the paths of all pages.
 func newEverywhere(t *testing.T, answers map[string]string) (s *pageTest, paths []string) {
 	t.Helper()
 	s = newWelcome(t, map[string]string{
@@ -33,7 +34,7 @@ func newEverywhere(t *testing.T, answers map[string]string) (s *pageTest, paths 
 	return s, []string{"/", "/u/" + songspy.Handle(1), "/t/" + songspy.Handle(track), "/me", "/welcome", "/status", "/privacy", "/terms"}
 }
 
-// isRead is a script that reports whether the page has read all that it shows.
+// isRead is a script that reports whether the page has loaded everything that it shows.
 const isRead = `document.readyState === "complete" && !document.querySelector("main").innerText.includes("Loading.") && Array.from(document.images).every((one) => one.hidden || one.loading === "lazy" || one.complete)`
 
 func TestTrack_KeepsTheFocusWhereWhatHadItGoesAway(t *testing.T) {
@@ -54,7 +55,9 @@ func TestTrack_KeepsTheFocusWhereWhatHadItGoesAway(t *testing.T) {
 		s.expect(tab, focus+": whether it has the focus at first", `String(document.activeElement.matches('`+focus+`'))`, "true")
 	}
 
-	// One of three leaves. An empty place keeps the focus, and the key Tab leads to the next row.
+	// The focus is on the second of three listeners. When another listener leaves, the focus
+	// must stay. When the focused listener leaves, an empty place must get the focus, and the
+	// key Tab must lead to the next row.
 	open(`[href="/u/` + songspy.Handle(2) + `"]`)
 	s.remove(1)
 	s.waitFor(tab, rows+` === "Listener B,Listener C"`)
@@ -69,7 +72,7 @@ func TestTrack_KeepsTheFocusWhereWhatHadItGoesAway(t *testing.T) {
 	s.waitFor(tab, rows+` === "Listener C"`)
 	s.remove(3)
 
-	// The last one leaves, so the page is empty.
+	// When all listeners leave, the page is empty, and its title must get the focus.
 	for _, focus := range []string{"[data-listeners] a", "h1 a", "[data-artists] a", "[data-album] a"} {
 		open(focus)
 		s.remove(1)
@@ -80,8 +83,9 @@ func TestTrack_KeepsTheFocusWhereWhatHadItGoesAway(t *testing.T) {
 	}
 }
 
-// personPage returns the plays as a page of the contract: each has this title, and began so many
-// minutes before testStart. next is nextCursor; empty: null.
+// personPage returns a page of plays of the contract as JSON. The map ago has the title of each
+// play, and how many minutes before testStart it began. The argument next is the nextCursor,
+// which is null if next is empty.
 func personPage(next string, ago map[string]int) string {
 	page := httpapi.PersonPlaysPage{Items: []httpapi.PersonPlay{}}
 	for _, title := range slices.SortedFunc(maps.Keys(ago), func(a, b string) int { return ago[a] - ago[b] }) {
@@ -105,7 +109,9 @@ func TestPerson_KeepsTheFocusWhereWhatHadItGoesAway(t *testing.T) {
 	const titles = `Array.from(document.querySelectorAll("[data-plays] .title"), (title) => title.textContent).join()`
 	const playing = `(document.querySelector(".answer").hidden ? "" : document.querySelector(".answer .title").textContent)`
 	const focus = `(document.activeElement.id || document.activeElement.textContent + ", " + document.activeElement.closest("[data-play]")?.querySelector(".title").textContent)`
-	// The page reads the plays when it opens, and each time the person stops. Between these reads only the board says what they play.
+	// The page reads the plays when it opens, and each time the person stops playing. In
+	// between, the page shows what the person plays now, as the stream reports it. waitForReads
+	// waits for the given number of further reads of plays.
 	reads := 0
 	waitForReads := func(more int) {
 		reads += more
@@ -116,7 +122,8 @@ func TestPerson_KeepsTheFocusWhereWhatHadItGoesAway(t *testing.T) {
 	profile := evaluate[string](s, tab, `fetch("/v1/songspy/people/`+songspy.Handle(2)+`").then((answer) => answer.json()).then((answer) => JSON.stringify(answer.data))`)
 	s.account.answerWith(onPerson(map[string]string{"GET {}": silent}))
 
-	// A play that is still there keeps the focus.
+	// The plays are read again. The focus must stay on the focused play, if that play is still in
+	// the list.
 	evaluate[any](s, tab, `document.querySelector("[data-plays] li:last-child .soft a").focus()`)
 	s.account.answerWith(onPerson(map[string]string{"GET {}/plays": personPage("", map[string]int{"two": 1, "first": 10, "second": 20})}))
 	s.remove(2)
@@ -143,7 +150,7 @@ func TestPerson_KeepsTheFocusWhereWhatHadItGoesAway(t *testing.T) {
 		s.expect(tab, selector+": the focus after the track has ended", focus, "name")
 	}
 
-	// More plays: the focus moves from the button to the first of them.
+	// After a click on the button for more plays, the first of the new plays must get the focus.
 	s.put(newEntry(2, "two", 20))
 	s.account.answerWith(onPerson(map[string]string{
 		"GET {}": profile, "GET {}/plays?limit=20": personPage("next", map[string]int{"first": 10}), "GET {}/plays?limit=20&cursor=next": personPage("", map[string]int{"second": 20, "third": 30}),
@@ -156,7 +163,8 @@ func TestPerson_KeepsTheFocusWhereWhatHadItGoesAway(t *testing.T) {
 	s.waitFor(tab, titles+` === "first,second,third"`)
 	s.expect(tab, "the focus after more plays are shown", focus, "second, second")
 
-	// The person can no longer be seen.
+	// When the viewer may no longer see the person, the page is empty, and its title must get
+	// the focus.
 	s.waitFor(tab, playing+` === "two"`)
 	s.account.answerWith(onPerson(map[string]string{"GET {}": "404 NOT_FOUND Not found."}))
 	s.remove(2)
@@ -211,7 +219,9 @@ func TestPage_HasTheLogoWithoutAlbumArt(t *testing.T) {
 	}
 }
 
-// The timers of the pages run fast, because a timer must not fill a page that the browser has left.
+// When the browser leaves a page (pagehide), the page must become empty and stay empty, although
+// its timers go on; so the test makes them run fast. When the browser restores the page at
+// "back" (pageshow with persisted), the page must load itself again.
 func TestPage_IsEmptyOnceTheBrowserLeavesItAndLoadedAgainAtBack(t *testing.T) {
 	s, paths := newEverywhere(t, nil)
 	tab := s.openPage("/terms", 1280, 800, `const slow = window.setInterval; window.setInterval = (run, ms, ...rest) => slow(run, Math.min(ms, 50), ...rest);
@@ -280,8 +290,8 @@ func TestMenu_ClosesByKeyboardAndByAClickElsewhere(t *testing.T) {
 	s.expect(tab, "a click on a link of the menu: where it leads, and whether the menu is open", `left.join() + ", " + document.querySelector("header .menu").open`, "/me, false")
 }
 
-// cutOff is a script that lists what the viewer cannot see: texts and controls that are beyond the
-// sides of the window, or that an element around them cuts off.
+// cutOff is a script that lists the texts and controls that the viewer cannot see whole: those
+// that are beyond the sides of the window, and those that an element around them cuts off.
 const cutOff = `(() => {
 	const faults = [], wide = document.documentElement.clientWidth;
 	if (document.documentElement.scrollWidth > wide) faults.push("the page scrolls sideways: " + document.documentElement.scrollWidth + " px");
@@ -317,7 +327,7 @@ func TestPage_ShowsEverythingFrom320PixelsTo4K(t *testing.T) {
 	tab := s.openPage("/terms", 320, 700, "")
 	for _, viewer := range []songspy.UserID{0, 1} {
 		s.feed.viewer = viewer
-		for _, path := range paths[1:] { // the cards of the front page shorten long lines by design
+		for _, path := range paths[1:] { // without the front page, whose cards cut off long lines by design
 			s.navigate(tab, path)
 			s.waitFor(tab, isRead)
 			if viewer == 1 {

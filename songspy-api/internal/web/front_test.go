@@ -18,8 +18,8 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
 )
 
-// atFirst is a script that evaluates the expression in the HTML from the server, before the scripts
-// of the page run, and keeps the value in first.
+// atFirst returns a script that evaluates the expression in the HTML from the server, before the
+// scripts of the page run, and keeps the value in window.first.
 func atFirst(expression string) string {
 	return `document.addEventListener("readystatechange", () => { if (document.readyState === "interactive") window.first = ` + expression + `; });`
 }
@@ -52,7 +52,7 @@ func TestPage_AsksToBeTheFirstWithWhatTheViewerCanDo(t *testing.T) {
 			s.put(newEntry(2, "two", 0))
 			s.waitFor(tab, answer+` === "Listener B: two"`)
 			s.remove(2)
-			s.waitFor(tab, answer+` === ""`) // the scripts have written the text
+			s.waitFor(tab, answer+` === ""`) // now the text is the one that the scripts have written
 			s.expect(tab, "the text", stateText, c.state)
 			want := "true"
 			if c.viewer != 0 {
@@ -69,12 +69,12 @@ func TestPage_AsksToBeTheFirstWithWhatTheViewerCanDo(t *testing.T) {
 	}
 }
 
-// movableClock is a script with which a test moves the clock of the page: later is how many
-// milliseconds it is ahead.
+// movableClock is a script that lets a test move the clock of the page: Date.now is ahead by
+// window.later milliseconds.
 const movableClock = `window.later = 0; const now = Date.now; Date.now = () => now() + later;`
 
-// point moves the mouse to the middle of an element, or for "" to the corner of the page, where
-// nothing is.
+// point moves the mouse to the middle of the element with the selector. If the selector is
+// empty, it moves the mouse to the corner of the page, where there is no element.
 func (s *pageTest) point(tab context.Context, selector string) {
 	s.t.Helper()
 	at := []float64{1, 1}
@@ -122,7 +122,7 @@ func TestHero_StaysWhenNobodyBeginsATrack(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 300), newEntry(2, "two", 400), newEntry(3, "three", 500), newEntry(4, "four", 600))
 	tab := s.openTab(1280, 800, movableClock)
 	s.waitFor(tab, titles+` === "two,three,four,one"`)
-	s.put(newEntry(2, "second", 100)) // within 20 s
+	s.put(newEntry(2, "second", 100)) // less than 20 s after the hero began to show user 1, so the hero must stay
 	s.waitFor(tab, titles+` === "second,three,four,one"`)
 	evaluate[any](s, tab, `later = 21000`)
 	s.remove(4)
@@ -138,15 +138,17 @@ func TestHero_StaysWhenNobodyBeginsATrack(t *testing.T) {
 	s.waitFor(tab, answer+` === "Listener C: third"`)
 }
 
-// pausedAfter returns the entry paused, so long after its start.
+// pausedAfter returns the entry, changed as if its user had paused the given time after the start
+// of the track.
 func pausedAfter(entry songspy.BoardEntry, after time.Duration) songspy.BoardEntry {
 	since := entry.Playing.StartedAt.Add(after)
 	entry.Playing.State, entry.Playing.PausedSince, entry.Playing.EndsAt = songspy.PlayerPaused, &since, &since
 	return entry
 }
 
-// startedBefore returns an entry of Listener A, whose track began ago before now. newEntry counts from
-// the start of the tests, which may be minutes before a parallel test runs.
+// startedBefore returns an entry of Listener A, whose track began the duration ago before the
+// present time. In contrast, newEntry counts from testStart, which may be minutes before a
+// parallel test runs.
 func startedBefore(ago time.Duration) songspy.BoardEntry {
 	return newEntry(1, "one", int((ago - time.Since(testStart)).Seconds()))
 }
@@ -161,7 +163,7 @@ func TestHero_SaysWhoHasJustStarted(t *testing.T) {
 		"5 s ago":        {5 * time.Second, 0, said, said, said},
 		"31 s ago":       {31 * time.Second, 0, "", "", ""},
 		"soon 30 s ago":  {24 * time.Second, 0, said, said, ""},
-		"paused at 0:02": {5 * time.Second, 2 * time.Second, "", "", ""}, // only streams show such a user
+		"paused at 0:02": {5 * time.Second, 2 * time.Second, "", "", ""}, // streams show a paused user, but the HTML from the server does not
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -185,7 +187,7 @@ func TestPage_ShowsTheViewersOwnPairFirstAsYou(t *testing.T) {
 	mine, theirs := pairOf(newEntry(1, "one", 40), newEntry(2, "two", 0))
 	c, d := pairOf(newEntry(3, "three", 60), newEntry(4, "four", 0))
 	start, end := c.Playing.StartedAt.Add(2*time.Second), c.Playing.EndsAt.Add(2*time.Second)
-	d.Playing.StartedAt, d.Playing.EndsAt = start, &end // a smaller distance than that of the viewer's pair
+	d.Playing.StartedAt, d.Playing.EndsAt = start, &end // 2 s apart: closer than the viewer's pair, which must be shown nevertheless
 	const sentence, members = "You and Listener B are playing the same song, 14\u00a0s\u00a0apart", "You,Listener B"
 	const pairs = `Array.from(document.querySelectorAll("[data-sentence], [data-matches] .sentence"), (p) => p.textContent).filter(Boolean).join("|") + "|" + Array.from(document.querySelectorAll("main .member [data-member]"), (m) => m.textContent).join()`
 	for name, e := range map[string]struct {
@@ -204,7 +206,7 @@ func TestPage_ShowsTheViewersOwnPairFirstAsYou(t *testing.T) {
 			s.expect(tab, "the links of its sentence", `Array.from(document.querySelectorAll("`+e.place+` a"), (a) => a.getAttribute("href")).join()`, "/u/"+songspy.Handle(2))
 			s.remove(2)
 			s.waitFor(tab, pairs+` === "Listener C and Listener D are playing the same song, 2\u00a0s\u00a0apart|Listener C,Listener D"`)
-			s.put(theirs) // the scripts build the pair
+			s.put(theirs) // now the scripts show the viewer's pair, and not the HTML from the server
 			s.waitFor(tab, pairs+` === "`+want+`"`)
 		})
 	}
@@ -218,12 +220,14 @@ func TestPage_TimesAndLinesAdvanceByThemselves(t *testing.T) {
 	s.account.answerWith(map[string]string{"GET /me": with(t, newMe("Listener C", "everyone", true), `"handle":"`+songspy.Handle(3)+`"`)})
 	tab := s.openTab(1280, 800, "")
 	s.waitFor(tab, `document.querySelectorAll("[data-members] .member, [data-matches] .member").length === 4 && document.querySelectorAll("#board li h3").length === 4`)
-	// The times in seconds, and the lines in percent: of the hero, of both pairs and of the cards.
+	// For the hero, for both pairs and for the cards: the time in seconds, and the width of the
+	// line in percent.
 	const all = `Array.from(document.querySelectorAll("main [data-time]"), (time) => {
 		const [minutes, seconds] = time.textContent.split(" ")[0].split(":").map(Number);
 		return [minutes * 60 + seconds, parseFloat(time.closest(".member, li, .answer").querySelector("[data-line]").getAttribute("width"))];
 	})`
-	// No update of the board arrives meanwhile.
+	// No update of the board arrives during these 2.5 s, so the page must advance the times by
+	// itself.
 	got := evaluate[[][]float64](s, tab, `(async () => {
 		const before = `+all+`;
 		await new Promise((done) => setTimeout(done, 2500));
@@ -233,7 +237,7 @@ func TestPage_TimesAndLinesAdvanceByThemselves(t *testing.T) {
 		t.Fatalf("there are %d times, want 9", len(got))
 	}
 	for i, by := range got {
-		if by[0] < 1 || by[0] > 10 || by[1] < 0.02 || by[1] > 0.3 { // 1 s is 0.028 % of the track
+		if by[0] < 1 || by[0] > 10 || by[1] < 0.02 || by[1] > 0.3 { // 1 s is 0.028 % of the track of one hour
 			t.Errorf("time %d advances by %v s, and its line by %v %%", i, by[0], by[1])
 		}
 	}
@@ -260,7 +264,7 @@ func TestPage_SaysWhenASongWithoutAKnownEndBegan(t *testing.T) {
 
 func TestPage_ShowsFivePlaysSinceTheVisitBefore(t *testing.T) {
 	visit := time.Now().Add(-2 * time.Hour)
-	play := func(title string, after time.Duration) string { // the song plays for 200 s
+	play := func(title string, after time.Duration) string { // a play that began at the time visit + after, and lasted 200 s
 		start := visit.Add(after)
 		times, err := json.Marshal([]httpapi.Time{httpapi.Time(start), httpapi.Time(start.Add(200 * time.Second))})
 		if err != nil {
@@ -276,7 +280,9 @@ func TestPage_ShowsFivePlaysSinceTheVisitBefore(t *testing.T) {
 		"GET /people/" + songspy.Handle(3) + "/plays": items(play("first", 60*time.Minute), play("third", 40*time.Minute), play("fifth", 20*time.Minute), play("long before", -time.Hour)),
 		"GET /people/" + songspy.Handle(4) + "/plays": items(play("not approved", 70*time.Minute)),
 	})
-	s.url = strings.Replace(s.url, "127.0.0.1", "front.localhost", 1) // all tests share the cookies of 127.0.0.1
+	// This test sets a cookie, and all tests share the cookies of 127.0.0.1. So it uses another
+	// host name.
+	s.url = strings.Replace(s.url, "127.0.0.1", "front.localhost", 1)
 	const since = `(document.querySelector("[data-since-section]").hidden ? "nothing" : Array.from(document.querySelectorAll("[data-since] li"), (row) => row.querySelector(".title").textContent + " " + row.querySelector("[href^='/u/']").textContent).join())`
 	const want = "first Listener C,second Listener B,third Listener C,fourth Listener B,fifth Listener C"
 	tab := s.openTab(1280, 800, `const now = Date.now, later = Number(sessionStorage.getItem("later")); Date.now = () => now() + later;
@@ -287,7 +293,7 @@ func TestPage_ShowsFivePlaysSinceTheVisitBefore(t *testing.T) {
 	}{
 		{"10 minutes later", "600000", want},
 		{"29 minutes after that", "2340000", want},
-		{"31 minutes after that", "4200000", "nothing"}, // another visit
+		{"31 minutes after that", "4200000", "nothing"}, // more than 30 minutes after the page was last opened, so it is another visit
 	} {
 		evaluate[any](s, tab, `sessionStorage.setItem("later", "`+step.later+`")`)
 		s.navigate(tab, "/")
@@ -312,7 +318,7 @@ func TestPage_FindsPeopleByNickname(t *testing.T) {
 	const found = `document.querySelector("[data-find-state]").textContent + "|" + Array.from(document.querySelectorAll("[data-found] a"), (a) => a.textContent + " " + a.getAttribute("href")).join()`
 	const two = "People found: 2.|Listener B /u/00000000002,Listener C /u/00000000003"
 	const fault = "The search did not work. Please try again.|"
-	// Each search with an error follows one with results, which must disappear.
+	// Before each search without results there is one with results, which must disappear.
 	for _, step := range []struct{ text, want string }{
 		{" listener ", two},
 		{"nobody", "No person found. Not everybody lets others search for them.|"},
@@ -328,7 +334,7 @@ func TestPage_FindsPeopleByNickname(t *testing.T) {
 		evaluate[any](s, tab, `(() => { const field = document.querySelector("[data-find] input"); field.focus(); field.select(); })()`)
 		keys := chromedp.KeyEvent(step.text + kb.Enter)
 		if step.text == "" {
-			keys = chromedp.KeyEvent(kb.Backspace) // without the key Enter
+			keys = chromedp.KeyEvent(kb.Backspace) // deletes the text; the results must disappear even without the key Enter
 		}
 		if err := chromedp.Do(tab, keys); err != nil {
 			t.Fatal(err)
@@ -337,8 +343,8 @@ func TestPage_FindsPeopleByNickname(t *testing.T) {
 	}
 }
 
-// focused is a script that returns the text of the element with the focus, and "heading " before the
-// text of a heading.
+// focused is a script that returns the text of the element with the focus. If the element is a
+// heading, "heading " comes before the text.
 const focused = `(document.activeElement.nodeName === "H1" ? "heading " : "") + (document.activeElement === document.body ? "nothing" : document.activeElement.textContent)`
 
 func TestHero_TheFocusGoesToTheQuestionWhenItsLinkIsGone(t *testing.T) {

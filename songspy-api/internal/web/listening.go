@@ -10,18 +10,19 @@ import (
 	"time"
 )
 
-// justStarted is how long after its start a track counts as just begun. The front page says so
-// about the hero's track. js/now.js has the same limit.
+// justStarted is how long a track counts as just begun after its start. While the hero's track
+// counts so, the front page says that its user just started it. js/now.js has the same limit.
 const justStarted = 30 * time.Second
 
-// windowSize is how many users the window shows at most. It is mostSlots in js/now.js.
+// windowSize is the largest number of users in the window. It must be equal to mostSlots in
+// js/now.js.
 const windowSize = 48
 
-// mostPairs is how many pairs the front page shows at most, apart from the pair of the hero. It
-// is mostMatches in js/now.js.
+// mostPairs is the largest number of pairs that the front page shows, apart from the pair in the
+// hero. It must be equal to mostMatches in js/now.js.
 const mostPairs = 1
 
-// Card is a user who is listening, with the track.
+// Card is a user who is listening, with the track that the user plays.
 type Card struct {
 	// Entry has the user, the track and the times in the form of the contract, for the templates
 	// and the scripts.
@@ -41,11 +42,12 @@ type Card struct {
 // Artist is an artist of a track.
 type Artist struct{ URI, Name string }
 
-// MarshalJSON implements json.Marshaler: the scripts get Entry only.
+// MarshalJSON implements json.Marshaler. It writes only Entry, because the scripts need nothing
+// else.
 func (c Card) MarshalJSON() ([]byte, error) { return json.Marshal(c.Entry) }
 
 // begin returns when the track would have begun without pauses and jumps: its end minus its
-// duration, or StartedAt if these are unknown.
+// duration, or StartedAt if one of these is unknown.
 func (c Card) begin() time.Time {
 	if c.EndsAt == nil || c.Duration == 0 {
 		return c.StartedAt
@@ -53,13 +55,14 @@ func (c Card) begin() time.Time {
 	return c.EndsAt.Add(-c.Duration)
 }
 
-// played returns how much of the track has played; ok is false if that is unknown.
+// played returns how much of the track has played. It returns false if that is unknown, because
+// the end or the duration is.
 func (c Card) played() (_ time.Duration, ok bool) {
 	return min(max(c.now.Sub(c.begin()), 0), c.Duration), c.EndsAt != nil && c.Duration > 0
 }
 
-// Time returns how much of the track has played, and its duration: "1:12 / 3:40". It is empty
-// if these are unknown.
+// Time returns how much of the track has played, and its duration: "1:12 / 3:40". It is empty if
+// one of these is unknown.
 func (c Card) Time() string {
 	played, ok := c.played()
 	if !ok {
@@ -78,8 +81,9 @@ func (c Card) Percent() string {
 	return strconv.FormatFloat(100*played.Seconds()/c.Duration.Seconds(), 'f', 2, 64) + "%"
 }
 
-// HasJustStarted reports whether the track began less than justStarted ago. It is false if the end is
-// unknown, because then the scripts write next to it when the track started.
+// HasJustStarted reports whether the track began less than justStarted ago. It is false if the
+// end or the duration is unknown: then the scripts show when the track started, so the page need
+// not say that it just did.
 func (c Card) HasJustStarted() bool {
 	_, ok := c.played()
 	return ok && c.now.Sub(c.StartedAt) < justStarted
@@ -96,22 +100,24 @@ func clock(d time.Duration) string {
 
 // Listening is what the front page shows: the users who are listening, and the pairs among them.
 type Listening struct {
-	// Window has the users of the window, and Following those that the viewer follows. Nobody is
-	// in both.
+	// Window has the users of the window, and Following the listening users that the viewer
+	// follows. No user is in both.
 	Window, Following []Card
 	// Hero is the card that the page shows in large type: that of the user whose track began
 	// last. It is nil if there is no listener.
 	Hero *Card
-	// Together is a pair of the hero's user and another user who plays the same track: the viewer
-	// if possible, else the user whose track began at the closest time. The page shows it in
-	// large type. It is nil if nobody else plays the hero's track.
+	// Together is a pair of the hero's user and another user who plays the same track. The other
+	// user is the viewer if possible, else the user whose track began closest in time to the
+	// hero's. The page shows this pair in the hero. It is nil if nobody else plays the hero's
+	// track.
 	Together *Pair
 	// Pairs are the other pairs that the page shows. If Together is set, Pairs has only pairs of
-	// the viewer with a user who plays another track than the hero.
+	// the viewer with a user who does not play the hero's track.
 	Pairs []Pair
 }
 
-// NewListening returns what the front page shows at the time now. No user may be in both lists.
+// NewListening returns what the front page shows at the time now. The caller ensures that no
+// user is in both lists.
 func NewListening(window, following []Card, now time.Time) *Listening {
 	l := &Listening{Window: append([]Card{}, window...), Following: append([]Card{}, following...)}
 	for _, list := range [][]Card{l.Window, l.Following} {
@@ -132,23 +138,24 @@ func NewListening(window, following []Card, now time.Time) *Listening {
 	return l
 }
 
-// Wall returns the cards of the window without that of the hero, which the page shows in large
-// type.
+// Wall returns the cards of the window without that of the hero's user, because the hero shows
+// this user already.
 func (l *Listening) Wall() []Card {
 	return slices.DeleteFunc(slices.Clone(l.Window), func(c Card) bool { return l.Hero != nil && c.Person == l.Hero.Person })
 }
 
-// IsEmpty reports whether nobody is listening. It is false if that is unknown: if l is nil.
+// IsEmpty reports whether nobody is listening. It is false if l is nil, which means that this is
+// unknown.
 func (l *Listening) IsEmpty() bool { return l != nil && l.Hero == nil }
 
-// IsFull reports whether the window has no place left. Then more users may be listening than it
-// shows.
+// IsFull reports whether the window has its largest size. Then there may be listening users that
+// it does not show.
 func (l *Listening) IsFull() bool { return len(l.Window) >= windowSize }
 
 // Pair is two users who play the same track, or tracks of the same artist.
 type Pair struct {
 	A, B    Card
-	Seconds int // between the starts of their tracks
+	Seconds int // the time between the starts of their tracks, in seconds
 	// Artist is the name of the artist that both play; empty if both play the same track.
 	Artist string
 }
@@ -159,8 +166,8 @@ func (p Pair) Members() []Card { return []Card{p.A, p.B} }
 // IsMine reports whether the viewer is A. The viewer is never B.
 func (p Pair) IsMine() bool { return p.A.IsMine }
 
-// Other returns the user that the sentence about the pair names first: B if A is the viewer,
-// else A.
+// Other returns the first user that the sentence about the pair mentions by name. It returns B
+// if A is the viewer, because the sentence says "you" for the viewer. Otherwise it returns A.
 func (p Pair) Other() Card {
 	if p.IsMine() {
 		return p.B
@@ -168,7 +175,8 @@ func (p Pair) Other() Card {
 	return p.A
 }
 
-// Text returns the key of the text that is the sentence about the pair.
+// Text returns the key of the sentence about the pair, such as now.sameTrack, in the files of
+// texts.
 func (p Pair) Text() string {
 	switch {
 	case p.Artist != "" && p.IsMine():
@@ -186,8 +194,8 @@ func (p Pair) Text() string {
 	}
 }
 
-// together returns the pair for Listening.Together; nil if nobody else plays the hero's track.
-// js/match.js has the same rule.
+// together returns the pair for Listening.Together, or nil if nobody else plays the hero's
+// track. js/match.js has the same rule.
 func together(hero Card, all []Card) *Pair {
 	var other *Card
 	for _, c := range all {
@@ -208,12 +216,13 @@ func together(hero Card, all []Card) *Pair {
 	return &p
 }
 
-// distance returns the time between the starts of two tracks.
+// distance returns the time between the starts of two tracks, computed as if nobody had paused
+// or jumped (see begin).
 func distance(a, b Card) time.Duration { return a.begin().Sub(b.begin()).Abs() }
 
 // closest returns up to mostPairs pairs of users who play the same track or, if there are none,
-// of users who play the same artist. The viewer's pairs come first, then those with the smallest
-// distance. js/match.js has the same rule.
+// of users who play tracks of the same artist. The viewer's pairs come first. The other
+// pairs are sorted by the time between the starts of their tracks, shortest first. js/match.js has the same rule.
 func closest(cards []Card) []Pair {
 	mineFirst := slices.Clone(cards)
 	slices.SortStableFunc(mineFirst, func(a, b Card) int { return cmp.Compare(rank(a), rank(b)) })
@@ -224,7 +233,8 @@ func closest(cards []Card) []Pair {
 	return found[:min(len(found), mostPairs)]
 }
 
-// rank returns 0 for the viewer's card, and 1 for other cards. Cards and pairs are sorted by it.
+// rank returns 0 for the viewer's card, and 1 for other cards. Cards and pairs are sorted by
+// rank, so that the viewer comes first.
 func rank(c Card) int {
 	if c.IsMine {
 		return 0
@@ -232,9 +242,9 @@ func rank(c Card) int {
 	return 1
 }
 
-// pairsBy returns one pair for each key that several cards have, in the order of closest. keys
-// returns the keys of a card: its track, or its artists. Two users are a pair only once, even if
-// they share several keys.
+// pairsBy groups the cards by the keys that the function keys returns for each card: its track,
+// or its artists. It returns one pair for each key that several cards have, in the order of
+// closest. Two users who share several keys are a pair only once.
 func pairsBy(cards []Card, keys func(Card) []Artist) (pairs []Pair) {
 	groups, order := map[string][]Card{}, []Artist{}
 	for _, c := range cards {
@@ -264,8 +274,8 @@ func pairsBy(cards []Card, keys func(Card) []Artist) (pairs []Pair) {
 	return pairs
 }
 
-// nearest returns the two cards whose tracks began with the smallest distance. If the viewer is
-// among the cards, A is the viewer.
+// nearest returns the two cards whose tracks began closest together in time. If the viewer is
+// among the cards, it considers only pairs with the viewer, and A is the viewer.
 func nearest(cards []Card) (best Pair) {
 	isMine := slices.ContainsFunc(cards, func(c Card) bool { return c.IsMine })
 	sorted := slices.Clone(cards)

@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// noon is when the page of these tests is written.
+// noon is the time at which these tests render the page.
 var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 
-// newCard returns the card of a person whose track of 200 s began ago seconds before noon.
+// newCard returns the card of a person whose track lasts 200 s. The track began the given number
+// of seconds (ago) before noon.
 func newCard(person, track string, ago int) Card {
 	start := noon.Add(-time.Duration(ago) * time.Second)
 	end := start.Add(200 * time.Second)
@@ -126,7 +127,7 @@ func TestRender_AsksToJoinWhereTheNumberOfListenersSays(t *testing.T) {
 	}
 }
 
-// Go writes the first HTML, and the scripts change it later. So both need the same limits.
+// Go writes the first HTML, and the scripts change it later. So both must have the same limits.
 func TestListening_HasTheLimitsOfTheScripts(t *testing.T) {
 	script := string(newSite(t).files["js/now.js"].Body)
 	for name, value := range map[string]int64{"justStarted": justStarted.Milliseconds(), "mostSlots": windowSize, "mostMatches": mostPairs} {

@@ -7,7 +7,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// A screen reader may miss the text of a live region that was hidden just before.
+// A screen reader may miss a text that is written to a live region which was hidden just before.
+// So no live region may be hidden.
 func TestLive_NoLiveRegionIsHidden(t *testing.T) {
 	playing := newEntry(1, "one", 10)
 	s := newPageTest(t, playing, newEntry(2, "two", 20))
@@ -40,8 +41,9 @@ func TestLive_AScreenReaderHearsHowTheConnectionChanges(t *testing.T) {
 	}
 }
 
-// Every 30 seconds a screen reader reads at most one sentence, about the newest song of the
-// followed users. The test runs the timer of these sentences itself.
+// If the viewer turns reading on, a screen reader reads at most one sentence every 30 seconds,
+// about the newest song of the followed users. The test replaces slow timers of the page, and
+// runs them itself with tick.
 func TestLive_AScreenReaderHearsAFollowedUserEvery30SecondsUntilTurnedOff(t *testing.T) {
 	s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 40), newEntry(2, "two", 20), newEntry(3, "three", 10), newEntry(4, "four", 30)}, map[string]string{
 		"GET /me": newMe("Listener A", "everyone", true), "GET /spotify-auth": newLink("active", "none"), "GET /me/gaps": noItems, "GET /me/following": noItems,

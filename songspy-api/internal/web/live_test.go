@@ -16,8 +16,9 @@ import (
 // shown is a script that returns the titles that the front page shows, in alphabetical order.
 const shown = `Array.from(document.querySelectorAll("#board h3, .answer:not([hidden]) .title"), (title) => title.textContent).sort().join()`
 
-// countStreams passes all requests on, and counts those that open a stream. If opens is false, it
-// answers these with 404, as a server without streams does.
+// countStreams returns a counter of the requests that open a stream. All requests still reach
+// the API's handler, except that requests for a stream get 404 if opens is false, as from a
+// server without streams.
 func (s *pageTest) countStreams(opens bool) *atomic.Int32 {
 	var count atomic.Int32
 	s.setAnswer(func(w http.ResponseWriter, r *http.Request) {
@@ -32,8 +33,8 @@ func (s *pageTest) countStreams(opens bool) *atomic.Int32 {
 	return &count
 }
 
-// silent is a response whose connection drops what a stream writes once it is muted. The
-// connection stays open.
+// silent is a response whose connection stays open, but discards what the server writes, once
+// muted is true.
 type silent struct {
 	http.ResponseWriter
 	muted *atomic.Bool
@@ -57,8 +58,9 @@ func (c silentConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// The stream hangs without an error, as it does if a phone changes its network. In the second case
-// a tab gets its news from another one.
+// The stream falls silent without an error, as it does if a phone changes its network. After ten
+// seconds, both tabs must be empty: the first one, which reads the stream, and the second one,
+// which gets its events from the first.
 func TestLive_ASilentStreamEmptiesThePage(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
 	var muted atomic.Bool
@@ -81,7 +83,8 @@ func TestLive_ASilentStreamEmptiesThePage(t *testing.T) {
 	began := evaluate[float64](s, tabs[0], `now()`)
 	for i, tab := range tabs {
 		s.waitFor(tab, `emptied > 0 && document.getElementById("connection").textContent === "The connection is lost, so the list is empty for now. Reconnecting."`)
-		// The last news may have been a comment up to five seconds before. A slow machine takes longer.
+		// The last news before the silence may have been a keep-alive comment up to five seconds
+		// earlier, so less than ten seconds are allowed too. A slow machine takes longer.
 		if ms := evaluate[float64](s, tab, `emptied`) - began; ms < 4000 || ms > 16_000 {
 			t.Errorf("tab %d is empty after %.0f ms without news, want ten seconds", i, ms)
 		}
@@ -93,7 +96,7 @@ func TestLive_ASilentStreamEmptiesThePage(t *testing.T) {
 }
 
 func TestLive_ATabWithoutAPlaceInTheStreamHasItsOwn(t *testing.T) {
-	const people = 9 // a stream has eight topics
+	const people = 9 // a stream has at most eight topics
 	var entries []songspy.BoardEntry
 	for id := range people {
 		entries = append(entries, newEntry(id+1, fmt.Sprint("song ", id+1), 10))
@@ -128,17 +131,18 @@ func TestLive_ATabReplacesALeaderThatSaysNothing(t *testing.T) {
 	}
 	evaluate[any](s, leader, `window.mute = window.isOld = true`)
 	evaluate[any](s, other, `later = 21000`)
-	s.put(newEntry(3, "third", 0)) // the other tab learns of it from a stream of its own
+	s.put(newEntry(3, "third", 0)) // the leader passes nothing on, so the other tab must take the lead and open a stream
 	s.waitFor(other, shown+` === "one,second,third"`)
 	if n := opened.Load(); n != 2 {
 		t.Errorf("after the leader was replaced, %d streams were opened, want 2", n)
 	}
 	s.put(newEntry(1, "first", -1))
 	s.waitFor(other, shown+` === "first,second,third"`)
-	s.waitFor(leader, shown+` === "first,second,third" && window.isOld === undefined`) // the browser has loaded it again
+	s.waitFor(leader, shown+` === "first,second,third" && window.isOld === undefined`) // window.isOld is gone: the replaced leader must have loaded its page again
 }
 
-// Without streams, the leader reads for all tabs.
+// Without streams, the leader reads for all tabs, so it must read even while it is hidden, if
+// another tab is visible.
 func TestLive_AHiddenTabReadsForAVisibleOne(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
 	s.countStreams(false)

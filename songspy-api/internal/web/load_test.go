@@ -67,18 +67,19 @@ type usage struct {
 
 func (s *pageTest) usage(tab context.Context) usage {
 	s.t.Helper()
-	for range 3 { // one is not enough: a node is freed only after the script object that refers to it
+	for range 3 { // several, because a node is freed only after the script object that refers to it
 		call(s, tab, heapprofiler.CollectGarbage, cdp.Empty{})
 	}
 	heap, counters := call(s, tab, runtime.GetHeapUsage, cdp.Empty{}), call(s, tab, memory.GetDOMCounters, cdp.Empty{})
 	return usage{heap.UsedSize, counters.Nodes, counters.JsEventListeners}
 }
 
-// feeder is a handler of streams that writes changes as fast as the browser takes them.
+// feeder is an HTTP handler that answers with a stream. It writes changes as fast as the browser
+// reads them.
 type feeder struct {
 	items   []map[string]any // the entries of the window
 	changes chan int         // how many changes to write next
-	round   int              // how many numbers changes has received
+	round   int              // how many numbers the handler has received from the channel changes
 }
 
 func newFeeder(t *testing.T, s *pageTest) *feeder {
@@ -128,9 +129,10 @@ func (f *feeder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// write sends change i of n by the function write. Of 50 changes, 48 begin another track with
-// another cover, one removes a user, and one brings the user back. The number in the titles
-// counts down to 1, so all rounds end with the same titles, except for the digit of the round.
+// write sends the change with the index i, of n changes, through the function in its parameter
+// write. Of 50 changes, 48 begin another track with another cover, one removes a user, and one
+// brings that user back. Each title has the last digit of the round, and a number that counts
+// down to 1. So all rounds end with the same titles, except for that digit.
 func (f *feeder) write(write func(string, map[string]any), i, n int) {
 	one := i % len(f.items)
 	if step := i % 50; step == 48 {
@@ -148,7 +150,8 @@ func (f *feeder) write(write func(string, map[string]any), i, n int) {
 	write("playing", map[string]any{"items": []any{entry}})
 }
 
-// feed sends n changes, and waits until the page shows the last one: in the window, or as the hero.
+// feed makes the feeder send n changes, and waits until the page shows the last one: in the
+// window or in the hero.
 func (f *feeder) feed(s *pageTest, tab context.Context, n int) {
 	s.t.Helper()
 	last := fmt.Sprintf("Title %d-%05d", (f.round+1)%10, 1)
@@ -167,7 +170,7 @@ func TestPage_KeepsItsSizeFor20000ChangesAsFastAsTheyCome(t *testing.T) {
 			f.feed(s, tab, 2500)
 		}
 	}
-	many(10_000) // fills the caches of the page and of the browser
+	many(10_000) // first fill the caches of the page and of the browser, which are not a leak
 	before := s.usage(tab)
 	many(20_000)
 	after := s.usage(tab)
@@ -175,14 +178,15 @@ func TestPage_KeepsItsSizeFor20000ChangesAsFastAsTheyCome(t *testing.T) {
 	if after.heap > 1.05*before.heap {
 		t.Errorf("the heap has grown from %.0f to %.0f bytes", before.heap, after.heap)
 	}
-	// A few cards may have one more text node, such as their time.
+	// A twentieth more nodes are allowed, because some cards may have one more text node than
+	// before, such as their time.
 	if after.nodes > before.nodes+before.nodes/20 || after.listeners > before.listeners {
 		t.Errorf("there were %d nodes and %d listeners, and now there are %d and %d", before.nodes, before.listeners, after.nodes, after.listeners)
 	}
 }
 
-// The processor time of a task counts, and not its duration: the other programs of a busy
-// machine lengthen the duration only.
+// The test measures the processor time of each task, not its duration, because other programs of
+// a busy machine lengthen only the duration.
 func TestPage_HasNoLongTaskAtChangesAsFastAsTheyCome(t *testing.T) {
 	s, f, tab := newLoadTest(t)
 	f.feed(s, tab, 1000)
@@ -211,8 +215,8 @@ func newLoadTest(t *testing.T) (*pageTest, *feeder, context.Context) {
 	return s, f, s.openAlone(1280, 800)
 }
 
-// traceTasks calls meanwhile. It returns the processor times of the tasks that the page's main
-// thread runs during this call, the longest first.
+// traceTasks calls the function meanwhile. It returns the processor times of the tasks that the
+// page's main thread runs during this call, the longest first.
 func (s *pageTest) traceTasks(tab context.Context, meanwhile func()) (times []time.Duration) {
 	s.t.Helper()
 	type task struct {

@@ -29,8 +29,8 @@ const (
 		"profile":{"result":"ERROR","data":null,"error":{"code":"NOT_FOUND","message":"There is no such page.","field":null}}}`
 )
 
-// with returns a JSON object with some of its fields replaced. fields are the new ones without
-// braces: `"now":"link"`.
+// with returns a JSON object with some of its fields replaced. The text fields has the new
+// fields as JSON without braces, such as `"now":"link"`.
 func with(t *testing.T, object, fields string) string {
 	t.Helper()
 	all := map[string]json.RawMessage{}
@@ -52,9 +52,10 @@ type myTab struct {
 	tab context.Context
 }
 
-// watched is a script that runs before those of the page. It notes their errors in faults. While
-// stay is set, it keeps the browser on the page, and notes in left where a link would have led.
-// Its functions act on the page as a person does (press, write), or read what a person sees (text).
+// watched is a script that runs before those of the page. It records their errors in
+// window.faults. While window.stay is true, it keeps the browser on the page, and records in
+// window.left where a link would have led. Its functions act on the page as a person does
+// (press, write), or read what a person sees (text).
 const watched = `
 	window.faults = [];
 	const report = console.error;
@@ -79,9 +80,9 @@ const watched = `
 	window.announced = () => document.getElementById("announce").textContent;
 	window.isSeen = (element) => { const box = element.getBoundingClientRect(); return box.height > 0 && box.top >= 0 && box.bottom <= innerHeight; };`
 
-// openMine opens the page /me in a tab. The account has an active link and no plays, and it has
-// no followers, follows and blocks. The answers, as in account.answerWith, replace those of this
-// account.
+// openMine opens the page /me in a tab. By default the account has an active link, but no plays,
+// followers, follows or blocks. The argument answers, which has the form of account.answerWith,
+// replaces some of these answers.
 func openMine(t *testing.T, answers map[string]string) *myTab {
 	t.Helper()
 	all := map[string]string{
@@ -110,7 +111,7 @@ func (m *myTab) open(answers map[string]string) {
 	m.waitUntilRead()
 }
 
-// waitUntilRead waits until the page has read all that it shows.
+// waitUntilRead waits until the page has loaded everything that it shows.
 func (m *myTab) waitUntilRead() {
 	m.t.Helper()
 	m.wait(`document.getElementById("main").dataset.started !== undefined && !document.getElementById("main").textContent.includes("Loading.")`)
@@ -137,8 +138,8 @@ func (m *myTab) do(script string) {
 	evaluate[any](m.pageTest, m.tab, script+`; undefined`)
 }
 
-// require reports an error if the value of the script, which is a text, is not want. what names
-// the value in the error.
+// require reports an error if the value of the script, a text, is not the argument want. The
+// argument what describes the value in the error message.
 func (m *myTab) require(what, script, want string) {
 	m.t.Helper()
 	if got := evaluate[string](m.pageTest, m.tab, script); got != want {
@@ -151,7 +152,8 @@ func (m *myTab) sent() []string {
 	return slices.DeleteFunc(m.account.asked(), func(change string) bool { return change == "POST /me/poll" })
 }
 
-// requireSent reports an error if the last changes that the page has requested are not these.
+// requireSent reports an error if the last changes that the page has requested are not the given
+// ones.
 func (m *myTab) requireSent(want ...string) {
 	m.t.Helper()
 	if got := m.sent(); len(got) < len(want) || !slices.Equal(got[len(got)-len(want):], want) {
@@ -199,7 +201,8 @@ func TestMe_ChangesEachSharingSetting(t *testing.T) {
 	}
 }
 
-// An error is next to the control, where a person looks, and the setting stays what it was.
+// If a setting cannot be stored, the error must be visible next to its control, where a person
+// looks, and the control must show the stored setting again.
 func TestMe_KeepsTheSettingAndShowsTheErrorNextToItIfItIsNotStored(t *testing.T) {
 	m := openMine(t, nil)
 	const error = `Array.from(document.querySelectorAll("#sharing .said")).filter((place) => place.textContent !== "")`
@@ -228,7 +231,8 @@ func TestMe_KeepsTheSettingAndShowsTheErrorNextToItIfItIsNotStored(t *testing.T)
 	}
 }
 
-// The viewer's clock is three hours fast, so the page must use the server's time.
+// The viewer's clock is three hours fast. The page must compute the end of the hiding from the
+// server's time.
 func TestMe_HidesForAnHourForTodayOrUntilItEnds(t *testing.T) {
 	seoul := time.FixedZone("KST", 9*60*60)
 	midnight := func(now time.Time) time.Time {
@@ -239,7 +243,7 @@ func TestMe_HidesForAnHourForTodayOrUntilItEnds(t *testing.T) {
 	call(m.pageTest, m.tab, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Asia/Seoul"})
 	m.do(`const now = Date.now; Date.now = () => now() + 3 * 3600000`)
 	m.account.answerWith(map[string]string{"PATCH /me/sharing": mySharing})
-	m.do(`press(document.querySelector('#sharing input[name=now][value=followers]'))`) // so that the page learns the server's time
+	m.do(`press(document.querySelector('#sharing input[name=now][value=followers]'))`) // any request, so that the page learns the server's time from the answer
 	m.wait(`announced() === "Saved."`)
 	m.require("the choices", `text("#hide .actions")`, "Hide me For an hour For today Until I show myself")
 	for _, c := range []struct {
@@ -261,7 +265,8 @@ func TestMe_HidesForAnHourForTodayOrUntilItEnds(t *testing.T) {
 		if err := json.Unmarshal([]byte(body), &change); err != nil || !ok || len(change) != 1 {
 			t.Fatalf("%s: the page has asked for %q, error %v", c.choice, sent, err)
 		}
-		// The page learns the server's time from the header Date, which has whole seconds.
+		// The page learns the server's time from the header Date, which has whole seconds, so
+		// two seconds of difference are allowed.
 		if until := change["hiddenUntil"]; until.Before(before.Add(-2*time.Second)) || until.After(c.until(time.Now()).Add(2*time.Second)) {
 			t.Errorf("%s: hidden until %s, want %s", c.choice, until, before)
 		}
@@ -297,7 +302,8 @@ func TestMe_CountsTheTimeThatIsLeftDown(t *testing.T) {
 		t.Errorf("the times left are %s, want %s", got, want)
 	}
 	m.require("at first", `text("[data-left]")`, "47 min left")
-	// Without a network the page does not learn the server's time, so the test can change the clock.
+	// Without a network, the page cannot correct its clock by the server's time. So the test can
+	// move the clock to see the countdown.
 	m.do(`window.offline = true`)
 	m.wait(`pending === 0`)
 	m.do(`const now = Date.now; Date.now = () => now() + 17 * 60000`)
@@ -321,7 +327,8 @@ func TestMe_CreatesAndRevokesTheShareLink(t *testing.T) {
 	m.require("the link", link, m.url+"/u/00000000001?link=a%20secret%2F1")
 	m.require("a new link", `text("#sharing h3 + div")`, hint+" Copy The link is shown only now, so copy it. An earlier link no longer works. Replace the link Revoke the link")
 
-	// Whether the link shows something depends on the audience. The page shows the link all the same.
+	// The link shows the user only if the audience allows it. The page must show the address of
+	// the link in both cases.
 	for _, c := range [][2]string{{"link", "Anyone with the link sees you, also without signing in."}, {"nobody", hint}} {
 		m.account.answerWith(map[string]string{"PATCH /me/sharing": with(t, created, `"now":"`+c[0]+`"`)})
 		m.do(`document.getElementById("announce").textContent = ""; press(document.querySelector("#sharing input[name=now][value=` + c[0] + `]"))`)
@@ -377,8 +384,8 @@ func TestMe_ListsWhatIsHiddenAndShowsItAgain(t *testing.T) {
 }
 
 // seenAs returns the answer of GET /me/sharing/preview for a viewer who may see the user of
-// myAccount. track is the track on the user's page, and front the track on the front page, both
-// as JSON; empty: none.
+// myAccount. The argument track is the track on the user's page, and front is the track on the
+// front page. Both are JSON, or empty if the viewer sees no track there.
 func seenAs(track, front string) string {
 	const person = `{"handle":"00000000001","nickName":"Listener A","profileImageUrl":""}`
 	playing, items := `null`, ``
@@ -392,7 +399,8 @@ func seenAs(track, front string) string {
 		"profile":{"result":"SUCCESS","data":{"person":` + person + `,"nowPlaying":` + playing + `,"follow":"none"},"error":null}}`
 }
 
-// seenTrack returns a track of the contract as JSON. cover is the address of its album art.
+// seenTrack returns a track of the contract as JSON. The argument cover is the address of its
+// album art.
 func seenTrack(title, cover string) string {
 	return `{"id":1,"handle":"00000000009","uri":"spotify:track:1","title":"` + title + `","artistName":"Somebody, Somebody Else","artists":[{"uri":"spotify:artist:1","name":"Somebody","url":"https://open.spotify.com/artist/1"},
 		{"uri":"spotify:artist:2","name":"Somebody Else","url":"https://open.spotify.com/artist/2"}],"albumName":"An Album","album":{"uri":"spotify:album:1","name":"An Album","url":"https://open.spotify.com/album/1"},
@@ -417,7 +425,8 @@ func TestMe_ShowsWhatAStrangerAndAFollowerSee(t *testing.T) {
 	m.do(`pressText("#look", "A stranger")`)
 	m.wait(seen + ` === "Listener A They do not see a song right now. You are not on their front page."`)
 
-	// After a change of the settings the page reads at once what others see, before the regular time.
+	// After a change of the settings, the page must read at once what others see, not only at
+	// the next regular time.
 	m.do(`Object.defineProperty(document, "hidden", { configurable: true, value: true })`) // a hidden page does not read at the regular times
 	m.account.answerWith(map[string]string{"GET /me/sharing/preview?as=stranger": nothingSeen, "PATCH /me/sharing": with(t, mySharing, `"now":"nobody"`)})
 	m.do(`press(document.querySelector("#sharing input[name=now][value=nobody]"))`)
@@ -434,7 +443,7 @@ func TestMe_ShowsWhatAStrangerAndAFollowerSee(t *testing.T) {
 	m.wait(seen + `.startsWith("Listener A A Song")`)
 }
 
-// The table has all states and tasks of a link, all states of a seat, and all reasons of a
+// The cases cover all states and tasks of a link, all states of a seat, and all reasons for a
 // blocked link that the contract has.
 func TestMe_SaysInWordsHowTheLinkIsAndLeadsToTheRemedy(t *testing.T) {
 	const (
@@ -609,14 +618,15 @@ func TestMe_ShowsGapsWithTheirReasons(t *testing.T) {
 	m.require("an error", `text("#link .body > div:last-child")`, "Please try again later. Try again")
 }
 
-// newPlay returns a play of the contract as JSON. fields are its provisional and probable; if
-// fields is empty, both are false.
+// newPlay returns a play of the contract as JSON. The argument fields has the fields provisional
+// and probable as JSON. If it is empty, both are false.
 func newPlay(id int, fields, track string) string {
 	return fmt.Sprintf(`{"id":%d,"startedAt":"2026-03-04T05:06:07.000Z","endedAt":"2026-03-04T05:09:07.000Z","listenedMs":83000,"source":"live",%s,"track":%s}`, id, cmp.Or(fields, `"provisional":false,"probable":false`), track)
 }
 
-// playsPage returns a page of plays as JSON, with the ids and titles first to last: "Song 1" to
-// "Song 3". cover is the address of their album art, and next is nextCursor as JSON.
+// playsPage returns a page of plays as JSON. Their ids run from first to last, and a play with
+// the id 3 has the title "Song 3". The argument cover is the address of their album art, and
+// next is the nextCursor as JSON.
 func playsPage(first, last int, cover, next string) string {
 	var plays []string
 	for id := first; id <= last; id++ {
@@ -642,7 +652,7 @@ func TestMe_ShowsTheLastPlaysWithTheirLinksAndWhatIsNotCertain(t *testing.T) {
 	m.require("the menus", `Array.from(document.querySelectorAll("#history details"), (menu) => (menu.open = true, menu.querySelector("summary").getAttribute("aria-label") + ": " + plain(menu.querySelector(".actions")))).slice(0, 2).join("|")`,
 		"A Song: menu: Delete Hide this song Hide Somebody Hide Somebody Else|My File: menu: Delete")
 
-	// A song and an artist can be hidden from here.
+	// A song and an artist can be hidden from the menu of a play.
 	m.account.answerWith(map[string]string{
 		"PUT /me/hidden/spotify:track:1": "503 UNAVAILABLE Please try again later.", "GET /me/hidden": `{"items":[{"uri":"spotify:artist:2","name":"Somebody Else","hiddenAt":"2026-03-04T05:06:07.000Z"}],"nextCursor":null}`,
 		"PUT /me/hidden/spotify:artist:2": `{"uri":"spotify:artist:2","name":"Somebody Else","hiddenAt":"2026-03-04T05:06:07.000Z"}`,
@@ -717,7 +727,8 @@ func TestMe_FollowsSpotifysRules(t *testing.T) {
 		}
 		m.wait(`document.querySelectorAll("main .art img").length === 3 && Array.from(document.querySelectorAll("main .logo")).every((logo) => logo.complete)`)
 		m.require(fmt.Sprintf("what Spotify forbids, at %d px", width), artFaults, "")
-		// The names of hidden artists and songs are no links, so artFaults does not find them.
+		// artFaults looks for links to Spotify. The names of hidden artists and songs are not
+		// links, so the logo next to them needs a check of its own.
 		m.require(fmt.Sprintf("the logo next to what is hidden, at %d px", width), `Array.from(document.querySelectorAll("#sharing h3 ~ .logo"), (logo) => logo.alt + " " + (logo.getBoundingClientRect().width >= 70 && logo.naturalWidth > 0)).join()`, "Spotify true")
 	}
 }
@@ -750,7 +761,8 @@ func TestMe_CreatesShowsAndRevokesImagesForOtherSites(t *testing.T) {
 		m.wait(`plain(document.querySelectorAll("#embeds .copy [role=status]")[1]) === "` + c[1] + `" && copied === "` + image + `"`)
 	}
 
-	// The address is shown only once, so it stays while another image is revoked.
+	// The address of an image is shown only once, after its creation. So it must stay on the
+	// page while another image is revoked.
 	m.account.answerWith(map[string]string{"DELETE /me/embeds/1": "503 UNAVAILABLE Please try again later."})
 	m.do(`pressText("[data-embed='1']", "Revoke")`)
 	m.require("the question", `text("[data-embed='1'] .confirm")`, "It will show nothing wherever you have put it. Revoke Cancel")
@@ -855,12 +867,14 @@ func TestMe_ErasesTheAccountOnlyOnceTheWordIsTyped(t *testing.T) {
 	m.requireSent("DELETE /me", "DELETE /me")
 	m.require("the focus, where the link leads, and the header", `[document.activeElement.textContent, document.querySelector("#main a").getAttribute("href"), document.querySelector("header [data-sign-in]").checkVisibility(), document.querySelector("header [data-me]").checkVisibility()].join("|")`,
 		"Everything is erased|/|true|false")
-	// The timers of the parts that were shown still run. They must not fail without an account.
+	// The timers of the parts that the page showed before still run. They must not fail although
+	// there is no account any more.
 	m.do(`window.settled = false; setTimeout(() => (settled = true), 1500)`)
 	m.wait(`window.settled`)
 }
 
-// person returns a person of the contract as JSON: "Listener B" for id 2.
+// person returns a person of the contract as JSON. The person with the id 2 is named "Listener
+// B".
 func person(id int) string {
 	return fmt.Sprintf(`{"handle":%q,"nickName":"Listener %c","profileImageUrl":""}`, songspy.Handle(songspy.PublicID(id)), 'A'+id-1)
 }
@@ -877,8 +891,8 @@ func items(all ...string) string {
 	return `{"items":[` + strings.Join(all, ",") + `],"nextCursor":null}`
 }
 
-// peopleParts is a script that returns the texts below the headings of the part People, with |
-// between them: requests, followers, followed users, blocks.
+// peopleParts is a script that returns the texts below the four headings of the part People
+// (requests, followers, followed users, blocks), joined with "|".
 const peopleParts = `Array.from(document.querySelectorAll("#people .body > div"), plain).join("|")`
 
 func TestMe_AnswersFollowRequests(t *testing.T) {
@@ -989,7 +1003,8 @@ func TestMe_ListsWhatHappenedToTheAccount(t *testing.T) {
 
 func TestMe_AsksForAPollOfThePlayerWhenItOpensAndWhenItIsShownAgain(t *testing.T) {
 	m := openMine(t, nil)
-	// waitFor dispatches visibilitychange again and again. While deaf is true, the page does not notice.
+	// waitFor dispatches visibilitychange again and again, at which the page would request a
+	// poll. While window.deaf is true, the page does not receive the event.
 	opened := &myTab{m.pageTest, m.openPage("/me", 1280, 800, watched+`
 		window.deaf = true;
 		document.addEventListener("visibilitychange", (event) => window.deaf && event.stopImmediatePropagation(), true);
@@ -1010,8 +1025,8 @@ func TestMe_AsksForAPollOfThePlayerWhenItOpensAndWhenItIsShownAgain(t *testing.T
 	opened.requireNoFaults()
 }
 
-// The page says what is wrong, also that the session has ended. Its button reads the account
-// again.
+// If the page cannot read its data, it must say why, for example that the session has ended. Its
+// button must read the account again.
 func TestMe_ReadsTheAccountAgainAfterAnError(t *testing.T) {
 	m := openMine(t, nil)
 	m.require("the parts", `Array.from(document.querySelectorAll("nav.jump a"), (a) => a.textContent + " " + (document.querySelector(a.getAttribute("href")) ? "" : "leads nowhere")).join()`,

@@ -20,12 +20,13 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/web"
 )
 
-// titles is a script that returns the titles in the window, in order, and then the hero's title;
-// "-" stands for an empty place.
+// titles is a script that returns the titles of the cards in the list #board, in order, and then the
+// title of the hero (the user that the page shows in large type), joined by commas. "-" stands for a
+// list item without a card.
 const titles = `Array.from(document.querySelectorAll("#board li"), (li) => li.querySelector("h3")?.textContent || "-")
 	.concat(Array.from(document.querySelectorAll(".answer:not([hidden]) .title"), (title) => title.textContent)).join()`
 
-// lost is the handler of a server that is down.
+// lost answers every request with 502, as a proxy does while the server behind it is down.
 var lost http.HandlerFunc = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }
 
 func TestPage_CardsKeepTheirPlaceAndTheFocus(t *testing.T) {
@@ -60,7 +61,7 @@ func TestPage_CardsKeepTheirPlaceAndTheFocus(t *testing.T) {
 		if strings.Contains(step.want, "BODY") {
 			continue
 		}
-		// The key Tab leads to what follows on the page.
+		// The key Tab must move the focus to the next control on the page.
 		evaluate[any](s, tab, nextFocus)
 		if err := chromedp.Do(tab, chromedp.KeyEvent(kb.Tab)); err != nil {
 			t.Fatal(err)
@@ -72,17 +73,18 @@ func TestPage_CardsKeepTheirPlaceAndTheFocus(t *testing.T) {
 	}
 }
 
-// nextFocus is a script that notes in from what has the focus, and in expected to what the key Tab
-// should lead.
+// nextFocus is a script that sets two variables of the page: "from" is the element that has the focus,
+// and "expected" is the element to which the key Tab should move it.
 const nextFocus = `window.from = document.activeElement;
 	window.expected = Array.from(document.querySelectorAll("a[href], button, input, summary")).find((e) => e.tabIndex === 0 && e.getClientRects().length > 0 &&
 		from.compareDocumentPosition(e) & Node.DOCUMENT_POSITION_FOLLOWING); 0`
 
-// hurry is a script that makes the timers of the page run four times as fast.
+// hurry is a script that makes the timeouts of the page end four times as fast, so that the page
+// notices a lost connection sooner.
 const hurry = `const slow = window.setTimeout; window.setTimeout = (run, ms, ...rest) => slow(run, ms / 4, ...rest);`
 
-// answer is a script that returns the name and the title of the hero: "Listener A: one"; empty if
-// there is no hero.
+// answer is a script that returns the name of the hero's user and the title of the track, such as
+// "Listener A: one". It returns an empty text if there is no hero.
 const answer = `(document.querySelector(".answer").hidden ? "" : document.querySelector(".answer .name").textContent + ": " + document.querySelector(".answer .title").textContent)`
 
 func TestHero_PassesAtAChangeOnlyAndNeverWhileItIsUsed(t *testing.T) {
@@ -101,7 +103,7 @@ func TestHero_PassesAtAChangeOnlyAndNeverWhileItIsUsed(t *testing.T) {
 		t.Errorf("while it is focused the hero passes to %s", got)
 	}
 	s.put(newEntry(1, "again", 90))
-	s.waitFor(tab, answer+` === "Listener A: again"`) // the hero's user has begun another track, which the hero shows at once
+	s.waitFor(tab, answer+` === "Listener A: again"`) // the hero's own user has begun another track: the hero shows it at once, even while it is focused
 	evaluate[any](s, tab, `document.activeElement.blur()`)
 	s.put(newEntry(2, "fourth", -6))
 	s.waitFor(tab, answer+` === "Listener B: fourth"`)
@@ -162,8 +164,8 @@ func TestPage_MissingCoversHaveAPlaceholder(t *testing.T) {
 	}
 }
 
-// artFaults is a script that lists what the page does to album art or to the logo although
-// Spotify forbids it.
+// artFaults is a script that lists violations of Spotify's design rules: album art that is cropped,
+// covered, changed or without a link, and content of Spotify without Spotify's logo.
 const artFaults = `(() => {
 	const faults = [];
 	for (const img of document.querySelectorAll("main .art img")) {
@@ -210,13 +212,15 @@ func TestPage_FollowsSpotifysRules(t *testing.T) {
 	}
 }
 
-// notesShifts is a script that adds up in "shifted" how far elements have moved by themselves, and
-// notes them in "shifts".
+// notesShifts is a script that records layout shifts: moves of visible elements, as the browser
+// reports them. It adds up their scores in the variable "shifted", and lists the moved elements in the
+// variable "shifts".
 const notesShifts = `window.shifts = []; window.shifted = 0;
 	new PerformanceObserver((list) => list.getEntries().forEach((e) => { shifted += e.value; shifts.push(...e.sources.map((s) => s.node?.nodeName + "." + s.node?.className)) }))
 		.observe({ type: "layout-shift", buffered: true });`
 
-// checkNoShift fails the test if elements of the page have moved by themselves.
+// checkNoShift reports an error if the layout shifts of the page have a score of 0.01 or more in all.
+// The page must have been opened with the script notesShifts.
 func (s *pageTest) checkNoShift(tab context.Context) {
 	s.t.Helper()
 	got := evaluate[map[string]any](s, tab, `new Promise((done) => requestAnimationFrame(() => setTimeout(() => done({ shifted, shifts: shifts.join() }), 100)))`)
@@ -239,7 +243,8 @@ func TestPage_HasNoLayoutShift(t *testing.T) {
 	}
 }
 
-// They are read after the first HTML.
+// If only one user is listening, the page also shows that user's last songs. It reads them after the
+// HTML from the server is shown, and they must not move what the viewer sees already.
 func TestPage_TheLastSongsOfTheOnlyListenerMoveNothing(t *testing.T) {
 	for name, size := range map[string][2]int64{"phone": {390, 844}, "desktop": {1440, 900}, "a tall window": {1440, 1800}} {
 		t.Run(name, func(t *testing.T) {
@@ -265,7 +270,8 @@ func TestPage_TargetsAreLargeEnoughAndTheFocusIsVisible(t *testing.T) {
 				wide: document.documentElement.scrollWidth, inline: style.display === "inline" };
 		})()`)
 		number := func(key string) float64 { n, _ := got[key].(float64); return n }
-		// Links within a sentence may be as low as its line (WCAG 2.5.8).
+		// A target must be at least 24 px high. WCAG 2.5.8 exempts links within a sentence, which are
+		// only as high as a line of text.
 		if number("height") < 18 || got["inline"] == false && number("height") < 24 || got["ring"] != "solid" || number("ringWidth") < 2 || number("wide") > 320 {
 			t.Errorf("%v", got)
 		}
@@ -329,8 +335,9 @@ func TestPage_AsksWithoutPush(t *testing.T) {
 	s.waitFor(tab, titles+` === "second,one" && document.getElementById("connection").hidden`)
 }
 
-// A stream counts as watched only for ten minutes after a request of its viewer. So the page
-// sends a small request while the viewer uses it.
+// The users that a stream shows count as watched only until ten minutes after the last request of
+// the viewer. So while the viewer uses the page, the page sends a small request, the sign, at most
+// every five minutes.
 func TestLive_AViewerWhoUsesThePageSendsASignEveryFiveMinutes(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "Song", 10))
 	tab := s.openTab(1000, 800, `const now = Date.now, ask = fetch;
@@ -390,7 +397,9 @@ func TestPage_SaysWhatIsWrongAndRecovers(t *testing.T) {
 	}
 }
 
-// In this test the script of a tab cannot show an entry, although the network works.
+// The script of one tab throws an error when it shows an entry, although the network works. The tab
+// must ask the viewer to reload it, must not say that the connection is lost, and must not open
+// another stream. The other tab must go on showing changes.
 func TestPage_AFaultOfTheScriptIsNoFaultOfTheNetwork(t *testing.T) {
 	playing := newEntry(1, "one", 10)
 	const breakable = `const title = Object.getOwnPropertyDescriptor(HTMLElement.prototype, "title");
@@ -403,7 +412,7 @@ func TestPage_AFaultOfTheScriptIsNoFaultOfTheNetwork(t *testing.T) {
 			t.Run(page+" "+push, func(t *testing.T) {
 				s := newPageTest(t, playing)
 				opened := s.countStreams(opensStreams)
-				// titleOf returns the entry with another title of its track.
+				// titleOf returns a copy of the entry in which the track has the given title.
 				titleOf := func(title string) songspy.BoardEntry {
 					next := playing
 					next.Track.Title = title
@@ -440,8 +449,8 @@ func TestPage_AFaultOfTheScriptIsNoFaultOfTheNetwork(t *testing.T) {
 	}
 }
 
-// A stream lists its users in the order of their slots, which does not depend on their starts. So
-// the page has to sort them.
+// A stream lists its users in the order of their slots, which does not depend on the starts of their
+// plays. So the page must sort them by start, newest first, as the HTML from the server does.
 func TestPage_FillsAnEmptyBoardAsTheHTMLDoesNewestStartFirst(t *testing.T) {
 	names := []string{"one", "two", "three", "four", "five", "six", "seven"}
 	entries := make([]songspy.BoardEntry, len(names))
@@ -462,7 +471,7 @@ func TestPage_FillsAnEmptyBoardAsTheHTMLDoesNewestStartFirst(t *testing.T) {
 }
 
 func TestPage_OnPhonesShowsTwelvePeopleAndTheRestOnRequest(t *testing.T) {
-	s := newPageTest(t, newLasting(16)...) // one is the hero
+	s := newPageTest(t, newLasting(16)...) // one of the 16 is the hero, so the list has 15
 	tab := s.openTab(390, 844, "")
 	const visible = `Array.from(document.querySelectorAll("#board > li")).filter((li) => li.checkVisibility()).length`
 	s.waitFor(tab, visible+` === 12 && document.querySelector("[data-rest]").checkVisibility()`)
@@ -515,7 +524,8 @@ func TestPage_SharesItsAddress(t *testing.T) {
 	}
 }
 
-// A viewer who is visible to everyone shares their own page, others share this page.
+// If everyone may see what the viewer plays, the viewer's button shares the address of the viewer's
+// own page, /u/HANDLE. For all other viewers it shares the address of the front page.
 func TestPage_SharesTheOwnPageOfAViewerVisibleToEveryone(t *testing.T) {
 	for audience, want := range map[string]string{"everyone": "Share my page|/u/" + songspy.Handle(1), "followers": "Share this page|/", "nobody": "Share this page|/"} {
 		t.Run(audience, func(t *testing.T) {
@@ -565,13 +575,15 @@ func TestPage_GathersPeopleWithTheSameTrack(t *testing.T) {
 	s := newPageTest(t, a, b, c, newEntry(9, "hero", -60))
 	tab := s.openTab(1280, 800, "")
 	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener A and Listener B are playing the same song, 14\u00a0s\u00a0apart"`)
-	// The scripts write the hero's title into each [data-track] within the hero, so no pair may be there.
+	// The scripts write the hero's title into each [data-track] within the hero. So the pair must not
+	// be in there: the scripts would overwrite the title of its track.
 	s.waitFor(tab, `document.querySelector("[data-matches] [data-track]").textContent === "one" && !document.querySelector("[data-hero] [data-matches]")`)
 	s.remove(2)
 	s.waitFor(tab, `document.querySelector("[data-matches] p")?.textContent === "Listener C and Listener A are both listening to Somebody" &&
 		document.querySelectorAll("[data-matches] .art").length === 2`)
 
-	// If a user stops sharing, the pair disappears, even if it has the focus or the board is paused.
+	// If a user stops sharing, the pair with that user must disappear, even if it has the focus or the
+	// board is paused.
 	evaluate[any](s, tab, `document.querySelector("[data-matches] a:not([tabindex])").focus()`)
 	s.put(newEntry(4, "four", 40))
 	s.remove(3)
@@ -628,7 +640,7 @@ func TestClosest_PrefersTheViewerThenTheSmallestDistance(t *testing.T) {
 
 func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 	s := newPageTest(t)
-	s.url = strings.Replace(s.url, "127.0.0.1", "localhost", 1) // all tests share the cookies of 127.0.0.1
+	s.url = strings.Replace(s.url, "127.0.0.1", "localhost", 1) // another host, because all tests share the cookies of 127.0.0.1
 	tab := s.openTab(800, 600, "")
 	s.waitFor(tab, `document.documentElement.lang === "en" && document.querySelector("[data-state]").textContent.startsWith("Be the first to answer.")`)
 	evaluate[any](s, tab, `document.querySelector("[data-language]").click()`)
@@ -644,10 +656,11 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 	}
 	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1")?.textContent === "지금 무슨 노래 듣고 있으세요?" &&
 		document.querySelector("[data-state]")?.textContent === "가장 먼저 답해\u00a0주세요.\n지금은 듣는 노래를 공개한 사람이 없어요. Spotify를 연결하고, 지금 듣는 노래를 원하는 사람에게만 보여\u00a0주세요."`)
-	evaluate[any](s, tab, `document.cookie = "songspy-language=; Path=/; Max-Age=0"`) // all tests share the browser and its cookies
+	evaluate[any](s, tab, `document.cookie = "songspy-language=; Path=/; Max-Age=0"`) // other tests with this browser would get the cookie too
 }
 
-// The scripts keep the HTML that Go has written.
+// Go writes the times, the progress line and the pair into the HTML. The scripts must keep the
+// elements of the pair instead of building them again.
 func TestPage_TheFirstHTMLHasTheTimesAndThePair(t *testing.T) {
 	a, b := newEntry(1, "one", 10), newEntry(2, "two", 24)
 	b.Track = a.Track
@@ -673,7 +686,7 @@ func TestPage_TheFirstHTMLHasTheTimesAndThePair(t *testing.T) {
 	}
 }
 
-// Go writes the pairs into the HTML, and scripts update them. So both need the same rule.
+// Go writes the pairs into the HTML, and scripts update them. So both must choose the same pairs.
 func TestClosest_IsTheSameInGoAndInJavaScript(t *testing.T) {
 	s := newPageTest(t)
 	tab := s.openTab(800, 600, "")
@@ -769,7 +782,8 @@ func TestPage_SaysWhyOnesOwnSongsAreMissing(t *testing.T) {
 	}
 }
 
-// Times of today are shown without the date.
+// The page must show the end of the block without a date if it is today, and with its date if it is
+// on a later day.
 func TestPage_SaysUntilWhenSpotifyBlocksTheCalls(t *testing.T) {
 	now, later := time.Now(), time.Date(2126, time.November, 28, 14, 5, 0, 0, time.Local)
 	for reason, c := range map[string]struct {
@@ -808,8 +822,9 @@ func TestPage_ShowsWhatFollowedPeopleHavePlayedSinceTheLastVisit(t *testing.T) {
 	}
 }
 
-// When a browser leaves a page, it may keep the page and show it again at "back". So the page
-// must become empty.
+// When a browser leaves a page, it may keep the page in memory. When the viewer goes back, the browser
+// shows it again before the page can load again. So the page must remove its content when the browser
+// leaves it.
 func TestPage_IsEmptyOnceTheBrowserLeavesIt(t *testing.T) {
 	a, b := newEntry(1, "one", 10), newEntry(2, "two", 20)
 	b.Track = a.Track

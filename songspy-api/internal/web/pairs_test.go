@@ -9,7 +9,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Followed users have their own list above the window, and are not in the window too.
+// Followed users have a list of their own above the window, and must not be in the window as well.
+// When the page opens, both lists must be in the order of the starts, newest first. A user who starts
+// another track later must stay at the same place in the list.
 func TestPage_ListsFollowedPeopleNewestStartFirstAndKeepsTheirPlaces(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "own", 40), newEntry(2, "two", 20), newEntry(3, "three", 60), newEntry(4, "four", 30), newEntry(5, "five", 50), newEntry(6, "six", 10))
 	s.feed.viewer, s.feed.followed = 1, []songspy.UserID{3, 4, 5, 6, 7, 8}
@@ -37,7 +39,8 @@ func TestPage_ListsFollowedPeopleNewestStartFirstAndKeepsTheirPlaces(t *testing.
 	}
 }
 
-// pairOf makes b play the track of a, 14 seconds behind a, and returns both entries.
+// pairOf returns a unchanged, and b as an entry that plays the track of a and began it 14 seconds
+// after a.
 func pairOf(a, b songspy.BoardEntry) (songspy.BoardEntry, songspy.BoardEntry) {
 	end := a.Playing.EndsAt.Add(14 * time.Second)
 	b.Track, b.Playing.StartedAt, b.Playing.EndsAt = a.Track, a.Playing.StartedAt.Add(14*time.Second), &end
@@ -96,7 +99,8 @@ func TestPage_ThePairsOfTheFirstHTMLAreThoseOfTheScripts(t *testing.T) {
 				window.parts = () => Array.from(document.querySelectorAll("[data-matches] *:not(rect)"), (e) => [e.localName, ...["class", "href", "src", "width", "tabindex", "aria-hidden", "target"].map((name) => e.getAttribute(name)), e.children.length ? "" : e.textContent.replace(/^[0-9:]+ /, "")].join(" ")).join("\n");
 				document.addEventListener("readystatechange", () => { if (document.readyState === "interactive") { window.first = parts(); window.pair = document.querySelector("[data-pair]"); } });`)
 			s.waitFor(tab, `document.querySelectorAll("#board li h3").length === `+strconv.Itoa(len(entries)-1))
-			// Without one of its users the pair disappears. So the scripts build it when the user is back.
+			// The pair disappears when one of its users leaves the board. So when the user comes back, the
+			// scripts have to build the pair themselves.
 			s.remove(1)
 			s.waitFor(tab, `!pair.isConnected`)
 			s.put(person)

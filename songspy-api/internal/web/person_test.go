@@ -11,7 +11,7 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
 )
 
-// onPerson returns the answers with {} in their routes replaced by the route of user 2:
+// onPerson returns a copy of answers, a map by route, in which the route of user 2 replaces {}:
 // "PUT {}/follow" becomes "PUT /people/HANDLE/follow".
 func onPerson(answers map[string]string) map[string]string {
 	all := map[string]string{}
@@ -21,8 +21,8 @@ func onPerson(answers map[string]string) map[string]string {
 	return all
 }
 
-// openPerson opens the page of user 2 for user 1, who is signed in. In the routes of the answers,
-// {} stands for the route of user 2.
+// openPerson opens the page of user 2 for user 1, who is signed in. answers are the answers of the
+// API by route; in a route, {} stands for the route of user 2.
 func openPerson(t *testing.T, answers map[string]string) (*pageTest, context.Context) {
 	s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 10), newEntry(2, "two", 20)}, map[string]string{"GET /me": newMe("Listener A", "everyone", true)})
 	s.account.answerWith(onPerson(answers))
@@ -31,8 +31,8 @@ func openPerson(t *testing.T, answers map[string]string) (*pageTest, context.Con
 	return s, tab
 }
 
-// expectAsked reports an error if the changes that the page has requested are not these. {} stands
-// for the route of user 2.
+// expectAsked reports an error if the requests with which the page has changed something (all but
+// GET) are not those in want, in this order. In want, {} stands for the route of user 2.
 func (s *pageTest) expectAsked(want ...string) {
 	s.t.Helper()
 	for i := range want {
@@ -52,7 +52,8 @@ func TestPerson_IsFollowedAskedAndUnfollowed(t *testing.T) {
 	evaluate[any](s, tab, press)
 	s.waitFor(tab, said+` === "Too many requests." && `+first+` === "Follow"`)
 
-	// Followers need an approval, so the viewer first requests to follow, and can withdraw that.
+	// A follow needs the approval of the followed user. Until then the viewer has only requested to
+	// follow, and can withdraw the request.
 	state := func(value httpapi.FollowState) string {
 		return contractJSON(httpapi.Follow{Person: httpapi.Person{Handle: songspy.Handle(2), NickName: "Listener B"}, State: value, AskedAt: httpapi.Time(testStart)})
 	}

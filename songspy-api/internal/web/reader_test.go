@@ -10,8 +10,9 @@ import (
 	"github.com/chromedp/cdproto/accessibility"
 )
 
-// accessible returns the accessibility tree of the page: a line for each node that a screen
-// reader reads, with its role and its name, indented by depth.
+// accessible returns the accessibility tree of the page: a line for each heading, link, button, list,
+// list item, region, image and live region (status, alert), with its role and its name, indented by
+// depth.
 func (s *pageTest) accessible(tab context.Context) (lines []string) {
 	s.t.Helper()
 	nodes := call(s, tab, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{}).Nodes
@@ -81,8 +82,8 @@ func indent(text string, by int) string {
 	return prefix + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n"+prefix) + "\n"
 }
 
-// spoken is a script that notes in spoken the texts of live regions, which screen readers read
-// aloud when they change.
+// spoken is a script that appends to the array window.spoken each new text of a live region. Screen
+// readers read a live region aloud when its text changes.
 const spoken = `window.spoken = [];
 	const live = '[role=status], [role=alert], [aria-live]:not([aria-live=off])';
 	new MutationObserver((all) => {

@@ -74,8 +74,8 @@ var songs = []song{
 	{"오늘의 날씨", "맑음 뒤 흐림", "예보", 215},
 }
 
-// Listeners after the first len(songs) mostly play other songs. Their titles consist of a word of
-// moreFirst and a word of moreSecond, in English or in Korean.
+// The first len(songs) listeners play the songs above. Most of the other listeners play songs whose
+// titles consist of a word of moreFirst and a word of moreSecond, in English or in Korean.
 var (
 	moreFirst = [2][]string{
 		{"Quiet", "Paper", "Winter", "Golden", "Hidden", "Silver", "Distant", "Velvet", "Summer", "Broken", "Little", "Electric", "Midnight", "Lonely", "Burning", "Secret", "Slow"},
@@ -97,7 +97,7 @@ func newListener(n int) songspy.BoardEntry {
 	of := n*7 + n/len(songs)
 	s := songs[of%len(songs)]
 	if n >= len(songs) && n%12 == 0 {
-		of = n / 12 % 6 // many people play the same few songs
+		of = n / 12 % 6 // one listener in twelve plays one of the same six songs
 		s = songs[of]
 	} else if n >= len(songs) {
 		first, second := moreFirst[n%2], moreSecond[n%2]
@@ -143,7 +143,8 @@ func (s *pageTest) songsBefore(id songspy.UserID) (plays []songspy.PlayWithTrack
 	return plays
 }
 
-// newLasting returns n listeners whose tracks end in more than an hour, for slow machines.
+// newLasting returns n listeners whose tracks end in more than an hour, so that no track ends during
+// a test on a slow machine.
 func newLasting(n int) []songspy.BoardEntry { return lasting(newMany(n)) }
 
 // lasting makes the tracks of the entries an hour longer.
@@ -175,8 +176,9 @@ func newListeners() []songspy.BoardEntry {
 	return entries
 }
 
-// withFollowed returns n listeners for a viewer who is the first of them, and the users that
-// this viewer follows. One of these began the viewer's song four seconds later.
+// withFollowed returns n listeners, and the ids of the five listeners that the viewer follows.
+// The first listener is the viewer. One of the five plays the viewer's song, and began it four
+// seconds after the viewer.
 func withFollowed(n int) (entries []songspy.BoardEntry, followed []songspy.UserID) {
 	entries = newMany(n)
 	own, other := entries[0], &entries[2]
@@ -188,7 +190,8 @@ func withFollowed(n int) (entries []songspy.BoardEntry, followed []songspy.UserI
 	return entries, followed
 }
 
-// emulateMedia makes the browser report these preferences of the viewer's system.
+// emulateMedia makes the browser report the given preferences of the viewer's system, such as a dark
+// color scheme.
 func emulateMedia(media ...*emulation.MediaFeature) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: media})
@@ -197,7 +200,7 @@ func emulateMedia(media ...*emulation.MediaFeature) chromedp.Action[chromedp.Voi
 }
 
 // shoot returns a picture of the front page: of the whole page if whole is true, else of the part
-// that the viewer sees without scrolling. media are as in emulateMedia.
+// that the viewer sees without scrolling. media are the preferences for emulateMedia.
 func (s *pageTest) shoot(width, height int64, language string, whole bool, media ...*emulation.MediaFeature) []byte {
 	s.t.Helper()
 	tab := s.openTab(width, height, "")
@@ -228,8 +231,8 @@ func (s *pageTest) shoot(width, height int64, language string, whole bool, media
 	return picture
 }
 
-// TestPictures_OfTheREADME writes the pictures of the README, as make pictures does. It
-// does not check anything.
+// TestPictures_OfTheREADME writes the pictures of the README; the command "make pictures" runs it.
+// It does not check anything.
 func TestPictures_OfTheREADME(t *testing.T) {
 	dir := os.Getenv("SONGSPY_PICTURES")
 	if dir == "" {
@@ -268,7 +271,7 @@ func TestShots_OfTheFrontPage(t *testing.T) {
 		for size, box := range map[string][2]int64{"phone": {390, 844}, "desktop": {1440, 900}} {
 			for _, scheme := range []string{"light", "dark"} {
 				for _, lang := range []string{"ko", "en"} {
-					entries, followed := newListeners(), []songspy.UserID(nil) // new ones for each picture, because songs end meanwhile
+					entries, followed := newListeners(), []songspy.UserID(nil) // new entries for each picture, because the songs of older ones have ended
 					switch {
 					case state.signedIn:
 						entries, followed = withFollowed(state.listeners)

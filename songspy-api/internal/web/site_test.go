@@ -41,8 +41,8 @@ func (s *pageTest) get(path, contentType string) []byte {
 	return body
 }
 
-// getIcon reads a PNG, and reports an error if it is not an opaque square of this size. Systems
-// cut an icon to a shape of their own, and show black where it is transparent.
+// getIcon reads a PNG, and reports an error if it is not an opaque square with sides of size pixels.
+// Operating systems cut an icon to a shape of their own, and show black where it is transparent.
 func (s *pageTest) getIcon(path string, size int) {
 	s.t.Helper()
 	icon, err := png.Decode(bytes.NewReader(s.get(path, "image/png")))
@@ -102,11 +102,12 @@ func TestManifest_NamesTheAppAndItsIcons(t *testing.T) {
 	}
 }
 
-// notesViolations is a script that notes in "violations" what the Content-Security-Policy has refused.
+// notesViolations is a script that lists in the variable "violations" what the Content-Security-Policy
+// has refused: the directive and the address.
 const notesViolations = `window.violations = []; document.addEventListener("securitypolicyviolation", (event) => violations.push(event.effectiveDirective + " " + event.blockedURI));`
 
-// checkTrustedTypes reports an error if scripts of the page can write HTML, or can create a policy
-// for that.
+// checkTrustedTypes reports an error if scripts of the page can write HTML, or can create a Trusted
+// Types policy that lets them.
 func (s *pageTest) checkTrustedTypes(tab context.Context, page string) {
 	s.t.Helper()
 	for script, want := range map[string]string{
@@ -122,7 +123,7 @@ func (s *pageTest) checkTrustedTypes(tab context.Context, page string) {
 
 func TestPolicy_RefusesImagesInAddressesAndNothingOfThePages(t *testing.T) {
 	s, paths := newEverywhere(t, nil)
-	covers := s.url + "/cover" // the host of the covers is another one than that of the pages
+	covers := s.url + "/cover" // the covers stay at 127.0.0.1, while the pages are at another host, localhost
 	s.url = strings.Replace(s.url, "127.0.0.1", "localhost", 1)
 	tab := s.openPage("/privacy", 1280, 800, notesViolations)
 	var mu sync.Mutex

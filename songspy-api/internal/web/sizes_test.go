@@ -13,7 +13,8 @@ import (
 // in the hero, in the window, and in the list of followed users.
 const addresses = `Array.from(document.querySelectorAll(".answer:not([hidden]) .name a, #board .who a, [data-following] .who a"), (who) => who.getAttribute("href"))`
 
-// The page shows at most 48 people, and no count of listeners or of plays.
+// The page must show at most 48 people. If it shows 48, it must say that this list shows only some of
+// the people who share. It must show no count of listeners or of plays.
 func TestPage_ShowsWhatTheNumberOfListenersSays(t *testing.T) {
 	for listeners, want := range map[int]string{24: "24 people, full: false", 1000: "48 people, full: true", 100_000: "48 people, full: true"} {
 		t.Run(fmt.Sprint(listeners), func(t *testing.T) {

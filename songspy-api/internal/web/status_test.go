@@ -21,12 +21,16 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
 )
 
-// statusTools is a script for the page /status. It notes in asked which routes of operators the
-// page requests. It replaces the timer with which the page reads the state every 15 s: timers has
-// the functions of the timers that the page has set and not cleared. If away is true, the page
-// counts as hidden. seen returns the visible text of an element, with | between the lines, and
-// with dates in the form [11-28T06:30]. press presses the button with a text. said returns what a
-// screen reader reads last, and focused the id or the text of the element with the focus.
+// statusTools is a script for the page /status. It defines variables and functions of the page:
+//   - asked lists the operators' routes that the page has requested.
+//   - timers lists the functions that the page has given to setInterval for every 15 s, to read the
+//     state again, and has not cleared. They never run by themselves: tests call them.
+//   - away can be set to true. Then the page counts as hidden.
+//   - seen() returns the visible text of an element, with | between the lines, and with dates in the
+//     form [11-28T06:30].
+//   - press() focuses and clicks the button with the given text.
+//   - said() returns the text that screen readers have been given last.
+//   - focused() returns the id or, if there is none, the text of the element with the focus.
 const statusTools = `
 	window.asked = [];
 	window.timers = [];
@@ -61,7 +65,7 @@ const statusTools = `
 // minute returns a time for the answers of these tests: m minutes after 06:00.
 func minute(m int) httpapi.Time { return httpapi.Time(time.Date(2026, 11, 28, 6, m, 0, 0, time.UTC)) }
 
-// operatorAccount returns the answer of GET /me for a user who is an operator, or is not.
+// operatorAccount returns the answer of GET /me for user 1, who is an operator if isOperator is true.
 func operatorAccount(isOperator bool) string {
 	name := "Listener A"
 	return contractJSON(httpapi.Me{Handle: songspy.Handle(1), NickName: &name, Operator: isOperator, Audience: httpapi.MeAudienceEveryone, HasSpotify: true, CreatedAt: minute(0)})
@@ -76,13 +80,14 @@ func newStatus() httpapi.OperatorStatus {
 	}
 }
 
-// noSeats returns the answer of GET /operator/seats if there is no app and no request for a seat.
+// noSeats returns the answer of GET /operator/seats of an instance without an app and without a
+// request for a seat.
 func noSeats() httpapi.OperatorSeats {
 	return httpapi.OperatorSeats{Apps: []httpapi.AppUse{}, ToRegister: []httpapi.OperatorSeat{}, Rejected: []httpapi.OperatorSeat{}, Entered: []httpapi.OperatorSeat{}, Waiting: []httpapi.OperatorSeat{}}
 }
 
-// openStatus opens the page /status for an operator. The answers replace those of a service that
-// has no users.
+// openStatus opens the page /status for an operator. The API answers as a service without users does,
+// except for the routes in answers.
 func openStatus(t *testing.T, answers map[string]string) (*pageTest, context.Context) {
 	t.Helper()
 	all := map[string]string{
@@ -96,7 +101,8 @@ func openStatus(t *testing.T, answers map[string]string) (*pageTest, context.Con
 	return s, tab
 }
 
-// showStatus makes the server answer with this state, and the page read it, as its timer does.
+// showStatus makes the server answer with the given state, and makes the page read it by a call of
+// the page's timer function.
 func (s *pageTest) showStatus(tab context.Context, status httpapi.OperatorStatus) {
 	s.t.Helper()
 	s.account.answerWith(map[string]string{"GET /operator/status": contractJSON(status)})
@@ -170,7 +176,8 @@ func TestStatus_SaysWhetherTheServiceIsReady(t *testing.T) {
 		t.Errorf("the languages of the messages are %q", got)
 	}
 
-	// An error replaces the state, and its button reads the state again.
+	// If the state cannot be read, an error must replace it, and the button of the error must read the
+	// state again.
 	s.account.answerWith(map[string]string{"GET /operator/status": "503 UNAVAILABLE The database does not answer."})
 	evaluate[any](s, tab, `timers[0]()`)
 	s.waitFor(tab, `seen(".lead") === "The database does not answer. Try again" && seen("#service").includes("Batch")`)
@@ -183,7 +190,7 @@ func TestStatus_SaysWhetherTheServiceIsReady(t *testing.T) {
 	s.waitFor(tab, `seen(".lead") === "You are signed out. Nothing has changed. Please sign in again.|Sign in again"`)
 }
 
-// pollReasons returns the reasons of polls that the contract names.
+// pollReasons returns the reasons of polls that the contract (openapi.yaml) names.
 func pollReasons(t *testing.T) (reasons []string) {
 	t.Helper()
 	for _, found := range regexp.MustCompile("`([a-z_]+)`").FindAllStringSubmatch(readContract(t).Components.Schemas["OperatorBatch"].Properties["polls"].Description, -1) {
@@ -245,7 +252,8 @@ func readTexts(t *testing.T, lang string) map[string]string {
 	return all
 }
 
-// A new value of the contract needs a text in both languages, and the page has to show it.
+// The page must show each value that the contract (openapi.yaml) lists, and must have a text for it in
+// both languages.
 func TestStatus_HasAWordForEachValueOfTheContract(t *testing.T) {
 	batches, breakers, links := enumOf(t, "OperatorBatch", "state"), enumOf(t, "OperatorBreaker", "state"), enumOf(t, "Link", "state")
 	polls := pollReasons(t)
@@ -354,7 +362,8 @@ func TestStatus_ShowsLinksByStateAndWhenConsentEnds(t *testing.T) {
 	s.checkSeen(tab, "#links", "Links", "active", "1,500", "being tried again", "1", "Consent ends", "within 7 days", "2", "within 30 days", "1,100")
 }
 
-// The page reads the state by a timer. The test calls the timer's function itself.
+// The page reads the state every 15 s by a timer. The test calls the timer's function instead of
+// waiting. A hidden page must not read the state.
 func TestStatus_ReadsTheStateAgainWhileItIsVisible(t *testing.T) {
 	s, tab := openStatus(t, nil)
 	const reads = `asked.filter((route) => route === "status").length`
@@ -378,8 +387,8 @@ func TestStatus_ReadsTheStateAgainWhileItIsVisible(t *testing.T) {
 	}
 }
 
-// seat returns the seat of listener(n) in an app. app is empty for a user on the waiting list. An
-// empty email means that the service has no address.
+// seat returns the seat of listener(n) in an app. app is empty for a user on the waiting list. email
+// is empty if the service has no e-mail address of the user.
 func seat(n int, app, email string) httpapi.OperatorSeat {
 	s := httpapi.OperatorSeat{Person: listener(n), App: app, Since: minute(n)}
 	if email != "" {
@@ -478,7 +487,7 @@ func TestStatus_RemovesUsersFromSeatsAfterAQuestion(t *testing.T) {
 }
 
 // newReports returns a page of open reports, one about each of the listeners with these numbers.
-// cursor leads to the next page; empty: there is none.
+// cursor is the cursor of the next page, or empty if there is none.
 func newReports(cursor string, numbers ...int) httpapi.ReportsPage {
 	page := httpapi.ReportsPage{Items: []httpapi.Report{}}
 	if cursor != "" {

@@ -1,5 +1,5 @@
-// The types of the page's scripts, which js/*.js name in comments. "contract" is generated
-// from openapi.yaml: see client/README.md.
+// The types of the page's scripts. The scripts js/*.js refer to them in JSDoc comments. The module
+// "contract" is generated from openapi.yaml: see client/README.md.
 import type { components, paths } from "contract";
 
 type Schemas = components["schemas"];
@@ -9,7 +9,7 @@ export type Entry = Schemas["LiveEntry"];
 export type Person = Schemas["Person"];
 export type Track = Schemas["PersonTrack"];
 
-/** Listeners are the functions that follow in js/live.js calls. */
+/** Listeners are the callbacks of the function "follow" in js/live.js; link is the secret of a share link. */
 export interface Listeners {
   onEntries: (topic: string, entries: Entry[]) => void;
   onState: (state: string, emptied: boolean) => void;
@@ -28,7 +28,7 @@ export type Pair = { a: Entry; b: Entry; seconds: number; isSelf: boolean; artis
 type Prefix = "/v1/songspy";
 type Routes = { [P in keyof paths as P extends `${Prefix}${infer R}` ? R : never]: paths[P] };
 type Methods<R extends keyof Routes> = Uppercase<{ [M in keyof Routes[R]]: Routes[R][M] extends { responses: unknown } ? M & string : never }[keyof Routes[R]]>;
-/** ListRoute is a route that answers with a page of a list. */
+/** ListRoute is a GET route without path parameters that answers with one page of a list. */
 export type ListRoute = { [R in keyof Routes]: Data<Operation<R, "GET">> extends { items: unknown[]; nextCursor: string | null } ? (PathParameters<Operation<R, "GET">> extends { path: object } ? never : R) : never }[keyof Routes];
 
 type Operation<R extends keyof Routes, M extends string> = Routes[R][Lowercase<M> & keyof Routes[R]];

@@ -3,7 +3,8 @@
 // is no build step: the browser loads the scripts and style sheets of the folder page unchanged.
 //
 // The address of a file contains a hash of all files: /assets/HASH/js/now.js. So a browser may
-// keep a file forever. Scripts import each other by relative paths.
+// cache a file forever: a changed file has another address. Scripts import each other by relative
+// paths, so they always load files of the same release.
 //
 // The front page shows one listening user in large type: the hero. Each other user has a card,
 // in the list of followed users or in the window. Two users who play the same track, or tracks
@@ -75,11 +76,12 @@ type Site struct {
 	files     map[string]File               // by path, such as js/now.js
 	root      map[string]File               // the files with a fixed address, such as /sw.js
 	templates map[string]*template.Template // by language
-	policy    string
+	policy    string                        // the Content-Security-Policy of the pages
 }
 
-// New returns the site. pictures are addresses, such as that of a simulated Spotify: the pages
-// may show images from their origins, in addition to those from Spotify's hosts.
+// New returns the site. pictures are addresses, such as that of a simulated Spotify. The
+// Content-Security-Policy allows images from the origins of these addresses, in addition to those
+// from Spotify's hosts.
 func New(pictures ...string) (*Site, error) {
 	b, err := bundle()
 	if err != nil {
@@ -189,7 +191,7 @@ func (s *Site) RootFiles() map[string]File { return s.root }
 // View is what a page shows before its script runs.
 type View struct {
 	Page Page
-	// Handle is the handle of the user or track that the page shows; empty on other pages.
+	// Handle is the handle of the user or track that the page shows. It is empty on other pages.
 	Handle string
 	// Name is the nickname of the user that the page shows. Only previews of links to the page
 	// use it. If it is empty, they have the title of the site.
@@ -202,16 +204,17 @@ type View struct {
 	// IsLinked reports whether the viewer has linked Spotify. It is known only on the front page,
 	// and only if nobody is listening.
 	IsLinked bool
-	// SignIn is where the button to sign in leads.
+	// SignIn is the address to which the button to sign in leads.
 	SignIn string
 	// InApp reports whether the browser is an in-app browser, in which Google signs nobody in.
 	InApp bool
-	// Message tells the viewer what has failed; empty if nothing has.
+	// Message tells the viewer what has failed. It is empty if nothing has failed.
 	Message string
 	// Closed reports whether some users cannot join at once: they need an invite, an entry in
 	// the allowlist, or a seat in a Spotify app.
 	Closed bool
-	// Listening is what the front page shows; nil on other pages, and if it could not be read.
+	// Listening is what the front page shows. It is nil on other pages, and if it could not be
+	// read.
 	Listening *Listening
 	Now       time.Time
 }
@@ -248,8 +251,9 @@ func (s *Site) styles(p Page) []string {
 	return list
 }
 
-// functions returns the functions that the templates call. base returns the path of the files.
-// t returns the text with the key; values are pairs of a placeholder, such as "{name}", and its value.
+// functions returns the functions that the templates call. The template function "base" returns the
+// path of the bundled files. The template function "t" returns the text with the key. Its values are
+// pairs of a placeholder, such as "{name}", and what replaces the placeholder.
 func functions(base string, texts map[string]string) template.FuncMap {
 	text := func(key string) (string, error) {
 		text, ok := texts[key]
@@ -297,7 +301,8 @@ type emptyEntry struct {
 
 // Policy returns the page's Content-Security-Policy. It allows scripts, styles and requests of
 // this origin, and images from Spotify's hosts and from the origins given to New. Scripts cannot
-// write HTML: the only Trusted Types policy that it allows, songspy of js/router.js, makes none.
+// write HTML: the only Trusted Types policy that they may create is "songspy" in js/router.js, which
+// creates the address of the service worker and no HTML.
 func (s *Site) Policy() string { return s.policy }
 
 func policy(pictures []string) string {

@@ -48,8 +48,9 @@ func TestPage_HasTheLimitsOfTheBoard(t *testing.T) {
 	}
 }
 
-// Safari 15 drops a CSS rule, or stops the script, if it does not know the syntax.
-// TestPage_WorksWithoutWhatSafari15Lacks finds missing functions; Chromium cannot disable syntax.
+// Safari 15 drops a CSS rule, or stops the script, if it does not know the syntax. Chromium has no
+// option to reject newer syntax, so this test searches the files for such syntax.
+// TestPage_WorksWithoutWhatSafari15Lacks finds calls of functions that Safari 15 lacks.
 func TestFiles_UseNoSyntaxThatSafari15Lacks(t *testing.T) {
 	for name, f := range newSite(t).files {
 		for _, newer := range []string{
@@ -78,7 +79,7 @@ func TestPolicy_AllowsImagesOfASimulatedProviderByOrigin(t *testing.T) {
 	}
 }
 
-// texts returns all texts of a language, those of all files text/*.json together.
+// texts returns all texts of a language by key, those of all files text/*.json together.
 func texts(t *testing.T, lang string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -126,8 +127,9 @@ func TestTexts_HaveTheSameKeysAndPlaceholdersInBothLanguages(t *testing.T) {
 	}
 }
 
-// If a script builds a key from parts, such as t("me.link." + state), all keys with that
-// beginning count as used.
+// Each text key in a script or in the HTML must have a text, and each text must be used there. If a
+// script builds a key from parts, such as t("me.link." + state), all keys with the prefix "me.link."
+// count as used.
 func TestTexts_AreThoseThatThePageUses(t *testing.T) {
 	known, used := texts(t, "en"), map[string]bool{}
 	key := regexp.MustCompile("[\"`]([a-z]+(?:\\.[A-Za-z0-9_]+)+|[a-z]+(?:\\.[A-Za-z0-9_]+)*\\.)[\"`$]")
@@ -171,7 +173,7 @@ func TestAsset_MayBeKeptOnlyIfItsVersionIsCurrent(t *testing.T) {
 	}
 }
 
-// The privacy page says what each cookie is for, so a new cookie needs words there.
+// The privacy page must say, in both languages, what each cookie that a script sets is for.
 func TestFiles_SetNoCookieThatThePrivacyPageDoesNotName(t *testing.T) {
 	purposes := map[string][2]string{"songspy-language": {"choice of language", "언어 선택"}, "songspy-visit": {"time of your last visit", "마지막 방문 시각"}}
 	site, cookie := newSite(t), regexp.MustCompile(`document\.cookie = "([a-z-]+)=`)

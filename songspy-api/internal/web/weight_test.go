@@ -20,12 +20,12 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// complete is an expression that is true once the page has started, and shows the 47 cards and the
-// logos of a board with 1,000 listeners.
+// complete is an expression that is true once the page's scripts have started, and the page shows the
+// 47 cards (the 48th user is the hero) and the logos of a board with 1,000 listeners.
 const complete = `document.getElementById("main").dataset.started !== undefined && document.querySelectorAll("#board li").length === 47 &&
 	Array.from(document.querySelectorAll("img.logo")).every((i) => i.complete)`
 
-// To show a board with 1,000 listeners for the first time, the page transfers at most 60 KiB, apart
+// To show a board with 1,000 listeners for the first time, the page may transfer at most 60 KiB, apart
 // from album art and the stream.
 func TestPage_FirstSightOfManyListenersIsSmall(t *testing.T) {
 	s := newPageTest(t, newLasting(1000)...)
@@ -83,7 +83,7 @@ func slowPhone() []chromedp.Action[chromedp.Void] {
 		DownloadThroughput float64 `json:"downloadThroughput"` // bytes a second
 		UploadThroughput   float64 `json:"uploadThroughput"`
 	}
-	// The successors of this command are not in all versions of Chromium.
+	// This command is deprecated, but the commands that replace it are not in all versions of Chromium.
 	emulate := cdp.Command[conditions, cdp.Empty]{Method: "Network.emulateNetworkConditions"}
 	return []chromedp.Action[chromedp.Void]{
 		command(network.Enable, network.EnableParams{}),
@@ -92,9 +92,10 @@ func slowPhone() []chromedp.Action[chromedp.Void] {
 	}
 }
 
-// The largest element is painted early, and nothing moves. The other programs of a busy
-// machine can only delay the paint. So one load within the bound shows that the page is fast
-// enough: a page that is too slow is too slow in each load.
+// On a slow phone, the largest contentful paint must come within the bound, and the layout shifts
+// of the page must have a score of less than 0.01 in all. Other programs on a busy machine can only
+// delay the paint, and a page that is too slow is too slow in each load. So one load of twelve
+// within the bound shows that the page is fast enough.
 func TestPage_FirstSightOfManyListenersIsFastAndStill(t *testing.T) {
 	if os.Getenv("SONGSPY_TEST_PAGE") == "" {
 		t.Skip("this test runs in make test-page")
@@ -134,7 +135,8 @@ func TestPage_FirstSightOfManyListenersIsFastAndStill(t *testing.T) {
 	}
 }
 
-// firstSight is a script that returns when the largest element was painted, and how far elements moved.
+// firstSight is a script that returns the time of the largest contentful paint in milliseconds, and
+// the sum of the layout shifts' scores, with the elements of both.
 const firstSight = `new Promise((done) => {
 	const result = { Paint: 0, Shift: 0, Element: "", All: "" };
 	const observe = (type, each) => new PerformanceObserver((list) => list.getEntries().forEach(each)).observe({ type, buffered: true });

@@ -21,11 +21,11 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/httpapi"
 )
 
-// notesLeaving is a script that notes in left the addresses to which the browser would go, and
-// keeps it on the page.
+// notesLeaving is a script that cancels each navigation, so that the browser stays on the page. It
+// appends the address of the navigation, without the page's own origin, to the array window.left.
 const notesLeaving = `window.left = []; navigation.addEventListener("navigate", (event) => { left.push(event.destination.url.replace(location.origin, "")); event.preventDefault(); });`
 
-// hrefs is a script that returns where the links of the page's content lead.
+// hrefs is a script that returns the addresses of the links in the page's content, joined by commas.
 const hrefs = `Array.from(document.querySelectorAll("main a"), (a) => a.getAttribute("href")).join()`
 
 // navigate opens another page in the tab.
@@ -79,7 +79,8 @@ const (
 	stepSpotify, askSpotify   = "4. Spotify", "Link your Spotify account"
 )
 
-// newMe returns the answer of GET /me for user 1. A user who has just signed up has no nickname.
+// newMe returns the answer of GET /me for user 1. If nickName is empty, the user has no nickname, like
+// a user who has just signed up.
 func newMe(nickName string, audience httpapi.MeAudience, hasSpotify bool) string {
 	me := httpapi.Me{Id: 1, Handle: songspy.Handle(1), Name: "A Name", Audience: audience, HasSpotify: hasSpotify, CreatedAt: httpapi.Time(testStart)}
 	if nickName != "" {
@@ -98,8 +99,8 @@ func newSeat(state httpapi.SeatState, ahead int64) string {
 	return contractJSON(httpapi.Seat{State: state, Ahead: ahead, StateSince: at, AskedAt: at})
 }
 
-// newWelcome returns a page test in which the viewer is signed in and has to link Spotify; a seat
-// is free. The answers replace those of this state.
+// newWelcome returns a page test in which the viewer is signed in and has not linked Spotify, and a
+// seat is free. The API answers accordingly, except for the routes in answers.
 func newWelcome(t *testing.T, answers map[string]string) *pageTest {
 	s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 10)}, map[string]string{
 		"GET /me": newMe("Listener A", "everyone", false), "GET /me/sharing": newSharing("everyone"),
@@ -141,7 +142,7 @@ func TestWelcome_SaysWhoMaySignUpAndLeadsToGoogle(t *testing.T) {
 		s.expect(tab, name+": links", hrefs, c.leads)
 		s.expect(tab, name+": the ring of the focused heading, which is no control", `getComputedStyle(document.activeElement).outlineStyle`, "none")
 	}
-	// A viewer who came from another page returns there.
+	// If the viewer came from another page, the button must lead back there after the sign-in.
 	s.account.answerWith(map[string]string{"GET /sign-up": contractJSON(httpapi.SignUp{Policy: "open", Redirect: true})})
 	s.navigate(tab, "/welcome?to=%2Fu%2Fsomeone")
 	s.expect(tab, "links", hrefs, "/v1/songspy/auth/google?return=%2Fwelcome%3Fto%3D%252Fu%252Fsomeone,/privacy")
@@ -205,14 +206,14 @@ var failures = map[string]map[string]string{
 	"relinking":          {"AUTHORIZATION_DENIED": "Link again"},
 }
 
-// endElsewhere are the other codes of the contract: no redirect ends with them.
+// endElsewhere are the error codes of the contract that are not in failures: no redirect ends with them.
 var endElsewhere = []string{
 	"TOKEN_EXPIRED", "FORBIDDEN", "NOT_FOUND", "METHOD_NOT_ALLOWED", "CONFLICT", "GONE", "UNPROCESSABLE", "BODY_TOO_LARGE", "HEADERS_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE",
 	"REFRESH_TOKEN_INVALID", "REFRESH_TOKEN_REUSED", "OPEN_IN_BROWSER", "SPOTIFY_SEAT_NOT_ASKED", "SPOTIFY_SEAT_NOT_NEEDED", "SPOTIFY_NOT_LINKED", "WEBHOOK_URL_INVALID", "NICKNAME_INVALID",
 }
 
-// renderAgain is a script: a function that shows the page /welcome for another address. It is
-// faster than opening the page.
+// renderAgain is a script: a function that shows the page /welcome for another address, without
+// loading the page. That is faster than opening the page.
 const renderAgain = `(async (address) => {
 	history.replaceState(null, "", address);
 	const main = document.getElementById("main"), { render } = await import(document.documentElement.dataset.base + "js/welcome.js");
@@ -313,7 +314,7 @@ func TestWelcome_StoresTheNicknameAndAsksWhoSeesTheUser(t *testing.T) {
 	tab := s.openPage("/welcome", 800, 900, "")
 	s.expectStep(tab, "a user without a nickname", stepName, askName)
 	s.expectTexts(tab, "the nickname", []string{"Up to 30 characters. You can change it at any time."}, nil)
-	evaluate[any](s, tab, `document.querySelector("main form").requestSubmit()`) // the browser asks for a nickname
+	evaluate[any](s, tab, `document.querySelector("main form").requestSubmit()`) // the browser refuses the empty field
 	evaluate[any](s, tab, `document.querySelector("[name=nickname]").value = "달토끼 🐇"; document.querySelector("main form").requestSubmit()`)
 	s.waitFor(tab, `document.querySelector("main form [role=alert]").textContent.trim() === "A nickname has 1 to 30 characters." && document.querySelector("[name=nickname]").value === "달토끼 🐇"`)
 
@@ -396,7 +397,7 @@ func TestWelcome_LeadsToSpotifyOrToAPlaceInTheWaitingList(t *testing.T) {
 	}
 }
 
-// One click is enough to link again: nothing is asked in between.
+// One click must be enough to link again: the page must not ask anything in between.
 func TestWelcome_LinksAgainWithOneClick(t *testing.T) {
 	s := newWelcome(t, map[string]string{"GET /me": newMe("Listener A", "everyone", true), "GET /spotify-auth": newLink("active", "relink")})
 	tab := s.openPage("/welcome", 800, 900, notesLeaving)
@@ -427,7 +428,7 @@ func TestWelcome_AsksForAPlaceCorrectsTheAddressAndGivesThePlaceUp(t *testing.T)
 	evaluate[any](s, tab, fill+`"two@example.org"`+submit)
 	s.waitFor(tab, step+`.includes("A place is reserved for you.")`)
 
-	// Giving the place up asks first, and can be cancelled.
+	// The button to give the place up must ask first, and the question can be cancelled.
 	const buttons = `Array.from(document.querySelectorAll("[data-seat] .confirm button"), (one) => one.textContent).join()`
 	const press = `document.querySelectorAll("[data-seat] .confirm button")`
 	s.account.answerWith(map[string]string{"DELETE /spotify-auth/seat": "503 UNAVAILABLE The service is not available right now."})
@@ -499,7 +500,8 @@ func TestWelcome_SaysWhoWillSeeTheFirstSong(t *testing.T) {
 	s.expectTexts(tab, "a fault", []string{"The service is not available right now. Try again"}, nil)
 }
 
-// A user who is linked and came from another page returns there, and to no other site.
+// If the viewer has linked Spotify and came from another page of this site, the page must lead back
+// there. It must not lead to another site.
 func TestWelcome_ReturnsToThePageOfThisSiteThatAskedToSignIn(t *testing.T) {
 	s := newWelcome(t, map[string]string{"GET /me": newMe("Listener A", "everyone", true), "GET /spotify-auth": newLink("active", "none")})
 	tab := s.openPage("/privacy", 800, 900, notesLeaving)
@@ -510,7 +512,8 @@ func TestWelcome_ReturnsToThePageOfThisSiteThatAskedToSignIn(t *testing.T) {
 			s.expectStep(tab, to, "", "You are ready")
 		}
 	}
-	// A user who still has to link returns there too: after linking, or by the link that skips it.
+	// A viewer who still has to link Spotify returns to that page too: after linking, or by the HTML
+	// link that skips linking.
 	s.account.answerWith(map[string]string{"GET /me": newMe("Listener A", "everyone", false), "GET /spotify-auth": "null"})
 	s.navigate(tab, "/welcome?to=%2Fu%2Fsomeone")
 	s.expect(tab, "links", `Array.from(document.querySelectorAll("main .actions a"), (a) => a.getAttribute("href")).join()`, "/v1/songspy/auth/spotify?return=%2Fwelcome%3Fto%3D%252Fu%252Fsomeone,/u/someone")
@@ -528,7 +531,8 @@ func (s *pageTest) userAgent(tab context.Context, name string) {
 	}
 }
 
-// Inside an in-app browser, Google signs nobody in. So the page leads to another browser.
+// In an in-app browser, Google signs nobody in. So the page must not offer to sign in there, and must
+// lead to another browser.
 func TestWelcome_LeadsFromTheBrowsersOfAppsToABrowser(t *testing.T) {
 	const android, webView, iPhone = "Mozilla/5.0 (Linux; Android 14; SM-S918N) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36",
 		"Mozilla/5.0 (Linux; Android 14; SM-S918N Build/UP1A; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/131.0.0.0 Mobile Safari/537.36",
@@ -536,7 +540,8 @@ func TestWelcome_LeadsFromTheBrowsersOfAppsToABrowser(t *testing.T) {
 	const google = `document.querySelectorAll('a[href*="/auth/google"], img.google').length`
 	s := newPageTest(t, newEntry(1, "one", 10), newEntry(2, "two", 20))
 	s.account.answerWith(map[string]string{"GET /sign-up": contractJSON(httpapi.SignUp{Policy: "open", Redirect: true})})
-	// A service worker would send the requests of the page with the browser's real user agent.
+	// The script disables service workers: one would send the page's requests with the browser's real
+	// user agent.
 	tab := s.openPage("/privacy", 400, 800, `delete Navigator.prototype.serviceWorker; Object.defineProperty(navigator, "clipboard", { value: { writeText: async (text) => { window.copied = text; } } }); `+notesLeaving)
 	host := strings.TrimPrefix(s.url, "http://")
 	const from = "/u/" // the page of a person, which asks to sign in

@@ -20,9 +20,10 @@ import (
 )
 
 const (
-	// postTimeout limits one message, dialTimeout its connection.
+	// postTimeout limits the whole call that sends one message. dialTimeout limits the TCP
+	// connect, and separately the TLS handshake.
 	postTimeout, dialTimeout = 8 * time.Second, 4 * time.Second
-	// answerBytesMax limits how much of an answer is read.
+	// answerBytesMax limits how much is read of an answer's body, and the size of its header.
 	answerBytesMax = 64 << 10
 )
 
@@ -33,7 +34,7 @@ const (
 	typeTest    = "listening.test"
 )
 
-// public accepts addresses on the public internet only. It also rejects 168.63.129.16,
+// public accepts IP addresses on the public internet only. It also rejects 168.63.129.16,
 // which looks public: on a machine of Azure, that address serves secrets of the machine.
 var public = ssrf.New(ssrf.WithAnyPort(), ssrf.WithDeniedV4Prefixes(netip.MustParsePrefix("168.63.129.16/32")))
 
@@ -60,8 +61,9 @@ func newClient(via http.RoundTripper) *http.Client {
 	}
 }
 
-// body returns the JSON of a message of the type kind. seen is what the user plays; nil if
-// nothing plays. Other programs read the message: fields may be added, but must not change.
+// body returns the JSON of a message of the type kind. seen is what the user plays, or nil if
+// nothing plays. Programs of users read the message: new fields may be added, but existing ones
+// must not change.
 func (s *Service) body(kind string, seen *visibility.Seen[songspy.BoardEntry], at time.Time) ([]byte, error) {
 	data, err := s.Render(seen)
 	if err != nil {
@@ -74,8 +76,8 @@ func (s *Service) body(kind string, seen *visibility.Seen[songspy.BoardEntry], a
 	}{kind, at.UTC().Format("2006-01-02T15:04:05.000Z"), data})
 }
 
-// post sends a message. It returns the status of the answer, 0 if there was none, and why
-// the message was not delivered; empty if it was.
+// post sends a message. It returns the HTTP status of the answer (0 if there was no answer),
+// and the reason why the message was not delivered (empty if it was delivered).
 func (s *Service) post(ctx context.Context, w songspy.Webhook, id string, body []byte, at time.Time) (int, songspy.WebhookFailure) {
 	signer, err := standardwebhooks.NewWebhookRaw([]byte(w.Key.Reveal()))
 	if err != nil {
@@ -99,7 +101,7 @@ func (s *Service) post(ctx context.Context, w songspy.Webhook, id string, body [
 		return 0, failureOf(err)
 	}
 	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, answerBytesMax)) // some receivers fail if nobody reads
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, answerBytesMax)) // some receivers fail if their answer is not read
 	switch {
 	case resp.StatusCode >= 200 && resp.StatusCode <= 299:
 		return resp.StatusCode, ""
@@ -110,7 +112,7 @@ func (s *Service) post(ctx context.Context, w songspy.Webhook, id string, body [
 }
 
 // failureOf returns the reason why a call got no answer. Unlike err, the reason does not
-// contain the address.
+// contain the address of the webhook, which may hold a secret.
 func failureOf(err error) songspy.WebhookFailure {
 	if errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedNetwork) {
 		return songspy.WebhookForbidden

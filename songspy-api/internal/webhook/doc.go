@@ -6,7 +6,7 @@
 // message as the end of a song.
 //
 // One replica sends at a time: the one that has the lease. It compares what the board
-// shows with what the last message said. The number of a message is stored before the
-// message is sent, so that a replica that takes over repeats a message with the same id,
-// and never uses an id for two messages.
+// shows with what the last message said. The id of a message contains its number. The
+// number is stored before the message is sent. So a replica that takes over repeats an
+// undelivered message with the same id, and never uses an id for two messages.
 package webhook

@@ -115,7 +115,7 @@ func (s *fakeStore) ReleaseLease(_ context.Context, _, owner string) error {
 	return nil
 }
 
-// fakeBoard holds what one user plays, with the user's sharing settings.
+// fakeBoard holds what the one user of these tests plays, with the user's sharing settings.
 type fakeBoard struct {
 	mu      sync.Mutex
 	playing *songspy.BoardEntry
@@ -138,7 +138,7 @@ func (b *fakeBoard) NowPlaying(v visibility.Viewer, id songspy.UserID) (seen vis
 	return seen, ok, nil
 }
 
-// play lets the user play a track from now on; an empty title: nothing.
+// play lets the user play a track from now on, or nothing if the title is empty.
 func (b *fakeBoard) play(title string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -160,7 +160,7 @@ func (b *fakeBoard) playEpisode(title string) {
 	b.playing.Track.Kind = songspy.KindEpisode
 }
 
-// share begins a sharing period with the settings that change edits.
+// share begins a sharing period. Its settings are the present ones, as the function change edits them.
 func (b *fakeBoard) share(change func(*songspy.Sharing)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -182,7 +182,7 @@ type message struct {
 type receiver struct {
 	mu       sync.Mutex
 	messages []message
-	status   int // of its answers
+	status   int // the HTTP status of its answers
 	err      error
 	delay    time.Duration
 }
@@ -208,14 +208,14 @@ func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: r.status, Body: io.NopCloser(bytes.NewReader(nil)), Header: http.Header{"Location": {"https://other.example/"}}}, nil
 }
 
-// answer sets how the receiver answers from now on.
+// answer sets the HTTP status of the receiver's answers from now on.
 func (r *receiver) answer(status int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.status = status
 }
 
-// take returns the messages since the last call.
+// take returns the messages that the receiver got since the last call of take.
 func (r *receiver) take() []message {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -224,7 +224,8 @@ func (r *receiver) take() []message {
 	return taken
 }
 
-// render returns data with the title only; the title is empty if nothing plays.
+// render returns the field data of a message. It has only the title, which is empty if nothing
+// plays.
 func render(seen *visibility.Seen[songspy.BoardEntry]) (json.RawMessage, error) {
 	title := ""
 	if seen != nil {
@@ -233,7 +234,7 @@ func render(seen *visibility.Seen[songspy.BoardEntry]) (json.RawMessage, error) 
 	return json.Marshal(map[string]string{"title": title})
 }
 
-// newService returns a replica.
+// newService returns a replica of the service that sends webhooks.
 func newService(s *fakeStore, b webhook.Board, via http.RoundTripper) *webhook.Service {
 	return webhook.New(webhook.Options{
 		Store: s, Board: b, Render: render, Transport: via, Now: time.Now,
@@ -272,7 +273,7 @@ func (w *world) set(t *testing.T, address string) {
 	}
 }
 
-// run runs a replica until the test ends.
+// run starts another replica on the same store and returns it. The replica ends with the test.
 func (w *world) run(t *testing.T) *webhook.Service {
 	t.Helper()
 	s := newService(w.store, w.board, w.receiver)

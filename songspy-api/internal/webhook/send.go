@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// interval is how often the board is compared with what was sent.
+	// interval is how often the sender compares the board with what the last messages said.
 	interval = time.Second
 	// reloadInterval is how often Run looks for webhooks that users have set or deleted.
 	reloadInterval = 5 * time.Second
@@ -34,7 +34,7 @@ const (
 	claimLength = 30 * time.Second
 	// sendersMax limits the messages that are sent at the same time.
 	sendersMax = 64
-	// loadPage is how many webhooks are read at once.
+	// loadPage is how many webhooks one query reads.
 	loadPage = 500
 
 	// firstRetry is the wait after a first failure. Each further failure in a row doubles
@@ -73,11 +73,11 @@ func (s *Service) Run(ctx context.Context) {
 		if now.Sub(askedAt).Abs() >= leaseRenewal {
 			askedAt = now
 			if s.lease(ctx, owner) {
-				heldUntil = now.Add(leaseLength - storeTimeout) // the database's clock may run faster
+				heldUntil = now.Add(leaseLength - storeTimeout) // earlier than the lease ends, because the database's clock may run faster
 			}
 		}
 		if !now.Before(heldUntil) {
-			loadedAt = time.Time{} // another replica may have sent
+			loadedAt = time.Time{} // another replica may send now, so the known webhooks become outdated
 			s.forget()
 			continue
 		}
@@ -147,8 +147,9 @@ func (s *Service) unknown(ids map[songspy.UserID]songspy.PublicID) (users []song
 	return users
 }
 
-// sendChanges begins to send to each webhook whose last message does not say what the
-// board shows now. It skips webhooks that have to wait after a failure.
+// sendChanges begins to send a message to each webhook whose last message was not delivered,
+// or does not say what the board shows now. It skips webhooks that have to wait after a
+// failure, and sends at most sendersMax messages at a time.
 func (s *Service) sendChanges(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,7 +180,7 @@ func (s *Service) sendChanges(ctx context.Context) {
 	}
 }
 
-// fingerprint returns a keyed hash of the track and of the start of the play; nil if nothing
+// fingerprint returns a keyed hash of the track and of the start of the play, or nil if nothing
 // plays. Because of the start, another play of the same track has another fingerprint.
 func fingerprint(key songspy.Secret, seen *visibility.Seen[songspy.BoardEntry]) []byte {
 	if seen == nil {
@@ -194,8 +195,9 @@ func fingerprint(key songspy.Secret, seen *visibility.Seen[songspy.BoardEntry]) 
 	return mac.Sum(nil)
 }
 
-// send makes one attempt to send what seen shows; nil: nothing plays. says is the
-// fingerprint of seen. send stores the webhook before the attempt and after it.
+// send makes one attempt to send a message about the argument seen, which is nil if nothing plays.
+// The argument says is the fingerprint of seen. The function send stores the state of the webhook
+// before the attempt and after it.
 func (s *Service) send(ctx context.Context, h *hook, seen *visibility.Seen[songspy.BoardEntry], says []byte) {
 	w, read := h.Webhook, h.Sequence
 	keep := func(w songspy.Webhook, known bool) {
@@ -203,7 +205,7 @@ func (s *Service) send(ctx context.Context, h *hook, seen *visibility.Seen[songs
 		defer s.mu.Unlock()
 		h.Webhook, h.busy = w, false
 		if !known && s.hooks[w.UserID] == h {
-			delete(s.hooks, w.UserID) // the next reload reads it
+			delete(s.hooks, w.UserID) // the next reload reads the stored state
 		}
 	}
 	now := s.Now()
@@ -241,9 +243,9 @@ func messageID(w songspy.Webhook) string {
 	return "msg_" + songspy.Handle(w.ID) + "_" + strconv.FormatInt(w.Sequence, 10)
 }
 
-// after adds the result of an attempt, which ended at the given time, to the webhook and
-// returns it. An empty failure means that the message was delivered. after also counts the
-// attempt in the metrics.
+// after returns the webhook with the result of an attempt that ended at the given time. The
+// failure is empty if the message was delivered. The function after also counts the attempt
+// in the metrics.
 func (s *Service) after(w songspy.Webhook, failure songspy.WebhookFailure, at time.Time) songspy.Webhook {
 	outcome := "delivered"
 	if failure == "" {

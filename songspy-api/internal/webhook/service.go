@@ -24,12 +24,13 @@ type Store interface {
 	SaveWebhook(ctx context.Context, id songspy.UserID, url, key songspy.Secret) (songspy.Webhook, error)
 	Webhook(ctx context.Context, id songspy.UserID) (songspy.Webhook, error)
 	DeleteWebhook(ctx context.Context, id songspy.UserID) error
-	// WebhookIDs returns the ids of the webhooks that are on.
+	// WebhookIDs returns the ids of the webhooks that are on, by user.
 	WebhookIDs(ctx context.Context) (map[songspy.UserID]songspy.PublicID, error)
 	WebhooksByUser(ctx context.Context, ids []songspy.UserID) ([]songspy.Webhook, error)
-	// UpdateWebhook stores how far the sending of w has come. read is the sequence that the
-	// caller has read. UpdateWebhook returns CodeConflict if the stored webhook has another
-	// sequence or another id, if it is off, or if there is none.
+	// UpdateWebhook stores the results of sending to the webhook w: everything except its
+	// address, its key and its creation. read is the sequence that the caller has read before.
+	// UpdateWebhook returns CodeConflict if the stored webhook has another sequence or another
+	// id, if it is off, or if there is none.
 	UpdateWebhook(ctx context.Context, w songspy.Webhook, read int64) error
 	// AcquireLease gives the owner the lease for the length, or renews it. It returns false
 	// while another owner has the lease.
@@ -51,7 +52,7 @@ type Options struct {
 	// AnyAddress allows http and addresses that are not on the public internet, for
 	// development.
 	AnyAddress bool
-	// Transport makes the calls; nil: the network.
+	// Transport makes the HTTP calls. If it is nil, the calls go to the network.
 	Transport http.RoundTripper
 	Now       func() time.Time
 	Log       *slog.Logger
@@ -85,15 +86,15 @@ func New(o Options) *Service {
 	return s
 }
 
-// keyBytes is the length of a key: Standard Webhooks asks for 24 to 64.
+// keyBytes is the length of a signing key in bytes. Standard Webhooks asks for 24 to 64.
 const keyBytes = 32
 
-// keyPrefix begins a key as users see it.
+// keyPrefix begins the text form of a key, which users see.
 const keyPrefix = "whsec_"
 
-// Set sets the caller's webhook and replaces the one before. It returns the key, which no
-// other method returns. For an address that cannot be used, the error has the reason
-// WEBHOOK_URL_INVALID.
+// Set sets the caller's webhook, and replaces the previous one if there is one. It returns the
+// signing key in its text form; no other method returns the key. For an address that cannot be
+// used, the error has the reason WEBHOOK_URL_INVALID.
 func (s *Service) Set(ctx context.Context, self visibility.Self, address songspy.Secret) (songspy.Webhook, songspy.Secret, error) {
 	if err := s.checkAddress(address.Reveal()); err != nil {
 		return songspy.Webhook{}, "", err
@@ -104,9 +105,9 @@ func (s *Service) Set(ctx context.Context, self visibility.Self, address songspy
 	return w, songspy.Secret(keyPrefix + base64.StdEncoding.EncodeToString(key)), err
 }
 
-// checkAddress returns WEBHOOK_URL_INVALID unless the address is an https URL without a user
-// and a fragment. If its host is an IP address, that must be public. AnyAddress allows http
-// and every host.
+// checkAddress returns WEBHOOK_URL_INVALID unless the address is an https URL without user
+// information and without a fragment. If its host is an IP address, that address must be
+// public. If the option AnyAddress is set, http and every host are allowed too.
 func (s *Service) checkAddress(address string) error {
 	u, err := url.Parse(address)
 	ok := err == nil && u.Hostname() != "" && u.User == nil && u.Fragment == "" && (u.Scheme == "https" || s.AnyAddress && u.Scheme == "http")
@@ -135,8 +136,9 @@ func (s *Service) Delete(ctx context.Context, self visibility.Self) error {
 }
 
 // Test sends a message of the type listening.test with the present state to the caller's
-// webhook. It returns the status of the answer, 0 if there was none, and why the message was
-// not delivered; empty if it was. A failed test does not count as a failure of the webhook.
+// webhook. It returns the HTTP status of the answer (0 if there was no answer), and the reason
+// why the message was not delivered (empty if it was delivered). A failed test does not count
+// as a failure of the webhook.
 func (s *Service) Test(ctx context.Context, self visibility.Self) (status int, failure songspy.WebhookFailure, err error) {
 	w, err := s.Store.Webhook(ctx, self.ID())
 	if err != nil {
@@ -155,7 +157,7 @@ func (s *Service) Test(ctx context.Context, self visibility.Self) (status int, f
 	return status, failure, nil
 }
 
-// visible returns what the holder of the user's share link sees; nil: nothing.
+// visible returns what the holder of the user's share link sees, or nil if that is nothing.
 func (s *Service) visible(user songspy.UserID) (*visibility.Seen[songspy.BoardEntry], error) {
 	seen, ok, err := s.Board.NowPlaying(visibility.LinkHolder(visibility.Anonymous(), user), user)
 	if !ok || err != nil {

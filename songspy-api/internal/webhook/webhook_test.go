@@ -24,13 +24,13 @@ import (
 // settle is longer than the service needs to notice a webhook and to send to it.
 const settle = 10 * time.Second
 
-// pass lets virtual time pass.
+// pass lets the virtual time of the synctest bubble pass.
 func pass(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
 }
 
-// types returns the types and titles of messages.
+// types returns the types and titles of messages, such as "playing(one) stopped()".
 func types(messages []message) string {
 	var b strings.Builder
 	for _, m := range messages {
@@ -286,8 +286,9 @@ func TestRun_AReplicaThatEndsWithoutRecordingItsMessageLeavesItsID(t *testing.T)
 	})
 }
 
-// Whatever happens, an id stands for one content, nothing invisible is sent, and in the
-// end the receiver knows what is visible.
+// The user plays, stops, hides and shows at random, and the receiver answers 200 or 500. Messages
+// with the same id must have the same content, no message may say what a hidden user plays, and
+// the last message must say what the holder of the share link sees in the end.
 func TestRun_TheReceiverKnowsWhatIsVisibleInTheEnd(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
@@ -342,8 +343,8 @@ func TestRun_TheReceiverKnowsWhatIsVisibleInTheEnd(t *testing.T) {
 	}
 }
 
-// Noninterference: two worlds that differ only in what link holders may not see give the
-// receiver the same messages at the same times.
+// Noninterference: in two worlds that differ only in what link holders may not see, the receiver
+// must get the same messages at the same times.
 func TestRun_MessagesDoNotDependOnWhatIsHidden(t *testing.T) {
 	var hiddenPlays, songs int
 	for seed := range uint64(20) {
@@ -358,7 +359,7 @@ func TestRun_MessagesDoNotDependOnWhatIsHidden(t *testing.T) {
 					case 0, 1:
 						w.board.play(fmt.Sprint("song ", r.IntN(3)))
 						inSecret = false
-					case 2: // all plays are hidden from now on
+					case 2: // until the next song, the user plays nothing or hidden episodes
 						w.board.play("")
 						inSecret = true
 					case 3:
@@ -441,7 +442,7 @@ func TestPost_ConnectsToNoPrivateAddress(t *testing.T) {
 	t.Setenv("HTTPS_PROXY", server.URL) // a proxy would connect without the check
 	store := &fakeStore{hooks: map[songspy.UserID]songspy.Webhook{}}
 	s := newService(store, newBoard(), nil)
-	// The IP address is checked after the host name was resolved.
+	// The check concerns the IP address to which the host name resolves, so it rejects localhost too.
 	for _, host := range []string{"localhost", "127.0.0.1", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]"} {
 		if _, err := store.SaveWebhook(t.Context(), user, songspy.Secret("https://"+host+":"+port+"/"), "key of a webhook"); err != nil {
 			t.Fatal(err)

@@ -1,5 +1,5 @@
-// A journey in Firefox, over WebDriver BiDi. firefox_test.go starts the service, the
-// simulator and this file.
+// A journey of users through the page in Firefox, over WebDriver BiDi. firefox_test.go starts
+// the service and the simulator, and runs this file.
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
@@ -150,7 +150,7 @@ test("a user who hides vanishes from the open page, and comes back", async () =>
   await waitGone(stranger, "mina");
   await click(mina, "[data-show]");
   await waitText(mina, "Everyone sees you");
-  await waitText(stranger, "mina"); // from the next song on
+  await waitText(stranger, "mina"); // a user who is no longer hidden is seen from the next song on
 });
 
 test("an erased user is gone, and signed out", async () => {

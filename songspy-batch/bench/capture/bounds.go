@@ -3,27 +3,28 @@ package main
 import "fmt"
 
 // bounds are the limits that the figures of a polling policy must keep. 0 means
-// no limit.
+// no limit, except for duplicates.
 type bounds struct {
 	calls                       float64 // calls, divided by the calls of plainPolicy
 	perDay                      float64 // calls for a user and day
-	provable, all               float64 // recall of Provable and of Plays
-	followed, seen              float64 // recall of Followed and of Seen
-	notPlayed, duplicates       float64 // shares of the stored plays; if duplicates is 0, none is allowed
+	provable, all               float64 // recall: result.Provable and result.Plays
+	followed, seen              float64 // recall: result.Followed and result.Seen
+	notPlayed, duplicates       float64 // fractions of the stored plays; if duplicates is 0, none is allowed
 	polls                       bool    // whether worstPollExcess must be 0 or less
-	withProbable, precision     float64 // recall of WithProbable; share of the probable plays that are real
-	p50, p90, startOff, onBoard float64 // p50 and p90 of Delay, p95 of StartOff, all in seconds; OnBoard
+	withProbable, precision     float64 // recall: result.WithProbable; fraction of the probable plays that are real
+	p50, p90, startOff, onBoard float64 // p50 and p90 of result.Delay, p95 of result.StartOff, in seconds; result.OnBoard
 	rateLimited                 float64 // calls of one account in a week that Spotify rejects with 429
 	longestOutage               float64 // seconds without a successful call of one account
-	wrong, moreCalls            float64 // share of wrong time, and calls, each divided by that without calls for viewers
-	viewerP90                   float64 // p90 of ViewerDelay, in seconds
+	wrong, moreCalls            float64 // result.WatchedWrong, and calls, each divided by its value without calls for viewers
+	viewerP90                   float64 // p90 of result.ViewerDelay, in seconds
 }
 
 // enoughClaims is how many probable plays a run needs before their precision is
-// checked. The share of a few plays would be chance.
+// checked. The precision of fewer plays would depend on chance.
 const enoughClaims = 50
 
-// boundsFor returns the bounds of the service for a population, if there are any.
+// boundsFor returns the bounds of servicePolicy for a population of simulated people. It
+// returns false if there are none.
 func boundsFor(population string) (bounds, bool) {
 	switch population {
 	case "regular":
@@ -37,10 +38,11 @@ func boundsFor(population string) (bounds, bool) {
 	}
 }
 
-// wholePlaysBounds returns the least that the service must record if history lists only
-// tracks that played to their end. The targets for regular people were 0.985 of all plays,
-// and 0.99 with the probable ones; for restless people 0.925 and 0.955; each with the calls
-// below. docs/benchmarks.md explains why the service does not reach them.
+// wholePlaysBounds returns the bounds of the service if history lists only tracks that played
+// to their end. It returns false if there are no bounds for the population. The targets for
+// regular people were 0.985 of all plays, and 0.99 with the probable ones; for restless people
+// 0.925 and 0.955; each with at most the calls below. docs/benchmarks.md explains why the
+// service does not reach these targets.
 func wholePlaysBounds(population string) (bounds, bool) {
 	switch population {
 	case "regular":
@@ -52,8 +54,8 @@ func wholePlaysBounds(population string) (bounds, bool) {
 	}
 }
 
-// limitedBounds are the bounds of the service with 300 calls for a user and day, for regular
-// people.
+// limitedBounds are the bounds of the service with at most 300 calls per user and day, for
+// regular people.
 var limitedBounds = bounds{perDay: 300, provable: 0.999, all: 0.97, p50: 5}
 
 // quotaBounds are the bounds, by name, of the policies with a quota that the service must learn.
@@ -83,12 +85,13 @@ var attentionBounds = map[string]map[string]bounds{
 // day, so that a week can use the allowance of eight days.
 const withinAllowance = 1 + 0.15*8/7
 
-// hostileFactor is by how much hostile viewers may increase the share of wrong time of the
-// other viewers: the share with them, divided by the share without them.
+// hostileFactor is by how much hostile viewers may worsen what the other viewers see: the
+// fraction of the watched time with a wrong picture, divided by that fraction without hostile
+// viewers.
 const hostileFactor = 1.2
 
-// checkHostile returns a text for each row with hostile viewers in which the other viewers see
-// a wrong picture for too long: see hostileFactor.
+// checkHostile returns a text for each policy with hostile viewers under which the other viewers
+// see a wrong picture for too long: see hostileFactor.
 func (r *report) checkHostile() (missed []string) {
 	without, ok := r.result(attentionPolicy)
 	for _, name := range []string{openTabPolicy, hostilePolicy} {
@@ -99,7 +102,7 @@ func (r *report) checkHostile() (missed []string) {
 	return missed
 }
 
-// checkBounds returns the bounds that were missed.
+// checkBounds returns a text for each bound that was missed.
 func (r *report) checkBounds() []string {
 	missed := []string{}
 	if b, some := boundsFor(r.Population); some {

@@ -47,7 +47,8 @@ type userVerdict struct {
 	explain  bool
 }
 
-// isMeasured reports whether a play with this start is part of the measurement.
+// isMeasured reports whether a play with this start is part of the measurement: from v.from,
+// inclusive, to v.to, exclusive.
 func (v userVerdict) isMeasured(start time.Time) bool {
 	return !start.Before(v.from) && start.Before(v.to)
 }
@@ -157,8 +158,8 @@ func (v userVerdict) wasPolled(t sim.Play) bool {
 	return i < len(v.recorded.shownPolls) && v.recorded.shownPolls[i].Before(t.End) && !t.Offline
 }
 
-// followed reports whether polls observed a play for 30 s of playing time, or observed it
-// and the next play, which started directly at its end.
+// followed reports whether polls observed the real play i for 30 s of playing time or more, or
+// whether they observed it and the next play, which began within 5 s of the end of its track.
 func (v userVerdict) followed(i int) bool {
 	t := v.truth[i]
 	first, _ := slices.BinarySearchFunc(v.recorded.shownPolls, t.Start, time.Time.Compare)
@@ -212,7 +213,7 @@ func (v userVerdict) checkBoard() {
 		if !v.isMeasured(t.Start) || !isObservable(t) || t.Offline {
 			continue
 		}
-		var restartedAfter time.Time // an earlier board entry belongs to the previous play of the same track
+		var restartedAfter time.Time // a board entry with an earlier start belongs to the previous play of the same track
 		if i > 0 && v.truth[i-1].Track.URI == t.Track.URI {
 			previous := v.truth[i-1].Start
 			restartedAfter = previous.Add(t.Start.Sub(previous) / 2)
@@ -229,8 +230,9 @@ func (v userVerdict) checkBoard() {
 	}
 }
 
-// shownAt returns the time at which the board first showed a play; false if it never did.
-// The board entry must have started after restartedAfter, or follow an entry of another track.
+// shownAt returns the time at which the board first showed a play, or false if the board never
+// did. The play of the board entry must have begun after restartedAfter, or the entry before it
+// must be of another track.
 func (v userVerdict) shownAt(t sim.Play, restartedAfter time.Time) (time.Time, bool) {
 	i, _ := slices.BinarySearchFunc(v.recorded.shown, t.Start, func(s boardState, at time.Time) int { return s.from.Compare(at) })
 	for ; i < len(v.recorded.shown) && v.recorded.shown[i].from.Before(t.End); i++ {
@@ -242,7 +244,7 @@ func (v userVerdict) shownAt(t sim.Play, restartedAfter time.Time) (time.Time, b
 	return time.Time{}, false
 }
 
-// shownFor returns how much of the interval the board showed the track as playing.
+// shownFor returns for how much of the interval the board showed the track as playing.
 func (v userVerdict) shownFor(uri string, part interval) (total time.Duration) {
 	i, _ := slices.BinarySearchFunc(v.recorded.shown, part.from, func(s boardState, at time.Time) int { return s.from.Compare(at) })
 	for i = max(0, i-1); i < len(v.recorded.shown) && v.recorded.shown[i].from.Before(part.to); i++ {

@@ -20,7 +20,7 @@ func song(name string, length int) sim.Track {
 	}
 }
 
-// played returns a play between two times in seconds.
+// played returns a play of t without a pause. The times from and to are in seconds after base.
 func played(t sim.Track, from, to int) sim.Play {
 	return sim.Play{Track: t, Start: at(from), End: at(to), Listened: at(to).Sub(at(from))}
 }
@@ -29,7 +29,8 @@ func storedAs(uri string, from, to int) storedPlay {
 	return storedPlay{uri: uri, start: at(from), end: at(to), listened: at(to).Sub(at(from))}
 }
 
-// resultOf returns the figures of one person.
+// resultOf returns the figures of one person. The argument truth holds the real plays, plays the
+// stored ones, and s the recorded polls and board entries.
 func resultOf(truth []sim.Play, plays []storedPlay, s observations) result {
 	res := result{personDays: 1}
 	v := userVerdict{result: &res, from: at(0), to: at(10_000), truth: truth, plays: plays, recorded: s}
@@ -50,7 +51,8 @@ func TestAPlayStoredTwiceIsADuplicateAndAnInventedOneIsNot(t *testing.T) {
 }
 
 // In this test the second play lasts 50 s, but its stored play begins late and lasts until the
-// third play. Only the history item of the stored play shows that it is the second play.
+// third play. Only its history item shows that it is the second play. So it must count as a
+// duplicate if it has no item, and must not if it has the item.
 func TestAPlayWithTheItemOfARealOneIsNoDuplicate(t *testing.T) {
 	t.Parallel()
 	a := song("a", 400)
@@ -68,7 +70,7 @@ func TestAPlayWithTheItemOfARealOneIsNoDuplicate(t *testing.T) {
 	if res := resultOf(truth, append(plays, storedAs(a.URI, 400, 450)), observations{}); res.Duplicates != 1 {
 		t.Errorf("beside another one: %+v", res)
 	}
-	truth[0], plays[0] = played(a, 350, 400), storedAs(a.URI, 350, 450) // this stored play is nearer to the second play than late is
+	truth[0], plays[0] = played(a, 350, 400), storedAs(a.URI, 350, 450) // this stored play is nearer to the second play than the stored play "late" is
 	if res := resultOf(truth, plays, observations{}); res.Duplicates != 0 || res.Plays != (fraction{3, 3}) {
 		t.Errorf("beside a play that ends too late: %+v", res)
 	}
@@ -145,8 +147,8 @@ func TestWorstPollExcess_IsFoundWhereverTheHourBegins(t *testing.T) {
 	}
 }
 
-// showing returns a board entry that viewers see from the time since on. Its track plays from
-// start to end. The times are in seconds.
+// showing returns a board entry that viewers see from second since on. Its track plays from
+// second start to second end. All three count from base.
 func showing(t sim.Track, since, start, end int) boardState {
 	ends := at(end)
 	return boardState{at(since), songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: t.URI, StartedAt: at(start), EndsAt: &ends}}
@@ -160,8 +162,9 @@ func TestTheBoardIsMeasuredByDelayAndByCorrectTime(t *testing.T) {
 	if want := []float64{20, 50, 50}; !slices.Equal(res.Delay, want) {
 		t.Errorf("delays from start to board are %v s, want %v", res.Delay, want)
 	}
-	// 80 of a's 100 s and 150 of b's first 200 s. b's second 200 s count in full: the
-	// board shows the first entry until the second replaces it.
+	// The board shows a for 80 of its 100 s, and b for 150 of the 200 s of its first play. The
+	// 200 s of b's second play count in full: the board shows the first entry of b until the
+	// second replaces it.
 	if want := 430.0 / 500; res.OnBoard != want {
 		t.Errorf("the board shows %v of the playing time, want %v", res.OnBoard, want)
 	}

@@ -6,8 +6,9 @@
 //
 //	go run ./songspy-batch/bench/capture -population restless
 //
-// Each row of the table is one polling policy. The figures depend only on -seed, so two
-// runs of one commit agree. The last line is JSON. The exit status is 1 if a bound is
+// Each row of the printed table is one polling policy. The figures depend only on the flags, with
+// -seed for all random decisions. So two runs of one commit with the same flags agree,
+// except in how long they took. The last line is JSON. The exit status is 1 if a bound is
 // missed or the measurement fails, and 2 if the flags are invalid. With -bounds=false it
 // does not check the bounds; that is for runs that are too small to judge.
 package main
@@ -123,8 +124,8 @@ func measure(t *testing.T, o options, to io.Writer) {
 	}
 }
 
-// measureAccounts measures a policy with a quota. It runs each developer account separately
-// and combines their figures.
+// measureAccounts measures a polling policy with a quota. It runs each developer account
+// separately and combines their figures.
 func measureAccounts(t *testing.T, o options, p policy) result {
 	habits, err := sim.HabitsByName(p.population)
 	if err != nil {

@@ -8,14 +8,14 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// matchTolerance is the largest distance between the starts or ends of a stored and a real
-// play that match. If the first poll of a play comes after its player stopped, the stored
-// play has the time of that poll.
+// matchTolerance is the largest distance between the starts, or between the ends, of a stored
+// and a real play that match. It is one poll interval: if the first poll of a play comes after
+// its player stopped, the stored play has the time of that poll.
 const matchTolerance = pollInterval
 
 // matchResult pairs the real plays of a person with the stored ones.
 type matchResult struct {
-	// stored holds, for each real play, the index of its stored play; -1: none.
+	// stored holds, for each real play, the index of its stored play, or -1 if there is none.
 	stored []int
 	// duplicates are stored plays of a real play that has another stored play already.
 	// invented are stored plays without a real play.
@@ -23,8 +23,8 @@ type matchResult struct {
 }
 
 // match pairs each real play with at most one stored play of the same track. It takes the
-// pairs with the same history item first, and then the nearest ones, by the sum of the
-// distances of their starts and ends.
+// pairs with the same history item first. Then it takes the nearest pairs: those with the
+// smallest sum of the distance of their starts and the distance of their ends.
 func match(truth []sim.Play, plays []storedPlay) matchResult {
 	type pair struct {
 		truth, play int
@@ -74,7 +74,8 @@ func sameTrack(t sim.Track, p storedPlay) bool {
 }
 
 // sameItem reports whether a stored play has the history item of a real play. History gives
-// times in milliseconds. The stored time also has microseconds, which identify the track.
+// times in milliseconds. The stored time also has microseconds, which identify the track. So
+// the times of one item may differ by up to two milliseconds.
 func sameItem(t sim.Play, p storedPlay) bool {
 	return !p.playedAt.IsZero() && p.playedAt.Sub(t.PlayedAt).Abs() <= 2*time.Millisecond
 }

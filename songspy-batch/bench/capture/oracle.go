@@ -18,13 +18,15 @@ type oraclePoll struct {
 	person int
 }
 
-// eventDelay is how long after an event (a start, a pause, an end) the oracle
-// polls. The simulator certainly shows the event by then.
+// eventDelay is how long after an event (a start, the start or end of a pause, the stop
+// of the player) the oracle polls, so that the simulator already shows the event. The
+// last poll of a play comes eventDelay before the end of the play.
 const eventDelay = 20 * time.Millisecond
 
 // runOracle makes the most useful polls: at the start and the end of each play that the
-// player shows, and at its pauses. It makes at most as many calls as the service. With the
-// same rules of playback.Step, no policy that only polls can do better.
+// player shows, and at its pauses. It makes at most as many calls as the service made. With
+// the same rules of playback.Step and as many calls, no polling policy without history fetches
+// can do better.
 func (r *policyRun) runOracle(ctx context.Context) error {
 	states, access := make([]songspy.NowPlaying, r.people), make([]songspy.Credentials, r.people)
 	for person := range states {
@@ -62,7 +64,8 @@ func (r *policyRun) runOracle(ctx context.Context) error {
 }
 
 // oraclePolls returns the oracle's polls, sorted by time. If there are more than r.calls, it
-// leaves out the least useful ones: first those at pauses, then those at ends.
+// leaves out the least useful ones: first those at pauses, then those at ends. If r.calls is
+// 0, it returns all.
 func (r *policyRun) oraclePolls() []oraclePoll {
 	var starts, ends, pauses []oraclePoll
 	for person := range r.people {
@@ -83,7 +86,8 @@ func (r *policyRun) oraclePolls() []oraclePoll {
 	return all
 }
 
-// pausePolls returns the polls that show the pause of a play, and that its player stopped.
+// pausePolls returns the polls that show the pause of a play, and those that show that its
+// player stopped after the play.
 func pausePolls(person int, p sim.Play) (polls []oraclePoll) {
 	add := func(at time.Time) { polls = append(polls, oraclePoll{at, person}) }
 	if pause := p.Start.Add(p.PauseAfter); p.PauseFor > 0 && pause.Before(p.End) {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// policy decides when each user is polled.
+// policy is a polling policy: it decides when each user is polled.
 type policy struct {
 	name string
 	// interval is the longest time between two polls, and the interval of the planning
@@ -18,16 +18,16 @@ type policy struct {
 	// wholePlays makes history list only plays to the end of the track. Otherwise it also
 	// lists partial plays.
 	wholePlays bool
-	// perDay limits the calls for a user and day (DailyCalls of the app); 0: no limit.
+	// perDay limits the calls per user and day (DailyCalls of the app); 0 means no limit.
 	perDay int
 	// quota is the number of calls that Spotify allows each developer account in 24
 	// hours; 0 means no quota. The service must learn the number. A policy with a
 	// quota simulates accounts of five users each, and a warm-up in which the
 	// service learns.
 	quota int
-	// viewers measures what viewers see. attention is the ratio of the calls that may be
-	// made for viewers to the planned calls; 0: none. hostile is the number of viewers who
-	// watch all day without being signed in.
+	// viewers simulates viewers, and measures what they see. attention is the ratio of the calls that may be
+	// made for viewers to the planned calls; 0 means that none are made. hostile is the
+	// number of viewers who watch all day without being signed in.
 	viewers   bool
 	attention float64
 	hostile   int
@@ -39,7 +39,7 @@ type policy struct {
 const (
 	// usersPerAccount is the number of users of one developer account with a quota.
 	usersPerAccount = 5
-	// reportedQuota is the quota that a public report observed.
+	// reportedQuota is the quota that a public report observed: calls in 24 hours.
 	reportedQuota = 1144
 	// quotaWarmUp is how long a policy with a quota runs before the measurement
 	// starts.
@@ -86,7 +86,7 @@ func withoutAttention(name string) string {
 	return watchedPolicy
 }
 
-// policies returns the rows of the table.
+// policies returns all polling policies, in the order of the rows of the report's table.
 func policies() []policy {
 	return []policy{
 		{name: plainPolicy, interval: pollInterval},
@@ -107,15 +107,16 @@ func policies() []policy {
 	}
 }
 
-// The values of -history.
+// The values of the flag -history.
 const (
 	listsPartial = "partial"
 	listsWhole   = "whole"
 	listsBoth    = "both"
 )
 
-// chosenPolicies returns the policy with the name only, or all policies with that text in
-// their names. It leaves out the policies that -history excludes.
+// chosenPolicies returns the policy whose name is the text only. If there is no such policy, it
+// returns all policies whose names contain the text. It leaves out the policies that -history
+// excludes.
 func chosenPolicies(only, history string) (chosen []policy) {
 	for _, p := range policies() {
 		if history == listsPartial && p.wholePlays || history == listsWhole && p.planned && !p.wholePlays {

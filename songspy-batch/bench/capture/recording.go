@@ -99,8 +99,9 @@ func (w *recordingStore) WritePlaybackUpdates(ctx context.Context, updates []son
 	return written, nil
 }
 
-// WaitForChange waits an hour instead of polling the change feed. No user links or unlinks
-// here, and SQLite would be polled five times a second, millions of times a week.
+// WaitForChange waits an hour instead of polling the change feed, because no user links or
+// unlinks during the measurement. Polling SQLite five times a second would mean millions of
+// reads in a simulated week.
 func (w *recordingStore) WaitForChange(ctx context.Context, _ int64) error {
 	delayqueue.Wait(ctx, time.Hour)
 	return ctx.Err()

@@ -42,8 +42,8 @@ type result struct {
 	Refused         int     `json:"refused"`
 	CallsPerUserDay float64 `json:"callsPerUserDay"`
 	// Accounts is the number of developer accounts of a policy with a quota.
-	// MaxRateLimited is the number of calls that Spotify rejects with 429 in a week,
-	// LongestOutage the longest time without a successful call, in seconds. Both are
+	// MaxRateLimited is the number of calls that Spotify rejects with 429 in a week.
+	// LongestOutage is the longest time without a successful call, in seconds. Both are
 	// those of the worst account.
 	Accounts       int     `json:"accounts,omitempty"`
 	MaxRateLimited float64 `json:"maxRateLimitedPerWeek"`
@@ -62,23 +62,24 @@ type result struct {
 	Claimed      int      `json:"claimed"` // all stored plays
 	Duplicates   int      `json:"duplicates"`
 	NotPlayed    int      `json:"notPlayed"`   // stored plays that were not played, or not for long enough
-	ExcessPolls  int      `json:"excessPolls"` // see worstPollExcess; the worst person
+	ExcessPolls  int      `json:"excessPolls"` // of the worst person; see worstPollExcess
 	NeverShown   int      `json:"neverShown"`  // plays of any length that the board never showed
 
 	StartOff    []float64 `json:"startOffSeconds"`     // p50, p95
 	ListenedOff []float64 `json:"listenedOffSeconds"`  // p50, p95
 	Delay       []float64 `json:"startToBoardSeconds"` // p50, p90, p95
-	OnBoard     float64   `json:"shareOnBoard"`        // share of the playing time that the player shows
+	OnBoard     float64   `json:"shareOnBoard"`        // fraction of the playing time, without private and offline plays, in which the board shows the track
 	Seconds     float64   `json:"seconds"`             // duration of the run
 
 	personDays                   float64
 	startOff, listenedOff, delay []time.Duration
 	playing, onBoard             time.Duration
 
-	// WatchedSeconds is the time in which viewers watched people who were listening,
-	// WatchedWrong the part of it in which the board showed something else. ViewerDelay
-	// is how long viewers waited until they saw the track that played: p50, p90, p95.
-	// ChangeDelay leaves out the tracks that they saw when they opened the page.
+	// WatchedSeconds is the time in which viewers watched people who were listening.
+	// WatchedWrong is the fraction of that time in which the board showed something else.
+	// ViewerDelay is how long viewers waited until they saw the track that played: p50,
+	// p90 and p95, in seconds. ChangeDelay is the same without the tracks that viewers saw
+	// at once when they opened the page.
 	WatchedSeconds float64   `json:"watchedSeconds,omitempty"`
 	WatchedWrong   float64   `json:"watchedWrongShare,omitempty"`
 	ViewerDelay    []float64 `json:"viewerDelaySeconds,omitempty"`
@@ -119,7 +120,7 @@ func combine(rows []result) (all result) {
 	return all
 }
 
-// finish computes the percentiles and shares from the collected times.
+// finish computes the percentiles and fractions from the collected times.
 func (res *result) finish() {
 	res.CallsPerUserDay = float64(res.Calls) / res.personDays
 	res.StartOff = percentiles(res.startOff, 50, 95)
@@ -132,7 +133,9 @@ func (res *result) finish() {
 	}
 }
 
-// percentiles returns percentiles in seconds. Each is a measured value; -1 if there is none.
+// percentiles returns the given percentiles of the durations, in seconds. The argument at lists the
+// percentiles, such as 50 and 95; the argument of holds the durations, which it sorts. Each
+// percentile is a measured value, not interpolated. If there are no durations, each is -1.
 func percentiles(of []time.Duration, at ...float64) (out []float64) {
 	slices.Sort(of)
 	for _, p := range at {
@@ -154,7 +157,7 @@ type report struct {
 	Days       int      `json:"days"`
 	Seed       uint64   `json:"seed"`
 	Rows       []result `json:"rows"`
-	Missed     []string `json:"missedBounds"` // nil: bounds were not checked
+	Missed     []string `json:"missedBounds"` // nil if the bounds were not checked
 }
 
 func newReport(o options, rows []result) *report {
@@ -200,8 +203,8 @@ func (r *report) write(to io.Writer) error {
 	return json.NewEncoder(to).Encode(r)
 }
 
-// writeViewers prints what viewers saw: for which part of the watched listening time the
-// picture was wrong, compared with the row without calls for viewers.
+// writeViewers prints what viewers saw: for which fraction of the watched listening time the
+// picture was wrong, compared with the policy without calls for viewers.
 func (r *report) writeViewers(to io.Writer) {
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	for _, res := range r.Rows {
@@ -218,7 +221,7 @@ func (r *report) writeViewers(to io.Writer) {
 	}
 	if r.hasViewers() {
 		fmt.Fprintln(to, "\nwhat viewers saw (p50 p90 p95):")
-		_ = t.Flush() // the caller's last write reports an error of the same writer
+		_ = t.Flush() // if this fails, the caller's last write to the same writer fails too, and the caller returns its error
 	}
 }
 
@@ -226,8 +229,8 @@ func (r *report) hasViewers() bool {
 	return slices.ContainsFunc(r.Rows, func(res result) bool { return res.WatchedSeconds > 0 })
 }
 
-// writeOracleComparison prints the difference of each policy from the oracle. The oracle
-// fetches no history, so it does not find plays that only history lists.
+// writeOracleComparison prints how the figures of each policy differ from those of the oracle.
+// The oracle fetches no history, so it does not find plays that only history lists.
 func (r *report) writeOracleComparison(to io.Writer) {
 	best, ok := r.result(oraclePolicy)
 	if !ok || len(r.Rows) < 2 {

@@ -43,14 +43,14 @@ const (
 type policyRun struct {
 	options
 	policy policy
-	calls  int // the most calls that the oracle may make; 0: no limit
+	calls  int // the most calls that the oracle may make; 0 means no limit
 
 	sim      *sim.Sim
 	db       *recordingStore
 	path     string
 	client   *spotify.Apps
 	from, to time.Time // the measured time
-	viewing  []visit   // what viewers watch; only with viewers
+	viewing  []visit   // what viewers watch; nil for a policy without viewers
 }
 
 // run runs the policy in virtual time and returns its figures.

@@ -20,13 +20,13 @@ const (
 	hostileStreams = 10_000
 )
 
-// visit is one time in which a viewer watches people.
+// visit is a period in which a viewer watches people.
 type visit struct {
 	viewer   songspy.ViewerHash
 	signedIn bool
 	people   []int
 	from, to time.Time
-	measured bool // whether checkVisits counts the visit; false: the viewer is hostile
+	measured bool // whether checkVisits counts the visit; false if the viewer is hostile
 }
 
 // visits returns the visits of all people and of the hostile viewers, sorted by their start.
@@ -45,7 +45,8 @@ func (r *policyRun) visits(from time.Time) (all []visit) {
 	return all
 }
 
-// hostileVisits returns the visits of viewers who are not signed in and watch all day.
+// hostileVisits returns the visits of viewers who are not signed in and watch until the end of the
+// measurement. Each of them watches at most windowSize people, chosen at random.
 func (r *policyRun) hostileVisits(from time.Time) (all []visit) {
 	everyone := make([]int, r.people)
 	for i := range everyone {
@@ -65,14 +66,14 @@ func viewerKey(n int) (key songspy.ViewerHash) {
 }
 
 // watchStore is the poller's source of watches. As in the service, a viewer who is signed in
-// watches all followed people, and others only those that the board shows.
+// watches all followed people, and a viewer who is not signed in watches only those that the board shows.
 type watchStore struct {
 	visits []visit
 	db     *recordingStore
 	shown  []bool // by person, at the last read
 }
 
-// WatchesSince returns the visits that began since the given time. It also returns the earlier
+// WatchesSince returns, as watches, the visits that began since the given time. It also returns the earlier
 // visits of viewers who are not signed in, if they still last and the board has begun or
 // stopped to show one of their people.
 func (w *watchStore) WatchesSince(_ context.Context, since time.Time) (watches []songspy.Watch, readAt time.Time, err error) {
@@ -122,7 +123,7 @@ func (w *watchStore) updateShown(at time.Time) (changed map[int]bool) {
 }
 
 // checkVisits measures what the viewers of one person saw. It adds up the time in which they
-// watched while the person was listening, and the part of that time in which the board showed
+// watched while the person was listening, and the time of it in which the board showed
 // something else. It also records how late they saw each track.
 func (v userVerdict) checkVisits(visits []visit) {
 	for _, l := range visits {
@@ -143,7 +144,7 @@ func (v userVerdict) checkVisits(visits []visit) {
 			began, ends := later(t.Start, l.from), earlier(t.End, l.to)
 			seen := v.seenAfter(t.Track.URI, interval{began, ends})
 			v.viewerDelay = append(v.viewerDelay, seen)
-			if began.Equal(t.Start) || seen > 0 { // else the viewer saw the right track at once
+			if began.Equal(t.Start) || seen > 0 { // otherwise the viewer saw the right track at once when the page opened
 				v.changeDelay = append(v.changeDelay, seen)
 			}
 		}
@@ -151,7 +152,7 @@ func (v userVerdict) checkVisits(visits []visit) {
 }
 
 // seenAfter returns how long after the beginning of the interval the board shows the
-// track; the whole interval if it does not.
+// track. If the board does not show it within the interval, it returns the interval's length.
 func (v userVerdict) seenAfter(uri string, in interval) time.Duration {
 	i, _ := slices.BinarySearchFunc(v.recorded.shown, in.from, func(s boardState, at time.Time) int { return s.from.Compare(at) })
 	for i = max(0, i-1); i < len(v.recorded.shown) && v.recorded.shown[i].from.Before(in.to); i++ {

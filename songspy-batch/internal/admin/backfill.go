@@ -31,7 +31,8 @@ const (
 // UserStore reads users and reconciles their history.
 type UserStore interface {
 	LinkCount(ctx context.Context) (int64, error)
-	// LinkVersions returns up to limit links of the users after the given one.
+	// LinkVersions returns up to limit links, in the order of their users' ids, from the
+	// first user after the given one on.
 	LinkVersions(ctx context.Context, after songspy.UserID, limit int) ([]songspy.LinkVersion, error)
 	// PolledUsersByID returns what is needed to poll the users. It leaves out
 	// users whose stored tokens cannot be decrypted.
@@ -62,7 +63,7 @@ type Backfill struct {
 	Player  Player
 	Renewer Renewer
 	Workers int
-	// User limits the command to one user; 0: all users.
+	// User limits the command to one user; 0 means all users.
 	User songspy.UserID
 	// Since is the time from which plays are fetched; the zero time means all
 	// that Spotify's history holds.
@@ -80,8 +81,8 @@ type backfillCounts struct {
 	failed             map[string]int // by reason
 }
 
-// Run fetches the history of the users. It shows its progress on err and writes
-// its report to out. It returns an error if a user could not be fetched.
+// Run fetches the history of the users. It shows its progress on the writer err and
+// writes its report to the writer out. It returns an error if a user could not be fetched.
 func (b *Backfill) Run(ctx context.Context, out, err io.Writer) error {
 	total, cause := b.Users.LinkCount(ctx)
 	if cause != nil {

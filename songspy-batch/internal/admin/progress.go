@@ -26,13 +26,13 @@ type progress struct {
 	label string
 	total int64
 	now   func() time.Time
-	bar   *progressbar.ProgressBar // nil: no terminal
+	bar   *progressbar.ProgressBar // nil if out is not a terminal
 
 	mu         sync.Mutex
 	done       int64
 	startedAt  time.Time
 	lastLineAt time.Time
-	waitUntil  time.Time // until when the command waits for Spotify; zero: it does not wait
+	waitUntil  time.Time // until when the command waits for Spotify; zero if it does not wait
 }
 
 func newProgress(out io.Writer, label, unit string, total int64, now func() time.Time) *progress {
@@ -46,7 +46,7 @@ func newProgress(out io.Writer, label, unit string, total int64, now func() time
 	return p
 }
 
-// add adds n to the finished items.
+// add adds n to the number of finished items.
 func (p *progress) add(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -79,7 +79,7 @@ func (p *progress) eta(now time.Time) string {
 }
 
 // showWait shows that the command waits for the duration d. If several workers
-// wait until the same time, only one line is shown.
+// wait until the same time, to within a second, only one line is shown.
 func (p *progress) showWait(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -10,13 +10,13 @@ const (
 	// tickInterval is the longest time after which a running queue reads its
 	// clock again.
 	tickInterval = 20 * time.Second
-	// maxTick limits the time between two readings of the clock. If more time lies
-	// between them, the process or the machine was suspended, and the queue's time
-	// does not advance by it.
+	// maxTick is the longest time that may pass between two readings of the clock. If
+	// more time has passed, the process or the machine was suspended, and the queue's
+	// time does not advance between these readings.
 	maxTick = time.Minute
-	// maxSlew bounds the difference between the wall clock and the monotonic
-	// clock that counts as a gradual correction. A larger difference means that
-	// the clock was set.
+	// maxSlew is the largest difference that counts as a gradual correction: the
+	// difference between how far the wall clock and the monotonic clock advance between
+	// two readings. A larger difference means that the clock was set.
 	maxSlew = time.Second
 )
 
@@ -31,7 +31,7 @@ type ClockStep struct {
 // distance when the clock is set or the machine sleeps: no work waits for a
 // clock to catch up, and work that was missed during a sleep stays spread.
 type queueClock struct {
-	lastRead time.Time     // zero: not read yet
+	lastRead time.Time     // zero if the clock has not been read yet
 	offset   time.Duration // the queue's time minus the wall clock
 	lastStep ClockStep
 }
@@ -48,8 +48,8 @@ func (c *queueClock) read(now time.Time) time.Duration {
 	if (wall - before - passed).Abs() <= maxSlew {
 		passed = wall - before
 		if passed < 0 && passed >= -maxSlew {
-			// The caller read now before it locked the queue. Meanwhile another caller
-			// has recorded a later time.
+			// The caller read the clock before it locked the queue. Meanwhile another caller
+			// has recorded a later reading.
 			return before + c.offset
 		}
 	}

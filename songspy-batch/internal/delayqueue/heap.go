@@ -36,7 +36,7 @@ func (h *itemHeap[K]) pop() item[K] {
 	return first
 }
 
-// up puts the item at index place, and moves it towards the top of the heap
+// up puts the item at the index place, and moves it towards the top of the heap
 // until no earlier item is below a later one.
 func (h *itemHeap[K]) up(place int, i item[K]) {
 	items := *h
@@ -51,7 +51,7 @@ func (h *itemHeap[K]) up(place int, i item[K]) {
 	items[place] = i
 }
 
-// down puts the item at index place, and moves it towards the bottom of the
+// down puts the item at the index place, and moves it towards the bottom of the
 // heap until no later item is above an earlier one.
 func (h *itemHeap[K]) down(place int, i item[K]) {
 	items := *h
@@ -72,7 +72,7 @@ func (h *itemHeap[K]) down(place int, i item[K]) {
 	items[place] = i
 }
 
-// filter removes the items for which wanted returns false.
+// filter removes the items for which the function wanted returns false.
 func (h *itemHeap[K]) filter(wanted func(item[K]) bool) {
 	items := (*h)[:0]
 	for _, i := range *h {

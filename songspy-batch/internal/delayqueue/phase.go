@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// NextAtPhase returns the next time after now at which the given part (phase)
-// of an interval has passed. Intervals are counted from the Unix epoch, so that
-// a restart does not move them. Keys with different phases stay spread over the
-// interval, even when all of them are scheduled at once.
+// NextAtPhase returns the first time after now at which the duration phase has passed
+// since the start of an interval. Intervals are counted from the Unix epoch, so that a
+// restart does not move them. Keys with different phases stay spread over the interval,
+// even when all of them are scheduled at once.
 func NextAtPhase(now time.Time, phase, interval time.Duration) time.Time {
 	if interval <= 0 {
 		return now

@@ -28,8 +28,8 @@ type Queue[K idmap.ID] struct {
 	heap      itemHeap[K]
 	scheduled idmap.Map[K, int64] // the due time of each key, in microseconds of the queue's time
 	postponed map[K]int64         // the original due time of each postponed key
-	turn      chan struct{}       // held by the worker that waits for the next key
-	running   []int64             // the due time of the work of each worker; notRunning: it has none
+	turn      chan struct{}       // holds a token of the one worker that waits for the next key
+	running   []int64             // the due time of the work of each worker; notRunning if it has none
 	wake      chan struct{}       // holds a token when the earliest time may have changed
 }
 
@@ -40,13 +40,13 @@ const notRunning = math.MaxInt64
 // may hold for each scheduled key.
 const maxStaleShare = 1
 
-// New returns an empty queue that reads the time from now.
+// New returns an empty queue that reads the wall clock by the function now.
 func New[K idmap.ID](now func() time.Time) *Queue[K] {
 	return &Queue[K]{now: now, postponed: map[K]int64{}, turn: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 }
 
 // LastClockStep returns the last jump of the clock by more than
-// songspy.ClockSkewMax; the zero ClockStep if there was none.
+// songspy.ClockSkewMax, or the zero ClockStep if there was none.
 func (q *Queue[K]) LastClockStep() ClockStep {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -127,19 +127,20 @@ func (q *Queue[K]) isCurrent(i item[K]) bool {
 	return ok && micros == i.micros
 }
 
-// compact removes stale items from the heap when they are the majority.
+// compact removes stale items from a heap of more than 1,024 items when they are the
+// majority.
 func (q *Queue[K]) compact() {
 	if len(q.heap) > 1<<10 && len(q.heap) > (1+maxStaleShare)*q.scheduled.Len() {
 		q.heap.filter(q.isCurrent)
 	}
 }
 
-// Run calls work for each key when it is due, on the given number of workers,
-// until ctx ends. It returns when all workers have returned. A key leaves the
-// queue before its work begins, so work may schedule it again.
+// Run calls the function work for each key when it is due, on the given number of
+// workers, until ctx ends. It returns when all workers have returned. A key leaves
+// the queue before its work begins, so the function work may schedule it again.
 //
-// Only the work of a key may schedule that key while the work runs; otherwise the
-// work runs twice at once.
+// While the work of a key runs, nothing but that work may schedule the key.
+// Otherwise the work of the key could run twice at the same time.
 func (q *Queue[K]) Run(ctx context.Context, workers int, work func(ctx context.Context, key K, due time.Time)) {
 	q.mu.Lock()
 	q.running = slices.Repeat([]int64{notRunning}, workers)
@@ -162,16 +163,16 @@ func (q *Queue[K]) Run(ctx context.Context, workers int, work func(ctx context.C
 	pool.Wait()
 }
 
-// finish records that the last work of a worker is done, when the worker ends. Until
-// then, take records that.
+// finish records, when a worker ends, that its last work is done. The end of each
+// earlier work is recorded by the next call of take.
 func (q *Queue[K]) finish(running *int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	*running = notRunning
 }
 
-// CompletedUntil returns the time before which all due work is done. It returns
-// now if no work is overdue, postponed or running.
+// CompletedUntil returns the time before which all due work is done. That is the
+// argument now if no work is overdue, postponed or running.
 func (q *Queue[K]) CompletedUntil(now time.Time) time.Time {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -194,9 +195,9 @@ func (q *Queue[K]) CompletedUntil(now time.Time) time.Time {
 // waitDue waits until the earliest key is due and takes it. The returned time is
 // its due time by the wall clock. ok is false if ctx ended first.
 //
-// Only the worker that holds turn waits for time to pass. There is no dispatcher, which
-// would have to wake a worker for each key. A worker first tries to take a key that is
-// already due, because getting turn costs as much as taking a key.
+// Only the worker that holds the channel turn waits for time to pass. There is no dispatcher,
+// which would have to wake a worker for each key. A worker first tries to take a key that is
+// already due without holding turn, because getting turn costs as much as taking a key.
 func (q *Queue[K]) waitDue(ctx context.Context, running *int64) (t item[K], due time.Time, ok bool) {
 	if ctx.Err() == nil {
 		if t, due, wait := q.take(q.now(), running); wait == 0 {

@@ -15,7 +15,8 @@ import (
 	"github.com/songspy/songspy/songspy-batch/internal/idmap"
 )
 
-// runQueue runs the queue in the background; stop ends it and waits for its workers.
+// runQueue runs the queue in the background. The function stop, which it returns, ends the queue and
+// waits for its workers.
 func runQueue[K idmap.ID](t *testing.T, q *Queue[K], workers int, work func(context.Context, K, time.Time)) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})

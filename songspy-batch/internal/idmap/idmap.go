@@ -14,7 +14,7 @@ import (
 // chunk.
 const chunkBits = 10
 
-// ID is a type that ids may have.
+// ID is the constraint for the types of ids.
 type ID interface{ ~int | ~int64 }
 
 // Map holds a value for each of many ids. The zero Map is empty and ready to
@@ -41,7 +41,7 @@ func locate[K ID](id K) (chunkID K, index uint) {
 
 func (c *chunk[V]) contains(index uint) bool { return c.present[index/64]&(1<<(index%64)) != 0 }
 
-// chunk returns the chunk with this number; nil if the chunk has never held a value.
+// chunk returns the chunk with this number, or nil if the chunk has never held a value.
 func (m *Map[K, V]) chunk(id K) *chunk[V] {
 	if id >= 0 && int64(id) < int64(len(m.low)) {
 		return m.low[id]

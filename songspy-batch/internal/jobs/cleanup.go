@@ -59,8 +59,8 @@ type CleanupStore interface {
 	// PruneAuditEvents deletes the audit events from before the given time, except
 	// the newest one of each user.
 	PruneAuditEvents(ctx context.Context, before time.Time) (int64, error)
-	// PruneLocalTracks deletes the tracks of local files that no user has among their
-	// tracks.
+	// PruneLocalTracks deletes the tracks of local files that no user has in the table
+	// user_tracks.
 	PruneLocalTracks(ctx context.Context) (int64, error)
 }
 

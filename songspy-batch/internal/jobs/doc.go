@@ -1,5 +1,5 @@
 // Package jobs holds the periodic jobs of the batch, each a type with a Run
-// method: SeatAssignment gives free seats to waiting users, LinkRetry retries
-// links of users that were not registered, LinkMetrics counts links for the
-// metrics, and Cleanup deletes rows that are not needed any more.
+// method: SeatAssignment assigns free seats to the waiting list, LinkRetry tries
+// again the links of users that were not registered with the Spotify app, LinkMetrics
+// counts links for the metrics, and Cleanup deletes rows that are not needed any more.
 package jobs

@@ -56,7 +56,7 @@ type LinkMetrics struct {
 
 	mu        sync.Mutex
 	groups    []songspy.LinkGroup
-	countedAt time.Time // zero: not counted yet
+	countedAt time.Time // zero if the links are not counted yet
 }
 
 // Run counts the links, unless the pause after the last count still lasts.

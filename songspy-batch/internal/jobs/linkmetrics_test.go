@@ -40,11 +40,11 @@ func linkGroup(state songspy.LinkState, endsOn time.Time, n int64) songspy.LinkG
 func TestLinkMetrics_ReportsStatesAndRemainingConsent(t *testing.T) {
 	midnight := noon.Truncate(24 * time.Hour)
 	b := &fakeLinkCounter{groups: []songspy.LinkGroup{
-		linkGroup(songspy.LinkActive, midnight, 1),                       // ended twelve hours ago
+		linkGroup(songspy.LinkActive, midnight, 1),                       // the consent ended twelve hours ago
 		linkGroup(songspy.LinkActive, midnight.AddDate(0, 0, 7), 2),      // 6.5 days left
 		linkGroup(songspy.LinkSuspect, midnight.AddDate(0, 0, 8), 4),     // 7.5 days left
 		linkGroup(songspy.LinkActive, midnight.AddDate(0, 0, 170), 1000), // far from its end
-		linkGroup(songspy.LinkReauthRequired, midnight, 8),               // not polled
+		linkGroup(songspy.LinkReauthRequired, midnight, 8),               // not polled, so its consent is not counted
 	}}
 	j := &LinkMetrics{Links: b, Now: func() time.Time { return noon }}
 	if n := testutil.CollectAndCount(j); n != 0 {

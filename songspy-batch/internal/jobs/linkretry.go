@@ -47,8 +47,8 @@ var errLinkChanged = errors.New("the link was changed meanwhile")
 // which Spotify account they belong, so that the link must first be completed.
 var errAccountUnknown = errors.New("the link has a pending grant")
 
-// Run tries each link once that was rejected a day ago or earlier. An error of
-// one link does not stop the others.
+// Run tries each link once that was rejected a day ago or earlier, but at most
+// linkRetryBatch links. An error of one link does not stop the others.
 func (j LinkRetry) Run(ctx context.Context) error {
 	now := j.Now()
 	ids, err := j.Links.NotRegisteredUsers(ctx, now.Add(-songspy.NotRegisteredRetryAfter), linkRetryBatch)

@@ -10,8 +10,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// fakeUnregisteredLinks holds links by user. unavailable is the user whose link
-// cannot be changed.
+// fakeUnregisteredLinks holds links by user. If UpdateLink is called for the
+// user unavailable, it fails as if the database did not respond. The field
+// before is the time that the last call of NotRegisteredUsers received.
 type fakeUnregisteredLinks struct {
 	links       map[songspy.UserID]*songspy.Link
 	unavailable songspy.UserID
@@ -45,7 +46,7 @@ func TestLinkRetry_ReactivatesLinksRefusedADayAgo(t *testing.T) {
 		return &songspy.Link{State: songspy.LinkNotRegistered, AccountID: &account, PollsRefusedSince: &since}
 	}
 	f := &fakeUnregisteredLinks{unavailable: 2, links: map[songspy.UserID]*songspy.Link{
-		1: refused(), 2: refused(), 3: {State: songspy.LinkReauthRequired}, // user 4 has no link any more
+		1: refused(), 2: refused(), 3: {State: songspy.LinkReauthRequired}, // user 4 has unlinked since NotRegisteredUsers returned the id
 	}}
 	job := LinkRetry{Links: f, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}
 	if err := job.Run(t.Context()); err == nil {

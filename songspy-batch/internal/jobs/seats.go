@@ -8,8 +8,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
-// SeatAssigner stores the users who wait for a seat (a place in a Spotify app
-// that admits few users).
+// SeatAssigner assigns seats to the users who wait for one. A seat is a place
+// in a Spotify app in development mode, which admits few users.
 type SeatAssigner interface {
 	// AssignSeats assigns the free seats in the apps to waiting users, in the
 	// order of their requests, and returns the seats that changed.
@@ -24,7 +24,7 @@ type SeatAssignment struct {
 }
 
 // Run assigns the free seats in Spotify apps to waiting users, and logs each
-// change.
+// seat that has changed.
 func (j SeatAssignment) Run(ctx context.Context) error {
 	changed, err := j.Seats.AssignSeats(ctx, j.Apps)
 	for _, seat := range changed {

@@ -20,15 +20,17 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
-// fixture holds a real database, and records the messages that replicas of the job send
-// over fake channels. It must be created in a synctest bubble.
+// fixture holds a real database, and records the messages that replicas of the job send over fake
+// channels. It must be created in a synctest bubble, so that waiting for minutes takes no real
+// time.
 type fixture struct {
 	t      *testing.T
 	dbPath string
 	db     *store.Store
 	mu     sync.Mutex
 	sent   []Message // over all channels, in order
-	// sendError returns the result of sending a message.
+	// sendError is called with each message, and returns the error of Send. If it is nil, the
+	// message counts as sent and is recorded.
 	sendError func(Message) error
 	breakers  map[string]breaker.Breakers
 	outages   map[string]bool
@@ -63,7 +65,8 @@ func (h *fixture) Send(_ context.Context, m Message) error {
 	return nil
 }
 
-// newJob returns the job of another replica, which sends over these channels.
+// newJob returns the notification job of a new replica, with its own database connection. The job
+// sends over the given channels, and the fixture records what it sends.
 func (h *fixture) newJob(channels ...songspy.NotificationChannel) *Job {
 	h.t.Helper()
 	senders := map[songspy.NotificationChannel]Sender{}
@@ -92,7 +95,8 @@ func (h *fixture) runMinutes(n int, jobs ...*Job) {
 	}
 }
 
-// addUser signs up a user with an e-mail address. consented is the age of the user's consent.
+// addUser signs up a user with an e-mail address, and links the user to Spotify. The parameter
+// consented is how long ago the user consented.
 func (h *fixture) addUser(consented time.Duration) songspy.UserID {
 	h.t.Helper()
 	ctx, name := h.t.Context(), fmt.Sprint(time.Now().UnixNano(), len(h.sent))
@@ -109,7 +113,7 @@ func (h *fixture) addUser(consented time.Duration) songspy.UserID {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	<-time.After(time.Nanosecond) // the next user needs another name
+	<-time.After(time.Nanosecond) // the next user's name, which contains the time, must differ
 	return u.ID
 }
 
@@ -125,7 +129,8 @@ func (h *fixture) setLinkState(id songspy.UserID, s songspy.LinkState) {
 }
 
 // expectSent fails the test unless exactly these messages have been sent since the
-// last call, in any order.
+// last call of expectSent, in any order. A message is written as its channel, its kind
+// and its user ids, such as "mail relink 7".
 func (h *fixture) expectSent(want ...string) {
 	h.t.Helper()
 	var got []string
@@ -140,7 +145,7 @@ func (h *fixture) expectSent(want ...string) {
 	h.sent = nil
 }
 
-// countByOutcome returns the values of the job's counter of notifications, by outcome.
+// countByOutcome returns the job's counter of notifications, summed by outcome.
 func countByOutcome(t *testing.T, j *Job) map[string]float64 {
 	t.Helper()
 	all := make(chan prometheus.Metric, 100)
@@ -161,7 +166,7 @@ func countByOutcome(t *testing.T, j *Job) map[string]float64 {
 	return outcomes
 }
 
-// relink links the user again.
+// relink links the user of the link to the same Spotify account again.
 func (h *fixture) relink(l songspy.Link) {
 	h.t.Helper()
 	_, err := h.db.SaveLink(h.t.Context(), songspy.NewLink{

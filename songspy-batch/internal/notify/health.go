@@ -12,11 +12,14 @@ import (
 
 const (
 	// minReportedFailures is how often in a row sending over a channel must
-	// fail before /readyz notes it.
+	// fail before /readyz reports the failure.
 	minReportedFailures = 3
-	// failureReportedFor is how long after the last failure /readyz still notes
-	// it. The note must end even if this process sends nothing more, because
-	// another process may send the messages instead.
+	// failureReportedFor is how long after the last failure of a channel
+	// /readyz still reports the failure. It is longer than the longest wait
+	// between two attempts, so that the report stays while attempts fail. The
+	// report must end even if this process sends nothing more: other processes
+	// may send all further messages, so this process may never see that the
+	// channel works again.
 	failureReportedFor = maxRetryWait + time.Hour
 )
 
@@ -33,8 +36,9 @@ type channelFailure struct {
 	cause         string
 }
 
-// record adds the result of an attempt. A failure that concerns only one
-// message (messageOnly) does not count as a failure of its channel.
+// record records the result of one attempt to send over the channel. A success
+// (fault is nil) resets the count of failures. A failure that concerns only one
+// message (messageOnly) changes nothing.
 func (h *channelHealth) record(c songspy.NotificationChannel, fault error, messageOnly bool, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

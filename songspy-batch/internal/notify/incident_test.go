@@ -25,7 +25,8 @@ func TestABreakerThatIsOpenForAnHourIsReportedOnce(t *testing.T) {
 			t.Errorf("sent %+v", h.sent[0])
 		}
 		h.expectSent("webhook app_blocked")
-		// The breaker stays open for hours. Both processes stop for one hour and restart.
+		// The breaker stays open for hours. Both processes stop for one hour and restart. The
+		// breaker must not be reported again.
 		h.runMinutes(3*60, jobs...)
 		<-time.After(time.Hour)
 		h.runMinutes(3*60, h.newJob(songspy.ChannelWebhook), h.newJob(songspy.ChannelWebhook))
@@ -65,7 +66,8 @@ func TestAnOutageIsReportedAtItsBeginningAndEnd(t *testing.T) {
 		h.outages = map[string]bool{"app": true}
 		h.runMinutes(40, jobs...)
 		h.expectSent("webhook outage_began")
-		// After a restart the state is unknown at first; then the outage continues.
+		// Both processes restart. At first they do not know whether there is an outage; then it
+		// turns out that the outage continues. It must not be reported again.
 		h.outages = nil
 		jobs = []*Job{h.newJob(songspy.ChannelWebhook), h.newJob(songspy.ChannelWebhook)}
 		h.runMinutes(30, jobs...)

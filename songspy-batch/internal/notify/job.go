@@ -1,14 +1,16 @@
-// Package notify sends notifications when a user or the operator has to act,
-// once for each state. Users get an e-mail when they have to link Spotify again
-// or can link now. The operator gets a webhook call or an e-mail when users must
-// be registered with an app, request a seat or have lost their consent, when an
-// app is blocked, and when Spotify rejects most token renewals.
+// Package notify sends notifications when a user or the operator has to act, once for
+// each time that such a state occurs. Users get an e-mail when they have to link
+// Spotify again or can link now. The operator gets a webhook call or an e-mail when
+// users must be registered with an app, request a seat, or must link again because
+// Spotify has revoked their consent. The operator also gets one when an app is blocked,
+// when Spotify rejects most token renewals, and when it accepts them again.
 //
-// Package songspy decides which notifications a link causes
-// (NotificationsForLink). The job queues them in the database. One process
-// claims a message that is due, checks again that it is still wanted, and sends
-// it. A message that was sent just before a crash is sent again with the same
-// ID, so receivers can recognize it. If no channel is configured, no Job runs.
+// Package songspy decides which notifications a link causes (NotificationsForLink). The
+// job queues them in the database. One process claims a message that is due, checks
+// that the cause of the message still exists, and sends the message. If the process
+// crashes before it has stored that the message was sent, the message is sent again
+// with the same ID, by which receivers can recognize the repetition. If no channel is
+// configured, no Job runs.
 package notify
 
 import (
@@ -28,25 +30,26 @@ import (
 const (
 	// Interval is the time between two runs.
 	Interval = time.Minute
-	// claimDuration is for how long a process that has claimed a message keeps
-	// other processes from sending it. It is longer than the slowest mail
-	// server needs.
+	// claimDuration is how long other processes must not claim a message after one
+	// process has claimed it. It is longer than sending takes even with the slowest
+	// mail server, so that the message is not sent twice.
 	claimDuration = 5 * time.Minute
 	// sendTimeLimit is how long after its start a run of the job may still begin
 	// to send a message.
 	sendTimeLimit = 50 * time.Second
 )
 
-// Outbox stores the notifications that are wanted.
+// Outbox stores the notifications that are to be sent.
 type Outbox interface {
-	// QueueNotifications adds notifications that are not stored yet. For a
-	// notification that is stored already, it only sets SeenAt to now, if SeenAt
-	// lies further back than the duration again.
+	// QueueNotifications adds notifications that are not stored yet. If a notification
+	// is stored already, it only sets SeenAt to now. It does so only if SeenAt is at
+	// least the duration again before now, which saves writes.
 	QueueNotifications(ctx context.Context, notifications []songspy.Notification, again time.Duration) error
-	// ResolveNotifications deletes the notifications of the kind and the app
-	// (empty: all apps) that were last seen before seenBefore. The parameter then
-	// is the kind of notification that says that the state is over. The store adds
-	// one if a deleted notification had been sent. An empty then adds none.
+	// ResolveNotifications deletes the notifications of the kind and the app that were
+	// last seen before seenBefore. An empty app means all apps. For each deleted
+	// notification that had been sent, the store adds a notification of another kind,
+	// which says that the state has ended. The parameter then is that kind. If it is
+	// empty, none is added.
 	ResolveNotifications(ctx context.Context, kind songspy.NotificationKind, app string, seenBefore time.Time, then songspy.NotificationKind) error
 }
 
@@ -60,32 +63,33 @@ type Queue interface {
 	// that no further attempt to deliver them will be made.
 	CompleteNotifications(ctx context.Context, ids []int64, delivered bool) error
 	RetryNotifications(ctx context.Context, ids []int64, at time.Time) error
-	// DropNotifications deletes notifications that were not sent and are not
-	// wanted any more.
+	// DropNotifications deletes notifications that were not sent, and whose cause has
+	// ended.
 	DropNotifications(ctx context.Context, ids []int64) error
 }
 
 // Links reads the users' links to Spotify that may cause notifications.
 type Links interface {
-	// NotificationLinks returns links that do not work or were authorized
-	// before the given time. It returns at most limit links, of the users after
-	// the given one.
+	// NotificationLinks returns links whose state is reauth_required or not_registered,
+	// and links that were authorized at authorizedBefore or earlier, so that their consent
+	// ends soon. It returns at most limit links of users whose id is greater than after,
+	// in ascending order of the user id.
 	NotificationLinks(ctx context.Context, authorizedBefore time.Time, after songspy.UserID, limit int) ([]songspy.NotifiableLink, error)
 	NotificationLinksByID(ctx context.Context, ids []songspy.UserID) ([]songspy.NotifiableLink, error)
-	// Mailbox returns the user's e-mail address and settings.
+	// Mailbox returns the user's e-mail address, and whether the user has switched
+	// e-mails off.
 	Mailbox(ctx context.Context, id songspy.UserID) (songspy.Mailbox, error)
 }
 
-// Seats reads the users' requests for a place in a Spotify app (seats) that may
-// cause notifications.
+// Seats reads the seats (users' places in Spotify apps) that may cause notifications.
 type Seats interface {
 	NotificationSeats(ctx context.Context) ([]songspy.NotifiableSeat, error)
 }
 
-// Sender sends a message over one channel. Its errors contain no address.
-// CodeGone means that this message can never be delivered, CodeUnprocessable
-// that only this message failed. Any other error counts as a failure of the
-// channel.
+// Sender sends a message over one channel. Its errors contain no address. CodeGone
+// means that this message can never be delivered. CodeUnprocessable means that only
+// this message failed, and that another attempt may succeed. Any other error counts as
+// a failure of the channel.
 type Sender interface {
 	Send(ctx context.Context, m Message) error
 }
@@ -104,9 +108,9 @@ type Options struct {
 	RelinkURL string
 	// Breakers returns the state of each app's circuit breakers.
 	Breakers func() map[string]breaker.Breakers
-	// Outages returns the Spotify apps for which it is known whether they have an
-	// outage: true if Spotify rejects at least half of the app's token renewals,
-	// and false if it accepts them.
+	// Outages returns, for each Spotify app, whether the app has an outage: true if
+	// Spotify rejects at least half of the app's token renewals, and false if it
+	// accepts them. An app is missing while this is unknown.
 	Outages func() map[string]bool
 	Now     func() time.Time
 	Logger  *slog.Logger
@@ -124,9 +128,9 @@ type Job struct {
 // New returns a job with the given options.
 func New(o Options) *Job { return &Job{Options: o} }
 
-// Run stores new notifications that have a cause, and sends the messages that
-// are due. If one step fails, the others still run, and the next run tries
-// again.
+// Run queues a notification for each new state that needs a user or the operator, and
+// sends the messages that are due. If one step fails, the others still run, and the
+// next run tries again.
 func (j *Job) Run(ctx context.Context) error {
 	now := j.Now()
 	if j.firstRunAt.IsZero() {
@@ -145,7 +149,7 @@ func (j *Job) sendDue(ctx context.Context, until time.Time) error {
 		if err != nil || !ok {
 			return err
 		}
-		healthy, err := j.deliver(context.WithoutCancel(ctx), claimed) // a message whose sending is interrupted would be sent again
+		healthy, err := j.deliver(context.WithoutCancel(ctx), claimed) // if sending were interrupted, its result would not be stored, and the message would be sent again
 		if err != nil {
 			return err
 		}
@@ -156,8 +160,9 @@ func (j *Job) sendDue(ctx context.Context, until time.Time) error {
 	return nil
 }
 
-// deliver sends the part of a message that is still wanted and records the
-// result. healthy is false if the channel (e-mail, webhook) does not work.
+// deliver sends the claimed message with those notifications whose cause still
+// exists, and records the result in the queue. healthy is false if the channel
+// (e-mail, webhook) does not work.
 func (j *Job) deliver(ctx context.Context, claimed songspy.NotificationMessage) (healthy bool, err error) {
 	now := j.Now()
 	m, obsolete, err := j.compose(ctx, claimed, now)
@@ -194,9 +199,9 @@ func (j *Job) deliver(ctx context.Context, claimed songspy.NotificationMessage) 
 }
 
 const (
-	// markAttempts is how often the job tries to mark a sent message as sent in
-	// the database, with pauses of markRetryWait. Otherwise the message would
-	// be sent again.
+	// markAttempts is how often the job tries to mark a sent message as sent in the
+	// database, with pauses of markRetryWait. If all attempts fail, the claim expires
+	// after claimDuration, and the message is sent again.
 	markAttempts  = 12
 	markRetryWait = 500 * time.Millisecond
 )

@@ -71,7 +71,9 @@ func TestAMissingChannelIsNotWaitedFor(t *testing.T) {
 		h.setLinkState(refused, songspy.LinkReauthRequired)
 		h.runMinutes(2, h.newJob(songspy.ChannelWebhook))
 		h.expectSent(fmt.Sprintf("webhook needs_user %d", refused))
-		// Mail is configured later and sends what is still wanted.
+		// E-mail is configured later. The notifications whose cause still
+		// exists must be sent by e-mail. They must not be sent to the webhook
+		// a second time.
 		h.runMinutes(2, h.newJob(channels...))
 		h.expectSent(fmt.Sprintf("mail relink %d", refused), fmt.Sprintf("operator_mail needs_user %d", refused))
 	})
@@ -102,7 +104,7 @@ func TestAUserWhoIsRefusedEveryDayIsReportedOnce(t *testing.T) {
 		h := newFixture(t)
 		unregistered := h.addUser(0)
 		j := h.newJob(songspy.ChannelWebhook)
-		for range 40 { // every day the link is retried and rejected
+		for range 40 { // every day the batch tries the link again, and Spotify rejects it again
 			h.setLinkState(unregistered, songspy.LinkNotRegistered)
 			h.runMinutes(30, j)
 			<-time.After(24*time.Hour - 33*time.Minute)
@@ -172,7 +174,7 @@ func TestAChannelThatFailsForAnHourSendsEachNotificationOnce(t *testing.T) {
 		if attempts < 5 || attempts > 8 || len(ids) != 1 {
 			t.Errorf("%d attempts with %d IDs", attempts, len(ids))
 		}
-		<-time.After(failureReportedFor) // one job does not know that the other succeeded
+		<-time.After(failureReportedFor) // the job that did not send the message does not know that the channel works again, so its note must expire
 		for _, j := range jobs {
 			if notes := j.Notes(); len(notes) > 0 {
 				t.Errorf("the readiness notes after recovery are %q", notes)
@@ -269,7 +271,10 @@ func TestAddressesThatCannotBeDecryptedAffectNoOther(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = other.Close() })
-		for range 6 { // more than the runs of the job within claimDuration
+		// A claim lasts for 5 runs of the job (claimDuration), and there are 6 users whose
+		// address cannot be decrypted. If such an address ended a run, each run would claim
+		// the message of one of them again, and the last user would never get a message.
+		for range 6 {
 			id := h.addUser(0)
 			if err := other.SaveAddress(t.Context(), id, "lost@example.org"); err != nil {
 				t.Fatal(err)

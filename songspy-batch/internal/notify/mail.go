@@ -16,21 +16,22 @@ import (
 	"github.com/songspy/songspy/songspy-domain/config"
 )
 
-// mailTimeout limits each of two steps: connecting to the server, and sending a
-// message.
+// mailTimeout limits each of the two steps of sending an e-mail: connecting to the
+// server, and transferring the message.
 const mailTimeout = 10 * time.Second
 
 // Mailer sends e-mails by SMTP. Each e-mail uses its own connection to the
 // server, because few are sent.
 type Mailer struct {
 	from    *mail.Address
-	host    string // the domain of from
+	host    string // the domain of the sender's address; each Message-ID ends with it
 	server  config.MailServer
 	options []gomail.Option
 }
 
-// NewMailer returns a Mailer that sends e-mails from the address from through
-// the server. It returns an error if from is not an e-mail address.
+// NewMailer returns a Mailer that sends e-mails through the server. The parameter from
+// is the sender's address; NewMailer returns an error if it is not an e-mail address.
+// The options more are applied last, so they override the options that the Mailer chooses.
 func NewMailer(from string, server config.MailServer, more ...gomail.Option) (*Mailer, error) {
 	address, err := mail.ParseAddress(from)
 	if err != nil {
@@ -63,8 +64,8 @@ func (m *Mailer) Send(ctx context.Context, message Message) error {
 		return mailError(err)
 	}
 	err = client.SendWithSMTPClient(session, msg)
-	// The server has accepted the message, so it counts as sent even if closing
-	// the connection fails.
+	// If err is nil, the server has accepted the message. Then the message counts as
+	// sent even if closing the connection fails.
 	_ = client.CloseWithSMTPClient(session)
 	if err == nil {
 		return nil
@@ -77,7 +78,9 @@ func (m *Mailer) client() (*gomail.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	policy := gomail.NoTLS // the configuration allows this only for a mail server on this machine
+	// NoTLS means no STARTTLS. The configuration allows that only if the connection uses TLS
+	// from its start (server.TLS, below), or if the mail server runs on this machine.
+	policy := gomail.NoTLS
 	if m.server.StartTLS {
 		policy = gomail.TLSMandatory
 	}
@@ -93,10 +96,10 @@ func (m *Mailer) client() (*gomail.Client, error) {
 	return gomail.NewClient(m.server.Host, append(o, m.options...)...)
 }
 
-// mailError converts an error of the mail library to one without the server's
-// text, which may contain the receiver's address. If the server rejects only the
-// receiver, the error has CodeGone (the rejection is permanent) or
-// CodeUnprocessable (it may end). All other errors have CodeUnavailable.
+// mailError converts an error of the mail library to one without the server's text,
+// which may contain the receiver's address. If the server rejects only the receiver,
+// the error has CodeGone if the rejection is permanent, and CodeUnprocessable if the
+// server may accept the receiver later. All other errors have CodeUnavailable.
 func mailError(err error) error {
 	code, temporary, receiver := 0, true, false
 	if e, ok := errors.AsType[*gomail.SendError](err); ok {

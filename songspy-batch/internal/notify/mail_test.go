@@ -31,10 +31,12 @@ import (
 type smtpServer struct {
 	port     string
 	roots    *x509.CertPool
-	password string // the password that it requires; empty: none
-	// rcptError is the server's answer to each receiver (RCPT TO); nil: it accepts all.
+	password string // the password that the server requires; empty if it requires none
+	// rcptError is the server's answer to each receiver (RCPT TO). It is nil if the
+	// server accepts all receivers.
 	rcptError *smtp.SMTPError
-	// hangsUp closes the connection after a message was accepted.
+	// hangsUp says that the server closes the connection after it has accepted a
+	// message, instead of waiting for QUIT.
 	hangsUp bool
 
 	mu       sync.Mutex
@@ -158,8 +160,8 @@ func selfSigned(t *testing.T, pool *x509.CertPool) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}
 }
 
-// mailer returns a mailer for the URL, in which PORT stands for the port of the
-// server.
+// mailer returns a Mailer that sends to this server. In the URL, PORT stands for the
+// server's port.
 func (p *smtpServer) mailer(t *testing.T, url string) *Mailer {
 	t.Helper()
 	server, err := config.Notifications{SMTPURL: songspy.Secret(strings.ReplaceAll(url, "PORT", p.port))}.MailServer()
@@ -208,7 +210,7 @@ func TestNoMessageTextAddsAHeaderLine(t *testing.T) {
 	p, message := newSMTPServer(t, plain), testMessage()
 	message.Subject = "Hello\r\nBcc: eve@example.org\r\n\r\nBuy"
 	message.ID = "notification_1>\r\nBcc: eve@example.org"
-	_ = p.mailer(t, "smtp://127.0.0.1:PORT").Send(t.Context(), message) // an error is allowed, too
+	_ = p.mailer(t, "smtp://127.0.0.1:PORT").Send(t.Context(), message) // the result is ignored: Send may also reject the message
 	for _, m := range p.messages {
 		if m.Header.Get("Bcc") != "" {
 			t.Errorf("the header is %v", m.Header)

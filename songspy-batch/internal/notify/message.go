@@ -12,13 +12,13 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Message is a group of notifications with the texts and the receiver of the
-// message that is sent for them.
+// Message is one message to one receiver, with its texts, and the notifications that it
+// covers.
 type Message struct {
 	songspy.NotificationMessage
-	// To is the e-mail address of the receiver; empty for the webhook.
+	// To is the e-mail address of the receiver. It is empty for the webhook.
 	To songspy.Secret
-	// At is the time of this attempt.
+	// At is the time of this attempt to send the message.
 	At            time.Time
 	Subject, Text string
 }
@@ -35,9 +35,9 @@ func (m Message) UserIDs() []songspy.UserID {
 	return ids
 }
 
-// compose returns the message with those notifications whose cause still
-// exists. obsolete are the notifications whose cause is gone. If the message has no
-// notifications left, it must not be sent.
+// compose returns the message with those notifications whose cause still exists. The
+// result obsolete holds the other notifications. If the message has no notifications
+// left, it must not be sent.
 func (j *Job) compose(ctx context.Context, claimed songspy.NotificationMessage, now time.Time) (m Message, obsolete []songspy.Notification, err error) {
 	wanted, obsolete, links, err := j.splitCurrent(ctx, claimed.Notifications, now)
 	if err != nil || len(wanted) == 0 {
@@ -50,7 +50,7 @@ func (j *Job) compose(ctx context.Context, claimed songspy.NotificationMessage, 
 		box, err := j.Links.Mailbox(ctx, wanted[0].UserID)
 		switch {
 		case songspy.CodeOf(err) == songspy.CodeNotFound, err == nil && (box.OptedOut || box.Address == ""):
-			return Message{}, claimed.Notifications, nil // the user was erased or switched e-mails off meanwhile
+			return Message{}, claimed.Notifications, nil // the user was erased or switched e-mails off meanwhile, or has no readable address
 		case err != nil:
 			return m, nil, err
 		}
@@ -84,8 +84,8 @@ func render(m Message, link songspy.Link, page string) (subject, text string) {
 	return subject, text + "\n"
 }
 
-// listUsers returns a text with up to 50 user IDs, and with the number of the
-// users that it does not list.
+// listUsers returns a text with the first 50 user IDs. If there are more users, the
+// text ends with the number of the others, such as (+70).
 func listUsers(users []songspy.UserID) string {
 	const maxListed = 50
 	var b strings.Builder

@@ -14,20 +14,22 @@ const (
 	// causes of notifications. The causes last for hours at least, so this is
 	// often enough.
 	linkScanInterval = 10 * time.Minute
-	// requeueInterval is how often a notification's SeenAt is updated while its
-	// cause still exists.
+	// requeueInterval is how often the SeenAt of a notification about a link or
+	// a seat is updated while its cause still exists.
 	requeueInterval = 24 * time.Hour
-	// pageSize is the number of links in one read.
+	// pageSize is the largest number of links in one read.
 	pageSize = 1000
 
 	// breakerNotifyAfter is how long a circuit breaker must block the calls of
 	// an app before the operator is notified.
 	breakerNotifyAfter = time.Hour
-	// endedAfter: an incident of a whole app that no process has seen for this
-	// long counts as ended.
+	// endedAfter is the time after which an incident of a whole app (the app is
+	// blocked, or has an outage) counts as ended if no process has seen it in
+	// that time.
 	endedAfter = 5 * time.Minute
-	// maxIncidentAge: the message about an incident is sent only if a process
-	// has seen the incident within this time.
+	// maxIncidentAge is how recently a process must have seen an incident for the
+	// message about it to be sent. If no process has seen it for that long, the
+	// incident may be over, so the message is not sent.
 	maxIncidentAge = 2 * time.Minute
 )
 
@@ -36,8 +38,9 @@ func (j *Job) queueLinks(ctx context.Context, now time.Time) error {
 	if !j.linksScannedAt.IsZero() && now.Sub(j.linksScannedAt) < linkScanInterval {
 		return nil
 	}
-	// This reads a few links too many. NotificationsForLink then decides
-	// exactly which of them cause a notification.
+	// Months differ in length, so with monthLengthSlack NotificationLinks returns
+	// a few links too many and misses none. NotificationsForLink then decides
+	// exactly which links cause a notification.
 	authorizedBefore := now.AddDate(0, 1-songspy.ConsentMonths, 0).Add(monthLengthSlack)
 	for after := songspy.UserID(0); ; {
 		links, err := j.Links.NotificationLinks(ctx, authorizedBefore, after, pageSize)
@@ -59,8 +62,8 @@ func (j *Job) queueLinks(ctx context.Context, now time.Time) error {
 	}
 }
 
-// monthLengthSlack is by how much two periods of ConsentMonths months may
-// differ in length.
+// monthLengthSlack is at least the largest difference in length between two
+// periods of ConsentMonths calendar months.
 const monthLengthSlack = 4 * 24 * time.Hour
 
 func (j *Job) forLink(l songspy.NotifiableLink, now time.Time) []songspy.Notification {
@@ -111,11 +114,15 @@ func (j *Job) toOperator(n songspy.Notification) (wanted []songspy.Notification)
 	return wanted
 }
 
-// queueIncidents queues the notifications about whole apps, and resolves them
-// after the incident has ended. Each minute every process that sees an incident
-// updates when it was last seen. The incident has ended when no process has
-// seen it for five minutes. A process that has just started does not decide
-// that, because it has seen nothing yet.
+// queueIncidents queues the notifications about incidents of whole apps, and
+// deletes them after the incident has ended. In each run, every process that
+// sees an incident sets SeenAt of the incident's notification to now, unless
+// SeenAt is less than half a minute old. The incident has ended when no process
+// has seen it for five minutes (endedAfter).
+// A process does not decide this about a blocked app in its first five minutes,
+// because all processes may have been stopped before, so that none could see the
+// incident. It decides that an outage has ended only if Outages returns false for
+// the app.
 func (j *Job) queueIncidents(ctx context.Context, now time.Time) error {
 	var wanted []songspy.Notification
 	for app, state := range j.Breakers() {
@@ -157,9 +164,9 @@ func keyOf(n songspy.Notification) songspy.Notification {
 	return songspy.Notification{UserID: n.UserID, App: n.App, Kind: n.Kind, Occurrence: n.Occurrence, Channel: n.Channel}
 }
 
-// splitCurrent divides the notifications of a message into wanted ones, which
-// still have a cause, and obsolete ones, which have lost it. It also returns
-// their users' links to Spotify.
+// splitCurrent divides the notifications of a message into wanted ones, whose
+// cause still exists, and obsolete ones, whose cause has ended. It also returns
+// the links of the notifications' users to Spotify.
 func (j *Job) splitCurrent(ctx context.Context, notifications []songspy.Notification, now time.Time) (wanted, obsolete []songspy.Notification, links map[songspy.UserID]songspy.Link, err error) {
 	var ids []songspy.UserID
 	for _, n := range notifications {

@@ -5,10 +5,10 @@ import songspy "github.com/songspy/songspy/songspy-domain"
 // bilingual is the subject and the text of a message in both languages.
 type bilingual struct{ koreanSubject, koreanText, englishSubject, englishText string }
 
-// texts holds the text of each kind of notification. Its placeholders: {count}
-// and {users} are the number and the IDs of the users, {app} the app, {circuit}
-// the host of Spotify that is blocked, {since} when the cause was first seen,
-// {end} when the user's consent ends, {page} the page on which users link
+// texts holds the texts of each kind of notification, with placeholders. {count} and {users}
+// stand for the number and the IDs of the users, {app} for the app, {circuit} for the host of
+// Spotify whose calls are blocked, {since} for the time at which the cause was first seen, {end}
+// for the day on which the user's consent ends, and {page} for the page on which users link
 // Spotify.
 var texts = map[songspy.NotificationKind]bilingual{
 	songspy.NotificationRelinkSoon: {

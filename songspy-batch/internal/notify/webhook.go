@@ -28,12 +28,12 @@ const (
 // Webhook posts messages to a URL, as the Standard Webhooks specification says.
 type Webhook struct {
 	url    string
-	signer *standardwebhooks.Webhook // nil: messages are not signed
+	signer *standardwebhooks.Webhook // nil if messages are not signed
 	client *http.Client
 }
 
-// NewWebhook returns a webhook for the URL. Messages are signed with key unless
-// key is nil. via makes the HTTP calls; nil: the network.
+// NewWebhook returns a webhook for the URL. Messages are signed with key unless key is
+// nil. The transport via makes the HTTP calls. If it is nil, NewWebhook creates one.
 func NewWebhook(url songspy.Secret, key []byte, via http.RoundTripper) (*Webhook, error) {
 	w := &Webhook{url: url.Reveal()}
 	if key != nil {
@@ -48,7 +48,7 @@ func NewWebhook(url songspy.Secret, key []byte, via http.RoundTripper) (*Webhook
 			DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 			TLSHandshakeTimeout: 5 * time.Second,
 			MaxIdleConns:        1, IdleConnTimeout: time.Minute,
-			ForceAttemptHTTP2: true, // a custom DialContext would disable it
+			ForceAttemptHTTP2: true, // otherwise the custom DialContext would disable HTTP/2
 		}
 	}
 	w.client = &http.Client{
@@ -66,7 +66,7 @@ type webhookBody struct {
 	Kind    songspy.NotificationKind `json:"kind"`
 	At      string                   `json:"at"`    // when the message is sent
 	Since   string                   `json:"since"` // when the cause of the message was first seen
-	App     string                   `json:"app"`   // empty: all user-supplied apps
+	App     string                   `json:"app"`   // empty if the message is about all user-supplied apps
 	Circuit string                   `json:"circuit,omitempty"`
 	// Count is the number of users that the message is about. UserIDs lists the
 	// first thousand of them.

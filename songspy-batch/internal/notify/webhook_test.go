@@ -80,7 +80,8 @@ func TestAWebhookIsSignedAsReceiversVerify(t *testing.T) {
 	if err := verifier.Verify(r.body, r.header); err != nil {
 		t.Error(err)
 	}
-	// Verify the signature as docs/notifications.md describes it.
+	// Compute the signature without the library, as docs/notifications.md
+	// describes it.
 	mac := hmac.New(sha256.New, key)
 	fmt.Fprintf(mac, "%s.%s.%s", r.header.Get("webhook-id"), r.header.Get("webhook-timestamp"), r.body)
 	if want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil)); r.header.Get("webhook-signature") != want {
@@ -135,7 +136,7 @@ func TestAWebhookErrorHoldsNoAddress(t *testing.T) {
 		r := newReceiver(t)
 		r.answer = answer
 		expectError(t, name, r.webhook(t, key).Send(t.Context(), testMessage()), songspy.CodeUnavailable)
-		r.mu.Lock() // after a cut connection the handler may still run
+		r.mu.Lock() // the handler may still run after it has cut the connection
 		if r.calls != 1 {
 			t.Errorf("%s: %d calls", name, r.calls)
 		}

@@ -18,24 +18,26 @@ const (
 	// watchReadInterval is how often new watches are read from the store. A viewer who
 	// opens a page waits up to that long before the users on it are polled.
 	watchReadInterval = 250 * time.Millisecond
-	// watchReadOverlap is how long a write of watches may take. Each read also returns the
-	// watches that were written up to that long before the previous read, because the
-	// store may show a write later than one that began after it.
+	// watchReadOverlap is the longest time that a write of watches is assumed to take. A write
+	// gets its time when it begins and becomes visible when it commits, so two writes may become
+	// visible in the opposite order. So each read also returns the watches that were
+	// written up to watchReadOverlap before the previous read.
 	watchReadOverlap = time.Second
-	// manyViewers limits the cost of weights: if a user has more viewers than this, their
-	// weight is computed at most once a second.
+	// manyViewers limits the cost of computing weights: if a user has more than manyViewers
+	// viewers, the weight of these viewers is computed at most once a second.
 	manyViewers = 32
-	// forgetUnwatched is how long the listening hours of a user without viewers are kept.
+	// forgetUnwatched is how long a user is kept in memory, with the hours in which the user
+	// listened, after the last viewer has stopped watching the user.
 	forgetUnwatched = 24 * time.Hour
-	// sameTime is by how much the time of a planned poll may move and still count as the
-	// same: each poll predicts the end of a track a little differently.
+	// sameTime is the largest difference between two planned times that still count as the same
+	// time, because each poll predicts the end of a track a little differently.
 	sameTime = 2 * time.Second
 )
 
 // AttentionOptions say how many calls are made for viewers.
 type AttentionOptions struct {
-	// Share is the number of calls that may be made for viewers in addition to the planned
-	// calls, as a part of the planned calls: 0.15 allows 15 for each 100.
+	// Share is the number of calls that may be made for viewers in addition to the planned calls,
+	// as a fraction of the planned calls: 0.15 allows 15 calls for each 100 planned calls.
 	Share float64
 	Store WatchStore
 }
@@ -50,7 +52,7 @@ type WatchStore interface {
 // attentionPlanner plans earlier polls of users who are being watched. A nil
 // attentionPlanner plans none.
 //
-// Lock order: attentionPlanner.mu, Registry.mu.
+// Lock order: attentionPlanner.mu before Registry.mu.
 type attentionPlanner struct {
 	AttentionOptions
 	registry *Registry
@@ -65,7 +67,7 @@ type attentionPlanner struct {
 	allowances map[string]*attention.Allowance // by developer account
 }
 
-// watchKey identifies a watch. A viewer may have two: one of other users, and one of
+// watchKey identifies a watch. A viewer may have two watches: one of other users, and one of
 // themselves (own).
 type watchKey struct {
 	viewer songspy.ViewerHash
@@ -79,37 +81,39 @@ type watch struct {
 	until    time.Time
 }
 
-// watchedUser is a user who is watched, or was in the last 24 hours.
+// watchedUser is a user who is watched now, or was watched in the last 24 hours.
 type watchedUser struct {
 	viewers   []attention.ViewerKey // the viewers who watch now
-	watchedAt time.Time             // when a viewer last began or stopped to watch
-	polledAt  time.Time             // when the last poll ended; zero: unknown
+	watchedAt time.Time             // when a viewer last began or stopped watching the user
+	polledAt  time.Time             // when the last poll ended; zero if it is unknown
 	listening playback.HourlyListening
-	// weight is the weight of the viewers, as computed at weighedAt.
+	// weight is how much the viewers counted together at the time weighedAt: see
+	// attention.Allowance.Weight.
 	weight    float64
 	weighedAt time.Time
-	// playOpenedAt identifies the open play: see songspy.NowPlaying.OpenedAt. polls is the
-	// number of polls of that play that were made for viewers. They do not count when
-	// package playback limits the polls of a play.
+	// playOpenedAt identifies the open play: see songspy.NowPlaying.OpenedAt. polls is the number
+	// of polls during that play that were made for viewers. Package playback limits the polls
+	// during a play; these polls do not count towards its limit.
 	playOpenedAt time.Time
 	polls        int16
-	// If the next poll is made for viewers, plain is the poll that would be made without
-	// viewers, and paid is the part of the call that each viewer pays for. Otherwise plain
-	// is zero.
+	// If the next poll is made for viewers, plain is the poll that would be made without viewers,
+	// and paid is the fraction of the call that each viewer has paid from the allowance.
+	// Otherwise plain is zero.
 	plain     plannedPoll
 	paid      attention.Payment
 	crossfade crossfade
 }
 
-// crossfade records how much earlier than predicted the user's last two changes of tracks
-// were: players fade songs into each other.
+// crossfade records how much earlier than predicted the user's last two tracks began. Tracks
+// begin early if the player fades songs into each other.
 type crossfade struct{ last, former time.Duration }
 
-// fadeMax is the longest crossfade of Spotify's players, and a little more.
+// fadeMax is a little more than the longest crossfade of Spotify's players.
 const fadeMax = 12500 * time.Millisecond
 
-// observe compares the predicted end of a track with the start of the next one. before and n
-// are the states before and after a poll.
+// observe records how much earlier than the predicted end of a track the next track began. before
+// and n are the states before and after a poll. observe ignores a track that began after a skip,
+// or whose start is provisional, or is more than fadeMax from the predicted end.
 func (c *crossfade) observe(before, n songspy.NowPlaying) {
 	if before.State == songspy.PlayerPlaying && before.EndsAt != nil && n.IsOpen() && n.Skips == 0 && !n.Provisional && n.StartedAt.After(before.StartedAt) {
 		if early := before.EndsAt.Sub(n.StartedAt); early.Abs() <= fadeMax {
@@ -118,8 +122,9 @@ func (c *crossfade) observe(before, n songspy.NowPlaying) {
 	}
 }
 
-// lead returns how much earlier than predicted the next track will probably begin; 0 unless
-// the last two changes were early.
+// lead returns how much earlier than predicted the next track will probably begin: as much as the
+// last two tracks began early, and the smaller of the two values if they differ. It returns 0
+// unless both tracks began more than a second early.
 func (c *crossfade) lead() time.Duration {
 	if lead := min(c.last, c.former); lead > time.Second {
 		return lead
@@ -159,8 +164,10 @@ func (p *attentionPlanner) run(ctx context.Context) {
 	}
 }
 
-// update adds or replaces the given watches, and ends the watches whose time is over. readAt
-// is when they were read, by the store's clock.
+// update adds or replaces the given watches, and ends the watches whose time is over. The store's
+// clock may differ from the clock of this process. So update computes the time that is left of a
+// watch by the store's clock (Watch.Until minus readAt, the time of the read), and adds it to the
+// current time of this process.
 func (p *attentionPlanner) update(watches []songspy.Watch, readAt time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -175,9 +182,9 @@ func (p *attentionPlanner) update(watches []songspy.Watch, readAt time.Time) {
 	}
 }
 
-// updateWatch adds or replaces one watch, which ends at until. It plans earlier polls of the
-// users who are new in it, or of all its users if the viewer has opened a page since the last
-// read. mu is held.
+// updateWatch adds or replaces one watch, which ends at the time until. It plans earlier polls of
+// the users who are new in the watch, or of all its users if the viewer has opened a page since
+// the last read. mu is held.
 func (p *attentionPlanner) updateWatch(read songspy.Watch, until, now time.Time) {
 	key := watchKey{read.Viewer, read.Own}
 	former, known := p.watches[key]
@@ -217,8 +224,8 @@ func (p *attentionPlanner) addViewer(viewer attention.ViewerKey, id songspy.User
 	u.viewers, u.watchedAt = append(u.viewers, viewer), now
 }
 
-// removeViewer removes the viewer from the viewers of the users, except the users to keep. mu
-// is held.
+// removeViewer removes the viewer from the viewers of each of the users, except of those that are
+// also in keep. mu is held.
 func (p *attentionPlanner) removeViewer(viewer attention.ViewerKey, users, keep []songspy.UserID, now time.Time) {
 	for _, id := range users {
 		u := p.users[id]
@@ -238,9 +245,12 @@ func (p *attentionPlanner) endWatch(key watchKey, now time.Time) {
 	p.removeViewer(ended.viewer, ended.users, nil, now)
 }
 
-// pollSoon plans an earlier poll of a user that a viewer has just begun to watch. The poll is
-// made now if the user is listening or is the viewer (own), and the last poll is old enough.
-// Otherwise it is made when it is worth a call. mu is held.
+// pollSoon plans an earlier poll of a user after a viewer has begun to watch the user, or has
+// opened a page that shows the user. The poll is made now if the last poll is at least
+// attention.MinGap ago, the user has an open play or is the viewer (own), and the allowance has
+// calls left for the viewers. If the allowance has none left, no earlier poll is planned. In all
+// other cases the poll is made at the first time at which it is worth a call (bestTime), if that
+// is before the planned poll. mu is held.
 func (p *attentionPlanner) pollSoon(id songspy.UserID, u *watchedUser, own bool, now time.Time) {
 	p.registry.advancePoll(id, func(state *userState, planned plannedPoll) (plannedPoll, bool) {
 		at, worth := now, true
@@ -259,8 +269,8 @@ func (p *attentionPlanner) pollSoon(id songspy.UserID, u *watchedUser, own bool,
 	})
 }
 
-// advance returns the next poll of a user: planned, or an earlier poll if viewers watch the
-// user and an earlier poll is worth a call. n is the user's state.
+// advance returns the next poll of a user: planned, or an earlier poll if viewers watch the user
+// and an earlier poll is worth a call. n is the user's state after the poll that was just made.
 func (p *attentionPlanner) advance(id songspy.UserID, app string, planned plannedPoll, n songspy.NowPlaying, now time.Time) plannedPoll {
 	if p == nil {
 		return planned
@@ -286,8 +296,8 @@ func (p *attentionPlanner) advance(id songspy.UserID, app string, planned planne
 	return plannedPoll{at: best, reason: reasonAttention}
 }
 
-// recordPoll records a poll of the user, and returns how many polls of the open play
-// were made for viewers.
+// recordPoll records a poll of the user, and returns how many polls during the open play were
+// made for viewers. n is the state after the poll, and last is the kind of the poll's answer.
 func (p *attentionPlanner) recordPoll(before *userState, n songspy.NowPlaying, last songspy.ObservationKind) (extra int16) {
 	if p == nil {
 		return 0
@@ -343,7 +353,7 @@ func (p *attentionPlanner) weight(u *watchedUser, app string, now time.Time) flo
 // charge counts one call for a poll that is made for the user's viewers. plain is the poll
 // that would be made without viewers. mu is held.
 func (p *attentionPlanner) charge(u *watchedUser, app string, plain plannedPoll, now time.Time) {
-	if plain.reason == reasonAttention { // the planned poll is already for viewers, and counted
+	if plain.reason == reasonAttention { // the planned poll is for viewers itself, so its call is counted already
 		return
 	}
 	u.plain, u.paid = plain, nil
@@ -354,8 +364,8 @@ func (p *attentionPlanner) charge(u *watchedUser, app string, plain plannedPoll,
 }
 
 // settle corrects the cost of the poll for viewers that was just made. charge has counted one
-// call, but the poll may have replaced a planned poll, or may lead to another one. next is the
-// poll that is planned now, without viewers. mu is held.
+// call. But the poll costs less if it has replaced the plain poll, and more if it leads to
+// another poll. next is the poll that is planned now, without viewers. mu is held.
 func (p *attentionPlanner) settle(id songspy.UserID, u *watchedUser, app string, next plannedPoll, now time.Time) {
 	if u.plain.at.IsZero() {
 		return
@@ -369,36 +379,39 @@ func (p *attentionPlanner) settle(id songspy.UserID, u *watchedUser, app string,
 }
 
 // additionalCalls returns how many calls are made in addition because a user was polled now
-// instead of at the time of the plain poll: from 0, if this poll replaces that one, to 2. next
-// is the poll that is planned after this one.
+// instead of at the time of the plain poll. It returns 0 if this poll has replaced the plain one,
+// 1 if this poll is made in addition, and up to 2 if it also leads to one more poll before the
+// time of the plain one. next is the poll that is planned after this one.
 func (p *attentionPlanner) additionalCalls(id songspy.UserID, plain, next plannedPoll, now time.Time) float64 {
 	moved, wait := next.at.Sub(plain.at), next.at.Sub(now)
 	switch {
 	case next.reason == reasonInterval:
-		// Polls of this reason are made at the next time of the user's phase, whenever the
-		// last poll was. If that time is after the plain poll, this poll has replaced the
-		// plain one.
+		// Polls of this reason return to the user's phase, whenever the last poll was. If the
+		// next time of the phase is after the plain poll, this poll has replaced the plain
+		// one. Otherwise it is an additional call.
 		if delayqueue.NextAtPhase(now, songspy.PhaseOf(id, p.interval), p.interval).After(plain.at) {
 			return 0
 		}
 		return 1
 	case next.reason == reasonMidTrack && plain.reason == reasonMidTrack && wait < p.interval:
-		return 1 // the track still needs one poll before its end
+		return 1 // the track still needs a mid-track poll, so this poll has not replaced the plain one
 	case (next.reason == reasonTrackEnd || next.reason == reasonProof) && moved >= -sameTime:
-		// The time of next does not depend on this poll. If next is later than the plain
-		// poll, this poll has replaced the plain one. Otherwise next is the plain poll.
+		// The time of next depends on the track and not on this poll. If next is later than the
+		// plain poll, this poll has replaced the plain one. Otherwise next is the plain poll.
 		if moved > sameTime {
 			return 0
 		}
 		return 1
 	}
-	// The wait for any other next poll begins with this poll. The less time was left until
-	// the plain poll, the less this poll costs.
+	// The time of any other next poll is counted from this poll. So the less time was left until
+	// the plain poll, the less this poll costs: 0 if the plain poll was due now, and 1 if it was
+	// due at the time of next.
 	return 1 - max(-1, min(1, moved.Seconds()/max(wait.Seconds(), 1)))
 }
 
-// setAllowances sets, for each developer account, how many calls may be made for viewers.
-// users are the counts by app. It also forgets users that have not been watched for long.
+// setAllowances sets, for each developer account, how many calls may be made for viewers. The map
+// users holds the numbers of users by app. setAllowances also forgets the users that have had no
+// viewer for the time forgetUnwatched.
 func (p *attentionPlanner) setAllowances(now time.Time, users map[string]userCounts) {
 	if p == nil {
 		return
@@ -420,8 +433,8 @@ func (p *attentionPlanner) setAllowances(now time.Time, users map[string]userCou
 	}
 }
 
-// stats returns how many users are watched now, and how many calls may be made for
-// viewers.
+// stats returns how many users are watched now, and how many calls may still be made for viewers
+// now.
 func (p *attentionPlanner) stats() (watched int, callsLeft float64) {
 	if p == nil {
 		return 0, 0

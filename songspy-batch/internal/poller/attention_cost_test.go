@@ -11,12 +11,12 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// playerChange is what a user's player shows from a time on.
+// playerChange is what a user's player shows from the time at until the next change.
 type playerChange struct {
 	at       time.Time
 	kind     songspy.ObservationKind
 	track    songspy.Track
-	progress time.Duration // at that time
+	progress time.Duration // at the time at
 }
 
 // listeningDays returns random changes of a user's player in the given days: sessions of songs,
@@ -63,9 +63,9 @@ func observe(changes []playerChange, at time.Time) songspy.Observation {
 	return o
 }
 
-// This test runs the same days with and without viewers. The difference of the calls is what
-// viewers cost. The allowance must count at least that many calls, else it would not limit
-// them, and at most 6 % more.
+// This test runs the same days with and without viewers. The difference of the two numbers of
+// calls is what the viewers cost. The allowance must count at least that many calls, because
+// otherwise it would not limit what viewers cost, and at most 6 % more.
 func TestAttention_CountsTheCallsThatViewersCost(t *testing.T) {
 	const users, share = 20, 0.15
 	days, seeds := 2, uint64(3)
@@ -82,15 +82,16 @@ func TestAttention_CountsTheCallsThatViewersCost(t *testing.T) {
 			if counted < additional || counted > 1.06*additional {
 				t.Errorf("viewers cost %.0f calls, and the allowance counted %.0f", additional, counted)
 			}
-			if used := additional / (users * 480 * share * float64(1+days)); used > 1 || used < 0.85 { // the allowance was full at the start, with the calls of one more day
+			if used := additional / (users * 480 * share * float64(1+days)); used > 1 || used < 0.85 { // 1+days, because the allowance is full at the start: it then holds the calls of one day
 				t.Errorf("viewers cost %.0f calls, %.2f of the allowance", additional, used)
 			}
 		})
 	}
 }
 
-// callsOfDays returns how many polls are made in some days of the users' listening, and how
-// many calls the allowance counted.
+// callsOfDays runs a poller for the given days of the users' listening. It returns how many polls
+// were made, and how many calls the allowance counted for viewers. If the parameter viewers is
+// true, four viewers, who each watch a quarter of the users, watch during every other 20 minutes.
 func callsOfDays(t *testing.T, seed uint64, users, days int, share float64, viewers bool) (calls int, counted float64) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeWatches{}

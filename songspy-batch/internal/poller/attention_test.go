@@ -26,8 +26,8 @@ func (f *fakeWatches) write(w songspy.Watch) {
 	f.written, f.watches = append(f.written, time.Now()), append(f.watches, w)
 }
 
-// forgetAllBut removes all watches except the newest, so that a long test stays fast. last is
-// how many it keeps.
+// forgetAllBut removes all watches except the newest, so that a long test stays fast. The
+// parameter last is how many watches it keeps.
 func (f *fakeWatches) forgetAllBut(last int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -70,7 +70,8 @@ func watchedPoller(t *testing.T, share float64) (*harness, *fakeWatches) {
 	return h, f
 }
 
-// firstAfter returns how long after the given time a poll of the token came; a day if there was no poll.
+// firstAfter returns how long after the given time the first poll with the token came. It returns
+// a day if there was none.
 func firstAfter(h *harness, token string, at time.Time) time.Duration {
 	for _, polled := range h.player.pollTimes(token) {
 		if !polled.Before(at) {
@@ -103,7 +104,7 @@ func TestAttention_OwnPagePollsAnIdleUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, f := watchedPoller(t, 0.15)
 		<-time.After(30 * time.Minute)
-		for firstAfter(h, "2/1", time.Now().Add(-30*time.Second)) < time.Hour { // until the last poll is old enough
+		for firstAfter(h, "2/1", time.Now().Add(-30*time.Second)) < time.Hour { // until the last poll is at least 30 s old, longer than attention.MinGap
 			<-time.After(10 * time.Second)
 		}
 		opened, own := time.Now(), watching(2, 2)
@@ -126,7 +127,8 @@ func TestAttention_OwnPagePollsAnIdleUser(t *testing.T) {
 
 // Whatever viewers do, and however many they are: no user is polled for them within 15 s of the
 // user's last poll, no user waits longer than the interval, and the calls stay within the
-// allowance. That must hold with few users too, whose polls return to their phases.
+// allowance. That must hold with few users too. After a poll for viewers, a user's interval polls
+// return to the user's phase, so the poll for viewers may be an additional call.
 func TestAttention_KeepsTheGapTheIntervalAndTheAllowance(t *testing.T) {
 	for _, c := range []struct {
 		users int
@@ -170,7 +172,7 @@ func keepsTheAllowance(t *testing.T, users int, share float64) {
 			}
 		}
 		plain := float64(users) * 480
-		if most := plain*(1+2*share) + 30; float64(calls) > most { // the allowance of a day was full at the start
+		if most := plain*(1+2*share) + 30; float64(calls) > most { // 2*share, because the allowance was full at the start: it held the calls of one more day
 			t.Errorf("%d calls in a day, want at most %.0f", calls, most)
 		}
 		if float64(calls) < plain*(1+share) {
@@ -199,7 +201,7 @@ func TestAttention_RetriesKeepTheirTime(t *testing.T) {
 		h.player.setAnswer(func(string) (songspy.Observation, error) {
 			return songspy.Observation{}, &songspy.Error{Code: songspy.CodeUnavailable, Disposition: songspy.DispositionRetryLater, RetryAfter: time.Hour}
 		})
-		<-time.After(4 * time.Minute) // all polls have failed
+		<-time.After(4 * time.Minute) // longer than the interval, so the last poll of every user has failed
 		opened := time.Now()
 		f.write(watching(1, 1))
 		<-time.After(20 * time.Second)

@@ -14,18 +14,18 @@ import (
 	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
-// QuotaOptions limit the calls of 24 hours.
+// QuotaOptions say how many calls may be made in 24 hours.
 type QuotaOptions struct {
 	// Account returns the developer account whose quota the calls of an app use.
 	Account func(app string) string
 	// Headroom returns how many calls an account may still make, in all replicas together.
 	Headroom func(account string, now time.Time) quota.Headroom
-	// Share returns the part of all users that this replica polls, from 0 to 1.
+	// Share returns the fraction of all users that this replica polls, from 0 to 1.
 	Share func() float64
 }
 
-// budgets holds a budget for each account whose calls are limited. Nil: no calls
-// are limited.
+// budgets holds a budget for each developer account whose calls are limited. A nil budgets means
+// that no calls are limited.
 type budgets struct {
 	QuotaOptions
 
@@ -42,7 +42,8 @@ func newBudgets(o *QuotaOptions) *budgets {
 	return &budgets{QuotaOptions: *o}
 }
 
-// forApp returns the budget of the app's account; nil: its calls are not limited.
+// forApp returns the budget of the app's account. It returns nil if the account's calls are not
+// limited.
 func (b *budgets) forApp(app string) *budget {
 	if b == nil {
 		return nil
@@ -62,9 +63,9 @@ func (b *budgets) accountOf(app string) string {
 	return b.Account(app)
 }
 
-// plannedCalls returns how many calls are planned for 24 hours without viewers, by
-// account: one poll of each user in each interval, or fewer if a quota does not allow them.
-// users are the counts by app.
+// plannedCalls returns how many calls are planned for 24 hours without viewers, by account: one
+// poll of each user in each interval, or fewer if a quota does not allow them. The map users
+// holds the numbers of users by app.
 func (b *budgets) plannedCalls(interval time.Duration, users map[string]userCounts) map[string]float64 {
 	planned := map[string]float64{}
 	for app, counts := range users {
@@ -93,8 +94,8 @@ func (b *budgets) all() (all []*budget) {
 	return all
 }
 
-// update makes a new plan for each account whose calls are limited. users are the
-// counts by app.
+// update makes a new quota plan for each account whose calls are limited. The map users holds the
+// numbers of users by app.
 func (b *budgets) update(now time.Time, interval time.Duration, users map[string]userCounts) {
 	if b == nil {
 		return
@@ -133,8 +134,9 @@ func (b *budgets) forget(id songspy.UserID) {
 	}
 }
 
-// longestIdleWait returns the longest time that idle users of any account wait
-// for a poll at an average hour; at least interval.
+// longestIdleWait returns the time between two polls of an idle user, for the account
+// whose idle users wait longest. It is the time for an hour in which the user listens as
+// often as in an average hour, and at least interval.
 func (b *budgets) longestIdleWait(interval time.Duration) time.Duration {
 	longest := interval
 	for _, budget := range b.all() {
@@ -143,8 +145,8 @@ func (b *budgets) longestIdleWait(interval time.Duration) time.Duration {
 	return longest
 }
 
-// keptRatio returns which part of the polls of listening users is made, for the account
-// with the smallest part.
+// keptRatio returns the fraction of the polls of listening users that is made, for the account
+// with the smallest fraction. It returns 1 if no quota requires that polls are left out.
 func (b *budgets) keptRatio() float64 {
 	least := 1.0
 	for _, budget := range b.all() {
@@ -162,42 +164,45 @@ type budget struct {
 	current  atomic.Pointer[budgetPlan]
 
 	mu           sync.Mutex
-	hourly       [24]hourCost // the cost of each hour of the last day
-	measured     [24]bool     // which hours hourly holds
+	hourly       [24]hourCost // the cost of the last 24 hours, by hour of the day (UTC)
+	measured     [24]bool     // whether hourly holds a measurement of the hour
 	currentHour  time.Time    // the start of the hour that is being counted
 	currentCost  hourCost
-	meanInterval time.Duration // between two polls of a listening user, without thinning
+	meanInterval time.Duration // the mean time between two polls of a listening user, as if no poll were left out
 	listening    map[songspy.UserID]*playback.HourlyListening
-	nextPolls    map[songspy.UserID]time.Time // the next poll of each user; nil if the account has many users
+	nextPolls    map[songspy.UserID]time.Time // the next poll of each user; nil if the account has more than maxStaggeredUsers
 }
 
-// budgetPlan is a plan, with the headroom that it was made for.
+// budgetPlan is a quota plan, with the headroom that it was made for.
 type budgetPlan struct {
 	quota.Plan
 	room quota.Headroom
 }
 
-// hourCost counts the calls of one hour: the polls of listening users as if none
-// had been thinned out, and the calls that do not depend on the plan.
+// hourCost counts the calls of one hour: the polls of listening users as if the quota plan had
+// left out none (polls), and the calls that do not depend on the quota plan (fixed).
 type hourCost struct{ polls, fixed float64 }
 
-// userCounts counts users by whether they are playing something.
+// userCounts counts users by whether they have an open play (listening) or not (idle).
 type userCounts struct{ idle, listening int }
 
 const (
-	// assumedListeningShare is the part of the calls that polls of listening users
-	// are assumed to take until an hour has been measured.
+	// assumedListeningShare is the fraction of the quota's planned calls that polls of listening
+	// users are assumed to take until an hour has been measured.
 	assumedListeningShare = 0.3
-	// assumedMeanInterval is the assumed time between two polls of a listening user
-	// until some have been measured.
+	// assumedMeanInterval is the initial value of budget.meanInterval: the time between two polls
+	// of a listening user that is assumed until polls have shown it.
 	assumedMeanInterval = 105 * time.Second
-	// meanSamples is the number of polls in the moving average of the interval.
+	// meanSamples determines the moving average budget.meanInterval: each poll contributes
+	// 1/meanSamples of its difference from the average.
 	meanSamples = 50
-	// maxStaggeredUsers is the largest number of users of an account whose polls are
-	// staggered. With more users, any time is near the poll of another user.
+	// maxStaggeredUsers is the largest number of users of an account whose polls are staggered.
+	// With more users, any time is near the poll of another user, so that staggering has no
+	// effect.
 	maxStaggeredUsers = 32
 	// accountGap is how long an account with a small quota may be without a poll of any of its
-	// users. Accounts with one or two users may be without a poll for longer.
+	// users. If the account is polled so seldom that twice the average time between two of its
+	// polls is longer than accountGap, that time applies instead.
 	accountGap = 10 * time.Minute
 )
 
@@ -207,12 +212,13 @@ func newBudget(account string, interval time.Duration) *budget {
 	return b
 }
 
-// currentPlan returns the plan that is in force.
+// currentPlan returns the quota plan that update made last.
 func (b *budget) currentPlan() budgetPlan { return *b.current.Load() }
 
-// update decides how long idle users wait for a poll, and which part of the polls
-// of listening users is made. room says how many calls the account may make. users are
-// the users of this replica, which are the given share of all users.
+// update decides how long idle users wait for a poll, and which fraction of the polls of
+// listening users is made. The headroom room says how many calls the account may make in all
+// replicas together. users counts the users of this replica, and share is the fraction of all
+// users that they are.
 func (b *budget) update(now time.Time, room quota.Headroom, users userCounts, share float64) {
 	if share <= 0 {
 		return
@@ -226,8 +232,8 @@ func (b *budget) update(now time.Time, room quota.Headroom, users userCounts, sh
 	b.current.Store(&budgetPlan{room.Plan(d, b.interval, playback.IdleWaitMax), room})
 }
 
-// trackNextPolls starts or stops keeping the next poll of each user, depending on
-// the number of users.
+// trackNextPolls starts to keep the next poll of each user if the account has at most
+// maxStaggeredUsers users, and stops otherwise.
 func (b *budget) trackNextPolls(users int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -239,9 +245,10 @@ func (b *budget) trackNextPolls(users int) {
 	}
 }
 
-// stagger moves a poll away from the next polls of the account's other users. After many
-// users were polled at once, for viewers, their next polls would come at once too, so the
-// first of them comes earlier. mu is held.
+// stagger moves a poll that the quota has delayed away from the next polls of the account's other
+// users. If viewers caused polls of all users at once, all next polls would come late and close
+// together. So if no other poll of the account comes soon enough (accountGap), this poll comes
+// earlier. mu is held.
 func (b *budget) stagger(id songspy.UserID, poll playback.Poll, now time.Time) playback.Poll {
 	if b.nextPolls == nil {
 		return poll
@@ -264,8 +271,8 @@ func (b *budget) stagger(id songspy.UserID, poll playback.Poll, now time.Time) p
 	return poll
 }
 
-// countFixed counts calls that do not depend on the plan: history fetches, and
-// polls for viewers.
+// countFixed counts calls that do not depend on the quota plan: history fetches, and polls for
+// viewers.
 func (b *budget) countFixed(now time.Time, calls float64) {
 	if b == nil {
 		return
@@ -288,11 +295,12 @@ func (b *budget) rollHour(now time.Time) {
 	b.currentHour, b.currentCost = hour, hourCost{}
 }
 
-// expectedDemand estimates the calls that are wanted in the next 24 hours. Each hour is
-// expected to cost the same as that hour of the day before. An hour without a measurement
-// is expected to cost the average of the measured hours. If no hour has been measured,
-// each is expected to cost usual. listening is the number of users who are listening now;
-// they are expected to continue for a while.
+// expectedDemand estimates the calls that are needed in the next 24 hours. The polls of listening
+// users in each hour are expected to be as many as in that hour of the day before. For an hour
+// without a measurement it assumes the average of the measured hours, or the parameter usual if
+// no hour has been measured. The other calls (fixed) are expected to be the average of the
+// measured hours. listening is the number of users who are listening now; they are expected to
+// listen for about an hour and a half more.
 func (b *budget) expectedDemand(now time.Time, usual float64, listening int) (d quota.Demand) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -306,7 +314,7 @@ func (b *budget) expectedDemand(now time.Time, usual float64, listening int) (d 
 	if n > 0 {
 		usual, d.Fixed = sum.polls/n, sum.fixed/n
 	}
-	// The hour that begins now overlaps two hours of the clock.
+	// The hour that begins now overlaps two hours of the clock, and counts each in proportion.
 	into := now.Sub(b.currentHour).Hours()
 	rate := func(hour int) float64 {
 		if hour %= 24; b.measured[hour] {
@@ -331,9 +339,9 @@ func (b *budget) forget(id songspy.UserID) {
 	delete(b.nextPolls, id)
 }
 
-// limit returns the poll that is made instead of next. It is later if the quota does not
-// allow next: idle users wait longer, and some polls of listening users are left out. obs is
-// what the last poll showed, n the state after that poll.
+// limit returns the poll that is made instead of next. It is later if the quota does not allow
+// next: idle users wait longer, and some polls of listening users are left out. obs is what the
+// last poll showed, and n is the state after that poll.
 func (b *budget) limit(id songspy.UserID, next playback.Poll, n songspy.NowPlaying, obs *songspy.Observation, now time.Time) playback.Poll {
 	if b == nil {
 		return next
@@ -359,7 +367,8 @@ func (b *budget) limit(id songspy.UserID, next playback.Poll, n songspy.NowPlayi
 	return b.stagger(id, applied, now)
 }
 
-// fractionFor returns a pseudo-random number from 0 to 1 that is fixed for a user's play.
+// fractionFor returns a pseudo-random number that is at least 0 and less than 1. It is always the
+// same for a play, which the user and the start identify.
 func fractionFor(id songspy.UserID, began time.Time) float64 {
 	return rand.New(rand.NewPCG(uint64(id), uint64(began.UnixMilli()))).Float64()
 }

@@ -16,7 +16,7 @@ import (
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-// fullShare is the share of a batch that runs alone.
+// fullShare is the QuotaOptions.Share of a replica that polls all users.
 func fullShare() float64 { return 1 }
 
 func sameAccount(app string) string { return app }
@@ -40,7 +40,8 @@ func TestWithoutAQuotaNoListeningHoursAreKept(t *testing.T) {
 	}
 }
 
-// evenRoom is the headroom of an account that has made its calls evenly over the day.
+// evenRoom returns the headroom of an account that may make limit calls in 24 hours, and has made
+// the given number of calls, evenly over the last 24 hours.
 func evenRoom(limit, calls int64) (r quota.Headroom) {
 	r = quota.Headroom{Bounded: true, Limit: limit, Ceiling: limit, Calls: calls}
 	for i := range r.Leaving {
@@ -80,7 +81,8 @@ func TestIdleUsersShareTheQuotaThatListeningUsersLeave(t *testing.T) {
 	if other := all.forApp("other").currentPlan().IdleWait; other != interval || all.forApp("unlimited") != nil || all.longestIdleWait(interval) != b.currentPlan().IdleWait {
 		t.Errorf("idle users of another app wait %v, and the app without a limit has budget %v", other, all.forApp("unlimited"))
 	}
-	// A replica with a quarter of all users plans with a quarter of the calls.
+	// A replica with a quarter of all users must plan with a quarter of the calls, so its idle
+	// users must wait as long.
 	quarter := newBudget("app", interval)
 	quarter.update(noon, evenRoom(users*300, calls), userCounts{users / 4, 0}, 0.25)
 	if got := quarter.currentPlan().IdleWait; got != usual {
@@ -93,7 +95,7 @@ func TestExpectedDemandRepeatsTheDayBefore(t *testing.T) {
 	midnight := noon.Add(-12 * time.Hour)
 	playing := songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: "spotify:track:a", TrackID: 1}
 	for hour := range 24 {
-		for range 10 + 100*(hour/20) { // evenings are busy
+		for range 10 + 100*(hour/20) { // 110 polls in each hour from 20:00 on, otherwise 10
 			now := midnight.Add(time.Duration(hour) * time.Hour)
 			b.limit(1, playback.Poll{At: now.Add(100 * time.Second)}, playing, &songspy.Observation{}, now)
 		}
@@ -143,9 +145,10 @@ func TestAnAccountIsPolledAlsoAfterViewersPolledAllItsUsersAtOnce(t *testing.T) 
 	})
 }
 
-// longestGap polls an account of five idle users, who are polled every half hour each, and
-// returns the longest time without a poll. At the start all users are polled at once. If
-// viewerFollows returns true for a poll, a viewer causes polls of all users at once again.
+// longestGap polls an account of five idle users, and returns the longest time without a poll of
+// the account. Each user is polled every half hour. At the start all users are polled at once. If
+// the function viewerFollows returns true for the number of a poll, a viewer causes polls of all
+// users at once again, directly after the previous poll.
 func longestGap(polls int, viewerFollows func(poll int) bool) (longest time.Duration) {
 	b := newBudget("app", 3*time.Minute)
 	b.update(noon, evenRoom(288, 288), userCounts{5, 0}, 1)

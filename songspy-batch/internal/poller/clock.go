@@ -11,22 +11,23 @@ import (
 )
 
 const (
-	// clockNoteDuration is how long /readyz notes that the clock was set back.
+	// clockNoteDuration is how long /readyz reports that the clock was set back.
 	clockNoteDuration = 24 * time.Hour
 	// aheadLogInterval is the shortest time between two log lines about times that are ahead.
 	aheadLogInterval = time.Hour
 )
 
-// timesAhead corrects times that are ahead of the clock, and reports them. The store
-// holds such times after the clock was set back. They count as now.
+// timesAhead corrects times that are ahead of the clock, by more than
+// songspy.ClockSkewMax, and reports them. The store holds such times after the clock
+// was set back. They count as now.
 type timesAhead struct {
 	registry *Registry
 	log      *slog.Logger
 
 	mu       sync.Mutex
 	at       time.Time     // when the last such time was found
-	most     time.Duration // how far a time was ahead, at most
-	count    int           // times found since loggedAt
+	most     time.Duration // the largest time by which a stored time was ahead
+	count    int           // how often such times were found since loggedAt
 	loggedAt time.Time
 }
 
@@ -43,8 +44,8 @@ func (s *timesAhead) correctUser(u songspy.PolledUser, now time.Time) (corrected
 	return u, ahead
 }
 
-// correct corrects the times of a user's state, and of the user's entry, that are ahead of
-// the clock.
+// correct sets times that are ahead of the clock to now, in the given state and in the user's
+// entry in the registry.
 func (s *timesAhead) correct(state *userState, now time.Time) {
 	if state.isAheadOfClock(now) {
 		s.record(later(state.playing.ObservedAt, state.answeredUntil).Sub(now), now)
@@ -52,7 +53,8 @@ func (s *timesAhead) correct(state *userState, now time.Time) {
 	}
 }
 
-// record notes that a time was ahead of the clock by the given duration.
+// record records that a stored time was ahead of the clock by the given duration, and logs it at
+// most once per aheadLogInterval.
 func (s *timesAhead) record(by time.Duration, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,7 +68,8 @@ func (s *timesAhead) record(by time.Duration, now time.Time) {
 	}
 }
 
-// notes returns a sentence if the clock was set back lately.
+// notes returns a sentence for the operator if the clock was set back, or stored times were found
+// to be ahead of it, within the last clockNoteDuration.
 func (s *timesAhead) notes(now time.Time) []string {
 	const meaning = "Earlier times that are ahead of the clock count as now. Plays stored by the wrong clock keep their times."
 	if step := s.registry.polls.LastClockStep(); step.By < 0 && now.Sub(step.At) < clockNoteDuration {

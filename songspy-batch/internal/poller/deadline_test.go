@@ -13,7 +13,7 @@ func TestASharedDeadlineBoundsEveryPoll(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var d sharedDeadline
-		for range 50 { // over five seconds
+		for range 50 { // polls that begin 100 ms apart, for five seconds
 			began := time.Now()
 			until, ok := d.contextAt(ctx, began).Deadline()
 			if left := until.Sub(began); !ok || left > PollTimeout || left < PollTimeout-deadlineSlack {
@@ -23,7 +23,7 @@ func TestASharedDeadlineBoundsEveryPoll(t *testing.T) {
 		}
 		poll := d.contextAt(ctx, time.Now())
 		<-time.After(PollTimeout)
-		synctest.Wait() // both timers fire at the same time
+		synctest.Wait() // the deadline may be the same instant as the end of the wait above: let both timers fire
 		if !errors.Is(poll.Err(), context.DeadlineExceeded) {
 			t.Errorf("after %s: %v", PollTimeout, poll.Err())
 		}

@@ -18,31 +18,31 @@ type userState struct {
 	expiresAt      time.Time // when access expires
 	generation     int64     // the link's generation
 	version        int64     // the link's version
-	renewalRefused bool      // Spotify refused the refresh token lately
-	pollsRefused   bool      // Spotify refused polls lately, although the token was renewed
+	renewalRefused bool      // Spotify has rejected the refresh token, so a poll does not try to renew the access token
+	pollsRefused   bool      // Spotify refused the last polls, although the token was renewed
 	playing        songspy.NowPlaying
 
 	coverage
 	linkedAt      time.Time                 // when the account was linked; earlier history is not fetched
-	gapReason     songspy.GapReason         // why no poll has succeeded since answeredUntil; empty: no poll has failed
-	historyHash   uint64                    // fingerprint of the last history answer; 0: reconcile the next answer even if it is the same
-	partialPlays  songspy.PartialPlayCounts // how often the account's history listed partial plays
+	gapReason     songspy.GapReason         // why no poll has succeeded since answeredUntil; empty if no poll has failed since then
+	historyHash   uint64                    // fingerprint of the last history answer; 0 if the next answer must be reconciled even if it is the same
+	partialPlays  songspy.PartialPlayCounts // how often the account's history listed, and how often it omitted, partial plays
 	habit         historyHabit              // the history habit that is assumed for the account
-	pendingWrites int                       // updates that are not stored yet
+	pendingWrites int                       // how many updates were given to the writer and are not stored yet
 	pollReason    pollReason                // why the poll that is planned or running is made
 }
 
-// entryRef identifies an entry. A user who links again or is read again after a
-// removal gets a new entry, with another serial number.
+// entryRef identifies an entry. A user who links again, or who is added again after a removal,
+// gets a new entry with another serial number.
 type entryRef struct {
 	user   songspy.UserID
 	serial uint32
 }
 
-// entry is one user in the registry. There may be a million, and most of them are
-// idle. An entry has no pointers, so that the garbage collector does not read it:
-// type entries keeps its texts and its open play elsewhere. Times are in microseconds,
-// as in the store.
+// entry is one user in the registry. There may be a million entries, and most of the users are
+// idle. An entry has no pointers, so that the garbage collector does not scan it. Instead of
+// pointers it has references to its texts and its open play, which the type entries keeps. Times
+// are in microseconds, as in the store.
 type entry struct {
 	generation       int64
 	version          int64
@@ -50,14 +50,14 @@ type entry struct {
 	answeredUntil    micros
 	expiresAt        micros
 	historyFetchedAt micros
-	uncoveredUntil   micros // the zero time: all time is covered
+	uncoveredUntil   micros // the zero time if all time is covered
 	linkedAt         micros
 	historyHash      uint64
 	accessToken      textRef
 	app              name
-	open             place // the place of the openPlay in entries.open; 0: none, because observedAt and idle are the whole state
+	open             place // the place of the openPlay in entries.open; 0 if there is none, because observedAt and idle alone express the now-playing state
 	serial           uint32
-	readRound        uint32 // the last full read of the store that returned the user
+	readRound        uint32 // the number of the last full read of the store that returned the user
 	playsSinceFetch  int32
 	historyReason    name
 	gapReason        name
@@ -65,14 +65,15 @@ type entry struct {
 	partialPlays     partialPlays
 	pollReason       pollReason // why the poll that is planned or running is made
 	idle             bool
-	renewalRefused   bool // Spotify refused the refresh token lately
+	renewalRefused   bool // Spotify has rejected the refresh token, so a poll does not try to renew the access token
 	pollsRefused     bool
 	aheadOfClock     bool // the stored state is ahead of the clock
 	polling          bool // a poll is running
 	unsaved          bool // the state is newer than the last update given to the store
 }
 
-// partialPlays is a songspy.PartialPlayCounts in two bytes. Its counts are at most 60.
+// partialPlays is a songspy.PartialPlayCounts in two bytes. The counts fit, because
+// PartialPlayCounts.Add keeps their sum at 60 or less.
 type partialPlays struct{ listed, unlisted uint8 }
 
 func partialPlaysOf(c songspy.PartialPlayCounts) partialPlays {
@@ -87,7 +88,7 @@ func (p partialPlays) value() songspy.PartialPlayCounts {
 // micros is a time in microseconds since the Unix epoch, in UTC.
 type micros int64
 
-// noTime is the micros of a nil *time.Time.
+// noTime stands for a nil *time.Time.
 const noTime micros = math.MinInt64
 
 func microsOf(t time.Time) micros { return micros(t.UnixMicro()) }
@@ -122,7 +123,7 @@ type openPlay struct {
 	provisional, unmoved, stalled, advertisement, hidesProgress bool
 }
 
-// entries holds the entries, and their texts and open plays.
+// entries holds the entries of all users, and the entries' texts and open plays.
 type entries struct {
 	places  idmap.Map[songspy.UserID, place]
 	entries slab[entry]
@@ -240,7 +241,8 @@ func (s *entries) nowPlaying(id songspy.UserID, e *entry) songspy.NowPlaying {
 	return n
 }
 
-// setPlaying replaces the entry's now-playing state. The state of most idle users needs no openPlay.
+// setPlaying replaces the entry's now-playing state. It uses an openPlay only if the state holds
+// more than the fields observedAt and idle can express. The state of most idle users does not.
 func (s *entries) setPlaying(e *entry, n songspy.NowPlaying) {
 	e.observedAt, e.idle = microsOf(n.ObservedAt), n.State == songspy.PlayerIdle
 	compact := songspy.NowPlaying{UserID: n.UserID, Generation: n.Generation, ObservedAt: n.ObservedAt}
@@ -267,7 +269,7 @@ func (s *entries) setPlaying(e *entry, n songspy.NowPlaying) {
 	}
 }
 
-// setTrackID sets the id of the open play's track if the track has this URI.
+// setTrackID sets the track id of the open play if the play's track has this URI.
 func (s *entries) setTrackID(e *entry, uri string, track songspy.TrackID) {
 	if e.open != 0 {
 		if p := &s.open.at(e.open)[0]; s.texts.get(p.uri) == uri {
@@ -288,13 +290,15 @@ func (s *entries) closePlay(e *entry) {
 	e.open = 0
 }
 
-// isAheadOfClock reports whether a time of the state is ahead of now.
+// isAheadOfClock reports whether any time of the state is more than songspy.ClockSkewMax after
+// now.
 func (s *userState) isAheadOfClock(now time.Time) bool {
 	return s.playing.HasFutureTime(now) || songspy.IsAheadOfClock(s.answeredUntil, now) || songspy.IsAheadOfClock(s.linkedAt, now) ||
 		songspy.IsAheadOfClock(s.history.FetchedAt, now) || songspy.IsAheadOfClock(s.history.UncoveredUntil, now)
 }
 
-// correctClock sets times that are ahead of now to now, after the clock was set back.
+// correctClock sets the entry's times that are ahead of the clock to now. Stored times are ahead
+// after the clock was set back.
 func (s *entries) correctClock(id songspy.UserID, e *entry, now time.Time) {
 	before := s.state(id, e)
 	e.aheadOfClock = true

@@ -21,7 +21,8 @@ func TestAnEntryHoldsTheWholeState(t *testing.T) {
 		return time.UnixMicro(1_790_000_000_000_000 + rapid.Int64Range(0, 3).Draw(rt, "micros")).UTC()
 	})
 	uri := rapid.SampledFrom([]string{"", "", "spotify:track:1", "spotify:track:2", "spotify:local:" + strings.Repeat("a", 70)})
-	// A state in which every field may be set, also those that songspy.NowPlaying gains later.
+	// The generator draws a state in which every field may be set. It finds the fields by
+	// reflection, so that it also sets fields that songspy.NowPlaying gains later.
 	playing := rapid.Custom(func(rt *rapid.T) (n songspy.NowPlaying) {
 		v := reflect.ValueOf(&n).Elem()
 		for i := range v.NumField() {
@@ -95,7 +96,7 @@ func TestTheCollectorReadsNoEntry(t *testing.T) {
 	}
 }
 
-// pointerIn returns the path of a field that holds a pointer; empty: there is none.
+// pointerIn returns the path of a field that holds a pointer, or an empty text if there is none.
 func pointerIn(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Struct:

@@ -29,7 +29,7 @@ func newHarness(t *testing.T, users int, changes ...func(*Options)) *harness {
 	return h
 }
 
-// restart returns another Poller with the same store, like a new process.
+// restart returns another Poller with the same store and player, like that of a new process.
 func (h *harness) restart(t *testing.T, changes ...func(*Options)) *Poller {
 	o := Options{
 		Registry: NewRegistry(time.Now, nil), Store: h.store, Feed: h.store, Player: h.player, Renewer: noRenewals{t},
@@ -68,8 +68,8 @@ func runPoller(t *testing.T, p *Poller) (stop func()) {
 	}
 }
 
-// song returns the observation, now, of a song of three and a half minutes that began at the
-// given time.
+// song returns what a poll observes now if a song of three and a half minutes began at the given
+// time and has played without a pause.
 func song(name string, began time.Time) (songspy.Observation, error) {
 	return songspy.Observation{
 		Kind:     songspy.ObservedPlaying,
@@ -86,11 +86,11 @@ type fakeStore struct {
 	users       map[songspy.UserID]songspy.PolledUser
 	batchSizes  []int                    // sizes of the written batches, in order
 	updates     []songspy.PlaybackUpdate // written updates, in order
-	pageReads   int                      // pages of links that were read
-	tokenReads  int                      // links whose tokens were read
-	writeFault  func() error             // returns the error of a whole batch
-	rejected    map[songspy.UserID]error // the errors of single updates
-	reconciled  [][]songspy.HistoryItem  // history answers, in order
+	pageReads   int                      // how many pages of links were read
+	tokenReads  int                      // how many links were read with their tokens
+	writeFault  func() error             // returns the error with which a whole batch fails, or nil
+	rejected    map[songspy.UserID]error // the error with which each update of the user is rejected
+	reconciled  [][]songspy.HistoryItem  // the history answers that were reconciled, in order
 	heartbeatAt time.Time
 	pollCounts  map[string]int64 // the stored counts of polls, by reason
 	countFault  error            // the error of CountPolls
@@ -243,10 +243,10 @@ func (f *fakeStore) LastHeartbeat(context.Context, string) (time.Time, error) {
 type fakePlayer struct {
 	mu    sync.Mutex
 	polls map[string][]time.Time
-	// answer returns the result of a poll; nil: nothing plays.
+	// answer returns the result of a poll. If it is nil, nothing plays.
 	answer         func(token string) (songspy.Observation, error)
 	historyFetches map[string][]time.Time // when history was fetched
-	// history returns the result of a history fetch; nil: no items.
+	// history returns the result of a history fetch. If it is nil, the history is empty.
 	history func(token string) ([]songspy.HistoryItem, error)
 }
 
@@ -307,7 +307,8 @@ func (n noRenewals) PollRecovered(context.Context, songspy.UserID, int64) error 
 
 func (n noRenewals) PollAnswered(context.Context, string, songspy.UserID) {}
 
-// noRenewals fails the test when a token is renewed or refused.
+// noRenewals is a Renewer that fails the test when a token is renewed, or when a poll is reported
+// as refused or as recovered from a refusal.
 type noRenewals struct{ t *testing.T }
 
 func (n noRenewals) Renew(_ context.Context, id songspy.UserID, _ int64) (songspy.Link, error) {

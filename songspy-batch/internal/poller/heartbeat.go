@@ -19,8 +19,8 @@ const (
 	heartbeatInterval = 15 * time.Second
 )
 
-// heartbeat stores regularly that polls succeed. The next process reads it to
-// find out how long polling was interrupted.
+// heartbeat regularly stores the current time while polls succeed. The next process reads the
+// last stored time to find out how long polling was interrupted.
 type heartbeat struct {
 	store     Store
 	firstRead *firstRead
@@ -28,8 +28,8 @@ type heartbeat struct {
 
 	mu      sync.Mutex
 	wasRead bool
-	last    time.Time   // the last heartbeat of the previous process; zero: none. Set by readLast
-	active  atomic.Bool // a poll has succeeded since the last heartbeat
+	last    time.Time   // the last heartbeat of the previous process, set by readLast; zero if there was none
+	active  atomic.Bool // whether a poll has succeeded since the last heartbeat
 }
 
 // readLast reads the last heartbeat of the previous process. Only the first call

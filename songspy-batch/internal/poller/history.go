@@ -15,14 +15,16 @@ import (
 const (
 	// minHistoryRetryWait is the shortest wait after a failed history fetch.
 	minHistoryRetryWait = time.Minute
-	// pendingWriteWait is how long a history fetch waits for updates that are not stored yet.
+	// pendingWriteWait is how long a history fetch is postponed if updates of the user are not
+	// stored yet.
 	pendingWriteWait = time.Second
-	// resumeSpread is the time over which history fetches are spread after polling
-	// was interrupted.
+	// resumeSpread is the time over which the users' history fetches are spread after
+	// polling was interrupted, because otherwise all of them would be due at once.
 	resumeSpread = 15 * time.Minute
 )
 
-// The outcomes of a history fetch that succeeded; a failed fetch has a pollOutcome.
+// The outcomes of a history fetch that succeeded. The outcome of a failed fetch is the name of a
+// pollOutcome.
 const (
 	historyNew       = "new"
 	historyUnchanged = "unchanged"
@@ -37,8 +39,9 @@ type historyFetcher struct {
 	timesAhead *timesAhead
 }
 
-// schedule schedules the user's next history fetch if it is due within one poll interval.
-// Otherwise a later poll schedules it.
+// schedule schedules the user's next history fetch if it is due within one poll interval, unless a
+// fetch is scheduled already. If it is due later, a later poll schedules it. If Spread is false, no
+// fetch is scheduled.
 func (h *historyFetcher) schedule(id songspy.UserID, state playback.HistoryState) {
 	next := state.NextFetch()
 	if !h.Spread || h.Registry.fetches.Has(id) || next.At.After(h.Now().Add(h.Interval)) {
@@ -50,8 +53,8 @@ func (h *historyFetcher) schedule(id songspy.UserID, state playback.HistoryState
 	h.Registry.fetches.Schedule(id, next.At)
 }
 
-// fetch fetches the history of one user and stores what it adds. If it fails, it
-// schedules the fetch again.
+// fetch fetches the history of one user, and corrects the user's stored plays with it. If
+// the fetch fails, it is scheduled again.
 func (h *historyFetcher) fetch(ctx context.Context, id songspy.UserID, _ time.Time) {
 	state, ok := h.Registry.lookup(id)
 	if !ok {
@@ -64,10 +67,10 @@ func (h *historyFetcher) fetch(ctx context.Context, id songspy.UserID, _ time.Ti
 	case !h.Shards.MayCallFor(id):
 		h.Registry.fetches.Schedule(id, now.Add(postponeFor))
 		return
-	case next.At.After(now): // a poll has moved the fetch since it was scheduled
+	case next.At.After(now): // a poll has moved the fetch to a later time since it was scheduled
 		h.schedule(id, state.history)
 		return
-	case state.pendingWrites > 0: // plays that are not stored yet would count as missing
+	case state.pendingWrites > 0: // reconcile would take plays that are not stored yet for missing ones
 		h.Registry.fetches.Schedule(id, now.Add(pendingWriteWait))
 		return
 	}
@@ -86,9 +89,9 @@ func (h *historyFetcher) fetch(ctx context.Context, id songspy.UserID, _ time.Ti
 	h.Metrics.historyFetches.WithLabelValues(string(next.Reason), outcome).Inc()
 }
 
-// reconcile fetches the history and reconciles it with the stored plays. It
-// leaves out items of a time that a later poll may still explain; the next fetch
-// returns them again.
+// reconcile fetches the history and reconciles it with the stored plays. It leaves out the items
+// that may belong to the open play, because later polls may still change the start of that play.
+// The next fetch returns them again.
 func (h *historyFetcher) reconcile(ctx context.Context, state *userState, reason playback.HistoryReason) (outcome string, err error) {
 	fetchedAt, after := h.Now(), state.history.FetchFrom(reason)
 	if state.linkedAt.After(after) {
@@ -114,7 +117,7 @@ func (h *historyFetcher) reconcile(ctx context.Context, state *userState, reason
 		return "", err
 	}
 	if result.Pending > 0 || len(items) > 0 && !items[len(items)-1].PlayedAt.Before(settled) {
-		hash = 0 // the same answer must be reconciled again
+		hash = 0 // some items are not reconciled finally, so the same answer must be reconciled again
 	}
 	h.Registry.recordHistoryFetch(state.entryRef, fetchedAt, hash, result.PartialPlays)
 	if len(result.Added) > 0 {
@@ -126,19 +129,20 @@ func (h *historyFetcher) reconcile(ctx context.Context, state *userState, reason
 	return historyNew, nil
 }
 
-// flushIdle stores the now-playing state of an idle user if the registry's is newer than
-// the store's. Only the first poll of an idle time is stored at once, but history may add
-// plays until the last poll. Without this write, a process that starts later would know
-// only the first poll, and could let the next play begin before the added plays.
+// flushIdle stores the now-playing state of an idle user if the registry's state is newer than
+// the store's. While a user is idle, only the state after the first idle poll is stored at once.
+// But history may add plays that ended later, before the last poll. Without this write, a process
+// that starts later would know only the first idle poll, and could let the next play begin before
+// the end of the added plays.
 func (h *historyFetcher) flushIdle(ref entryRef) {
 	if n, newer := h.Registry.takeUnsavedIdle(ref); newer {
 		h.writer.put(pendingUpdate{ref, songspy.PlaybackUpdate{Playing: n}})
 	}
 }
 
-// historyRetryWait returns how long to wait after a failed history fetch. If only
-// the user or the app's owner can repair the link, it returns the longest wait,
-// because polls show when the link works again.
+// historyRetryWait returns how long to wait after a failed history fetch. If only the user or the
+// app's owner can repair the link, it returns HistoryFetchInterval, because polls show earlier
+// when the link works again.
 func historyRetryWait(err error) time.Duration {
 	switch songspy.DispositionOf(err) {
 	case songspy.DispositionNeedsUser, songspy.DispositionNotRegistered, songspy.DispositionRefused, songspy.DispositionRenewToken:
@@ -149,8 +153,8 @@ func historyRetryWait(err error) time.Duration {
 	return max(songspy.RetryAfterOf(err), minHistoryRetryWait)
 }
 
-// fingerprint returns a hash of a history answer. An answer with the hash of the
-// previous one needs no transaction.
+// fingerprint returns a hash of the times PlayedAt of a history answer. If it equals the hash of
+// the previous answer, nothing is new, and no transaction is needed.
 func fingerprint(items []songspy.HistoryItem) uint64 {
 	h := fnv.New64a()
 	for _, i := range items {

@@ -10,7 +10,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
-// playsThenIdle answers with one song for 200 seconds, then with nothing.
+// playsThenIdle returns a function that answers polls. In the first 200 seconds after
+// began a song is playing, and after that nothing plays.
 func playsThenIdle(began time.Time) func(string) (songspy.Observation, error) {
 	return func(string) (songspy.Observation, error) {
 		if time.Since(began) < 200*time.Second {

@@ -11,10 +11,10 @@ import (
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
-// readPageSize is the number of links that one query reads.
+// readPageSize is the largest number of links that one query reads.
 const readPageSize = 2000
 
-// firstRead signals that all users have been read once since the start.
+// firstRead signals that the process has read all users from the store once since its start.
 type firstRead struct {
 	once   sync.Once
 	done   chan struct{}
@@ -23,8 +23,8 @@ type firstRead struct {
 
 func newFirstRead() *firstRead { return &firstRead{done: make(chan struct{})} }
 
-// complete records the first read. change is the number of a change that the
-// read reflects. Later calls do nothing.
+// complete records the first read. The read reflects the change with the number change, and all
+// changes before it. Later calls of complete do nothing.
 func (f *firstRead) complete(change int64) {
 	f.once.Do(func() {
 		f.change = change
@@ -60,8 +60,8 @@ type loader struct {
 	timesAhead *timesAhead
 	firstRead  *firstRead
 
-	// mu makes reads of the store enter the registry in the order in which they
-	// were made. It is locked before Registry.mu.
+	// mu is held from a read of the store until its result is in the registry, so that an older
+	// read never replaces a newer one. It is locked before Registry.mu.
 	mu sync.Mutex
 }
 
@@ -82,10 +82,10 @@ func (l *loader) readAll(ctx context.Context) (change int64, err error) {
 	return change, nil
 }
 
-// readPage reads one page of links, of the users after the given one, and plans a poll for
-// every user who has none. It returns the last user of the page and whether there may be
-// more pages. It reads whole users only where the version of the link is new: decrypting
-// tokens costs most, and tokens seldom change.
+// readPage reads one page of the versions of links, of users whose id is greater than after, and
+// plans a poll for every user who has none. It returns the last user of the page, and whether
+// there may be more pages. It reads the whole user only if the stored version of the link is
+// newer than the registry's, because decrypting tokens costs most, and tokens seldom change.
 func (l *loader) readPage(ctx context.Context, after songspy.UserID) (last songspy.UserID, more bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -164,9 +164,9 @@ func (l *loader) reload(ctx context.Context, ids []songspy.UserID) error {
 	return nil
 }
 
-// loadShards reads the users of shards that this replica has acquired.
-// polledUntil is the time, for each shard, until which the previous owner has made
-// all polls; zero: unknown.
+// loadShards reads the users of shards that this replica has acquired. The keys of polledUntil
+// are these shards. The value is the time until which the previous owner of the shard has made
+// all polls, or the zero time if that is unknown.
 func (l *loader) loadShards(ctx context.Context, polledUntil map[int16]time.Time) error {
 	if err := l.heartbeat.readLast(ctx); err != nil {
 		return err
@@ -227,8 +227,9 @@ func (l *loader) dropShards(shards []int16) {
 
 // merge adds a user to the registry, or updates the user's entry.
 //
-// Users of the first read were polled by the previous process until its last
-// heartbeat. Users who come later start now: no process polled them before.
+// A user of the first read counts as polled by the previous process until that process's last
+// heartbeat. The coverage of a user who comes later begins now, because no process polled this
+// link before.
 func (l *loader) merge(u songspy.PolledUser) mergeResult {
 	now := l.Now()
 	u, ahead := l.timesAhead.correctUser(u, now)
@@ -237,7 +238,7 @@ func (l *loader) merge(u songspy.PolledUser) mergeResult {
 	case !l.firstRead.isDone():
 		c = coverageSince(u, l.heartbeat.last, now)
 		c.aheadOfClock = ahead
-	case !u.Playing.ObservedAt.IsZero(): // linked again, perhaps after a time without a link
+	case !u.Playing.ObservedAt.IsZero(): // the user has linked again, perhaps after a time without a link: history may list what was played in that time
 		c.history.UncoveredUntil, c.history.Reason = now, playback.HistoryResumed
 	}
 	return l.Registry.merge(u, c)

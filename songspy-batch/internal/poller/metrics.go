@@ -40,8 +40,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Name: "songspy_batch_polls_total",
 		Help: "Polls of players, by reason and outcome.",
 	}, []string{"reason", "outcome"})
-	// The counters are looked up once, so that a poll needs no search. Every series
-	// starts at 0, so that its rate is known from the first poll on.
+	// The counters are looked up once here, so that a poll needs no lookup by labels.
+	// Every series starts at 0, so that its rate is known from the first poll on.
 	for reason := range reasonCount {
 		for outcome := range outcomeCount {
 			m.polls[reason][outcome] = polls.WithLabelValues(reason.String(), outcome.String())

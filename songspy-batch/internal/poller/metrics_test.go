@@ -68,8 +68,8 @@ func TestEveryPollIsCountedByReasonAndOutcome(t *testing.T) {
 	})
 }
 
-// In this test the store fails for ten minutes, and the process ends between two writes of
-// the counts. The store must count every poll once.
+// In this test the store fails for ten minutes, and the process ends between two writes of the
+// counts. The store must count every poll exactly once.
 func TestEveryPollIsStoredByReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, 3)
@@ -138,7 +138,7 @@ func TestAPostponedPollKeepsItsReason(t *testing.T) {
 	})
 }
 
-// delayedShards allows polls from a time on.
+// delayedShards allows calls for all users, but none before the time in the field from.
 type delayedShards struct {
 	allShards
 	from time.Time
@@ -182,7 +182,8 @@ func TestOverduePollsAreNoted(t *testing.T) {
 	})
 }
 
-// Operators see the reasons in words, for which the contract lists them.
+// Operators see the reasons of polls as words. So the description of these polls in the contract
+// (openapi.yaml) must name every reason.
 func TestTheContractListsTheReasonsOfPolls(t *testing.T) {
 	contract, err := os.ReadFile("../../../songspy-api/openapi.yaml")
 	if err != nil {

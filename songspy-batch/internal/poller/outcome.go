@@ -11,8 +11,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
-// recordAnswer counts a poll that Spotify has answered, and records that neither the
-// app nor the user is refused.
+// recordAnswer counts a poll that Spotify has answered, and records that Spotify now
+// refuses neither the app nor the user.
 func (p *Poller) recordAnswer(ctx context.Context, state *userState, kind songspy.ObservationKind) {
 	p.countPoll(ctx, state, outcomeOf(kind), nil)
 	p.refusals.recordAnswer(state.access.App, state.user)
@@ -25,7 +25,8 @@ func (p *Poller) recordAnswer(ctx context.Context, state *userState, kind songsp
 	}
 }
 
-// handleFailure counts and records a failed poll, and returns the user's next poll.
+// handleFailure counts a failed poll, records what the failure says about the link and
+// the app, and returns the user's next poll.
 func (p *Poller) handleFailure(ctx context.Context, state *userState, err error) plannedPoll {
 	id := state.user
 	p.countPoll(ctx, state, outcomeOfError(err), err)
@@ -56,7 +57,7 @@ func (p *Poller) handleFailure(ctx context.Context, state *userState, err error)
 // markNotRegistered sets the link's state to not_registered and removes the user:
 // the app's owner must register the user first. Users who link again are polled again.
 func (p *Poller) markNotRegistered(ctx context.Context, state *userState) error {
-	generation := state.generation // if the function below used state itself, every userState would be on the heap
+	generation := state.generation // if the function below captured state, every userState would escape to the heap
 	_, err := p.opt.Store.UpdateLink(ctx, state.user, func(l *songspy.Link) error {
 		if l.Generation != generation {
 			return errUnlinked
@@ -158,8 +159,8 @@ func outcomeOfError(err error) pollOutcome {
 	return outcomeFailed
 }
 
-// outcomeCounts counts polls between two runs of Plan, for one log line per plan
-// instead of one per poll.
+// outcomeCounts counts polls between two runs of Plan, so that Plan logs one line
+// instead of one for each poll.
 type outcomeCounts [outcomeCount]atomic.Int64
 
 func (c *outcomeCounts) add(outcome pollOutcome) { c[outcome].Add(1) }

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// postponeFor is how long a call is postponed that this replica may not make now.
-	// By then the lease is renewed, or the user is removed.
+	// postponeFor is how long a call is postponed if this replica may not make it now,
+	// because it has lost the user's shard or has not renewed its leases in time. After
+	// that the call is tried again, unless the user was removed.
 	postponeFor = time.Second
 	// maxTakeover is the longest time until another replica polls the users of a
 	// replica that died.
@@ -22,7 +23,7 @@ const (
 )
 
 // Plan is one run of CurrentPlayingTrackScheduler: it reads all links, adds new
-// users, removes users who are gone, and plans a poll for users who have none.
+// users, removes users who may not be polled any more, and plans a poll for users who have none.
 // It makes no call to Spotify and returns within seconds.
 func (p *Poller) Plan(ctx context.Context) error {
 	if err := p.heartbeat.readLast(ctx); err != nil {
@@ -45,7 +46,7 @@ func (p *Poller) Plan(ctx context.Context) error {
 type plannedPoll struct {
 	at     time.Time
 	reason pollReason
-	since  time.Time // when the poll was due first, if it was postponed; else zero
+	since  time.Time // when the poll was due first; zero if it was not postponed
 }
 
 // planner decides when each user is polled next.
@@ -60,8 +61,9 @@ func (p *planner) planFirst(id songspy.UserID, at time.Time, reason pollReason) 
 	p.Registry.polls.Schedule(id, at)
 }
 
-// firstAt returns the time of a user's first poll after the user was read from the
-// store. n is the stored now-playing state.
+// firstAt returns the time of a user's first poll after the user was read from the store. It is
+// at the predicted end of the open play or at the user's phase, whichever is earlier. n is the
+// stored now-playing state.
 func (p *planner) firstAt(id songspy.UserID, n songspy.NowPlaying, now time.Time) time.Time {
 	if !p.Spread {
 		return now
@@ -69,10 +71,10 @@ func (p *planner) firstAt(id songspy.UserID, n songspy.NowPlaying, now time.Time
 	return playback.FirstPoll(n, now, p.phase(id), p.Interval).At
 }
 
-// resumedAt returns the time of a user's first poll after another replica has made all
-// polls until polledUntil. A poll that has become due since then is made now. If
-// polledUntil is so long ago that most users would be due now, users are polled at their
-// own phases instead.
+// resumedAt returns the time of a user's first poll after another replica has made all polls
+// until polledUntil. A poll that has become due since then is made now. If polledUntil is unknown
+// (zero), or so long ago that most users would be due now, firstAt chooses the time, so that the
+// polls stay spread.
 func (p *planner) resumedAt(id songspy.UserID, n songspy.NowPlaying, polledUntil, now time.Time) time.Time {
 	if !p.Spread || polledUntil.IsZero() || now.Sub(polledUntil) > max(p.Interval, maxTakeover) || polledUntil.After(now) {
 		return p.firstAt(id, n, now)
@@ -89,7 +91,7 @@ func (p *planner) next(before *userState, n songspy.NowPlaying, obs *songspy.Obs
 	}
 	now := p.Now()
 	extra := p.attention.recordPoll(before, n, obs.Kind)
-	n.Polls = max(min(n.Polls, 1), n.Polls-extra) // without the polls for viewers, which must not change the time of planned polls
+	n.Polls = max(min(n.Polls, 1), n.Polls-extra) // do not count the polls for viewers, which must not change the times of planned polls
 	nextPoll := playback.NextPollWithProof
 	if before.habit == listsPartialPlays {
 		nextPoll = playback.NextPoll
@@ -105,13 +107,14 @@ func (p *planner) longestInterval(app string) time.Duration {
 	return p.Registry.budgets.forApp(app).maxPollInterval(p.Interval)
 }
 
-// atPhase returns the next time of the user's phase that is at least wait from now. Polls
-// after a failure are made then, so that users whose polls fail together stay spread.
+// atPhase returns the first time of the user's phase that is more than the duration wait from now.
+// A poll after a failure is made at that time, so that users whose polls fail together stay spread.
 func (p *planner) atPhase(id songspy.UserID, wait time.Duration) time.Time {
 	return delayqueue.NextAtPhase(p.Now().Add(wait), p.phase(id), p.Interval)
 }
 
-// phase returns the user's fixed time within the interval; 0 for all users if Spread is false.
+// phase returns the user's fixed time within the interval. It returns 0 for all users if Spread is
+// false.
 func (p *planner) phase(id songspy.UserID) time.Duration {
 	if !p.Spread {
 		return 0
@@ -119,10 +122,11 @@ func (p *planner) phase(id songspy.UserID) time.Duration {
 	return songspy.PhaseOf(id, p.Interval)
 }
 
-// pollReason is the reason of a poll, in one byte: every entry holds one.
+// pollReason is the reason of a poll. It has one byte, because every entry in the registry holds
+// one.
 type pollReason uint8
 
-// The reasons up to reasonDoubtful are those of playback.NextPoll.
+// The reasons up to reasonDoubtful are those of package playback (playback.PollReason).
 const (
 	reasonInterval pollReason = iota
 	reasonTrackEnd

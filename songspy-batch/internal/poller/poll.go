@@ -74,11 +74,10 @@ func (p *Poller) handleAnswer(before *userState, obs *songspy.Observation) plann
 	return p.planner.next(before, out.State, obs)
 }
 
-// endPoll marks the poll as finished and plans the next one. It does nothing if the user
-// no longer has this entry. It does both in one step under the lock: otherwise another
-// poll could begin in between, and two polls of the user would be planned. Callers save
-// the update of the poll before they call endPoll, so that the updates of a user stay in
-// order.
+// endPoll marks the poll as finished and plans the next one. It does both in one step under the
+// lock: otherwise another poll could begin between the two, and two polls of the user would be
+// planned. endPoll does nothing if the user no longer has this entry. Callers save the update of
+// the poll before they call endPoll, so that the updates of a user stay in order.
 func (r *Registry) endPoll(ref entryRef, next plannedPoll) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -95,14 +94,15 @@ func (r *Registry) endPoll(ref entryRef, next plannedPoll) {
 }
 
 var (
-	// errMayNotCall: this replica may not begin a call for the user now.
+	// errMayNotCall means that this replica may not begin a call for the user now.
 	errMayNotCall = &songspy.Error{Disposition: songspy.DispositionMayNotCall}
-	// errRenewalPending: the access token has expired and the refresh token was
-	// refused lately. AccessTokenRefreshScheduler tries it again.
+	// errRenewalPending means that Spotify no longer accepts the access token, and has rejected
+	// the refresh token. The poller does not try the refresh token again;
+	// AccessTokenRefreshScheduler does.
 	errRenewalPending = errors.New("the access token has expired and the refresh token is suspect; wait for the next renewal")
-	// errUnlinked: the user unlinked, linked again or lost the link while the poll ran.
+	// errUnlinked means that the user unlinked, linked again or lost the link while the poll ran.
 	errUnlinked = errors.New("the link was removed or replaced during the call")
-	// errRenewedTokenRefused: Spotify refuses a token that it has just issued.
+	// errRenewedTokenRefused means that Spotify refuses an access token that it has just issued.
 	errRenewedTokenRefused = errors.New("spotify refuses a token that was just renewed")
 )
 
@@ -113,8 +113,9 @@ type caller struct {
 	deadlines *sharedDeadline
 }
 
-// callWithRenewal makes a call with the user's access token. If the token has expired or
-// Spotify rejects it, it renews the token and calls with the new one.
+// callWithRenewal makes a call with the user's access token. If the token has expired or Spotify
+// rejects it, callWithRenewal renews the token and makes the call with the new one. If Spotify has
+// already rejected the refresh token (renewalRefused), it returns errRenewalPending instead.
 func callWithRenewal[T any](ctx context.Context, c *caller, now time.Time, state *userState,
 	call func(ctx context.Context, access songspy.Credentials) (T, error),
 ) (answer T, err error) {
@@ -147,14 +148,14 @@ func callWithRenewal[T any](ctx context.Context, c *caller, now time.Time, state
 const (
 	// PollTimeout bounds one poll, including a renewal of the token.
 	PollTimeout = 10 * time.Second
-	// deadlineSlack is how much shorter a shared deadline may be than PollTimeout.
+	// deadlineSlack is the largest difference between PollTimeout and the time that a poll really
+	// has. A poll has less time if it shares the deadline of a poll that began earlier.
 	deadlineSlack = time.Second
 )
 
-// sharedDeadline provides a context with a deadline for each call. Calls that
-// begin within the same second share one: at thousands of polls per second, a
-// context and a timer for each would cost more than everything else a poll does
-// in this process.
+// sharedDeadline provides a context with a deadline for each call. Calls that begin within the
+// same second (deadlineSlack) share one context: at thousands of polls per second, a context and
+// a timer for each would cost more than everything else a poll does in this process.
 type sharedDeadline struct {
 	mu            sync.Mutex
 	parent        context.Context
@@ -169,7 +170,7 @@ func (d *sharedDeadline) contextAt(parent context.Context, now time.Time) contex
 	defer d.mu.Unlock()
 	if d.parent != parent || !now.Before(d.reusableUntil) || d.reusableUntil.Sub(now) > deadlineSlack || d.shared.Err() != nil {
 		shared, cancel := context.WithTimeout(parent, PollTimeout)
-		context.AfterFunc(shared, cancel) // releases it when the deadline has passed
+		context.AfterFunc(shared, cancel) // releases the context after its deadline
 		d.parent, d.shared, d.reusableUntil = parent, shared, now.Add(deadlineSlack)
 	}
 	return d.shared

@@ -22,7 +22,7 @@ func (idlePlayer) RecentlyPlayed(context.Context, songspy.Credentials, time.Time
 	return nil, nil
 }
 
-// BenchmarkPoll measures the cost of a poll without the call itself.
+// BenchmarkPoll measures the cost of a poll without the call to Spotify.
 func BenchmarkPoll(b *testing.B) {
 	p := New(Options{
 		Registry: NewRegistry(time.Now, nil), Store: newFakeStore(1000), Player: idlePlayer{}, Renewer: noRenewals{}, Interval: 3 * time.Minute, Spread: true, Workers: 1,

@@ -17,7 +17,7 @@ func failureWith(d songspy.Disposition, wait time.Duration) error {
 	return &songspy.Error{Code: songspy.CodeUnavailable, Disposition: d, RetryAfter: wait}
 }
 
-// renewals is a Renewer that renews every token, or fails with err if that is set.
+// renewals is a Renewer that renews every token, or fails with err if err is not nil.
 type renewals struct {
 	store *fakeStore
 	calls atomic.Int32
@@ -56,7 +56,8 @@ func (r *renewals) Renew(_ context.Context, id songspy.UserID, version int64) (s
 	return p.Link, nil
 }
 
-// withRenewals makes the poller use r, with its own store.
+// withRenewals makes the poller use r as its Renewer. r then renews the links in the
+// poller's store.
 func withRenewals(r *renewals) func(*Options) {
 	return func(o *Options) {
 		r.store = o.Store.(*fakeStore)
@@ -124,7 +125,7 @@ func TestATokenKnownToBeExpiredIsRenewedBeforeUse(t *testing.T) {
 
 func TestASuspectLinkIsPolledWhileItsTokenIsValidAndNeverRenewedByAPoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHarness(t, 1) // a renewal fails the test
+		h := newHarness(t, 1) // the Renewer of newHarness fails the test if a token is renewed
 		p := h.store.users[1]
 		p.Link.State = songspy.LinkSuspect
 		p.Link.AccessExpiresAt = time.Now().Add(30 * time.Minute)

@@ -29,7 +29,7 @@ func (c *pollCounter) run(ctx context.Context) {
 	}
 }
 
-// save stores the polls since the last save that succeeded.
+// save adds the polls since the last successful save to the store's counts.
 func (c *pollCounter) save(ctx context.Context) {
 	made, added := c.metrics.pollsByReason(), map[string]int64{}
 	for reason, n := range made {

@@ -53,14 +53,16 @@ const shutdownGrace = 8 * time.Second
 
 // Store reads users and writes what polls and history show.
 type Store interface {
-	// LinkVersions returns up to limit links that may be polled, of the users after
-	// the given one, ordered by user id. Fewer than limit means that there are no more.
+	// LinkVersions returns the versions of up to limit links that may be polled, of users whose
+	// id is greater than after, ordered by user id. Fewer than limit means that there are no
+	// more.
 	LinkVersions(ctx context.Context, after songspy.UserID, limit int) ([]songspy.LinkVersion, error)
 	// PolledUsersByID returns those of the given users who may be polled.
 	PolledUsersByID(ctx context.Context, ids []songspy.UserID) ([]songspy.PolledUser, error)
-	// WritePlaybackUpdates writes every update that the database accepts. The results
-	// are in the order of the updates; the result of a rejected update says why. After
-	// an error it is unknown which updates were written, and all can be written again.
+	// WritePlaybackUpdates writes every update that the database accepts. The results are in the
+	// order of the updates; the result of a rejected update has an error. If WritePlaybackUpdates
+	// itself returns an error, it is unknown which updates were written, and all can be written
+	// again.
 	WritePlaybackUpdates(ctx context.Context, updates []songspy.PlaybackUpdate) ([]songspy.PlaybackUpdateResult, error)
 	// UpdateLink calls fn, which edits the stored link, stores the edited link and
 	// returns it. If fn returns an error, the link stays unchanged and UpdateLink
@@ -73,7 +75,8 @@ type Store interface {
 		fn func(songspy.StoredPlays) songspy.Reconciliation) (songspy.Reconciliation, error)
 	// RecordHeartbeat stores the current time under the name.
 	RecordHeartbeat(ctx context.Context, name string) error
-	// LastHeartbeat returns the time of the last heartbeat; the zero time if there was none.
+	// LastHeartbeat returns the time of the last heartbeat under the name, or the zero time if
+	// there was none.
 	LastHeartbeat(ctx context.Context, name string) (time.Time, error)
 	// CountPolls adds numbers of polls, by reason, to the stored counts, which all
 	// replicas share.
@@ -125,19 +128,21 @@ type Options struct {
 	Feed     changefeed.Feed
 	Player   Player
 	Renewer  Renewer
-	// TripForbidden opens the circuit breaker of an app that Spotify forbids. Nil: no app is blocked.
+	// TripForbidden opens the circuit breaker of an app that Spotify forbids. If it is nil, no
+	// app is blocked for that reason.
 	TripForbidden func(ctx context.Context, app string)
-	// Shards reports which users this replica polls. Nil: all users.
+	// Shards reports which users this replica polls. If it is nil, it polls all users.
 	Shards Shards
-	// Attention says how many polls may be made for viewers. Nil: none.
+	// Attention says how many polls may be made for viewers. If it is nil, none are made.
 	Attention *AttentionOptions
-	// Interval is the longest time between two polls of a user.
+	// Interval is the longest planned time between two polls of a user, unless a quota does not
+	// allow so many polls.
 	Interval time.Duration
 	// Spread gives each user a fixed phase in the interval. If it is false, all
 	// users are polled at once, and history is not fetched: this measures the
 	// highest possible rate.
 	Spread bool
-	// Workers is the number of polls that run at once.
+	// Workers is the largest number of polls that run at once.
 	Workers int
 	Now     func() time.Time
 	Logger  *slog.Logger
@@ -215,7 +220,8 @@ func (p *Poller) Run(ctx context.Context) {
 	writer.Wait()
 }
 
-// Ready returns an error if the poller cannot work now.
+// Ready returns an error if the poller cannot work now: the users have not been read yet, or the
+// database rejects whole batches of updates.
 func (p *Poller) Ready(context.Context) error {
 	if !p.firstRead.isDone() {
 		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "The users have not been read yet."}
@@ -226,7 +232,8 @@ func (p *Poller) Ready(context.Context) error {
 	return nil
 }
 
-// Notes returns sentences about what limits a poller that is ready.
+// Notes returns sentences for the operator about what limits the polls: quotas, a clock that was
+// set back, and polls that are late.
 func (p *Poller) Notes() []string {
 	notes := append(p.registry.budgets.notes(p.opt.Interval), p.timesAhead.notes(p.opt.Now())...)
 	if overdue := p.overdue(); overdue > p.opt.Interval/3 {
@@ -235,9 +242,9 @@ func (p *Poller) Notes() []string {
 	return notes
 }
 
-// LoadShards reads the users of shards that this replica has acquired. Each
-// shard comes with the time until which the previous owner has made all polls;
-// the zero time if that is unknown.
+// LoadShards reads the users of shards that this replica has acquired. The keys of
+// polledUntil are these shards. The value is the time until which the shard's previous
+// owner has made all polls, or the zero time if that is unknown.
 func (p *Poller) LoadShards(ctx context.Context, polledUntil map[int16]time.Time) error {
 	return p.loader.loadShards(ctx, polledUntil)
 }

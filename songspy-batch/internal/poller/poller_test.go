@@ -130,7 +130,7 @@ func TestLostChangesCauseAFullRead(t *testing.T) {
 				h := newHarness(t, 3)
 				stop := runPoller(t, h.Poller)
 				<-time.After(10 * time.Second)
-				h.store.Fail(errors.New("down")) // so that the poller does not read the changes before they are lost
+				h.store.Fail(errors.New("down")) // the feed fails, so that the poller does not read the changes before they are lost
 				h.store.link(8)
 				h.store.link(9)
 				h.store.erase(2)

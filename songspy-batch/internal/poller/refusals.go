@@ -10,15 +10,16 @@ import (
 )
 
 const (
-	// refusalWindow is how long an unknown refusal counts.
+	// refusalWindow is how long an unknown refusal (a 403 response whose message is not known)
+	// counts.
 	refusalWindow = time.Hour
-	// userRefusalLimit is the number of unknown refusals within refusalWindow that
-	// concern the user.
+	// userRefusalLimit is how many unknown refusals of one user within refusalWindow show that
+	// they concern this user, and not the app.
 	userRefusalLimit = 3
-	// appRefusedUsers and appRefusalsInARow decide when refusals concern the app: at least
-	// appRefusedUsers users were refused, one of them at least appRefusalsInARow times, and
-	// no poll of the app was answered in between. Between two refusals of one user lies a
-	// whole interval, in which every other user of the app was polled.
+	// appRefusedUsers and appRefusalsInARow decide when unknown refusals concern the whole app:
+	// at least appRefusedUsers users were refused, one of them at least appRefusalsInARow times,
+	// and no poll of the app was answered in between. Between two refusals of the same user lies
+	// a whole poll interval, in which every other user of the app was polled.
 	appRefusedUsers   = 2
 	appRefusalsInARow = 2
 )
@@ -35,7 +36,7 @@ const (
 // refusals counts 403 responses of Spotify whose message is not known, per app.
 // The counts are in memory: after a restart, the next refusals lead to the same result.
 type refusals struct {
-	nonEmpty atomic.Bool // whether a refusal is counted; if not, recordAnswer needs no lock
+	nonEmpty atomic.Bool // whether any refusal is counted; if none is, recordAnswer needs no lock
 	mu       sync.Mutex
 	byApp    map[string]*appRefusals
 }
@@ -88,7 +89,8 @@ func (a *appRefusals) isAppWide() bool {
 	return false
 }
 
-// prune removes refusals that are older than refusalWindow.
+// prune removes refusals that are older than refusalWindow, and the users who have no other
+// refusals.
 func (a *appRefusals) prune(now time.Time) {
 	for id, times := range a.timesByUser {
 		kept := slices.DeleteFunc(times, func(t time.Time) bool { return now.Sub(t).Abs() > refusalWindow })
@@ -100,8 +102,9 @@ func (a *appRefusals) prune(now time.Time) {
 	}
 }
 
-// recordAnswer records an answered poll: earlier refusals concern neither the
-// app nor this user.
+// recordAnswer records an answered poll. It sets the counts of refusals in a row to 0 for all users
+// of the app, because the answer shows that Spotify does not refuse the whole app. It also forgets
+// all refusals of this user.
 func (r *refusals) recordAnswer(app string, id songspy.UserID) {
 	if !r.nonEmpty.Load() {
 		return

@@ -15,7 +15,7 @@ import (
 // An entryRef identifies an entry. A user who links again gets a new entry. So a
 // poll that began before still has the old entryRef, and changes nothing.
 //
-// Lock order: loader.mu, Registry.mu, the lock of a queue or a budget.
+// Lock order: loader.mu before Registry.mu before the lock of a queue or a budget.
 type Registry struct {
 	polls   *delayqueue.Queue[songspy.UserID]
 	fetches *delayqueue.Queue[songspy.UserID] // the history fetches
@@ -24,7 +24,7 @@ type Registry struct {
 	mu        sync.Mutex
 	entries   entries
 	habits    habitCounts
-	readRound uint32 // the number of the last full read of the store
+	readRound uint32 // the number of the full read of the store that began last
 }
 
 // NewRegistry returns an empty Registry. A nil quota means that calls are not limited.
@@ -71,14 +71,14 @@ func (r *Registry) confirm(v songspy.LinkVersion) bool {
 type mergeResult int
 
 const (
-	alreadyKnown mergeResult = iota // the user had an entry of this link
+	alreadyKnown mergeResult = iota // the user had an entry of this generation of the link, or a newer one
 	added                           // the user had no entry
-	relinked                        // the user had an entry of an older link
+	relinked                        // the user had an entry of an older generation of the link
 )
 
-// merge adds a user who was read from the store, or updates the user's entry. An entry
-// of the same link keeps its now-playing state if that is newer than the stored one. A
-// new entry starts with the given coverage.
+// merge adds a user who was read from the store, or updates the user's entry. An entry of the
+// same generation keeps its now-playing state unless the stored one is newer. A new entry starts
+// with the given coverage.
 func (r *Registry) merge(from songspy.PolledUser, c coverage) mergeResult {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -98,7 +98,7 @@ func (r *Registry) merge(from songspy.PolledUser, c coverage) mergeResult {
 		return alreadyKnown
 	}
 	if e != nil && e.generation > link.Generation {
-		return alreadyKnown // the link was read before it was replaced
+		return alreadyKnown // the link was read from the store before the user linked again
 	}
 	result := added
 	if e != nil {
@@ -127,7 +127,7 @@ func (r *Registry) recordFailure(ref entryRef, reason songspy.GapReason) {
 	}
 }
 
-// setPollReason sets the reason of the user's next poll.
+// setPollReason sets the reason of the user's next poll, if the user has an entry.
 func (r *Registry) setPollReason(id songspy.UserID, reason pollReason) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -178,9 +178,10 @@ func (r *Registry) recordHistoryFetch(ref entryRef, at time.Time, hash uint64, l
 	}
 }
 
-// UpdateLink copies the tokens and the state of a link to the user's entry, unless the
-// entry is as new or belongs to another generation. It removes the user if the link may
-// not be polled any more. tokens.Renewer calls it after each renewal.
+// UpdateLink copies the tokens and the state of a link to the user's entry, unless the entry is
+// as new or newer, or belongs to another generation of the link. It removes the user if the link
+// may not be polled any more. tokens.Renewer calls it (OnRenewed) with each link that it has
+// changed.
 func (r *Registry) UpdateLink(link songspy.Link) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -267,7 +268,8 @@ func (r *Registry) removeLocked(id songspy.UserID) {
 	r.budgets.forget(id)
 }
 
-// countByApp counts the users who are listening and who are idle, by app.
+// countByApp counts, by app, the users who have an open play (listening) and who have none
+// (idle).
 func (r *Registry) countByApp() map[string]userCounts {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -303,7 +305,7 @@ const (
 	omitsPartialPlays
 )
 
-// habitOf returns the habit that an account's own plays have shown.
+// habitOf returns the history habit that the account's own plays have shown.
 func habitOf(p partialPlays) historyHabit {
 	switch listed, known := p.value().ListsPartialPlays(); {
 	case !known:
@@ -317,8 +319,8 @@ func habitOf(p partialPlays) historyHabit {
 // habitCounts counts the accounts with each habit.
 type habitCounts [omitsPartialPlays + 1]int
 
-// minHabitAccounts is the number of accounts with a known habit from which the
-// majority's habit is assumed for other accounts.
+// minHabitAccounts is how many accounts must have a known habit before the habit of their
+// majority is assumed for the other accounts.
 const minHabitAccounts = 3
 
 // replace sets the partial plays of an entry, and updates the counts of habits. Registry.mu
@@ -330,7 +332,8 @@ func (h *habitCounts) replace(e *entry, to partialPlays) {
 }
 
 // assumed returns the habit that is assumed for the account: its own if that is
-// known, else the majority's.
+// known, otherwise that of most accounts. It returns habitUnknown if fewer than
+// minHabitAccounts accounts have a known habit, or if both habits are equally frequent.
 func (h *habitCounts) assumed(e *entry) historyHabit {
 	lists, omits := h[listsPartialPlays], h[omitsPartialPlays]
 	switch own := habitOf(e.partialPlays); {

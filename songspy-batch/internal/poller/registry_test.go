@@ -104,7 +104,7 @@ func TestUsersMissingFromAFullReadAreRemovedAndNewOnesStay(t *testing.T) {
 	r.merge(user(2), coverage{})
 	round := r.beginRead()
 	r.merge(user(2), coverage{})
-	r.merge(user(3), coverage{}) // reported by the feed during the read
+	r.merge(user(3), coverage{}) // the feed reports user 3 during the read
 	r.removeUnread(round)
 	if r.entries.get(1) != nil || r.polls.Has(1) || !r.polls.Has(2) || !r.polls.Has(3) || r.len() != 2 {
 		t.Errorf("%d users and %d polls remain, want users 2 and 3", r.len(), r.polls.Len())
@@ -115,8 +115,8 @@ func TestAMillionUsersStayUnderHalfAGibibyte(t *testing.T) {
 	const users = 100_000
 	before := heapBytes()
 	r := registryOf(users)
-	// The heap grows to twice its live bytes before a collection. So half a gibibyte of
-	// live bytes for a million users needs one gibibyte of memory.
+	// By default (GOGC=100) the heap grows to twice its live bytes before a collection. So
+	// half a gibibyte of live bytes for a million users needs one gibibyte of memory.
 	each := float64(heapBytes()-before) / users
 	t.Logf("%.0f bytes per user", each)
 	if most := float64(1<<29) / 1e6; each > most {
@@ -139,7 +139,7 @@ func fill(r *Registry, users songspy.UserID) {
 		u := songspy.PolledUser{
 			Link: songspy.Link{
 				UserID: id, State: songspy.LinkActive, Generation: 1, Version: 1, AccessExpiresAt: now, CreatedAt: now,
-				AccessToken:  songspy.Secret(strings.Clone(strings.Repeat("a", 250))), // as long as Spotify's
+				AccessToken:  songspy.Secret(strings.Clone(strings.Repeat("a", 250))), // as long as Spotify's access tokens
 				RefreshToken: songspy.Secret(strings.Repeat("r", 130)), Scope: strings.Repeat("s", 60),
 			},
 			Playing: songspy.NowPlaying{State: songspy.PlayerIdle, ObservedAt: now, OtherSeenAt: now},
@@ -156,8 +156,8 @@ func fill(r *Registry, users songspy.UserID) {
 }
 
 // BenchmarkCollect measures one garbage collection with a million users, because
-// collections are part of the cost of polls. It compares the registry with a list of
-// pointers to users, who hold their tokens and open plays by pointers too.
+// collections are part of the cost of polls. It compares the registry with a slice of
+// pointers to structs, which hold their tokens and open plays by pointers too.
 func BenchmarkCollect(b *testing.B) {
 	const users = 1_000_000
 	b.Run("registry", func(b *testing.B) {

@@ -1,7 +1,8 @@
 package poller
 
-// slab holds rows of the same width in pages. The garbage collector does not read rows
-// without pointers, and a million rows need only a few thousand allocations.
+// slab holds rows, each of width values of type T, in pages of slabRows rows. So a million rows
+// need only a few thousand allocations. If T has no pointers, the garbage collector does not scan
+// the rows.
 type slab[T any] struct {
 	width int // values per row
 	pages [][]T
@@ -9,7 +10,7 @@ type slab[T any] struct {
 	used  place   // the highest place that was ever used
 }
 
-// place is the number of a row in a slab; 0: no row.
+// place is the number of a row in a slab. 0 means no row.
 type place uint32
 
 // slabRows is the number of rows in a page.
@@ -40,8 +41,8 @@ func (s *slab[T]) remove(p place) {
 	s.free = append(s.free, p)
 }
 
-// texts holds texts in slabs. The key of a slab is the length of its rows in bytes, a
-// multiple of textUnit.
+// texts holds texts in slabs. The map key of a slab is the length of its rows in bytes, which is
+// a multiple of textUnit.
 type texts map[uint32]*slab[byte]
 
 // textRef refers to a text in texts; the zero textRef is the empty text.
@@ -50,7 +51,8 @@ type textRef struct {
 	length uint32
 }
 
-// textUnit is the length of the shortest rows for texts. Longer rows are multiples of it.
+// textUnit is the length of the shortest rows for texts, in bytes. The lengths of longer rows are
+// multiples of it.
 const textUnit = 32
 
 // rowLength returns the length of the row that holds the text.
@@ -90,7 +92,7 @@ type names struct {
 	index map[string]name
 }
 
-// name is the number of a text in names; 0 is the empty text.
+// name is the number of a text in names. 0 is the number of the empty text.
 type name uint32
 
 func (n *names) text(of name) string { return n.all[of] }

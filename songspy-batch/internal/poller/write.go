@@ -18,8 +18,8 @@ const (
 	writeBatchAge  = 100 * time.Millisecond
 )
 
-// A batch that the database rejects as a whole is tried again. The wait doubles
-// after each attempt.
+// A batch that the database rejects as a whole is tried again. The wait before the next attempt
+// is minWriteRetryWait at first, and doubles after each attempt up to maxWriteRetryWait.
 const (
 	minWriteRetryWait = 100 * time.Millisecond
 	maxWriteRetryWait = 5 * time.Second
@@ -31,18 +31,18 @@ type pendingUpdate struct {
 	update songspy.PlaybackUpdate
 }
 
-// writer writes updates to the store in batches, in the order in which they were
-// put. A batch holds at most one update of each user.
+// writer writes updates to the store in batches, in the order of the calls of put. A
+// batch holds at most one update of each user.
 type writer struct {
 	Options
 	in      chan pendingUpdate
-	failing atomic.Bool // the database rejects whole batches
+	failing atomic.Bool // whether the last attempt to write a batch failed as a whole
 }
 
-// save keeps the result of a poll in the registry. If viewers or a restart need the
-// result, it also gives it to run, which writes it to the store. before is the state
-// before the poll, obs the answer, out the result of playback.Step. save returns false,
-// and does nothing, if the user was removed or has linked again during the poll.
+// save keeps the result of a poll in the registry. If viewers or a restart need the result, save
+// also hands it to run (by put), which writes it to the store. before is the state before the poll,
+// obs is the answer, and out is the result of playback.Step. save returns false, and does nothing,
+// if the user was removed or has linked again during the poll.
 func (w *writer) save(before *userState, obs *songspy.Observation, out *playback.StepResult, history playback.HistoryState, gap *songspy.Gap) bool {
 	visible := out.Visible || before.aheadOfClock && out.State.IsOpen() // viewers still see the stored times, which are ahead of the clock
 	mustSave := out.MustSave || visible || len(out.Plays) > 0 || gap != nil || before.aheadOfClock
@@ -109,9 +109,9 @@ func (w *writer) run(ctx context.Context) {
 	}
 }
 
-// gather collects updates, starting with first, until the batch is full or old.
-// A second update of the same user also ends the batch: it is returned as next,
-// with more = true, and starts the following batch.
+// gather collects updates, starting with first, until the batch has writeBatchSize updates or
+// writeBatchAge has passed. A second update of the same user also ends the batch: it is returned
+// as next, with more = true, and starts the following batch.
 func (w *writer) gather(first pendingUpdate) (batch []pendingUpdate, next pendingUpdate, more bool) {
 	batch = []pendingUpdate{first}
 	users := map[songspy.UserID]bool{first.entry.user: true}
@@ -184,8 +184,8 @@ func (r *Registry) written(ref entryRef, uri string, result songspy.PlaybackUpda
 	}
 }
 
-// takeUnsaved returns updates with all open plays that are newer than the store's, and
-// marks their entries as saved.
+// takeUnsaved returns an update for each open play whose state is newer than the store's, and
+// marks the entries as saved.
 func (r *Registry) takeUnsaved() (updates []pendingUpdate) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -198,8 +198,8 @@ func (r *Registry) takeUnsaved() (updates []pendingUpdate) {
 	return updates
 }
 
-// takeUnsavedIdle returns the state of an idle user, and marks it as saved, if it is newer
-// than the store's. Otherwise newer is false.
+// takeUnsavedIdle returns the state of an idle user and marks it as saved, if it is newer than
+// the store's state. Otherwise the result newer is false.
 func (r *Registry) takeUnsavedIdle(ref entryRef) (n songspy.NowPlaying, newer bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -113,7 +113,8 @@ func TestARejectedRowAffectsNoOtherUser(t *testing.T) {
 		if len(written) != 9 || written[3] {
 			t.Errorf("updates were written for %v, want the other nine users", written)
 		}
-		// The user is read again from the store, and the update is tried again.
+		// When the database accepts the title, the poller must read the user
+		// from the store again, and an update of the user must be written.
 		h.store.mu.Lock()
 		h.store.rejected = nil
 		h.store.mu.Unlock()

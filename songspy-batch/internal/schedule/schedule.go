@@ -1,9 +1,9 @@
 // Package schedule runs the batch's jobs at fixed intervals. It is the only
 // importer of gocron.
 //
-// A job never runs twice at once: while it runs, its next run is skipped. No
-// job waits for another. So jobs must be short: they plan long work, and a pool
-// of workers does it.
+// A job never runs twice at once: while it runs, its next run is skipped. No job waits
+// for another. So that no run is skipped, jobs must be short: a job only plans long
+// work, and a pool of workers does the work.
 package schedule
 
 import (
@@ -20,8 +20,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
-// StopTimeout is how long Run waits for running jobs after their context has
-// ended.
+// StopTimeout is the longest time that Run waits for running jobs after their context
+// has ended.
 const StopTimeout = 10 * time.Second
 
 // Job is a function that runs at the start and then at every interval.
@@ -68,12 +68,12 @@ func Run(ctx context.Context, o Options, jobs ...Job) error {
 	return stop(scheduler, runners)
 }
 
-// stop waits for running jobs and then shuts the scheduler down. The order
-// matters: gocron waits for jobs in a busy loop, which uses a whole core and
-// never ends under the virtual clock of synctest.
+// stop waits for running jobs and then shuts the scheduler down. The order matters: if
+// jobs are running, gocron's Shutdown waits for them in a busy loop, which uses a whole
+// core and never ends under the virtual clock of synctest.
 func stop(scheduler gocron.Scheduler, runners []*runner) error {
 	finished := make(chan error, 1)
-	go func() { // ends with the last job
+	go func() { // this goroutine ends after the last job has ended
 		for _, r := range runners {
 			<-r.token
 		}

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// startJobs runs jobs in the background. stop ends them and returns Run's result.
+// startJobs runs jobs in the background. The returned function stop ends them and
+// returns Run's result.
 func startJobs(t *testing.T, log *bytes.Buffer, jobs ...Job) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

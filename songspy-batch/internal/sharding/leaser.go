@@ -1,14 +1,14 @@
 // Package sharding divides the users among the replicas of the batch.
 //
-// Each replica leases shards of users in the database, for some seconds at a
-// time. Four times a second it renews its leases and stores how far its polls
-// have come. A replica that gets a shard from another continues from that time.
-// While a replica cannot renew its leases, it makes no calls.
+// Each replica leases shards of users in the database, for some seconds at a time. Four times a
+// second it renews its leases, and stores the time until which it has made all due polls. A
+// replica that gets a shard from another continues from that time. A replica that could not renew
+// its leases for a second makes no calls until it can.
 //
-// A replica measures its leases with its own monotonic clock, from before it
-// requests them, and begins no call that could outlast the lease. So two replicas
-// never poll a user at the same time, however late a replica learns that it has
-// lost a shard.
+// A replica measures the time of its leases with its own monotonic clock, from the moment
+// before it requests them. It begins no call that could outlast the lease. So two replicas
+// never poll a user at the same time, however late a replica learns that it has lost a
+// shard.
 package sharding
 
 import (
@@ -31,17 +31,17 @@ const (
 	// renewInterval is how often a replica renews its leases of shards (parts
 	// of the users) in the database.
 	renewInterval = 250 * time.Millisecond
-	// maxRenewalAge is how long after the last renewal of its leases a
-	// replica may begin calls. A replica that takes over its shards repeats all
-	// calls since that renewal, so they must be few.
+	// maxRenewalAge is how long after the last renewal of its leases a replica may begin calls.
+	// If another replica takes over its shards, that replica repeats all calls since that
+	// renewal, so these calls must be few.
 	maxRenewalAge = time.Second
 )
 
 // Store holds the leases of shards.
 type Store interface {
-	// LeaseShards renews the leases of the replica that makes the claim, stores
-	// how far its polls have come, and leases it free shards, up to its fair
-	// share.
+	// LeaseShards renews the leases of the replica that makes the claim, stores the time until
+	// which it has made all due polls, and leases it free shards, up to its fair share of all
+	// shards.
 	LeaseShards(ctx context.Context, c songspy.ShardClaim) (songspy.ShardLease, error)
 	// ReleaseShards ends all leases of the replica that makes the claim.
 	ReleaseShards(ctx context.Context, c songspy.ShardClaim) error
@@ -49,14 +49,13 @@ type Store interface {
 
 // Worker polls the users of the shards that this replica owns.
 type Worker interface {
-	// LoadShards reads the users of shards and plans their polls. The value of
-	// each shard is the time until which its previous owner has made all polls;
-	// zero means unknown.
+	// LoadShards reads the users of shards and plans their polls. The keys of polledUntil are
+	// these shards. The value is the time until which the shard's previous owner has made all due
+	// polls, or the zero time if that is unknown.
 	LoadShards(ctx context.Context, polledUntil map[int16]time.Time) error
 	// DropShards removes the users of shards.
 	DropShards(shards []int16)
-	// PolledUntil returns the time up to which all polls that were due have
-	// been made.
+	// PolledUntil returns the time before which all due polls have been made.
 	PolledUntil() time.Time
 }
 
@@ -84,7 +83,7 @@ type Leaser struct {
 	loaded       atomic.Uint64 // one bit for each shard whose users have been read
 	leaseEnd     atomic.Int64  // when the leases expire, in nanoseconds since startedAt
 	replicas     atomic.Int64
-	failingSince atomic.Int64 // first failed renewal, in nanoseconds since startedAt; 0: renewals succeed
+	failingSince atomic.Int64 // when the renewals began to fail, in nanoseconds since startedAt, plus 1; 0 means that the last renewal succeeded
 }
 
 // New returns a Leaser that owns no shards yet.
@@ -108,7 +107,7 @@ func (l *Leaser) Loaded(id songspy.UserID) bool {
 func (l *Leaser) MayCallFor(id songspy.UserID) bool { return l.Owns(id) && l.MayCall() }
 
 // MayCall reports whether this replica may begin any call to Spotify now: its
-// leases will still be valid when the call ends, and it renewed them at most
+// leases will still be valid when the call ends, and it renewed them less than
 // maxRenewalAge ago.
 func (l *Leaser) MayCall() bool {
 	end := time.Duration(l.leaseEnd.Load())
@@ -123,12 +122,13 @@ func (l *Leaser) OwnedCount() int { return bits.OnesCount64(l.owned.Load()) }
 // must do. The leader is the replica that owns the first shard.
 func (l *Leaser) IsLeader() bool { return l.owned.Load()&bit(0) != 0 }
 
-// Share returns the part of all users that this replica polls, from 0 to 1.
+// Share returns the fraction of all users that this replica polls, from 0 to 1.
 func (l *Leaser) Share() float64 { return float64(l.OwnedCount()) / songspy.ShardCount }
 
-// Run leases shards, whose users the worker polls, until ctx ends. Then it keeps
-// renewing the leases, without reading users of new shards, until the caller closes
-// stopped: the last poll has been made and written. At the end Run releases all shards.
+// Run leases shards, whose users the worker polls, until ctx ends. Then it keeps renewing the
+// leases, without reading users of new shards, until the channel stopped is closed. The caller
+// closes that channel after the last poll has been made and written. At the end Run releases all
+// shards.
 func (l *Leaser) Run(ctx context.Context, worker Worker, stopped <-chan struct{}) {
 	r := &leaseRun{leaser: l, worker: worker, polledUntil: map[int16]time.Time{}, releasing: map[int16]time.Time{}}
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -156,12 +156,12 @@ func (l *Leaser) Run(ctx context.Context, worker Worker, stopped <-chan struct{}
 type leaseRun struct {
 	leaser      *Leaser
 	worker      Worker
-	polledUntil map[int16]time.Time // by owned shard: the time until which its previous owner has made all polls
-	releasing   map[int16]time.Time // shards given up, and when no call for their users can run any more
-	failing     bool                // the last renewal failed
+	polledUntil map[int16]time.Time // for each owned shard, the time until which its previous owner has made all due polls; zero if that is unknown
+	releasing   map[int16]time.Time // for each shard that is being given up, the time from which no call for its users can be running
+	failing     bool                // whether the last renewal failed
 
 	loads   sync.WaitGroup
-	loading atomic.Bool // a LoadShards is running
+	loading atomic.Bool // whether a LoadShards is running
 }
 
 func (r *leaseRun) newClaim() songspy.ShardClaim {
@@ -176,9 +176,9 @@ func (r *leaseRun) newClaim() songspy.ShardClaim {
 	return c
 }
 
-// renew renews the leases of shards in the database and applies the answer. The
-// renewal itself stops when ctx ends. The reading of users, which renew starts in the
-// background, stops when loadCtx ends.
+// renew renews the leases of shards in the database and applies the answer. The context ctx ends
+// the renewal. The context loadCtx ends the reading of users, which renew starts in the
+// background.
 func (r *leaseRun) renew(ctx, loadCtx context.Context) {
 	l := r.leaser
 	requestedAt := l.Now()
@@ -221,9 +221,9 @@ func (r *leaseRun) handleFailure(ctx context.Context, err error, requestedAt tim
 	}
 }
 
-// applyLease makes the shards that the store has leased to this replica the owned
-// shards. It drops lost shards, and gives up shards beyond the fair share. requestedAt
-// is when the request began: the length of the leases counts from then.
+// applyLease sets the owned shards to those that the store has leased to this replica. It drops
+// lost shards, and gives up shards beyond the fair share. requestedAt is when the request began:
+// the length of the leases counts from then.
 func (r *leaseRun) applyLease(ctx context.Context, lease songspy.ShardLease, requestedAt time.Time) {
 	l := r.leaser
 	var held uint64
@@ -241,9 +241,8 @@ func (r *leaseRun) applyLease(ctx context.Context, lease songspy.ShardLease, req
 	for shard, from := range lease.Acquired {
 		r.polledUntil[shard] = from
 	}
-	// A shard that this replica gave up in memory but that stayed leased to it
-	// in the database is not in Acquired. How far its polls had come is
-	// unknown.
+	// A shard that this replica gave up in memory but that stayed leased to it in the database is
+	// not in Acquired. The time until which its polls were made is then unknown (zero).
 	for _, shard := range shardsOf(held &^ owned) {
 		if _, ok := r.polledUntil[shard]; !ok {
 			r.polledUntil[shard] = time.Time{}
@@ -260,9 +259,9 @@ func (r *leaseRun) applyLease(ctx context.Context, lease songspy.ShardLease, req
 	}
 }
 
-// releaseSurplus gives up some shards, because this replica has more than its
-// fair share. It releases their leases after CallTimeout, when no call for the
-// shards' users can be running any more.
+// releaseSurplus gives up as many shards as this replica has beyond its fair share
+// (surplus). It drops their users at once, and releases the leases after CallTimeout,
+// when no call for these users can be running any more.
 func (r *leaseRun) releaseSurplus(ctx context.Context, held uint64, surplus int) {
 	var released uint64
 	for _, shard := range shardsOf(held)[:surplus] {
@@ -336,8 +335,7 @@ func (l *Leaser) Ready() error {
 	return nil
 }
 
-// Notes returns, for the operator, a sentence about which part of the users
-// this replica polls.
+// Notes returns, for the operator, a sentence about how many shards this replica holds.
 func (l *Leaser) Notes() []string {
 	switch replicas := l.replicas.Load(); {
 	case replicas == 0:

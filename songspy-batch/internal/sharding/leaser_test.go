@@ -15,7 +15,7 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// fakeStore leases shards in memory, by the rules of the store.
+// fakeStore leases shards in memory, by the same rules as the database store.
 type fakeStore struct {
 	mu     sync.Mutex
 	shards [songspy.ShardCount]struct {
@@ -216,7 +216,7 @@ func TestADeadReplicaIsReplacedWithinHalfAMinuteFromWhereItStopped(t *testing.T)
 				t.Errorf("shard %d continues from %v, %v before the replica stopped", shard, from, died.Sub(from))
 			}
 		}
-		<-time.After(renewInterval) // the dead replica finds out by its own clock, at its next renewal
+		<-time.After(renewInterval) // at its next renewal, the dead replica finds out by its own clock that its leases have expired
 		if dead.leaser.OwnedCount() != 0 || dead.leaser.Ready() == nil {
 			t.Errorf("the dead replica holds %d shards and Ready returns %v", dead.leaser.OwnedCount(), dead.leaser.Ready())
 		}

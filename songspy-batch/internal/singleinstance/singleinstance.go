@@ -13,8 +13,9 @@ import (
 )
 
 // Claim locks the SQLite file for this process with a lock file next to it. The
-// operating system releases the lock when the process ends; release does so
-// earlier. For any other database Claim does nothing.
+// operating system releases the lock when the process ends. The returned
+// function release releases it earlier. For any other database Claim does
+// nothing.
 //
 // The error has CodeConflict if another batch holds the lock, and
 // CodeUnavailable if the lock file cannot be opened.

@@ -20,7 +20,8 @@ import (
 type fakeLinks struct {
 	mu    sync.Mutex
 	links map[songspy.UserID]songspy.Link
-	// failUpdates is how many updates fail, as if the database were unavailable.
+	// failUpdates is how many of the next updates fail, as if the database were
+	// unavailable.
 	failUpdates int
 }
 
@@ -68,7 +69,8 @@ func (f *fakeLinks) LinksToRenew(_ context.Context, before time.Time, after song
 	return found, nil
 }
 
-// fakeProvider grants tokens for an hour, unless refuse returns an error.
+// fakeProvider grants tokens for an hour, unless the function refuse returns an error
+// for the link.
 type fakeProvider struct {
 	mu            sync.Mutex
 	calls         map[songspy.UserID]int
@@ -115,7 +117,8 @@ type fixture struct {
 	job      *Job
 }
 
-// newFixture returns a fixture with users whose tokens expire after the given time.
+// newFixture returns a fixture with the given number of users, whose access tokens
+// expire after the given time.
 func newFixture(users int, expireAfter time.Duration) *fixture {
 	h := &fixture{
 		links:    &fakeLinks{links: map[songspy.UserID]songspy.Link{}},

@@ -25,7 +25,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"app"}),
 	}
 	for _, outcome := range []string{"renewed", "refused", "app_blocked", "retry_later", "failed"} {
-		m.renewals.WithLabelValues(outcome) // each outcome starts at 0, which rate() needs
+		m.renewals.WithLabelValues(outcome) // creates the series with value 0, so that Prometheus's rate() includes the first renewal
 	}
 	reg.MustRegister(m.renewals, m.outages)
 	return m

@@ -11,20 +11,21 @@ import (
 )
 
 const (
-	// shortWindow is a time within which an outage of Spotify's token renewal
-	// is detected if many links are renewed.
+	// shortWindow is the shorter of the two periods over which renewals are counted to
+	// detect an outage of Spotify's token renewal. If there are many links, it contains
+	// enough renewals to detect an outage soon.
 	shortWindow = 5 * time.Minute
-	// longWindow is the time within which an outage is detected if there are
-	// few links. Each link is renewed about every half hour.
+	// longWindow is the longer of the two periods, for instances with few links: each
+	// link is renewed about every half hour, so the period contains a renewal of each.
 	longWindow = 40 * time.Minute
 	// minRefusals is how many links Spotify must reject within a window before
-	// that counts as an outage.
+	// that counts as an outage. One less suffices if Spotify accepted no renewal.
 	minRefusals = 3
 	// grantsToRecover is how many renewals in a row Spotify must accept before
 	// an outage counts as over.
 	grantsToRecover = 3
-	// refusalRelevantFor: within this time after Spotify rejected a poll,
-	// successful polls count as evidence that there is no outage.
+	// refusalRelevantFor is how long after a rejected poll of an app the successful polls
+	// of that app count as evidence against an outage.
 	refusalRelevantFor = 2 * time.Hour
 	// maxOutage is how long an outage may last. Rejections after that count as
 	// permanent, for example because the app was deleted at Spotify.
@@ -35,18 +36,18 @@ const (
 // consent. It counts grants (renewals that Spotify accepted) and rejections of one
 // app's links. It does no I/O; the time is an argument.
 //
-// It looks at the last five and at the last forty minutes. An outage begins if, in
-// one of these times, Spotify rejected at least three links and made no more grants
-// than that, or if it rejected two links and made no grant. The outage ends after
-// three grants in a row, or when that condition no longer holds. So one rejected
-// link is never an outage. If two users of a tiny instance revoke their consent
-// within forty minutes, that looks like an outage, and they are asked to link again
-// later than otherwise.
+// It looks at the last five and at the last forty minutes. An outage begins if, in one
+// of these two periods, Spotify rejected at least three links and made at most as many
+// grants, or if it rejected two links and made no grant. The outage ends after three
+// grants in a row, or when that condition no longer holds. So one rejected link is
+// never an outage. If two users of a tiny instance revoke their consent within forty
+// minutes, that looks like an outage, and they are asked to link again later than
+// otherwise.
 type outage struct {
 	refusedAt   map[songspy.UserID]time.Time // the last rejection of each link
 	grants      []minuteCount                // the number of grants in each minute, oldest first
 	grantStreak int                          // grants since the last rejection
-	since       time.Time                    // when the outage was detected; zero: no outage
+	since       time.Time                    // when the outage was detected; zero if there is none
 	lastRefusal time.Time
 }
 
@@ -92,8 +93,8 @@ func (o *outage) evaluate(now time.Time) {
 	}
 }
 
-// matchesOutage reports whether the results in the window before now are those
-// of an outage.
+// matchesOutage reports whether the renewals within the window before now meet the
+// condition for an outage, which the comment of the type outage describes.
 func (o *outage) matchesOutage(now time.Time, window time.Duration) bool {
 	refused, granted := 0, 0
 	for _, at := range o.refusedAt {
@@ -109,21 +110,22 @@ func (o *outage) matchesOutage(now time.Time, window time.Duration) bool {
 	return refused >= minRefusals && refused >= granted || refused == minRefusals-1 && granted == 0
 }
 
-// isActive reports whether Spotify has an outage now. An outage is assumed for
-// a day at most.
+// isActive reports whether Spotify has an outage now. An outage that was detected a day
+// ago (maxOutage) or earlier does not count any more.
 func (o *outage) isActive(now time.Time) bool {
 	return !o.since.IsZero() && now.Sub(o.since) < maxOutage
 }
 
-// outages decides for every Spotify app whether it has an outage.
+// outages decides for every Spotify app whether it has an outage. Renewer has one for
+// renewals and one for polls, in which a successful poll counts as a grant.
 type outages struct {
 	nonEmpty atomic.Bool // whether byApp has an entry
 	mu       sync.Mutex
 	byApp    map[string]*outage
 }
 
-// record adds the result of one renewal of the link. on says whether the link's
-// app now has an outage, changed whether that differs from before.
+// record adds the result of one renewal of the link. The result on says whether the
+// link's app has an outage now, and changed says whether that differs from before.
 func (o *outages) record(l songspy.Link, refused bool, now time.Time) (on, changed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -146,11 +148,11 @@ func (o *outages) record(l songspy.Link, refused bool, now time.Time) (on, chang
 	return on, on != before
 }
 
-// recordPollGrant counts a successful poll as evidence against an outage if
-// Spotify rejected polls of the app within the last two hours
-// (refusalRelevantFor). Rejected users are polled about every hour, and all
-// successful polls in between must count. recordPollGrant forgets apps without
-// such rejections, and takes no lock if no app has any.
+// recordPollGrant counts a successful poll as evidence against an outage if Spotify
+// rejected polls of the app within the last two hours (refusalRelevantFor). Rejected
+// users are polled about every hour, and all successful polls in between must count.
+// recordPollGrant forgets apps without such rejections, and takes no lock if no app has
+// any. It returns true if the poll has ended an outage.
 func (o *outages) recordPollGrant(app string, id songspy.UserID, now time.Time) (ended bool) {
 	if !o.nonEmpty.Load() {
 		return false
@@ -186,9 +188,10 @@ func (o *outages) activeSince(now time.Time) map[string]time.Time {
 	return on
 }
 
-// Outages returns the apps for which it is known whether they have an outage: true
-// if Spotify rejects at least half of the app's renewals, and false if it accepted
-// the last three. An app with too few renewals since the process started is missing.
+// Outages returns the apps for which it is known whether they have an outage: true if
+// Spotify rejects at least half of the app's renewals, and false if it accepted the
+// last three. An app is missing while its renewals since the start of the process are
+// too few to tell.
 func (r *Renewer) Outages() map[string]bool {
 	now := r.Now()
 	r.outages.mu.Lock()

@@ -2,10 +2,10 @@
 // links before their tokens expire, and Renewer renews one link when a poll
 // needs it.
 //
-// A refresh token may be valid for one use only. So a link has one renewal at a
-// time, and new tokens are stored before they are used. A renewal that has
-// begun finishes even while the process stops. If the user links again during a
-// renewal, the tokens of the new link are kept.
+// A refresh token may be valid for one use only. So a link has one renewal at a time,
+// and new tokens are stored before they are used. A renewal that has begun is finished
+// even if the process is stopping, because its new tokens may be the only valid ones.
+// If the user links again during a renewal, the tokens of the new link are kept.
 package tokens
 
 import (
@@ -34,16 +34,17 @@ const (
 type Links interface {
 	// Link returns a user's link, or an error with CodeNotFound.
 	Link(ctx context.Context, id songspy.UserID) (songspy.Link, error)
-	// UpdateLink applies fn to the link in a transaction and increases its
-	// version. If fn returns an error, the link does not change.
+	// UpdateLink applies fn to the link in a transaction and increases the
+	// link's version. If fn returns an error, the link does not change.
 	UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error)
-	// LinksToRenew returns the active and suspect links whose access token
-	// expires before the given time. It returns at most limit links, of the
-	// users after the given one.
+	// LinksToRenew returns the active and suspect links whose access token expires
+	// before the given time. It returns at most limit links, of users whose id is
+	// greater than after, in ascending order of the user id.
 	LinksToRenew(ctx context.Context, before time.Time, after songspy.UserID, limit int) ([]songspy.Link, error)
 }
 
-// Provider returns new access tokens for a link's refresh token.
+// Provider exchanges a link's refresh token for new tokens. In the service it is
+// spotify.Apps.
 type Provider interface {
 	Refresh(ctx context.Context, link songspy.Link) (songspy.Grant, error)
 }
@@ -53,8 +54,8 @@ type Provider interface {
 type Renewer struct {
 	Links    Links
 	Provider Provider
-	// OnRenewed is called with every link whose tokens or state were changed. It
-	// may be nil.
+	// OnRenewed is called with every link whose tokens or state the Renewer has
+	// changed. It may be nil.
 	OnRenewed func(songspy.Link)
 	Now       func() time.Time
 	Logger    *slog.Logger
@@ -68,14 +69,15 @@ type Renewer struct {
 // Renew renews the tokens of the user's link, unless the link has changed since
 // the given version, and returns the current link. If Spotify rejects the
 // refresh token, the link's state is updated and the error is Spotify's, with
-// DispositionNeedsUser. During an outage the error has DispositionRetryLater
-// instead.
+// DispositionNeedsUser. During an outage the link keeps its state, and the error
+// has DispositionRetryLater instead.
 func (r *Renewer) Renew(ctx context.Context, id songspy.UserID, version int64) (songspy.Link, error) {
 	return r.renewIf(ctx, id, func(l songspy.Link) bool { return l.Version == version })
 }
 
-// renewIf reads the user's link and renews its tokens if needed returns true
-// for it.
+// renewIf reads the user's link, and renews its tokens if the function needed returns
+// true for the link. If a renewal of the link is running already, renewIf waits for its
+// result.
 func (r *Renewer) renewIf(ctx context.Context, id songspy.UserID, needed func(songspy.Link) bool) (songspy.Link, error) {
 	l, err, _ := r.inFlight.Do(strconv.FormatInt(int64(id), 10), func() (any, error) {
 		if err := ctx.Err(); err != nil {
@@ -156,9 +158,10 @@ func (r *Renewer) recordRenewal(ctx context.Context, l songspy.Link, refused boo
 // errLinkChanged is returned when the link was changed during its renewal.
 var errLinkChanged = errors.New("the link was changed meanwhile")
 
-// updateIfUnchanged stores next(link), unless the stored link has changed since
-// before was read; then it returns the stored link. It tries again while the
-// database is unavailable, because the new tokens may be the only valid ones.
+// updateIfUnchanged calls the function next with the stored link, and stores the link that
+// next returns. If the stored link has another version than the link in the parameter
+// before, it stores nothing and returns the stored link. While the database is unavailable,
+// it tries again until ctx ends, because the new tokens may be the only valid ones.
 func (r *Renewer) updateIfUnchanged(ctx context.Context, before songspy.Link, next func(songspy.Link) songspy.Link) (songspy.Link, error) {
 	for {
 		l, err := r.Links.UpdateLink(ctx, before.UserID, func(l *songspy.Link) error {
@@ -180,8 +183,8 @@ func (r *Renewer) updateIfUnchanged(ctx context.Context, before songspy.Link, ne
 	}
 }
 
-// announce logs if the link's state has changed, and calls OnRenewed with the
-// new link.
+// announce logs a change of the link's state, and calls OnRenewed with the new link if
+// the link has a new version.
 func (r *Renewer) announce(ctx context.Context, before, l songspy.Link) {
 	if before.State != l.State {
 		r.Logger.InfoContext(ctx, "link changed state", logkey.UserID, int64(l.UserID), "from", string(before.State), "to", string(l.State))
@@ -244,7 +247,8 @@ func (r *Renewer) PollAnswered(ctx context.Context, app string, id songspy.UserI
 	}
 }
 
-// ignoreNotFound returns nil for the error of a link that was deleted meanwhile.
+// ignoreNotFound returns nil instead of an error that says that the link was deleted
+// meanwhile, and any other error unchanged.
 func ignoreNotFound(err error) error {
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
 		return nil

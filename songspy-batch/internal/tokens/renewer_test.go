@@ -29,7 +29,8 @@ func TestConcurrentCallersShareOneRenewal(t *testing.T) {
 		if n := h.provider.calls[1]; n != 1 {
 			t.Errorf("%d calls of the provider, want one", n)
 		}
-		// A later caller with the old version gets the stored link.
+		// A later caller with the old version must get the stored link, without another
+		// call of the provider.
 		if l, err := h.renewer.Renew(t.Context(), 1, 1); err != nil || l.AccessToken != "access-1-1" {
 			t.Errorf("a later caller got %q, %v", l.AccessToken.Reveal(), err)
 		}
@@ -42,7 +43,7 @@ func TestConcurrentCallersShareOneRenewal(t *testing.T) {
 func TestARotatedRefreshTokenIsStoredBeforeTheAccessTokenIsUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newFixture(1, 0)
-		h.links.failUpdates = 3 // the database recovers in time
+		h.links.failUpdates = 3 // the database recovers before renewTimeout
 		h.renewer.OnRenewed = func(l songspy.Link) {
 			if stored := h.link(t, 1); stored.RefreshToken != "refresh-1-1" || stored.AccessToken != l.AccessToken {
 				t.Errorf("OnRenewed was called with %q while %q is stored", l.AccessToken.Reveal(), stored.AccessToken.Reveal())
@@ -197,8 +198,10 @@ func TestRefusedPollsAreBelievedAfterSixHoursAndEndOnlyWithAnAnsweredPoll(t *tes
 	}
 }
 
-// Polls of users 1 and 2 are rejected one second apart, because their phases are
-// neighbours. The other users are polled successfully every three minutes.
+// Polls of users 1 and 2 are rejected one second apart, because their phases are one
+// second apart. The other users are polled successfully every three minutes. The
+// rejections must not count as an outage, so users 1 and 2 must have to link again
+// within eight hours.
 func TestTwoRefusedUsersAreNoOutageWhereOthersAreAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newFixture(5, time.Hour)

@@ -11,21 +11,21 @@ import (
 )
 
 const (
-	// planMargin extends the time of one plan: Plan plans the renewal of every access
-	// token that expires until planMargin after the next run of Plan.
+	// planMargin is how far one run of Plan plans beyond the next run: it plans the
+	// renewal of every access token that expires before planMargin after the next run.
 	planMargin = 10 * time.Minute
-	// renewBeforeExpiry: an access token is renewed at the latest this long
-	// before it expires.
+	// renewBeforeExpiry is how long before its expiry an access token is renewed at the
+	// latest.
 	renewBeforeExpiry = 5 * time.Minute
 	// minRetryWait is the shortest wait before a failed renewal is tried again.
 	minRetryWait = time.Minute
-	// pageSize is the number of links in one read.
+	// pageSize is the largest number of links in one read.
 	pageSize = 1000
 )
 
-// Job renews all tokens that would expire before the next run. Plan puts the
-// renewals into a queue and returns within seconds. Serve runs each renewal when
-// it is due.
+// Job renews all access tokens that would expire before the next run of Plan, or soon
+// after it (planMargin). Plan puts the renewals into a queue and returns within
+// seconds. Serve runs each renewal when it is due.
 type Job struct {
 	Renewer *Renewer
 	// Interval is the time between two runs of Plan.
@@ -33,19 +33,19 @@ type Job struct {
 	// Spread says that each link is renewed at its own time within the
 	// interval. If it is false, all links are renewed at once.
 	Spread bool
-	// Workers limits the renewals that run at once.
+	// Workers is the largest number of renewals that run at once.
 	Workers int
 	Now     func() time.Time
 	Logger  *slog.Logger
-	// Owns reports whether this replica is responsible for the user; nil: for all
-	// users.
+	// Owns reports whether this replica renews the user's tokens. If it is nil, this
+	// replica renews those of all users.
 	Owns func(songspy.UserID) bool
 	// Queue holds the planned renewals.
 	Queue *delayqueue.Queue[songspy.UserID]
 }
 
-// Plan plans the renewals until the next run. A renewal that is already planned
-// keeps its time.
+// Plan plans the renewal of each access token that expires before the next run of Plan, or
+// within planMargin after it. A renewal that is already planned keeps its time.
 func (j *Job) Plan(ctx context.Context) error {
 	now := j.Now()
 	planned := 0
@@ -93,11 +93,11 @@ func (j *Job) Serve(ctx context.Context) {
 
 func (j *Job) owns(id songspy.UserID) bool { return j.Owns == nil || j.Owns(id) }
 
-// renewAt returns when to renew the link's token before the next run: at the
-// link's own time (phase) within the interval, but before the token expires. A
-// token that has expired already is renewed at the link's own time too, so that
-// renewals stay spread after an outage. If a poll needs the token earlier, the
-// poll renews it.
+// renewAt returns when to renew the link's token before the next run: at the link's own
+// time (phase) within the interval, but at the latest renewBeforeExpiry before the
+// token expires. A token that has expired already is renewed at the link's own time
+// too, so that renewals stay spread after an outage in which many tokens expired. If a
+// poll needs the token earlier, the poll renews it.
 func (j *Job) renewAt(l songspy.Link, now time.Time) time.Time {
 	if !j.Spread {
 		return now
@@ -109,8 +109,9 @@ func (j *Job) renewAt(l songspy.Link, now time.Time) time.Time {
 	return at
 }
 
-// retryAt returns when a failed renewal is tried again: not before Spotify's
-// Retry-After, and at another time than the other failed renewals.
+// retryAt returns when a failed renewal is tried again: after Spotify's Retry-After or
+// minRetryWait, whichever is longer, and after up to another minute that differs by
+// user, so that the retries are spread.
 func retryAt(id songspy.UserID, err error, now time.Time) time.Time {
 	wait := max(songspy.RetryAfterOf(err), minRetryWait)
 	return now.Add(wait + songspy.PhaseOf(id, minRetryWait))

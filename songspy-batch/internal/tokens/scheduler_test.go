@@ -34,7 +34,7 @@ func TestTokensAreRenewedShortlyBeforeTheyExpire(t *testing.T) {
 				t.Errorf("%d renewals in minute %d: they are not spread", n, minute)
 			}
 		}
-		h.plan(t) // all tokens are valid for at least half an hour and expire before the run after the next
+		h.plan(t) // all tokens are valid for another 30 to 60 minutes, so only some of them must be renewed before the next run
 		if n := h.job.Queue.Len(); n == 0 || n == users {
 			t.Errorf("%d of %d renewals planned by the second run", n, users)
 		}
@@ -101,7 +101,7 @@ func TestAFailedRenewalIsRetriedAfterRetryAfter(t *testing.T) {
 		stop := h.serve(t)
 		h.plan(t)
 		<-time.After(30 * time.Minute)
-		h.plan(t) // waiting renewals keep their time
+		h.plan(t) // renewals that wait already must keep their time
 		<-time.After(12 * time.Minute)
 		stop()
 		for id, n := range h.provider.calls {

@@ -17,14 +17,15 @@ const (
 )
 
 // afterRefusal returns the state of a link whose refresh token Spotify has just
-// rejected for the given reason. The first rejection makes the link suspect. If
-// Spotify still rejects it after six hours, the user has to link again. If
-// Spotify says that the consent expired, the user has to link again at once,
-// but only if the consent ends within 15 days by its stored time.
+// rejected for the given reason. The first rejection makes the link suspect. If Spotify
+// still rejects the token after six hours, the user has to link again. If Spotify says that
+// the consent expired, the user has to link again at once, but only if the end of the
+// consent, computed from the stored time of the consent, is less than 15 days away or
+// past.
 func afterRefusal(l songspy.Link, reason string, now time.Time) songspy.LinkState {
 	nearConsentEnd := l.ConsentEndsAt().AddDate(0, 0, -15)
 	if songspy.IsAheadOfClock(l.StateSince, now) {
-		return l.State // Renewer.handleRefusal sets StateSince to now
+		return l.State // the clock was set back; Renewer.handleRefusal sets StateSince to now, so the six hours begin again
 	}
 	switch {
 	case l.IsPendingGrant():
@@ -50,17 +51,18 @@ func afterRefusalInOutage(l songspy.Link, now time.Time) songspy.Link {
 }
 
 const (
-	// minRefusedWait and maxRefusedWait limit how long to wait before a
-	// rejected refresh token is tried again. refusedRetryWait then adds a part
-	// that differs by user.
+	// minRefusedWait and maxRefusedWait limit how long to wait before a rejected
+	// refresh token is tried again. refusedRetryWait then adds up to a quarter of the
+	// wait, which differs by user.
 	minRefusedWait = 2 * time.Minute
 	maxRefusedWait = time.Hour
 )
 
 // refusedRetryWait returns how long to wait before a rejected refresh token is
-// tried again. refusedFor is for how long Spotify has rejected it. The wait is as
-// long as refusedFor, but between two minutes and an hour. Up to a quarter is
-// added, different for each user, so that not all users are tried at the same time.
+// tried again, or before a user whose polls are rejected is polled again. refusedFor
+// is for how long Spotify has rejected the token or the polls. The wait is as long as
+// refusedFor, but between two minutes and an hour. Up to a quarter is added, different
+// for each user, so that not all users are tried at the same time.
 func refusedRetryWait(id songspy.UserID, refusedFor time.Duration) time.Duration {
 	wait := min(max(refusedFor, minRefusedWait), maxRefusedWait)
 	return wait + songspy.PhaseOf(id, wait/4)
@@ -104,8 +106,9 @@ func afterPollRefusal(l songspy.Link, outage bool, now time.Time) songspy.Link {
 	return l
 }
 
-// afterPollAnswer returns the link after a successful poll: active again, if
-// only polls had been rejected.
+// afterPollAnswer returns the link after a successful poll. If Spotify had rejected
+// polls (PollsRefusedSince), it clears PollsRefusedSince, and a suspect link becomes
+// active again.
 func afterPollAnswer(l songspy.Link, now time.Time) songspy.Link {
 	if l.PollsRefusedSince == nil {
 		return l

@@ -1,4 +1,4 @@
-// Package changefeedtest is a change feed in memory, for tests and benchmarks.
+// Package changefeedtest provides a change feed in memory, for tests and benchmarks.
 package changefeedtest
 
 import (
@@ -11,8 +11,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Feed is a change feed in memory. Its zero value is empty. It is safe for
-// concurrent use.
+// Feed is a change feed in memory. Its zero value is a feed without changes. It
+// is safe for concurrent use.
 type Feed struct {
 	mu      sync.Mutex
 	changes []songspy.Change
@@ -21,7 +21,8 @@ type Feed struct {
 	wake    chan struct{}
 }
 
-// Add adds a change.
+// Add appends a change of the user to the feed, and makes all waiting calls of WaitForChange
+// return.
 func (f *Feed) Add(id songspy.UserID, kind songspy.ChangeKind) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -33,7 +34,8 @@ func (f *Feed) Add(id songspy.UserID, kind songspy.ChangeKind) {
 	}
 }
 
-// Prune deletes the changes up to the number, as the cleanup does.
+// Prune deletes the changes whose numbers are at most number. The cleanup of the batch does
+// the same with old changes.
 func (f *Feed) Prune(number int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -41,7 +43,7 @@ func (f *Feed) Prune(number int64) {
 }
 
 // Restore deletes the changes with numbers above the given one. The next change gets
-// the number after it, as in a database that was restored from a backup.
+// the given number plus one, as in a database that was restored from a backup.
 func (f *Feed) Restore(number int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -55,7 +57,8 @@ func (f *Feed) Fail(err error) {
 	f.err = err
 }
 
-// index returns the position of the first change after the number.
+// index returns the index in f.changes of the first change whose number is greater than
+// the given one.
 func (f *Feed) index(number int64) int {
 	i, _ := slices.BinarySearchFunc(f.changes, number+1, func(c songspy.Change, n int64) int { return cmp.Compare(c.Number, n) })
 	return i

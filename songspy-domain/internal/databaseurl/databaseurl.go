@@ -41,7 +41,8 @@ func CheckPostgres(raw string) error {
 		}
 	}
 	// In a URL, the first /, ? or # ends the part with user, password and host. So if
-	// the password contains such a character, the @ before the host comes after it.
+	// the password contains such a character, the @ before the host comes after it. A #
+	// is rejected even without an @ after it.
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 && strings.Contains(rest[i:], "@") || strings.Contains(rest, "#") {
 		return ErrEncoding
 	}
@@ -51,7 +52,7 @@ func CheckPostgres(raw string) error {
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
-		return ErrEncoding // the cause quotes the URL
+		return ErrEncoding // without err, which quotes the URL
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {

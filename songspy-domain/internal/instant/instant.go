@@ -20,8 +20,8 @@ func Later(a, b time.Time) time.Time {
 	return a
 }
 
-// Clamp returns the time within the bounds that is nearest to t. If low is after
-// high, it returns high.
+// Clamp returns the time from low to high (both included) that is nearest to t. If
+// low is after high, it returns high.
 func Clamp(t, low, high time.Time) time.Time { return Earlier(Later(t, low), high) }
 
 // Milliseconds converts a number of milliseconds to a duration.

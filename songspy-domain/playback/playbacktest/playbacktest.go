@@ -13,8 +13,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Base is the time that the tests count seconds from. The tracks are those of
-// most tests.
+// Base is the time from which the tests count seconds. SongA, SongB and Short
+// are the tracks that most tests use.
 var (
 	Base  = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	SongA = songspy.Track{URI: "spotify:track:a", Kind: songspy.KindTrack, Title: "A", DurationMS: 200_000}
@@ -45,7 +45,7 @@ func Paused(t songspy.Track, progress, when float64) songspy.Observation {
 }
 
 // HiddenProgress returns an answer of Spotify that shows a track playing but
-// not its progress.
+// not its progress. when is in seconds after Base.
 func HiddenProgress(t songspy.Track, when float64) songspy.Observation {
 	o := Playing(t, 0, when)
 	o.Progress = songspy.UnknownProgress
@@ -64,7 +64,8 @@ func Advertisement(progress, when float64) songspy.Observation {
 	return songspy.Observation{Kind: songspy.ObservedAdvertisement, Progress: time.Duration(progress * float64(time.Second)), At: At(when)}
 }
 
-// Unreadable returns an answer of Spotify that contains nothing usable.
+// Unreadable returns an answer of Spotify that contains nothing usable. when is in
+// seconds after Base.
 func Unreadable(when float64) songspy.Observation {
 	return songspy.Observation{Kind: songspy.ObservedUnreadable, At: At(when)}
 }
@@ -79,17 +80,17 @@ type Span struct {
 	Track         songspy.Track
 	Ad            bool
 	Start, End    time.Time
-	PauseAt       time.Time // zero: none
+	PauseAt       time.Time // when the pause begins; used only if Pause is not 0
 	Pause         time.Duration
 	PausedAfter   time.Duration // how long the player shows the paused track afterwards
-	LeftEarly     bool          // the user left the track before its end
+	LeftEarly     bool          // the user ended the track before its end, for example by a skip
 	Offline       bool          // on a phone without a network: polls show nothing
 	Unlisted      bool          // in a session that history never lists, such as a Jam
 	HidesProgress bool          // on a device that reports no progress
-	Speed         float64       // how fast its progress runs; zero: as fast as the clock
+	Speed         float64       // how many times as fast as the clock the progress advances; 0 means 1
 	Stalled       bool          // the player claims to play during the pause and PausedAfter
 	RunsOn        bool          // the player claims to play during PausedAfter, and its progress grows
-	MixedFor      time.Duration // how long after Start answers show the previous track's progress
+	MixedFor      time.Duration // for how long, from Start on, answers show the previous track's progress
 }
 
 // ProgressAt returns the progress in the span's track at a time, in whole
@@ -196,7 +197,7 @@ func StoreRoundTrip(n songspy.NowPlaying) songspy.NowPlaying {
 // SetChecks makes each rapid test draw 20,000 cases instead of 100, because rare cases
 // matter and one case takes microseconds. The seed is fixed, so that only a change of
 // the code can make a test fail. To test other cases, run the tests with
-// -rapid.seed=0 -rapid.checks=1000000. Call SetChecks from TestMain.
+// -rapid.seed=0 (a random seed) -rapid.checks=1000000. Call SetChecks from TestMain.
 func SetChecks() {
 	flag.Parse()
 	chosen := map[string]bool{}

@@ -17,8 +17,9 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// value returns a function that passes on the value of a call, and fails the test if the
-// call returns an error: value[int64](t)(s.LinkCount(ctx)).
+// value returns a function that takes the two results of a call. The function returns the
+// first one, and fails the test if the second one is an error:
+// value[int64](t)(s.LinkCount(ctx)).
 func value[T any](t testing.TB) func(T, error) T {
 	t.Helper()
 	return func(v T, err error) T {
@@ -52,13 +53,14 @@ func requireError(t testing.TB, err error, code songspy.Code, reason string) {
 	same(t, "the error's reason", songspy.ReasonOf(err), reason)
 }
 
-// statementLog records the statements of a store: its method observe is the store's
-// Options.Observe. It also lets a test run code after a statement.
+// statementLog records the statements of a store. The store calls its method observe after
+// each statement, because the test sets it as Options.Observe. A test can also let the log
+// run code after a statement.
 type statementLog struct {
 	mu       sync.Mutex
 	executed []string
-	// after is called after each statement, before its transaction continues; nil calls
-	// nothing.
+	// after is called after each statement, before the transaction of the statement
+	// continues. It may be nil.
 	after func(statement string)
 }
 
@@ -83,8 +85,8 @@ func (s *statementLog) recordDuring(fn func()) []string {
 	return s.executed
 }
 
-// runAfter makes the log call fn once, right after the next statement that contains the
-// text.
+// runAfter makes the log call fn once: directly after the next statement that contains the
+// text, and before the transaction of that statement continues.
 func (s *statementLog) runAfter(text string, fn func()) {
 	var once sync.Once
 	s.mu.Lock()

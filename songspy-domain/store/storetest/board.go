@@ -17,7 +17,7 @@ func board() suite {
 			return nil
 		})
 		must(t, err)
-		slices.Sort(ids) // BoardSnapshot has no order
+		slices.Sort(ids) // BoardSnapshot returns the users in no order
 		return ids, number
 	}
 	return suite{
@@ -51,7 +51,7 @@ func board() suite {
 			for _, o := range value[[]songspy.BoardEntry](t)(b.BoardEntries(t.Context(), []songspy.UserID{1, 2, 3, 4, 5})) {
 				got = append(got, o.User.ID)
 			}
-			slices.Sort(got) // BoardEntries has no order
+			slices.Sort(got) // BoardEntries returns the users in no order
 			same(t, "on the board", got, []songspy.UserID{plays.UserID, pauses.UserID})
 		},
 		"BoardSnapshot_ContainsUsersThatMayBeShown": func(t *testing.T, b *fixture) {

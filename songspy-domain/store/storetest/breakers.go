@@ -39,8 +39,8 @@ func breakers() suite {
 			for app, version := range map[string]int64{tried: 0, linked: 1, "app": 1} {
 				same(t, app, value[breaker.Stored](t)(b.Breakers(t.Context(), app)).Version, version)
 			}
-			// A swap by a process that still has the deleted version fails, as if another
-			// process had changed the breakers.
+			// The breakers of the user-supplied app were deleted. If a process still has their
+			// version, its swap must fail, as if another process had changed the breakers.
 			same(t, "late", value[bool](t)(b.SwapBreakers(t.Context(), tried, 1, tripped)), false)
 		},
 		"SwapBreakers_LetsOneOfManyWin": func(t *testing.T, b *fixture) {

@@ -12,15 +12,17 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// Parts of two SQL statements after which tests run code. Both statements lock users:
-// the first one in WritePlaybackUpdates, the second one in the transactions that remove
-// a link.
+// These are parts of two SQL statements after which tests run code, while the users are
+// locked. shareLockStatement is in the statement with which WritePlaybackUpdates locks
+// users, updateLockStatement in the one with which transactions that remove a link lock
+// users.
 const (
 	shareLockStatement  = "link_generation FROM users"
 	updateLockStatement = "ORDER BY id"
 )
 
-// runConcurrently runs the calls at the same time and returns their errors in order.
+// runConcurrently runs the calls at the same time, and returns their errors in the order of
+// the calls.
 func runConcurrently(calls ...func() error) []error {
 	type result struct {
 		i   int
@@ -118,8 +120,9 @@ func concurrency() suite {
 					next.Family = first.Family
 					value[songspy.Session](t)(b.CreateSession(t.Context(), next))
 				}
-				// Postgres stores a new version of an updated row, which a scan may find after
-				// the other rows.
+				// Postgres stores a new version of an updated row, which a scan may find after the
+				// other rows. So revocations that did not lock the sessions in the order of their
+				// ids could lock them in different orders, and deadlock.
 				must(t, b.TouchSession(t.Context(), first.ID, start.Add(time.Duration(round+1)*time.Minute)))
 				must(t, errors.Join(runConcurrently(
 					func() error { return b.RevokeFamily(t.Context(), first.Family, songspy.ActorSelf) },
@@ -199,8 +202,8 @@ func concurrency() suite {
 	return s
 }
 
-// linkRemovals returns functions, by name, for all ways to remove a user's link
-// or to make the polls through it outdated.
+// linkRemovals returns functions, by name, that remove a user's link or make the results of
+// polls through it outdated: one for each way.
 func linkRemovals() map[string]func(context.Context, *store.Store, songspy.UserID) error {
 	return map[string]func(context.Context, *store.Store, songspy.UserID) error{
 		"Erasing": func(ctx context.Context, s *store.Store, id songspy.UserID) error {
@@ -218,8 +221,8 @@ func linkRemovals() map[string]func(context.Context, *store.Store, songspy.UserI
 	}
 }
 
-// followFeedInOrder reads the change feed until the change with the number until. It
-// returns an error if a number is missing.
+// followFeedInOrder reads the change feed from its beginning, up to and including the change
+// with the given number. It returns an error if a number is missing or comes too early.
 func followFeedInOrder(ctx context.Context, s *store.Store, until int64) error {
 	for last := int64(0); last < until; {
 		changes, err := s.Changes(ctx, last, 7)
@@ -255,7 +258,8 @@ func twoUpdates(t *testing.T, b *fixture) (losesLink, stays songspy.Link, update
 }
 
 // removeLinkDuringWrite begins to remove a link while WritePlaybackUpdates has locked its
-// user. It checks that the removal waits and then deletes what was written.
+// user. The removal must wait until the updates are written. Then it must delete what was
+// written for that user, and keep what was written for the other user.
 func removeLinkDuringWrite(t *testing.T, b *fixture, removeLink func(context.Context, *store.Store, songspy.UserID) error) {
 	losesLink, stays, updates := twoUpdates(t, b)
 	other := b.db.Open(t)
@@ -269,14 +273,15 @@ func removeLinkDuringWrite(t *testing.T, b *fixture, removeLink func(context.Con
 	same(t, "what is playing", countOpenPlays(t, b, losesLink.UserID), 0)
 	same(t, "of the other user", b.countRows(t, "now_playing", stays.UserID), 1)
 	_, err := b.Link(t.Context(), losesLink.UserID)
-	if songspy.CodeOf(err) == songspy.CodeNotFound { // a user who links another account keeps earlier plays
+	if songspy.CodeOf(err) == songspy.CodeNotFound { // otherwise the user has linked another account, and keeps the earlier plays
 		same(t, "plays", b.countRows(t, "plays", losesLink.UserID), 0)
 		same(t, "tracks", b.countRows(t, "user_tracks", losesLink.UserID), 0)
 	}
 }
 
 // writeDuringLinkRemoval calls WritePlaybackUpdates while the removal of a link has locked
-// its user. It checks that the write waits and then drops the update of that user only.
+// its user. The write must wait until the link is removed, and must then drop the update of
+// that user only.
 func writeDuringLinkRemoval(t *testing.T, b *fixture, removeLink func(context.Context, *store.Store, songspy.UserID) error) {
 	losesLink, stays, updates := twoUpdates(t, b)
 	other := b.db.Open(t)
@@ -302,10 +307,10 @@ func writeDuringLinkRemoval(t *testing.T, b *fixture, removeLink func(context.Co
 	}
 }
 
-// waitForBlockedTx blocks until a transaction of this test waits for a lock. It fails the
-// test if through returns true before that: the transaction has ended without waiting. On
-// SQLite it returns at once: only one transaction writes at a time, so the second
-// transaction waits before it begins.
+// waitForBlockedTx blocks until a transaction of this test waits for a lock. Its parameter
+// through is a function that reports whether that transaction has ended: if it has ended
+// before it waited, the test fails. On SQLite waitForBlockedTx returns at once: only one
+// transaction writes at a time, so the second transaction waits before it begins.
 func (b *fixture) waitForBlockedTx(t *testing.T, through func() bool) {
 	if b.db.Engine == SQLite {
 		return

@@ -18,7 +18,8 @@ import (
 // suite holds the tests of one topic of the conformance suite, by name.
 type suite map[string]func(*testing.T, *fixture)
 
-// Run runs the conformance suite on an engine: the given topics, or all of them.
+// Run runs the conformance suite on an engine: the tests of the given topics, or of all
+// topics if none is given.
 func Run(t *testing.T, engine string, topics ...string) {
 	all := map[string]suite{
 		"Users": users(), "Invites": invites(), "Sessions": sessions(), "Linking": linking(), "Seats": seats(), "Links": links(),
@@ -38,7 +39,7 @@ func Run(t *testing.T, engine string, topics ...string) {
 		}
 		t.Run(topic, func(t *testing.T) {
 			database := pool.Get
-			if topic == "Schema" { // these tests change the schema
+			if topic == "Schema" { // these tests change the schema, so their databases cannot be reused
 				database = func(t testing.TB) Database { return New(t, engine) }
 			}
 			for name, test := range tests {
@@ -74,7 +75,8 @@ func setup(t *testing.T, d Database) *fixture {
 }
 
 // openAnother opens the same database in another store, as another process would. The new
-// store uses the same clock and statement log. changes change its options.
+// store uses the same clock and statement log. It calls each function of the parameter
+// changes, which may change the options of the new store.
 func (b *fixture) openAnother(t *testing.T, changes ...func(*store.Options)) *store.Store {
 	t.Helper()
 	return b.db.Open(t, append([]func(*store.Options){func(o *store.Options) {
@@ -125,8 +127,8 @@ func (b *fixture) newUser(t *testing.T) songspy.User {
 	return u
 }
 
-// grant returns a grant of Spotify with the tokens access-LABEL and refresh-LABEL, where
-// LABEL is the label.
+// grant returns a grant of Spotify whose tokens are "access-" and "refresh-" followed by the
+// label.
 func grant(label string) songspy.Grant {
 	return songspy.Grant{
 		AccessToken: songspy.Secret("access-" + label), RefreshToken: songspy.Secret("refresh-" + label),
@@ -134,12 +136,14 @@ func grant(label string) songspy.Grant {
 	}
 }
 
-// account returns a Spotify account whose two ids are made from the name.
+// account returns a Spotify account whose two ids are "account-" and "legacy-" followed by
+// the name.
 func account(name string) songspy.SpotifyAccount {
 	return songspy.SpotifyAccount{AccountID: "account-" + name, ID: "legacy-" + name}
 }
 
-// link links the user to the account that account(name) returns.
+// link links the user, through the app "main", to the Spotify account that account(name)
+// returns.
 func (b *fixture) link(t *testing.T, id songspy.UserID, name string) songspy.Link {
 	t.Helper()
 	return value[songspy.Link](t)(b.SaveLink(t.Context(), songspy.NewLink{
@@ -147,8 +151,8 @@ func (b *fixture) link(t *testing.T, id songspy.UserID, name string) songspy.Lin
 	}))
 }
 
-// newLinkedUser signs up a user, links the user to an account of their own, and returns the
-// link.
+// newLinkedUser signs up a user, links the user to a Spotify account that no other user
+// has, and returns the link.
 func (b *fixture) newLinkedUser(t *testing.T) songspy.Link {
 	t.Helper()
 	u := b.newUser(t)
@@ -164,8 +168,8 @@ func song(n int) songspy.Track {
 	}
 }
 
-// playingUpdate returns the update after a poll at the given time that found the user of
-// the link one minute into the track.
+// playingUpdate returns the update that follows from a poll at the given time, if that poll
+// found the user of the link one minute into the track.
 func playingUpdate(l songspy.Link, t songspy.Track, at time.Time) songspy.PlaybackUpdate {
 	ends := at.Add(t.Duration() - time.Minute)
 	return songspy.PlaybackUpdate{
@@ -214,8 +218,8 @@ func (b *fixture) lastChange(t *testing.T) int64 {
 	return last
 }
 
-// changesAfter returns the changes after the change with the number, each as its kind and
-// user: "link 1".
+// changesAfter returns the changes after the one with the given number, each as its kind
+// and the id of its user, such as "link 1".
 func (b *fixture) changesAfter(t *testing.T, number int64) (changes []string) {
 	t.Helper()
 	for _, c := range value[[]songspy.Change](t)(b.Changes(t.Context(), number, 1000)) {
@@ -230,7 +234,7 @@ type clock struct {
 	now time.Time
 }
 
-// Now returns the time.
+// Now returns the time that the test has set.
 func (c *clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -18,27 +18,27 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// The engines that a test can ask for.
+// The engines on which a test can run.
 const (
 	SQLite         = "sqlite"
 	Postgres       = "postgres"
-	PostgresSimple = "postgres-simple" // pgx's simple protocol, as a role with its own settings
+	PostgresSimple = "postgres-simple" // Postgres with the simple query protocol, as a role with settings of its own: see newRole
 	Pgbouncer      = "pgbouncer"       // PostgresSimple through pgbouncer in transaction mode
 )
 
-// PostgresURL is the environment variable with the URL of a throwaway server, for a
-// role that can create schemas.
+// PostgresURL is the environment variable with the URL of a throwaway Postgres server. The
+// role in the URL must be allowed to create schemas, roles and databases.
 const PostgresURL = "SONGSPY_TEST_POSTGRES_URL"
 
-// PgbouncerURL is the environment variable with the URL of a pgbouncer in transaction
-// mode in front of the throwaway server. It accepts every role.
+// PgbouncerURL is the environment variable with the URL of a pgbouncer in transaction mode
+// in front of the throwaway server. The pgbouncer must accept every role of the server.
 const PgbouncerURL = "SONGSPY_TEST_PGBOUNCER_URL"
 
 // PgDump is the environment variable with the command of a pg_dump that has the version of
 // the throwaway server. If it is empty, the pg_dump on PATH is used.
 const PgDump = "SONGSPY_TEST_PG_DUMP"
 
-// Database is an empty database of one test. Any number of stores can open it.
+// Database is the database of one test. Any number of stores can open it.
 type Database struct {
 	Engine string
 	URL    string
@@ -62,8 +62,8 @@ func New(t testing.TB, engine string) Database {
 	return d
 }
 
-// Server returns the URL of the throwaway server. If PostgresURL is not set, it skips the
-// test; in CI the test fails.
+// Server returns the URL of the throwaway server. If the environment variable PostgresURL
+// is not set, Server skips the test. In CI it fails the test instead.
 func Server(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv(PostgresURL)
@@ -77,10 +77,10 @@ func Server(t testing.TB) string {
 	return server
 }
 
-// newSchema creates a Postgres schema for the tables of one test, which is much
-// cheaper than a database, and returns its name. All tests on one server share
-// the channel of change notifications and the migration lock. So one test may
-// wake another or wait for it, but does not change its results.
+// newSchema creates a Postgres schema for the tables of one test, and returns its name. A
+// schema takes much less time to create than a database. All tests on one server share one
+// database, so they also share the channel of change notifications and the migration lock.
+// One test may wake another test or make it wait, but does not change its results.
 func newSchema(t testing.TB, engine string) (d Database, name string) {
 	t.Helper()
 	server := Server(t)
@@ -106,7 +106,9 @@ func newSchema(t testing.TB, engine string) (d Database, name string) {
 	return Database{}, ""
 }
 
-// dropSchema deletes a schema that newSchema created, and its role.
+// dropSchema deletes a schema that newSchema created, and the schema's role if there is one.
+// It also deletes the second schema, with the suffix "_rows", that Pool.create may have
+// created.
 func dropSchema(t testing.TB, name, engine string) {
 	t.Helper()
 	statements := "DROP SCHEMA IF EXISTS $ CASCADE; DROP SCHEMA IF EXISTS $_rows CASCADE"
@@ -134,18 +136,18 @@ func schemaURL(t testing.TB, name, server string) string {
 // HasPooler reports whether there is a pgbouncer to test with.
 func HasPooler() bool { return os.Getenv(PgbouncerURL) != "" }
 
-// newRole creates a schema and a role of the same name that owns it. The role's settings
-// make its sessions use the schema, so that no startup parameter has to name it: a pooler
-// would reject that. They also set a date format that no client expects, to test the
-// pinned settings.
+// newRole creates a schema, and a role of the same name that owns it. The settings of the
+// role make its sessions use the schema. A startup parameter could do that too, but a
+// pooler would reject it. The settings also choose a date format that no client expects, to
+// test that the store's pinned settings override it.
 func newRole(t testing.TB, name string) {
 	t.Helper()
 	execOnServer(t, Server(t), strings.ReplaceAll(`CREATE SCHEMA $; CREATE ROLE $ LOGIN PASSWORD 'throwaway'; ALTER SCHEMA $ OWNER TO $;
 		ALTER ROLE $ SET search_path = $; ALTER ROLE $ SET datestyle = 'SQL, DMY'; ALTER ROLE $ SET timezone = 'Asia/Seoul'`, "$", name))
 }
 
-// roleURL returns the URL with which the role of that name uses its schema. server is the
-// URL of the server or of a pooler.
+// roleURL returns the URL with which clients connect as the role that newRole has created.
+// server is the URL of the server or of a pooler in front of it.
 func roleURL(t testing.TB, name, server string) string {
 	t.Helper()
 	u, err := url.Parse(server)
@@ -177,7 +179,8 @@ func execOnServer(t testing.TB, server, statement string) {
 	}
 }
 
-// Key returns a seal key for tests. Its bytes depend only on the first two bytes of its id.
+// Key returns a seal key for tests. Its bytes depend only on the first two bytes of its id,
+// so keys for tests must differ in these.
 func Key(id string) store.SealKey {
 	return store.SealKey{ID: id, Key: bytes.Repeat([]byte(id + "#")[:2], 16)}
 }
@@ -189,8 +192,9 @@ func (d Database) options() store.Options {
 	}
 }
 
-// Open opens a store on the database and closes it when the test ends. The database need
-// not be migrated. changes change the options of the store.
+// Open opens a store on the database and closes it when the test ends. It does not migrate
+// the database. It calls each function of the parameter changes, which may change the
+// options of the store.
 func (d Database) Open(t testing.TB, changes ...func(*store.Options)) *store.Store {
 	t.Helper()
 	o := d.options()

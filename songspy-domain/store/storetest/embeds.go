@@ -11,7 +11,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// embeds checks embed tokens, webhooks and leases.
+// embeds tests embed tokens, webhooks and leases.
 func embeds() suite {
 	newToken := func(t *testing.T, b *fixture, id songspy.UserID, purpose songspy.EmbedPurpose, hash string) songspy.EmbedToken {
 		t.Helper()
@@ -122,11 +122,11 @@ func embeds() suite {
 			same(t, "the first", acquire("one"), true)
 			same(t, "another", acquire("two"), false)
 			same(t, "a renewal", acquire("one"), true)
-			must(t, b.ReleaseLease(t.Context(), "webhooks", "two")) // not its lease
+			must(t, b.ReleaseLease(t.Context(), "webhooks", "two")) // changes nothing, because "one" has the lease
 			same(t, "another, after it released nothing", acquire("two"), false)
 			must(t, b.ReleaseLease(t.Context(), "webhooks", "one"))
 			same(t, "another, after the release", acquire("two"), true)
-			if strings.HasPrefix(b.db.Engine, SQLite) { // on Postgres, the server's clock counts, which the test cannot set
+			if strings.HasPrefix(b.db.Engine, SQLite) { // on Postgres, the server's clock decides about leases, and the test cannot set it
 				b.clock.advance(time.Minute)
 				same(t, "the first, after the lease expired", acquire("one"), true)
 				b.clock.advance(-time.Hour)

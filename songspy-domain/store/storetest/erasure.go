@@ -140,8 +140,8 @@ func erasure() suite {
 			update.Plays = []songspy.Play{finishedPlay(song(1), start.Add(-time.Hour))}
 			b.write(t, update)
 			b.deleteFirstPlay(t, l.UserID)
-			// If plays gets a new column, add it here only if a deleted play may keep its
-			// value.
+			// If the table plays gets a new column, and a deleted play has a value in it, this
+			// test fails. Add the column here only if a deleted play may keep that value.
 			kept := map[string]bool{
 				"id": true, "user_id": true, "started_at": true, "ended_at": true, "listened_ms": true, "inferred_ms": true,
 				"source": true, "provisional": true, "deleted_at": true, "uri_hash": true, "isrc_hash": true,

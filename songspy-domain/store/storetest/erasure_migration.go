@@ -15,8 +15,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/migrations"
 )
 
-// openAtVersion creates a database with the schema of an older release. It runs the
-// migrations up to the version. The fixture has no store yet.
+// openAtVersion creates a database with the schema of an older release: it runs the
+// migrations up to and including the given version. The returned fixture has no store yet.
 func openAtVersion(t *testing.T, engine string, version int64) *fixture {
 	t.Helper()
 	b := &fixture{db: New(t, engine), clock: &clock{now: start}, statements: &statementLog{}}
@@ -31,7 +31,7 @@ func openAtVersion(t *testing.T, engine string, version int64) *fixture {
 			until[path] = &fstest.MapFile{Data: value[[]byte](t)(fs.ReadFile(all, path))}
 		}
 	}
-	if version >= 15 { // migration 15 is written in Go; without deleted plays it only executes this SQL
+	if version >= 15 { // migration 15 is written in Go; in a database without deleted plays it executes only this SQL and deletes unused local files
 		text := value[[]byte](t)(fs.ReadFile(migrations.DeletedPlays, "erased/"+folder+".sql"))
 		until["00015_deleted_plays.sql"] = &fstest.MapFile{Data: append([]byte("-- +goose Up\n"), text...)}
 	}
@@ -40,8 +40,8 @@ func openAtVersion(t *testing.T, engine string, version int64) *fixture {
 	return b
 }
 
-// ownerDB opens the database without the store, with the role that the store
-// uses.
+// ownerDB opens the database without the store, but as the role that the store uses, so that
+// this role owns the tables that the test creates.
 func (b *fixture) ownerDB(t *testing.T) *sql.DB {
 	t.Helper()
 	if b.db.Engine == SQLite || b.db.Engine == Postgres {
@@ -49,7 +49,7 @@ func (b *fixture) ownerDB(t *testing.T) *sql.DB {
 	}
 	db := value[*sql.DB](t)(sql.Open("pgx", b.db.direct))
 	t.Cleanup(func() { must(t, db.Close()) })
-	db.SetMaxOpenConns(1) // the role is a setting of the connection
+	db.SetMaxOpenConns(1) // SET ROLE below has an effect only on one connection
 	var name string
 	must(t, db.QueryRowContext(t.Context(), "SELECT current_schema()").Scan(&name)) // the role has the schema's name
 	_, err := db.ExecContext(t.Context(), "SET ROLE "+name)
@@ -64,10 +64,10 @@ func (b *fixture) exec(t *testing.T, statement string, args ...any) {
 	must(t, err)
 }
 
-// fillVersion14 fills a database as releases before version 15 of the schema
-// did. User 1 has deleted the first of three plays of song 1, and the only play
-// of song 2. User 2 has two local files; one has a URI of another form. Nobody
-// has the local file "Forgotten", which an erased user has left behind.
+// fillVersion14 fills a database as releases before version 15 of the schema did. User 1
+// has deleted the first of three plays of song 1, and the only play of song 2. User 2 has
+// two local files, "Kept" and "Odd"; the URI of "Odd" lacks the prefix of local files. No
+// user has the local file "Forgotten", which an erased user has left behind.
 func fillVersion14(t *testing.T, b *fixture) {
 	t.Helper()
 	insertOldUsers(t, b)

@@ -26,11 +26,11 @@ import (
 	"github.com/songspy/songspy/songspy-domain/quota"
 )
 
-// secrets holds texts to search for in the database, by a name that says what
-// the text is, such as "Google subject".
+// secrets holds texts that tests search for in the database. The key of each says what the
+// text is, such as "Google subject".
 type secrets map[string][]byte
 
-// plantedUser is a user with data in every table.
+// plantedUser is a user with data in every table that has data of users.
 type plantedUser struct {
 	songspy.Link
 	// untilErased are texts that the database may contain only until the user is
@@ -41,8 +41,8 @@ type plantedUser struct {
 	deleted secrets
 }
 
-// plantUser creates a user with data in every table and column that may contain data of
-// a user. name makes the texts of this user unique.
+// plantUser creates a user with data in every table and column that may contain data of a
+// user. Each text contains the name, so that it differs from the texts of other users.
 func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 	t.Helper()
 	ctx := t.Context()
@@ -146,10 +146,10 @@ func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 	return p
 }
 
-// plantRelations writes the rows of the user that plantUser does not write itself: follows,
-// blocks, reports, audit events, a hidden artist, a share link, an embed token, a webhook and
-// an authorization attempt. addSecret returns a text to store, and adds it under the name
-// what to the texts to search for.
+// plantRelations writes those rows of a planted user that plantUser does not write itself:
+// follows, blocks, reports, audit events, a hidden artist, a share link, an embed token, a
+// webhook and an authorization attempt. The function addSecret returns a text to store, and
+// adds this text to the user's untilErased, with its argument as the key.
 func (b *fixture) plantRelations(t *testing.T, id songspy.UserID, addSecret func(what string) string) {
 	t.Helper()
 	ctx := t.Context()
@@ -176,8 +176,9 @@ func (b *fixture) plantRelations(t *testing.T, id songspy.UserID, addSecret func
 	}))
 }
 
-// rawContents returns everything that the database contains: every file of SQLite, once
-// the write-ahead log is empty, or a dump of Postgres.
+// rawContents returns everything that the database contains. On SQLite it waits until the
+// write-ahead log is empty, and returns the contents of all files of the database, by their
+// names. On Postgres it returns a dump.
 func (b *fixture) rawContents(t *testing.T) map[string][]byte {
 	t.Helper()
 	if b.db.Engine != SQLite {
@@ -200,14 +201,14 @@ func (b *fixture) rawContents(t *testing.T) map[string][]byte {
 }
 
 // dump returns a dump of the test's schema as text. It uses pg_dump, or COPY if no pg_dump
-// of the server's version is installed. In CI the test fails without pg_dump.
+// is installed that can dump this server. In CI, it fails the test instead of using COPY.
 func (b *fixture) dump(t *testing.T) []byte {
 	t.Helper()
 	u := value[*url.URL](t)(url.Parse(b.db.direct))
 	q := u.Query()
 	schema := cmp.Or(q.Get("search_path"), q.Get("user")) // a role that newRole creates has the schema's name
 	q.Del("search_path")
-	q.Set("options", "--timezone=UTC") // the search compares texts, and the role may have another time zone
+	q.Set("options", "--timezone=UTC") // the test searches for times as texts in UTC, and the role may have another time zone
 	u.RawQuery = q.Encode()
 	command := strings.Fields(cmp.Or(os.Getenv(PgDump), "pg_dump"))
 	cmd := exec.CommandContext(t.Context(), command[0], append(command[1:], "--schema="+schema, "--dbname="+u.String())...)
@@ -254,8 +255,10 @@ func (b *fixture) tables(t *testing.T) (tables []string) {
 	return tables
 }
 
-// findSecrets returns which of the secrets occur in which of the texts, as bytes or in
-// hexadecimal: "nickname in songspy.db".
+// findSecrets returns which of the secrets occur in which of the given contents, each as
+// the name of the secret and the name of the content: "nickname in songspy.db". It searches
+// for the bytes themselves and for their hexadecimal form, in which dumps of Postgres show
+// them.
 func findSecrets(in map[string][]byte, what secrets) (found []string) {
 	for name, secret := range what {
 		for where, text := range in {
@@ -268,9 +271,9 @@ func findSecrets(in map[string][]byte, what secrets) (found []string) {
 	return found
 }
 
-// survivingTables are the tables whose rows stay when a user is erased. Each has
-// the names of all its columns, and the reason why the rows do not identify the
-// user: for example, they are only about replicas.
+// survivingTables are the tables whose rows stay when a user is erased. Each entry has the
+// names of all columns of the table, and the reason why the rows do not identify the user:
+// it says what the rows are about.
 var survivingTables = map[string]struct{ columns, reason string }{
 	"tracks": {
 		"id public_id uri kind title artists album image_url url preview_url duration_ms isrc created_at album_uri",
@@ -301,9 +304,9 @@ var survivingTables = map[string]struct{ columns, reason string }{
 // erasureSearchSuite searches the whole database for data of erased users.
 func erasureSearchSuite() suite {
 	return suite{
-		// An unknown table fails this test. If its rows belong to a user, the table has
-		// a column user_id, EraseUser deletes from it, and plantUser writes to it.
-		// Otherwise list the table and its columns in survivingTables.
+		// An unknown table fails this test. If the rows of a new table belong to users, give
+		// the table a column user_id, delete its rows in EraseUser, and write a row to it in
+		// plantUser. Otherwise list the table and its columns in survivingTables.
 		"EraseUser_LeavesNoRowInAnyTable": func(t *testing.T, b *fixture) {
 			p := b.plantUser(t, "somebody")
 			owner := func(table string) string {
@@ -313,7 +316,7 @@ func erasureSearchSuite() suite {
 				return "user_id"
 			}
 			var theirs []string
-			others := map[string]string{} // columns with this user's id in rows of other users, with their table
+			others := map[string]string{} // columns in which rows of other users have this user's id; the value is the table
 			for _, table := range b.tables(t) {
 				columns := columnsOf(t, b.sql(t), table)
 				if rule, stays := survivingTables[table]; stays {
@@ -358,7 +361,7 @@ func erasureSearchSuite() suite {
 					after = p
 				}
 			}
-			delete(before.untilErased, "address") // the address and the token are stored only sealed
+			delete(before.untilErased, "address") // the address and the token are stored only sealed, so the search cannot find them
 			delete(before.untilErased, "token")
 			var unseen []string
 			at := b.rawContents(t)

@@ -30,7 +30,7 @@ func feed() suite {
 			number := b.lastChange(t)
 			var reported []songspy.Change
 			b.OnChanges(func(c []songspy.Change) {
-				same(t, "the number of the last change, when it is reported", b.lastChange(t), c[len(c)-1].Number) // the change is committed
+				same(t, "the number of the last change, when it is reported", b.lastChange(t), c[len(c)-1].Number) // a change is reported only after its commit, so the feed must contain it
 				reported = append(reported, c...)
 			})
 			must(t, b.Block(t.Context(), one, two))
@@ -39,7 +39,7 @@ func feed() suite {
 			same(t, "reported of a sign-in", len(reported), 2)
 			must(t, b.RevokeFamily(t.Context(), session.Family, songspy.ActorSelf))
 			value[songspy.Erasure](t)(b.EraseUser(t.Context(), two))
-			RequireCode(t, b.Block(t.Context(), one, two), songspy.CodeNotFound) // rolled back
+			RequireCode(t, b.Block(t.Context(), one, two), songspy.CodeNotFound) // this transaction is rolled back, so its changes must not be reported
 			same(t, "reported", reported, value[[]songspy.Change](t)(b.Changes(t.Context(), number, 10)))
 		},
 		"PruneChanges_KeepsTheLastChange": func(t *testing.T, b *fixture) {
@@ -98,8 +98,8 @@ func feed() suite {
 	}
 }
 
-// waitUntilError calls wait, which waits for changes after the number 0, until it returns an
-// error. It returns that error.
+// waitUntilError calls wait, the method WaitForChange of a store, until it returns an error,
+// and returns that error. It passes 0 as the number of the last change that was read.
 func waitUntilError(ctx context.Context, wait func(context.Context, int64) error) error {
 	for {
 		if err := wait(ctx, 0); err != nil {

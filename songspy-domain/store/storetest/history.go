@@ -7,13 +7,13 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// historyItem returns a history item: the track, played at the given time.
+// historyItem returns a history item of the track with the given time as PlayedAt.
 func historyItem(t songspy.Track, at time.Time) songspy.HistoryItem {
 	return songspy.HistoryItem{Track: t, PlayedAt: at}
 }
 
-// addAll returns a function for ReconcileHistory that adds a play for every item, as if no
-// play were stored.
+// addAll returns a function for ReconcileHistory that adds a play for each item, without
+// regard to the stored plays.
 func addAll(items []songspy.HistoryItem) func(songspy.StoredPlays) songspy.Reconciliation {
 	return func(songspy.StoredPlays) (r songspy.Reconciliation) {
 		for _, i := range items {
@@ -47,13 +47,14 @@ func history() suite {
 			b.write(t, update)
 			kept := b.storedPlays(t, l, historyItem(song(2), start.Add(-150*time.Minute)))
 			var starts []time.Time
-			for _, k := range kept.Plays[3:] { // after the earlier plays
+			for _, k := range kept.Plays[3:] { // the first four plays are from before the item; three of them are not checked here
 				starts = append(starts, k.Play.StartedAt)
 				same(t, "track", k.Track.URI, song(1).URI)
 				same(t, "listened", k.PlayedAt.IsZero(), true)
 			}
-			// The last play begins half an hour after the item. It stands for a play that was
-			// paused before its first poll, so that its stored start is too late.
+			// The second of these plays begins half an hour after the item. It must be passed
+			// too, because a play that was paused before its first poll is stored with a start
+			// that is too late.
 			same(t, "starts", starts, []time.Time{start.Add(-3 * time.Hour), start.Add(-2 * time.Hour)})
 			two := b.storedPlays(t, l, historyItem(song(2), start.Add(-150*time.Minute)), historyItem(song(2), start.Add(-119*time.Minute)))
 			same(t, "plays around two items", len(two.Plays), 6)
@@ -151,7 +152,7 @@ func history() suite {
 				found, live := k.Plays[0], k.Plays[1]
 				same(t, "PlayedAt of the added play", found.PlayedAt, item.PlayedAt)
 				r = addAll([]songspy.HistoryItem{other})(k)
-				r.Added[0].Play.StartedAt = found.Play.StartedAt // the start of the removed play
+				r.Added[0].Play.StartedAt = found.Play.StartedAt // the added play begins when the removed play began
 				live.PlayedAt, found.PlayedAt = item.PlayedAt, time.Time{}
 				r.Confirmed, r.Removed = []songspy.StoredPlay{live}, []songspy.StoredPlay{found}
 				return r

@@ -94,7 +94,7 @@ func links() suite {
 				}))
 				return l.UserID
 			}
-			b.newLinkedUser(t) // never rejected
+			b.newLinkedUser(t) // must not be returned: its link is active
 			late, early, middle := refusedAt(start), refusedAt(start.Add(-3*time.Hour)), refusedAt(start.Add(-2*time.Hour))
 			before := func(at time.Time, limit int) []songspy.UserID {
 				return value[[]songspy.UserID](t)(b.NotRegisteredUsers(t.Context(), at, limit))
@@ -102,7 +102,7 @@ func links() suite {
 			same(t, "rejected before", before(start, 10), []songspy.UserID{early, middle})
 			same(t, "the longest", before(start.Add(time.Hour), 1), []songspy.UserID{early})
 			same(t, "all", before(start.Add(time.Hour), 10), []songspy.UserID{early, middle, late})
-			ahead := refusedAt(start.Add(9 * time.Hour)) // stored while the clock was ahead
+			ahead := refusedAt(start.Add(9 * time.Hour)) // as if stored while the clock was ahead
 			same(t, "rejected in the future", before(start, 10), []songspy.UserID{early, middle, ahead})
 		},
 		"LinksToRenew_AreThoseThatExpireBeforeInPages": func(t *testing.T, b *fixture) {
@@ -147,7 +147,7 @@ func polledUsers() suite {
 		"LinkVersions_AreOfPollableLinksAndFollowEveryChange": func(t *testing.T, b *fixture) {
 			first, second := b.newLinkedUser(t), b.newLinkedUser(t)
 			gone := b.newLinkedUser(t)
-			b.newUser(t) // without a link
+			b.newUser(t) // must not be returned: this user has no link
 			value[songspy.Link](t)(b.UpdateLink(t.Context(), gone.UserID, func(l *songspy.Link) error {
 				l.State = songspy.LinkReauthRequired
 				return nil
@@ -175,7 +175,7 @@ func polledUsers() suite {
 				}
 				want = append(want, l.UserID)
 			}
-			b.newUser(t) // without a link
+			b.newUser(t) // must not be returned: this user has no link
 			var got []songspy.UserID
 			for after := songspy.UserID(0); ; {
 				page := value[[]songspy.LinkVersion](t)(b.LinkVersions(t.Context(), after, 2))

@@ -13,14 +13,14 @@ import (
 // loadBatchSize is how many users one transaction of Load copies.
 const loadBatchSize = 10_000
 
-// Load adds users with their links by COPY, which is about a hundred times
-// faster than signing them up: a million users in a minute. The caller chooses
-// ids, generations and versions; a link's UserID is taken from its user. Load
-// publishes no changes, so processes that follow the change feed must be
-// started again.
+// Load adds users with their links by COPY, which is about a hundred times faster than
+// signing them up: a million users in a minute. The caller chooses ids, generations and
+// versions; the UserID of a link is taken from its user. Load publishes no changes, so
+// processes that follow the change feed do not notice the new users until they are
+// restarted.
 //
-// conn is a connection to the Postgres database of the store s. Each transaction copies
-// 10,000 users. If one fails, the users of earlier transactions stay.
+// conn is a connection to the Postgres database of the store s. Each transaction copies up
+// to 10,000 users. If one fails, the users of earlier transactions stay.
 func Load(ctx context.Context, s *store.Store, conn *pgx.Conn, users iter.Seq2[songspy.User, songspy.Link]) error {
 	l := bulkLoad{s: s, ctx: ctx, conn: conn}
 	for u, link := range users {

@@ -8,7 +8,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// mailboxes checks that addresses are stored sealed and deleted with their user.
+// mailboxes tests that the e-mail addresses of users are stored sealed and can be deleted
+// and resealed.
 func mailboxes() suite {
 	const ada = songspy.Secret("ada@example.org")
 	mailbox := func(t *testing.T, s *store.Store, id songspy.UserID) songspy.Mailbox {
@@ -62,7 +63,7 @@ func mailboxes() suite {
 			must(t, err)
 			kept(t, b.Store, two.ID, "")
 			same(t, "whether mail is off", value[songspy.Mailbox](t)(b.SetMailOff(t.Context(), two.ID, true)), songspy.Mailbox{OptedOut: true})
-			must(t, b.SaveAddress(t.Context(), two.ID, "two@example.org")) // as the user's next sign-in does
+			must(t, b.SaveAddress(t.Context(), two.ID, "two@example.org")) // the next sign-in of the user does this
 			kept(t, b.Store, two.ID, "two@example.org")
 		},
 		"SetMailOff_SurvivesAnUpdateOfTheUser": func(t *testing.T, b *fixture) {

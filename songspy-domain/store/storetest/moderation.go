@@ -82,7 +82,7 @@ func moderation() suite {
 			var want []songspy.PublicID
 			for i := range 4 {
 				u := b.newUser(t)
-				if i == 0 { // hidden, and shown again
+				if i == 0 { // must not be returned: this user is hidden, and then shown again
 					must(t, b.SetHiddenByOperator(t.Context(), u.ID, true, "a mistake"))
 					must(t, b.SetHiddenByOperator(t.Context(), u.ID, false, ""))
 					continue
@@ -93,7 +93,7 @@ func moderation() suite {
 				must(t, b.SetHiddenByOperator(t.Context(), u.ID, true, "second"))
 				want = append(want, u.PublicID)
 			}
-			b.newUser(t) // never hidden
+			b.newUser(t) // must not be returned: this user was never hidden
 			slices.Sort(want)
 			var got []songspy.PublicID
 			for after := songspy.PublicID(0); ; {
@@ -129,15 +129,15 @@ func moderation() suite {
 			one, two := newSession(l.UserID, "Firefox\x00"), newSession(l.UserID, "Safari")
 			one = value[songspy.Session](t)(b.CreateSession(t.Context(), one))
 			two = value[songspy.Session](t)(b.CreateSession(t.Context(), two))
-			next := value[songspy.Session](t)(b.RotateSession(t.Context(), one.ID, newSession(0, "next"))) // a rotation is no sign-in
+			next := value[songspy.Session](t)(b.RotateSession(t.Context(), one.ID, newSession(0, "next"))) // must not be recorded: a rotation is no sign-in
 			must(t, b.RevokeFamily(t.Context(), next.Family, songspy.ActorSystem))
-			must(t, b.RevokeFamily(t.Context(), next.Family, songspy.ActorSystem)) // nothing is left to end
+			must(t, b.RevokeFamily(t.Context(), next.Family, songspy.ActorSystem)) // must not be recorded: no session is left to revoke
 			must(t, b.RevokeSessions(t.Context(), l.UserID, two.Family))
 			value[songspy.Session](t)(b.CreateSession(t.Context(), newSession(l.UserID, "")))
 			must(t, b.RevokeSessions(t.Context(), l.UserID, 0))
 			b.share(t, l.UserID, func(p *songspy.Sharing) { p.Now, p.HideEpisodes = songspy.AudienceNobody, true })
 			b.share(t, l.UserID, func(*songspy.Sharing) {})
-			b.write(t, playingUpdate(b.newLinkedUser(t), song(1), start))                                               // another user plays it
+			b.write(t, playingUpdate(b.newLinkedUser(t), song(1), start))                                               // stores song(1), so that the audit log shows its title
 			for _, uri := range []string{"spotify:artist:unknown", song(1).URI, song(1).URI, localFile("a file").URI} { // the third is hidden already
 				value[songspy.HiddenItem](t)(b.HideItem(t.Context(), l.UserID, uri))
 			}
@@ -178,7 +178,7 @@ func moderation() suite {
 		},
 		"AuditEvents_ThatFailAreNotRecorded": func(t *testing.T, b *fixture) {
 			first := value[songspy.Session](t)(b.CreateSession(t.Context(), newSession(b.newUser(t).ID, "one")))
-			_, err := b.CreateSession(t.Context(), newSession(first.UserID, "one")) // another session has this token
+			_, err := b.CreateSession(t.Context(), newSession(first.UserID, "one")) // must not be recorded: another session has this token
 			RequireCode(t, err, songspy.CodeConflict)
 			same(t, "the audit log", kinds(t, b, first.UserID), []string{"signed_in by self: one", "signed_up by self: "})
 		},

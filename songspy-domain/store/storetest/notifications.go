@@ -14,19 +14,20 @@ import (
 
 var mailChannels, webhookChannels = []songspy.NotificationChannel{songspy.ChannelMail}, []songspy.NotificationChannel{songspy.ChannelWebhook}
 
-// relinkNotification returns an e-mail to the user: they have to link Spotify again.
+// relinkNotification returns a notification that is sent to the user by e-mail: the user
+// has to link Spotify again.
 func relinkNotification(id songspy.UserID) songspy.Notification {
 	return songspy.Notification{UserID: id, App: "main", Kind: songspy.NotificationRelink, Occurrence: "1", Channel: songspy.ChannelMail}
 }
 
-// unregisteredNotification returns a webhook message to the operator: they have to register
-// the user.
+// unregisteredNotification returns a notification that is sent to the operator by webhook:
+// the operator has to register the user with the app.
 func unregisteredNotification(id songspy.UserID) songspy.Notification {
 	return songspy.Notification{UserID: id, App: "main", Kind: songspy.NotificationNotRegistered, Occurrence: "1", Channel: songspy.ChannelWebhook}
 }
 
-// seatAskedNotification returns a webhook message to the operator: the user has requested a
-// seat.
+// seatAskedNotification returns a notification that is sent to the operator by webhook: the
+// user has requested a seat.
 func seatAskedNotification(id songspy.UserID) songspy.Notification {
 	return songspy.Notification{UserID: id, App: "main", Kind: songspy.NotificationSeatRequested, Occurrence: "1", Channel: songspy.ChannelWebhook}
 }
@@ -36,8 +37,9 @@ func (b *fixture) queueNotifications(t *testing.T, notifications ...songspy.Noti
 	must(t, b.QueueNotifications(t.Context(), notifications, time.Hour))
 }
 
-// claimNotification claims a message on one of the channels. It returns the message and the
-// ids of its users as text, such as "1 2"; "" if no message is due.
+// claimNotification claims a message on one of the given channels. It returns the message,
+// and as text the ids of the users that its notifications are about, such as "1 2". If no
+// message is due, the text is empty.
 func claimNotification(t *testing.T, s *store.Store, by []songspy.NotificationChannel) (m songspy.NotificationMessage, userIDs string) {
 	t.Helper()
 	m, ok, err := s.ClaimNotification(t.Context(), by, 5*time.Minute)
@@ -61,7 +63,7 @@ func notificationIDs(m songspy.NotificationMessage) (all []int64) {
 }
 
 // notifications tests that every queued notification is sent once, by one process, and that
-// the links that may need one are found.
+// NotificationLinks finds the links that may need a notification.
 func notifications() suite {
 	return suite{
 		"QueueNotifications_OfOneNameAreSentOnce": func(t *testing.T, b *fixture) {
@@ -116,7 +118,7 @@ func notifications() suite {
 			same(t, "of the unlinked user", b.countRows(t, "notifications", one.UserID), 0)
 			value[songspy.Erasure](t)(b.EraseUser(t.Context(), two.UserID))
 			same(t, "of the erased user", b.countRows(t, "notifications", two.UserID), 0)
-			must(t, b.CompleteNotifications(t.Context(), notificationIDs(m), true)) // m was being sent during the erasure
+			must(t, b.CompleteNotifications(t.Context(), notificationIDs(m), true)) // as the process that was sending m during the erasure does afterwards
 			_, userIDs := claimNotification(t, b.Store, mailChannels)
 			same(t, "notifications left", userIDs, "")
 		},
@@ -261,7 +263,7 @@ func notifications() suite {
 				m, _ := claimNotification(t, b.Store, webhookChannels)
 				must(t, b.CompleteNotifications(t.Context(), notificationIDs(m), true))
 			}
-			b.queueNotifications(t, began("ended", songspy.ChannelOperatorMail)) // not sent by mail yet
+			b.queueNotifications(t, began("ended", songspy.ChannelOperatorMail)) // queued for this channel, but not sent on it
 			b.clock.advance(2 * time.Hour)
 			b.queueNotifications(t, began("goes on", songspy.ChannelWebhook))
 			var all sync.WaitGroup
@@ -308,8 +310,8 @@ func notifications() suite {
 	}
 }
 
-// rawTime returns start minus ago in the form that the database stores, for a
-// test's own SQL.
+// rawTime returns the time that lies the given duration before start. The time has the form
+// in which the database stores times, for statements that a test runs without the store.
 func (b *fixture) rawTime(ago time.Duration) any {
 	at := start.Add(-ago)
 	if b.db.Engine == SQLite {

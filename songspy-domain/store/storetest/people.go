@@ -19,8 +19,8 @@ func (b *fixture) follow(t *testing.T, id, follower songspy.UserID) {
 	value[songspy.Follow](t)(b.ApproveFollow(t.Context(), id, follower))
 }
 
-// relations returns the follows and blocks of the user as texts, such as "1 approved by 2"
-// (user 2 follows user 1) and "2 blocked by 1".
+// relations returns the follows and blocks that concern the user as texts, such as "1
+// approved by 2" (user 2 follows user 1, and user 1 has approved it) and "2 blocked by 1".
 func (b *fixture) relations(t *testing.T, id songspy.UserID) (all []string) {
 	t.Helper()
 	follows, blocks, err := b.Relations(t.Context(), id)
@@ -74,7 +74,7 @@ func people() suite {
 			same(t, "approved again", value[songspy.Follow](t)(b.ApproveFollow(t.Context(), one, two)), approved)
 			same(t, "asked when approved", value[songspy.Follow](t)(b.RequestFollow(t.Context(), one, two)), approved)
 			same(t, "relations of the follower", b.relations(t, two), []string{"1 approved by 2"})
-			RequireCode(t, b.RemoveFollow(t.Context(), two, one), songspy.CodeNotFound) // the other direction
+			RequireCode(t, b.RemoveFollow(t.Context(), two, one), songspy.CodeNotFound) // user 1 does not follow user 2
 			must(t, b.RemoveFollow(t.Context(), one, two))
 			RequireCode(t, b.RemoveFollow(t.Context(), one, two), songspy.CodeNotFound)
 			same(t, "asks again", value[songspy.Follow](t)(b.RequestFollow(t.Context(), one, two)).State, songspy.FollowRequested)
@@ -117,7 +117,7 @@ func people() suite {
 		"Block_AgainstAFollowAtTheSameTimeLeavesNoFollow": func(t *testing.T, b *fixture) {
 			one, two, _ := threeUsers(t, b)
 			other, done := b.openAnother(t, func(o *store.Options) { o.Observe = nil }), make(chan error, 1)
-			b.statements.runAfter("INSERT INTO", func() { // within the transaction of the follow
+			b.statements.runAfter("INSERT INTO", func() { // the transaction of RequestFollow, which has locked both users
 				go func() { done <- other.Block(t.Context(), one, two) }()
 				b.waitForBlockedTx(t, func() bool { return len(done) > 0 })
 			})
@@ -140,7 +140,7 @@ func people() suite {
 			var want []songspy.UserID
 			for i := range 5 {
 				if i%2 == 0 {
-					b.clock.advance(time.Second) // not for every user, so that two users follow at the same time
+					b.clock.advance(time.Second) // not for every user, so that some follows have the same time
 				}
 				u := b.newUser(t).ID
 				value[songspy.Follow](t)(b.RequestFollow(t.Context(), owner, u))
@@ -177,7 +177,7 @@ func people() suite {
 				must(t, b.Block(t.Context(), owner, u))
 				want = append([]songspy.UserID{u}, want...)
 			}
-			must(t, b.Block(t.Context(), want[0], owner)) // not a block by the owner
+			must(t, b.Block(t.Context(), want[0], owner)) // must not be listed, because the owner is the blocked one
 			for after := (songspy.Block{}); ; {
 				page := value[[]songspy.BlockedPerson](t)(b.Blocks(t.Context(), owner, after, 2))
 				for _, k := range page {
@@ -288,7 +288,7 @@ func people() suite {
 			explain := "EXPLAIN QUERY PLAN "
 			if b.db.Engine != SQLite {
 				explain = "EXPLAIN "
-				_, err := tx.ExecContext(t.Context(), "SET LOCAL enable_seqscan = off") // the table is too small for an index
+				_, err := tx.ExecContext(t.Context(), "SET LOCAL enable_seqscan = off") // otherwise Postgres would scan the table, because it is small
 				must(t, err)
 			}
 			rows := value[*sql.Rows](t)(tx.QueryContext(t.Context(), explain+executed[0], "ad", "ae", 2))

@@ -14,9 +14,9 @@ import (
 	"github.com/songspy/songspy/songspy-domain/breaker"
 )
 
-// olderNames maps present names of tables and columns, and stored values, to
-// those of an older schema version. A column is named with its present table:
-// "gaps.reason".
+// olderNames maps present names to the names in an older version of the schema: of tables,
+// of columns, and of stored values. The key of a column is its present table and name, such
+// as "gaps.reason".
 type olderNames struct {
 	tables, columns map[string]string
 	values          map[string]*strings.Replacer
@@ -30,7 +30,8 @@ var namesBefore19 = olderNames{
 		"now_playing.idle_since": "nothing_since", "now_playing.other_seen_at": "elsewhere_at",
 		"shards.polled_until": "done_until", "replicas.alive_until": "seen_until",
 	},
-	// values replaces present values of a column with their older form.
+	// The key of values is a column. Each replacer replaces the present values in that
+	// column with the older ones.
 	values: map[string]*strings.Replacer{
 		"changes.kind":       strings.NewReplacer("user", "person"),
 		"gaps.reason":        strings.NewReplacer("app_blocked", "door_closed"),
@@ -41,8 +42,8 @@ var namesBefore19 = olderNames{
 	},
 }
 
-// allRows returns the columns of a table and all its rows, sorted by the first
-// three columns. table may also be a subquery.
+// allRows returns the columns of a table and all its rows, sorted by the first three
+// columns. The parameter table may also be a subquery with an alias.
 func (b *fixture) allRows(t *testing.T, table string) (columns []string, all [][]any) {
 	t.Helper()
 	columns = columnsOf(t, b.sql(t), table)
@@ -60,16 +61,16 @@ func (b *fixture) allRows(t *testing.T, table string) (columns []string, all [][
 	return columns, all
 }
 
-// usersBefore20 selects the users as versions before 20 stored them: with the
-// sharing settings in columns of the table users.
+// usersBefore20 is a subquery that selects the users as versions before 20 stored them:
+// with the sharing settings that are in force now in columns of the table users.
 const usersBefore20 = `(SELECT u.*, p.now_audience AS audience, p.hidden_until AS sharing_paused_until FROM users u JOIN sharing_periods p ON p.user_id = u.id
 	WHERE p.began_at = (SELECT MAX(l.began_at) FROM sharing_periods l WHERE l.user_id = u.id)) AS users`
 
-// copyAsOlder copies the rows of the database from into the database to, which
-// has an older version of the schema. names has the names and values of that
-// version. Only tables and columns that the older version has are copied. The
-// results use present names: the copied tables, users first, and the copied
-// columns of each table.
+// copyAsOlder copies the rows of one database (parameter from) to another (parameter to),
+// which has an older version of the schema. The parameter names has the names and values of
+// that version. Tables and columns that the older version lacks are left out. copyAsOlder
+// returns the copied tables, users first, and the copied columns of each table, both by
+// their present names.
 func copyAsOlder(t *testing.T, from, to *fixture, names olderNames) (copied []string, columnsOfTable map[string][]string) {
 	t.Helper()
 	from.exec(t, `DELETE FROM changes WHERE kind IN ('relation', 'session')`) // the older version does not have these kinds
@@ -115,9 +116,9 @@ func copyAsOlder(t *testing.T, from, to *fixture, names olderNames) (copied []st
 	return copied, columnsOfTable
 }
 
-// requireKept fails the test unless the migrated database has the same rows as the original
-// in every copied table. It compares the columns that were copied and still exist. tables
-// and columnsOfTable are the results of copyAsOlder.
+// requireKept fails the test unless the migrated database has the same tables as the
+// original, and in every copied table the same rows. It compares those of the copied columns
+// that the original still has. tables and columnsOfTable are the results of copyAsOlder.
 func requireKept(t *testing.T, migrated, original *fixture, tables []string, columnsOfTable map[string][]string) {
 	t.Helper()
 	same(t, "tables", migrated.tables(t), original.tables(t))
@@ -133,8 +134,9 @@ func requireKept(t *testing.T, migrated, original *fixture, tables []string, col
 	}
 }
 
-// fillForMigration writes rows to every table. It returns the user that plantUser has
-// created, and a notification that was sent.
+// fillForMigration writes rows to every table, so that a test sees whether a migration
+// keeps them. It returns the user that plantUser has created, and a notification that was
+// sent.
 func fillForMigration(t *testing.T, b *fixture) (p plantedUser, sent songspy.Notification) {
 	t.Helper()
 	ctx := t.Context()
@@ -142,7 +144,7 @@ func fillForMigration(t *testing.T, b *fixture) (p plantedUser, sent songspy.Not
 	value[bool](t)(b.SwapBreakers(ctx, "app", 0, open20h))
 	sent = relinkNotification(b.newUser(t).ID)
 	b.queueNotifications(t, sent, songspy.Notification{App: "app", Kind: songspy.NotificationNeedsUser, Channel: songspy.ChannelWebhook})
-	for range 2 { // sent, and the notification that plantUser has queued
+	for range 2 { // two e-mails are due: for the notification above, and for the one that plantUser has queued
 		m, _ := claimNotification(t, b.Store, mailChannels)
 		must(t, b.CompleteNotifications(ctx, notificationIDs(m), true))
 	}
@@ -165,9 +167,9 @@ var open20h = breaker.SharedBreakers{
 	},
 }
 
-// rowsAsJSON returns the rows of a table by column, in a form that can be
-// compared between two databases: the JSON of breakers is parsed, so that the
-// order of its keys does not matter.
+// rowsAsJSON returns the rows of a table, each as its values by column, in a form in which
+// the rows of two databases can be compared. The JSON in the column state of breakers is
+// parsed, so that the order of its keys does not matter.
 func (b *fixture) rowsAsJSON(t *testing.T, table string) (all []map[string]any) {
 	t.Helper()
 	columns, rows := b.allRows(t, table)

@@ -30,7 +30,7 @@ func playbackUpdates() suite {
 			one, two := b.newLinkedUser(t), b.newLinkedUser(t)
 			w := b.write(t, playingUpdate(one, song(1), start), playingUpdate(two, song(1), start))
 			same(t, "the ids", w[0].TrackID, w[1].TrackID)
-			again := b.openAnother(t) // its cache is empty
+			again := b.openAnother(t) // its cache of tracks is empty
 			update := playingUpdate(one, song(1), start.Add(time.Second))
 			w2 := value[[]songspy.PlaybackUpdateResult](t)(again.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{update}))
 			same(t, "the id, of another process", w2[0].TrackID, w[0].TrackID)

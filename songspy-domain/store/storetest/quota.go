@@ -85,7 +85,7 @@ func quotas() suite {
 		"SaveRefusal_StoresTheLearnedQuota": func(t *testing.T, b *fixture) {
 			same(t, "before", value[quota.Refusal](t)(b.LastRefusal(t.Context(), "app")), quota.Refusal{})
 			must(t, b.SaveRefusal(t.Context(), "app", refused))
-			must(t, b.SaveRefusal(t.Context(), "app", refused)) // the second time changes nothing
+			must(t, b.SaveRefusal(t.Context(), "app", refused)) // a refusal that is stored already is not added again
 			probe := refused
 			probe.At, probe.Quota = start.Add(time.Hour), 0
 			must(t, b.SaveRefusal(t.Context(), "app", probe))

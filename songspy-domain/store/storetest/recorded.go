@@ -8,8 +8,8 @@ import (
 )
 
 func recorded() suite {
-	// reported returns two maps that count the plays and the gaps that the store
-	// passes to OnRecorded.
+	// reported sets a function by OnRecorded, and returns two maps. The function adds to
+	// them the plays and the gaps that the store reports from now on.
 	reported := func(b *fixture) (plays map[songspy.PlaySource]int, gaps map[songspy.GapReason]int) {
 		plays, gaps = map[songspy.PlaySource]int{}, map[songspy.GapReason]int{}
 		b.OnRecorded(func(r songspy.RecordedCounts) {
@@ -32,7 +32,7 @@ func recorded() suite {
 			update.Gap = &songspy.Gap{BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapAppBlocked}
 			later.Gap = update.Gap
 			b.write(t, update)
-			b.write(t, update) // written again, because its outcome was unknown
+			b.write(t, update) // written again, as if the outcome of the first write were unknown
 			b.write(t, later)  // the gap is already stored
 			setState := func(s songspy.LinkState) {
 				value[songspy.Link](t)(b.UpdateLink(t.Context(), two.UserID, func(l *songspy.Link) error { l.State = s; return nil }))
@@ -68,7 +68,7 @@ func recorded() suite {
 			update.Gap = &songspy.Gap{BeganAt: start.Add(-time.Hour), EndedAt: &start, Reason: songspy.GapAppBlocked}
 			value[[]songspy.PlaybackUpdateResult](t)(b.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{update}))
 			update.Playing.Generation++
-			update.Gap = &songspy.Gap{BeganAt: start, EndedAt: &update.Plays[0].StartedAt, Reason: songspy.GapAppBlocked} // the database rejects it
+			update.Gap = &songspy.Gap{BeganAt: start, EndedAt: &update.Plays[0].StartedAt, Reason: songspy.GapAppBlocked} // the database rejects it, because it ends before it begins
 			value[[]songspy.PlaybackUpdateResult](t)(b.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{update}))
 			same(t, "sent", len(plays)+len(gaps), 0)
 		},

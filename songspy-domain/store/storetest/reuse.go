@@ -15,17 +15,18 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// Pool creates migrated databases of one engine for many tests. On Postgres it
-// empties and reuses the schema of a finished test, because creating a schema
-// costs several times as much. On SQLite it copies a migrated file.
+// Pool creates migrated databases of one engine for many tests. On Postgres it empties and
+// reuses the schema of a finished test, because to create and migrate another schema would
+// take several times as long. On SQLite it copies a migrated file.
 type Pool struct {
 	engine string
 	mu     sync.Mutex
 	idle   []pooled
 }
 
-// pooled is a migrated schema of a Pool. name is the name of the schema, and
-// fingerprint the result of fingerprintQuery before the first test.
+// pooled is a migrated schema of a Pool. name is the name of the schema. fingerprint is the
+// result of fingerprintQuery before the first test, by which putBack finds out whether a
+// test has changed the schema.
 type pooled struct {
 	Database
 	name        string
@@ -44,7 +45,8 @@ func NewPool(t testing.TB, engine string) *Pool {
 	return p
 }
 
-// Get returns a migrated database without users for one test.
+// Get returns a migrated database without users. When the test t ends, the pool takes a
+// Postgres schema back for other tests, and the file of a SQLite database is deleted.
 func (p *Pool) Get(t testing.TB) Database {
 	t.Helper()
 	if p.engine == SQLite {
@@ -69,9 +71,9 @@ func (p *Pool) take() (s pooled, ok bool) {
 	return s, true
 }
 
-// create creates and migrates a schema. It also copies the rows that the
-// migrations insert to a second schema, NAME_rows, because putBack truncates
-// the tables and must restore these rows.
+// create creates and migrates a schema. It also creates a second schema, whose name has the
+// suffix "_rows", with a copy of the rows that the migrations have inserted. putBack needs
+// this copy, because it truncates all tables and then has to restore these rows.
 func (p *Pool) create(t testing.TB) pooled {
 	t.Helper()
 	s := pooled{}
@@ -94,9 +96,10 @@ func (p *Pool) create(t testing.TB) pooled {
 	return s
 }
 
-// putBack truncates the tables of the schema and gives it back to the pool for
-// the next test. It drops the schema instead if the test has changed it, or if
-// a transaction still holds locks on its tables.
+// putBack truncates the tables of the schema, restores the rows that the migrations
+// inserted, and gives the schema back to the pool for the next test. It drops the schema
+// instead if the test has changed the schema, or if a transaction still holds locks on its
+// tables.
 func (p *Pool) putBack(t testing.TB, s pooled) {
 	t.Helper()
 	reusable := false
@@ -136,8 +139,8 @@ const fingerprintQuery = `SELECT md5(COALESCE(string_agg(part, ',' ORDER BY part
 	UNION ALL SELECT xmlserialize(CONTENT query_to_xml(format('SELECT version_id FROM %I.goose_db_version', $1::text), false, false, '') AS text)
 	UNION ALL SELECT array_to_string(s.setconfig, ' ') FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole WHERE r.rolname = $1) parts`
 
-// Migrated returns a new migrated database without users for one test. On SQLite only the
-// first call in a test program migrates; all calls copy the migrated file.
+// Migrated returns a new migrated database without users. On SQLite, only the first call in
+// a test program migrates a file; every call returns a copy of that file.
 func Migrated(t testing.TB, engine string) Database {
 	t.Helper()
 	if engine == SQLite {
@@ -193,7 +196,8 @@ func migrate(ctx context.Context, d Database) error {
 	return errors.Join(s.Migrate(ctx), s.Close())
 }
 
-// withServer calls do with a connection to the server, with the role of the server's URL.
+// withServer calls the function do with a connection to the throwaway server, as the role
+// in the server's URL.
 func withServer(t testing.TB, do func(context.Context, *pgx.Conn) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)

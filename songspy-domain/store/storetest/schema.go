@@ -173,8 +173,10 @@ type readOnlyDatabase struct {
 	words string
 }
 
-// readOnly returns read-only forms of the fixture's database, by what makes them read-only:
-// a setting of the session on Postgres; the file's mode and the file's version on SQLite.
+// readOnly returns read-only databases that are made from the fixture's database, by what
+// makes them read-only. On Postgres it is a setting of the session. On SQLite there are two
+// copies of the file: one with a read-only mode (unless the test runs as root), and one
+// with a write version that SQLite does not know.
 func (b *fixture) readOnly(t *testing.T) map[string]readOnlyDatabase {
 	t.Helper()
 	if b.db.Engine != SQLite {
@@ -194,11 +196,11 @@ func (b *fixture) readOnly(t *testing.T) map[string]readOnlyDatabase {
 		return readOnlyDatabase{Database{Engine: SQLite, URL: "sqlite:" + path}, "The database file is read-only. Give this user the right to write it and its folder."}
 	}
 	all := map[string]readOnlyDatabase{}
-	if os.Geteuid() != 0 { // root may write every file
+	if os.Geteuid() != 0 { // root can write a file of any mode
 		all["the mode of the file"] = save("mode.db", 0o400)
 	}
-	// The byte 18 of the file is its write version. SQLite does not write a file whose write version
-	// it does not know, not even as root.
+	// The byte at offset 18 of an SQLite file is its write version. SQLite opens a file
+	// whose write version it does not know read-only, even as root.
 	const writeVersion = 18
 	content[writeVersion] = 3
 	all["the version of the file"] = save("version.db", 0o600)

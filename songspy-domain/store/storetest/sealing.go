@@ -62,7 +62,7 @@ func sealing() suite {
 			for range 5 {
 				all = append(all, b.newLinkedUser(t))
 			}
-			value[int64](t)(b.PruneTokens(t.Context(), start)) // deletes none
+			value[int64](t)(b.PruneTokens(t.Context(), start)) // deletes no tokens, because no link is broken
 			broken := all[2]
 			_, err := b.sql(t).ExecContext(t.Context(), "UPDATE spotify_links SET refresh_token_sealed = $1 WHERE user_id = $2", []byte("broken"), int64(broken.UserID))
 			must(t, err)

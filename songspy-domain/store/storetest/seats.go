@@ -13,11 +13,12 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// smallApp is one app with two seats.
+// smallApp is a list of apps with one app, which has two seats.
 var smallApp = []songspy.AppSeats{{App: "small", Seats: 2}}
 
-// seatStatus returns the state and the app of the user's seat, and the number of users
-// before them in the waiting list: "held small 0", "waiting  1".
+// seatStatus returns the state of the user's seat, its app, and the number of users before
+// the user in the waiting list, separated by spaces: "held small 0", or "waiting  1" if the
+// user has no app yet.
 func (b *fixture) seatStatus(t *testing.T, id songspy.UserID) string {
 	t.Helper()
 	seat, ahead, err := b.Seat(t.Context(), id)
@@ -63,7 +64,7 @@ func seats() suite {
 				return value[[]songspy.UserID](t)(b.NotRegisteredUsers(t.Context(), b.clock.Now().Add(-songspy.NotRegisteredRetryAfter), 10))
 			}
 			value[songspy.Link](t)(b.UpdateLink(t.Context(), u.ID, func(l *songspy.Link) error {
-				l.StateSince = b.clock.Now() // tried a moment ago
+				l.StateSince = b.clock.Now() // as if the job that retries links had just tried to complete the grant
 				return nil
 			}))
 			same(t, "due", len(refused()), 0)
@@ -270,7 +271,7 @@ func seats() suite {
 		},
 		"NotificationSeats_AreHeldOrEnteredSeats": func(t *testing.T, b *fixture) {
 			held, entered := b.askSeat(t, smallApp), b.askSeat(t, smallApp)
-			b.askSeat(t, smallApp) // on the waiting list
+			b.askSeat(t, smallApp) // must not be returned: this user is on the waiting list
 			value[bool](t)(b.EnterSeat(t.Context(), entered))
 			must(t, b.SaveAddress(t.Context(), held, "held@example.org"))
 			found := value[[]songspy.NotifiableSeat](t)(b.NotificationSeats(t.Context()))

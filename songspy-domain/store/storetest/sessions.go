@@ -7,8 +7,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// newSession returns a session to create. The label stands for its refresh token: two
-// sessions with the same label have the same hash.
+// newSession returns a session of the user for CreateSession or RotateSession. The label
+// stands for the session's refresh token: sessions with the same label have the same
+// SecretHash.
 func newSession(id songspy.UserID, label string) songspy.Session {
 	return songspy.Session{UserID: id, SecretHash: []byte("hash of " + label), Label: label, CreatedAt: start, SignedInAt: start, LastUsedAt: start, ExpiresAt: start.Add(24 * time.Hour)}
 }
@@ -81,7 +82,7 @@ func sessions() suite {
 			two := value[songspy.Session](t)(b.CreateSession(t.Context(), newSession(one.UserID, "two")))
 			number := b.lastChange(t)
 			must(t, b.RevokeFamily(t.Context(), one.Family, songspy.ActorSelf))
-			must(t, b.RevokeFamily(t.Context(), one.Family, songspy.ActorSelf)) // nothing is left to revoke
+			must(t, b.RevokeFamily(t.Context(), one.Family, songspy.ActorSelf)) // must publish no change: no session is left to revoke
 			must(t, b.RevokeFamily(t.Context(), 404, songspy.ActorSelf))
 			must(t, b.RevokeSessions(t.Context(), one.UserID, two.Family))
 			RequireCode(t, b.RevokeSessions(t.Context(), one.UserID, 0), songspy.CodeNotFound)

@@ -9,8 +9,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// replica is one process that leases shards. held are the shards that it got from its last
-// lease.
+// replica is a replica of the batch that leases shards. held are the shards that its last
+// call of LeaseShards returned.
 type replica struct {
 	b    *fixture
 	name string
@@ -67,7 +67,7 @@ func shards() suite {
 		"LeaseShards_ShortensLeasesAfterTheClockWasSetBack": func(t *testing.T, b *fixture) {
 			dead, successor := &replica{b: b, name: "dead"}, &replica{b: b, name: "heir"}
 			dead.lease(t, long)
-			for _, table := range []string{"shards SET lease_until", "replicas SET alive_until"} { // Postgres uses its own clock
+			for _, table := range []string{"shards SET lease_until", "replicas SET alive_until"} { // on Postgres, the test cannot set the clock that decides about leases, so it changes the stored times
 				_, err := b.sql(t).ExecContext(t.Context(), "UPDATE "+table+" = $1", time.Now().Add(9*time.Hour).UTC())
 				must(t, err)
 			}
@@ -80,9 +80,9 @@ func shards() suite {
 		"LeaseShards_TakesOverExpiredLeases": func(t *testing.T, b *fixture) {
 			dead, successor := &replica{b: b, name: "dead"}, &replica{b: b, name: "heir"}
 			dead.lease(t, time.Millisecond)
-			dead.lease(t, time.Millisecond) // stores how far it has polled
+			dead.lease(t, time.Millisecond) // stores, for the shards that it holds now, the time until which it has made all due polls
 			b.clock.advance(time.Second)
-			<-time.After(5 * time.Millisecond) // Postgres uses its own clock
+			<-time.After(5 * time.Millisecond) // on Postgres, the server's clock decides about leases
 			lease := successor.lease(t, long)
 			same(t, "acquired", len(lease.Acquired), songspy.ShardCount)
 			same(t, "polled until, of the dead replica", lease.Acquired[63], start)
@@ -93,10 +93,11 @@ func shards() suite {
 		"LeaseShards_DoesNotReserveShardsForASilentReplica": func(t *testing.T, b *fixture) {
 			pass := func(d time.Duration) {
 				b.clock.advance(d)
-				<-time.After(d) // Postgres uses its own clock
+				<-time.After(d) // on Postgres, the server's clock decides about leases
 			}
-			// On a slow machine the leases may end before the attempt does, or the successor may itself be
-			// silent for a quarter of a lease. Then another attempt follows, with leases that are twice as long.
+			// On a slow machine the leases may expire before the attempt ends, or the successor may itself
+			// be silent for a quarter of a lease, so that it is not counted. Then the test makes another
+			// attempt, with leases that are twice as long.
 			for length := 400 * time.Millisecond; ; length *= 2 {
 				silence, began := length*3/8, time.Now()
 				name := func(of string) string { return of + length.String() }

@@ -21,8 +21,8 @@ func (b *fixture) share(t *testing.T, id songspy.UserID, change func(*songspy.Sh
 	}))
 }
 
-// rule returns the stored rows that decide what others see of the user: sharing
-// periods and hidden items.
+// rule returns the stored rows that decide what others see of the user: all sharing periods
+// and hidden items.
 func (b *fixture) rule(t *testing.T, id songspy.UserID) songspy.SharingRule {
 	t.Helper()
 	people := value[[]songspy.Person](t)(b.People(t.Context(), []songspy.UserID{id}))
@@ -30,7 +30,8 @@ func (b *fixture) rule(t *testing.T, id songspy.UserID) songspy.SharingRule {
 	return people[0].Rule
 }
 
-// boardRule returns the same rows as rule, from the user's entry of the board.
+// boardRule returns the sharing periods and hidden items in the user's board entry: only
+// those of the method rule that may concern the open play.
 func (b *fixture) boardRule(t *testing.T, id songspy.UserID) songspy.SharingRule {
 	t.Helper()
 	entries := value[[]songspy.BoardEntry](t)(b.BoardEntries(t.Context(), []songspy.UserID{id}))
@@ -90,7 +91,7 @@ func sharing() suite {
 		"ChangeSharing_AtTheSameTimeBeginsAMicrosecondLater": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			b.share(t, u.ID, nobodyNow)
-			b.clock.advance(-time.Hour) // the clock was fast and is set back
+			b.clock.advance(-time.Hour) // as if the clock had been fast and was set back
 			b.share(t, u.ID, func(p *songspy.Sharing) { p.Now = songspy.AudienceEveryone })
 			var began []time.Time
 			for _, p := range b.rule(t, u.ID).Periods {
@@ -137,7 +138,7 @@ func sharing() suite {
 		},
 		"BoardEntries_HaveThePeriodsOfTheOpenPlay": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t) // its first period begins at start
-			for range 3 {           // at start + 1, 2 and 3 h
+			for range 3 {           // its next periods begin at start + 1, 2 and 3 h
 				b.clock.advance(time.Hour)
 				b.share(t, l.UserID, func(p *songspy.Sharing) { p.HideEpisodes = !p.HideEpisodes })
 			}
@@ -183,7 +184,7 @@ func sharing() suite {
 			number := b.lastChange(t)
 			value[songspy.HiddenItem](t)(b.HideItem(t.Context(), u.ID, uri))
 			same(t, "hidden again", value[songspy.HiddenItem](t)(b.HideItem(t.Context(), u.ID, uri)).BeganAt, start)
-			must(t, b.ShowItem(t.Context(), u.ID, uri)) // at the same time
+			must(t, b.ShowItem(t.Context(), u.ID, uri)) // the clock still shows the time of HideItem, so the hiding ends a microsecond later
 			RequireCode(t, b.ShowItem(t.Context(), u.ID, uri), songspy.CodeNotFound)
 			value[songspy.HiddenItem](t)(b.HideItem(t.Context(), u.ID, uri))
 			shown := start.Add(time.Microsecond)
@@ -198,7 +199,7 @@ func sharing() suite {
 		"HideItem_TakesTheNameFromTheCatalogue": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			track := identified(song(1))
-			later := value[songspy.HiddenItem](t)(b.HideItem(t.Context(), l.UserID, track.ArtistRefs[1].URI)) // not stored yet
+			later := value[songspy.HiddenItem](t)(b.HideItem(t.Context(), l.UserID, track.ArtistRefs[1].URI)) // the catalogue does not have this artist yet
 			same(t, "the name of an unknown artist", later.Name, "")
 			b.write(t, playingUpdate(l, track, start))
 			same(t, "a track", value[songspy.HiddenItem](t)(b.HideItem(t.Context(), l.UserID, track.URI)).Name, track.Title)

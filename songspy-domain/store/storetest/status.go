@@ -67,7 +67,7 @@ func status() suite {
 			same(t, "rows", rows, 3)
 			counts, _ = shown(start.Add(24*time.Hour + 5*time.Minute))
 			same(t, "after a day", counts, map[string]int64{"track_end": 7})
-			count(start.AddDate(1, 0, 0), map[string]int64{"quota": 9}) // the clock is ahead
+			count(start.AddDate(1, 0, 0), map[string]int64{"quota": 9}) // stored while the clock is a year ahead
 			counts, rows = shown(start.Add(24 * time.Hour))
 			same(t, "counts of the future", counts, map[string]int64{})
 			same(t, "rows after a year", rows, 1)

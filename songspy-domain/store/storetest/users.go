@@ -11,7 +11,7 @@ import (
 func users() suite {
 	profile := songspy.GoogleProfile{Subject: "google-sub", Name: "Ada", PictureURL: "https://g.example/ada"}
 	return suite{
-		"IDs_OfErasedUsersAreNotGivenAgain": func(t *testing.T, b *fixture) { // caches may still hold relations of an erased id
+		"IDs_OfErasedUsersAreNotGivenAgain": func(t *testing.T, b *fixture) { // because caches may still hold relations of the erased id
 			erased := b.newUser(t)
 			value[songspy.Erasure](t)(b.EraseUser(t.Context(), erased.ID))
 			if next := b.newUser(t); next.ID <= erased.ID {

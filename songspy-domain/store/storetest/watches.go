@@ -20,8 +20,9 @@ func watches() suite {
 		}
 	}
 	// read returns the watches that WatchesSince returns, sorted, and the time of the read.
-	// It shifts the times of the watches as if the read had happened at start, because
-	// Postgres uses its own clock.
+	// It shifts the times of the watches as if the read had happened at the time start, and
+	// rounds them to ten seconds, because Postgres uses the server's clock, which the test
+	// cannot set.
 	read := func(t *testing.T, s *store.Store, since time.Time) (all []songspy.Watch, readAt time.Time) {
 		t.Helper()
 		all, readAt, err := s.WatchesSince(t.Context(), since)
@@ -80,7 +81,7 @@ func watches() suite {
 				{songspy.AudienceEveryone, nil, false, true},
 				{songspy.AudienceFollowers, nil, false, true},
 				{songspy.AudienceNobody, nil, false, false},
-				{songspy.AudienceLink, nil, false, true}, // followers see the user too
+				{songspy.AudienceLink, nil, false, true}, // this audience includes followers
 				{songspy.AudienceEveryone, new(start.Add(time.Hour)), false, false},
 				{songspy.AudienceFollowers, &songspy.HiddenForever, false, false},
 				{songspy.AudienceFollowers, new(start.Add(-time.Hour)), false, true},
@@ -99,11 +100,11 @@ func watches() suite {
 					want = append(want, id)
 				}
 			}
-			plays := b.newLinkedUser(t) // plays something that the viewer may not see; otherwise Users would contain this user
+			plays := b.newLinkedUser(t) // must not be added: this user plays something that the viewer may not see; otherwise Users would contain this user
 			b.write(t, playingUpdate(plays, song(1), start))
 			all = append(all, plays.UserID)
 			w := watch(1, want[0])
-			w.Followed = append(all, 1_000_000) // there is no such user
+			w.Followed = append(all, 1_000_000) // no user has this id
 			must(t, b.WriteWatches(t.Context(), []songspy.Watch{w}))
 			got, _ := read(t, b.Store, time.Time{})
 			same(t, "the watched users", got[0].Users, want)

@@ -8,8 +8,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// version20Suite tests the migration to version 20, which adds sharing periods
-// and public ids to an older database.
+// version20Suite tests the migration to version 20, which turns the sharing settings of
+// users into sharing periods, and gives users and tracks public ids.
 func version20Suite() suite {
 	insertUser := func(t *testing.T, b *fixture, id int, audience songspy.Audience, pausedUntil *time.Time) {
 		t.Helper()

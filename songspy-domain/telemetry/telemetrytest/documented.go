@@ -13,32 +13,35 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-// metricPrefix begins the names of the project's own metrics. Metrics without it
-// describe the Go runtime and the process.
+// metricPrefix is the prefix of the names of the project's own metrics. Metrics
+// without it describe the Go runtime and the process, and are not checked.
 const metricPrefix = "songspy_"
 
 var (
-	// tableRow matches a row of the page's table of metrics: name, type and
-	// labels of one metric.
+	// tableRow matches a row of the page's table of metrics. Its groups capture
+	// the name, the type and the labels of one metric.
 	tableRow = regexp.MustCompile("^\\| `(" + metricPrefix + "[a-z_]+)` \\| ([a-z]+) \\| (.*?) \\|")
 	// labelPattern matches a label in the third column of that table.
 	labelPattern = regexp.MustCompile("`([a-z]+)`")
-	// descPattern matches the text of a prometheus.Desc.
+	// descPattern matches the text of a prometheus.Desc. Its groups capture the
+	// name and the labels, because Desc has no methods that return them.
 	descPattern = regexp.MustCompile(`fqName: "([a-z_]+)".*variableLabels: \{([a-z,]*)\}`)
-	// metricPattern matches a metric in a query.
+	// metricPattern matches the name of a metric in a PromQL query.
 	metricPattern = regexp.MustCompile(metricPrefix + "[a-z_]+")
-	// seriesSuffix matches the suffixes of a histogram's series.
+	// seriesSuffix matches the suffix that Prometheus appends to the name of a
+	// histogram for one of its series.
 	seriesSuffix = regexp.MustCompile("_(bucket|sum|count)$")
 )
 
-// metric is the type and the labels of a metric as the documentation page gives
-// them.
+// metric holds the type and the labels of a metric, as the documentation page lists
+// them. The labels are sorted and separated by commas.
 type metric struct{ kind, labels string }
 
-// CheckDocumented fails the test unless the given sections of the page list
-// exactly the registry's own metrics, with their types and labels. The queries
-// of the page must use listed metrics only, and names and help texts must
-// follow Prometheus's conventions.
+// CheckDocumented compares the registry's metrics whose names begin with
+// metricPrefix with a documentation page in Markdown. The test fails unless the
+// given sections of the page list exactly these metrics, with their types and labels.
+// Queries in the page's code blocks may use only metrics that the page lists above
+// them, in any section. Names and help texts must follow Prometheus's conventions.
 func CheckDocumented(t *testing.T, registry *prometheus.Registry, page string, sections ...string) {
 	t.Helper()
 	text, err := os.ReadFile(page)
@@ -82,7 +85,7 @@ func CheckDocumented(t *testing.T, registry *prometheus.Registry, page string, s
 	}
 }
 
-// labelNames returns the labels that a table cell names, sorted.
+// labelNames returns the labels in a table cell, sorted and separated by commas.
 func labelNames(cell string) string {
 	var names []string
 	for _, m := range labelPattern.FindAllStringSubmatch(cell, -1) {
@@ -92,15 +95,16 @@ func labelNames(cell string) string {
 	return strings.Join(names, ",")
 }
 
-// compareWithPage compares the metrics of the registry with those that the page
-// lists.
+// compareWithPage reports an error for each difference between the metrics of the
+// registry and those that the page lists. The argument listed holds those of the page by
+// name.
 func compareWithPage(t *testing.T, registry *prometheus.Registry, page string, listed map[string]metric) {
 	t.Helper()
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds := map[string]string{} // by name, for metrics that have a series
+	kinds := map[string]string{} // the type of each metric by name; a metric without a series is missing, because Gather omits it
 	for _, f := range families {
 		kinds[f.GetName()] = strings.ToLower(f.GetType().String())
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
-// Issuer issues the tokens of simulated people, for scripts that act as them.
+// Issuer issues tokens of simulated people, with which scripts can act as these people.
 type Issuer interface {
 	GoogleToken(person int, clientID string, scopes ...string) string
 	SpotifyTokens(person int) (access, refresh string)
@@ -59,9 +59,9 @@ func (s *Server) Routes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /admin/people/{person}/unregister", s.withPerson(s.setRegistered(false)))
 }
 
-// withPerson returns a handler that reads the number of a person from the path
-// or the query of a request, and calls h with it. It answers 400 if there is no
-// such person.
+// withPerson returns a handler that calls h with the number of a person. The handler
+// reads the number from the path or, if the path has none, from the query parameter
+// "person". It answers 400 if there is no such person.
 func (s *Server) withPerson(h func(http.ResponseWriter, *http.Request, int)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		text := r.PathValue("person")
@@ -77,8 +77,9 @@ func (s *Server) withPerson(h func(http.ResponseWriter, *http.Request, int)) htt
 	}
 }
 
-// timeParameter reads the time with the given name from the query, in RFC 3339
-// or as milliseconds since 1970. It returns fallback if the query lacks it.
+// timeParameter returns the time in the query parameter with the given name. The
+// parameter is in RFC 3339, or in milliseconds since 1970. If the query lacks it,
+// timeParameter returns the given fallback.
 func timeParameter(r *http.Request, name string, fallback time.Time) (time.Time, error) {
 	text := r.URL.Query().Get(name)
 	if text == "" {
@@ -109,7 +110,8 @@ func writeError(w http.ResponseWriter, status int, err error) {
 	writeJSON(w, status, map[string]string{"error": err.Error()})
 }
 
-// readJSON decodes a JSON body and rejects unknown fields.
+// readJSON decodes the JSON body of a request into v. It returns an error for an unknown
+// field, so that a misspelled one does not pass unnoticed.
 func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 8<<20))
 	d.DisallowUnknownFields()

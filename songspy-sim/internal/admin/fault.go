@@ -13,7 +13,7 @@ import (
 // faultJSON is faults.Fault as JSON.
 type faultJSON struct {
 	Endpoint       string  `json:"endpoint"`
-	Person         *int    `json:"person,omitempty"` // absent: everyone
+	Person         *int    `json:"person,omitempty"` // absent if the fault affects everyone
 	Kind           string  `json:"kind"`
 	Share          float64 `json:"share,omitempty"`
 	PeopleShare    float64 `json:"peopleShare,omitempty"`

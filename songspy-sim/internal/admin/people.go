@@ -10,12 +10,12 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/spotify"
 )
 
-// sampleSize is how many of the simulated people are looked up to describe what
-// the whole population does.
+// sampleSize is the maximum number of people that getPopulation examines. These people
+// stand for the whole population, which may be a million people.
 const sampleSize = 1000
 
-// getPopulation returns the number of people and what a sample of them plays
-// now.
+// getPopulation returns the number of people, and how many of a sample of them play, are
+// paused and are idle now.
 func (s *Server) getPopulation(w http.ResponseWriter, _ *http.Request) {
 	now := s.Now()
 	states := map[population.State]int{}
@@ -40,8 +40,9 @@ func (s *Server) getPerson(w http.ResponseWriter, _ *http.Request, n int) {
 	})
 }
 
-// getTokens returns tokens with which a script can act as a person. client_id
-// chooses the app of the Google token.
+// getTokens returns a Google token and Spotify tokens with which a script can act as a
+// person. The query parameter client_id chooses the Google app to which the Google token
+// is issued.
 func (s *Server) getTokens(w http.ResponseWriter, r *http.Request, n int) {
 	client := r.URL.Query().Get("client_id")
 	switch client {
@@ -59,8 +60,9 @@ func (s *Server) getTokens(w http.ResponseWriter, r *http.Request, n int) {
 	})
 }
 
-// getStats returns the numbers of calls so far; with person=N also the time of
-// the last call about that person.
+// getStats returns the numbers of calls so far by endpoint and status, and the time of the
+// last call to each endpoint. With person=N in the query it also returns the time of the
+// last call about that person, if there was one.
 func (s *Server) getStats(w http.ResponseWriter, r *http.Request) {
 	stats := s.RequestLog.Stats()
 	out := map[string]any{"requests": stats.Requests, "last": stats.Last}
@@ -76,9 +78,9 @@ func (s *Server) getStats(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, out)
 }
 
-// setRegistered returns a handler that registers a person in an app's dashboard,
-// or removes the person from it. The query's client_id chooses the app; without
-// it, it is the first app.
+// setRegistered returns a handler that registers a person in the dashboard of a Spotify
+// app, or removes the person from it if the argument registered is false. The query
+// parameter client_id chooses the app; the default is the first app.
 func (s *Server) setRegistered(registered bool) func(http.ResponseWriter, *http.Request, int) {
 	return func(w http.ResponseWriter, r *http.Request, n int) {
 		client := cmp.Or(r.URL.Query().Get("client_id"), spotify.ClientID)

@@ -80,8 +80,8 @@ func (p playJSON) toPlay() population.Play {
 	return out
 }
 
-// getTruth returns the plays of a person that overlap [from, to); the default
-// is the last day.
+// getTruth returns the plays of a person that overlap the interval [from, to), whose bounds
+// are query parameters. By default, the interval ends now and is 24 hours long.
 func (s *Server) getTruth(w http.ResponseWriter, r *http.Request, person int) {
 	to, err := timeParameter(r, "to", s.Now())
 	if err == nil {
@@ -100,7 +100,8 @@ func (s *Server) getTruth(w http.ResponseWriter, r *http.Request, person int) {
 	writeError(w, http.StatusBadRequest, err)
 }
 
-// getNow returns what a person's player does; the default time is now.
+// getNow returns what a person's player really does at the time in the query parameter
+// "at", or now if the query has no such parameter.
 func (s *Server) getNow(w http.ResponseWriter, r *http.Request, person int) {
 	at, err := timeParameter(r, "at", s.Now())
 	if err != nil {
@@ -118,8 +119,8 @@ func playbackJSON(now population.Playback) map[string]any {
 	return out
 }
 
-// putScript replaces a person's plays by the items of the body; null restores
-// the plays that the simulator generates.
+// putScript replaces a person's plays by the plays in the field "items" of the body. If that
+// field is null or missing, putScript restores the plays that the simulator generates.
 func (s *Server) putScript(w http.ResponseWriter, r *http.Request, person int) {
 	var body struct {
 		Items *[]playJSON `json:"items"`

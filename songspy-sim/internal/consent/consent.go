@@ -1,8 +1,9 @@
-// Package consent shows the simulated sign-in page of Spotify and Google. On it
+// Package consent shows the simulated consent page of Spotify and Google. On that page
 // the tester chooses which simulated person to be, and allows or denies an app.
 //
-// Scripts skip the page: person=N&allow=1 in the query (or allow=0) decides at
-// once. login_hint may replace person, as a number or an e-mail address.
+// Scripts skip the page: with person=N&allow=1 in the query, person N allows the app at
+// once, and with allow=0 the app is denied. Instead of the parameter "person", the query
+// may have login_hint, with the number or the e-mail address of a person.
 package consent
 
 import (
@@ -16,28 +17,31 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
-// Decision is the result of the consent page.
+// Decision is the result of Decide.
 type Decision int
 
-// The decisions. Pending means that the response is the page.
+// The decisions. Pending means that the person has not decided yet, and that the response
+// shows the page.
 const (
 	Pending Decision = iota
 	Allowed
 	Denied
 )
 
-// Request describes which app requests what.
+// Request describes which app requests which scopes.
 type Request struct {
 	Provider string // "Spotify" or "Google"
 	App      string
 	Scopes   []string
 }
 
-// peopleListed is how many people the page lists. Others are entered by number.
+// peopleListed is the maximum number of people that the page lists. To choose another
+// person, a tester adds the person's number to the page's address.
 const peopleListed = 48
 
-// Decide reads the decision from the request, or shows the page. If the result
-// is Allowed, it stores the chosen person in w.
+// Decide returns the decision in the query of the request. If the query has none, or allows
+// the app without naming an existing person, it shows the page and returns Pending. If the
+// decision is Allowed, Decide stores the chosen person in w.Person.
 func Decide(w *requestlog.Writer, r *http.Request, world *population.World, request Request) Decision {
 	query := r.URL.Query()
 	allow := query.Get("allow")
@@ -63,7 +67,7 @@ func Decide(w *requestlog.Writer, r *http.Request, world *population.World, requ
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = consentPage.Execute(w, page) // an error means that the browser has gone
+	_ = consentPage.Execute(w, page) // an error means that the browser has disconnected
 	return Pending
 }
 
@@ -84,19 +88,19 @@ func chosenPerson(world *population.World, query url.Values) (int, bool) {
 	return n, err == nil && n >= 0 && n < world.People()
 }
 
-// ShowError shows an error page, as the providers do where they must not
-// redirect.
+// ShowError shows an error page. The providers do that if they must not redirect, because
+// the app or its redirect URI is unknown.
 func ShowError(w http.ResponseWriter, text string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(http.StatusBadRequest)
 	_ = errorPage.Execute(w, text)
 }
 
-// Redirect redirects the browser to the app with parameters in the query, or in
-// the fragment for the implicit grant.
+// Redirect redirects the browser to the app's redirect URI. The parameters are in its query
+// or, if the argument fragment is true (implicit grant), in its fragment.
 func Redirect(w http.ResponseWriter, target string, parameters url.Values, fragment bool) {
 	u, err := url.Parse(target)
-	if err != nil { // cannot happen: it was parsed when it was checked
+	if err != nil { // cannot happen: the caller has parsed the redirect URI to check it
 		ShowError(w, "Invalid redirect URI")
 		return
 	}

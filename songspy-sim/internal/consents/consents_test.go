@@ -10,7 +10,7 @@ func TestStore_KeepsConsentAndRegistrationApart(t *testing.T) {
 	if l.Generation(1) == before || l.Registered(1, 0) {
 		t.Errorf("generation %d, registered %v", l.Generation(1), l.Registered(1, 0))
 	}
-	for range 1 << 16 { // every generation
+	for range 1 << 16 { // so often that the number of the consent overflows
 		l.Revoke(1)
 	}
 	if l.Registered(1, 0) {

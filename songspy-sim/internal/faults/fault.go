@@ -8,15 +8,14 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
-// Kind is a kind of fault.
+// Kind is a kind of fault. It determines how the simulator responds.
 type Kind string
 
-// The kinds of faults. "Body:" lists the values that Fault.Body may have.
+// The kinds of faults. After "Body:" come the values that Fault.Body may have.
 const (
-	// RateLimited answers 429, with the fault's RetryAfter as the Retry-After
-	// header if it is set. Body: "plain" (default, "Too many requests"), "json"
-	// ("API rate limit exceeded"), "quota" (reason QUOTA_EXCEEDED), "html" or
-	// "empty".
+	// RateLimited answers 429, with a Retry-After header if the fault has one. Body:
+	// "plain" (default, "Too many requests"), "json" ("API rate limit exceeded"),
+	// "quota" (reason QUOTA_EXCEEDED), "html" or "empty".
 	RateLimited Kind = "rate-limited"
 	// QuotaExceeded answers 429 with the body that Spotify has sent since July
 	// 2026 when the quota of calls is exceeded.
@@ -24,36 +23,37 @@ const (
 	// ServerError answers Status (default 503) without JSON. Body: "upstream"
 	// (default, an error of the envoy proxy), "html" or "empty".
 	ServerError Kind = "server-error"
-	// Slow makes the service answer correctly, but only after Delay (default 30
-	// s).
+	// Slow makes the service answer correctly, but only after Delay (default 30 s).
 	Slow Kind = "slow"
 	// Cut breaks the connection in the middle of the body of a successful
 	// response.
 	Cut Kind = "cut"
 	// Hangup breaks the connection before a response.
 	Hangup Kind = "hangup"
-	// LostResponse executes the request (so that codes and one-time tokens are
-	// used up) and breaks the connection instead of responding.
+	// LostResponse executes the request, so that codes and one-time tokens are used
+	// up. Then it breaks the connection instead of responding.
 	LostResponse Kind = "lost"
-	// Garbage answers 200 with HTML that is labelled as JSON.
+	// Garbage answers Status (default 200) with HTML that is labelled as JSON.
 	Garbage Kind = "garbage"
-	// NoContent answers an empty 204, also during playback.
+	// NoContent answers an empty 204, even while the player plays.
 	NoContent Kind = "no-content"
-	// InvalidGrant answers the token endpoint's 400 although the token is
-	// valid. Body: "revoked" (default), "expired", "invalid" or another
-	// error_description.
+	// InvalidGrant answers 400 with the token endpoint's error invalid_grant, although
+	// the token is valid. Body: "revoked" (default), "expired", "invalid", or any other
+	// text, which becomes the error_description.
 	InvalidGrant Kind = "invalid-grant"
-	// InvalidClient answers 400 "Invalid client", as for a wrong secret.
+	// InvalidClient answers 400 with the error "Invalid client", as the token endpoint
+	// answers a wrong secret.
 	InvalidClient Kind = "invalid-client"
 	// Unauthorized answers 401. Body: "expired" (default, "The access token
 	// expired") or "invalid" ("Invalid access token").
 	Unauthorized Kind = "unauthorized"
-	// NotRegistered answers the 403 for people who are not registered with the
-	// app. Body: "plain" (default), "json", or other sentences that have been
-	// observed: "dashboard" (JSON) and "approved" (plain).
+	// NotRegistered answers the 403 for people who are not registered with the app.
+	// Body: "plain" (default) or "json" for the usual sentence, or "dashboard" (JSON)
+	// or "approved" (plain text) for other sentences that have been observed.
 	NotRegistered Kind = "not-registered"
-	// Forbidden answers a 403 with an unknown text. Body: "json" (default,
-	// Spotify's error), "plain" (a sentence) or "html" (a proxy's page).
+	// Forbidden answers a 403 with a text that Songspy does not know. Body: "json"
+	// (default, the form of Spotify's errors), "plain" (a sentence) or "html" (a page of
+	// a proxy).
 	Forbidden Kind = "forbidden"
 	// PremiumRequired answers the 403 for an app whose owner has no Premium.
 	// Body: "plain" (default) or "json".
@@ -63,36 +63,37 @@ const (
 	// NotFound answers 404 with the JSON body of Spotify's errors. Body: "" ("Not found.") or
 	// "idle" ("non existing id", which has been observed for idle players).
 	NotFound Kind = "not-found"
-	// Raw answers Status with Body unchanged.
+	// Raw answers Status (default 200) with Body unchanged, as plain text.
 	Raw Kind = "raw"
 )
 
-// Everyone, as the Person of a Fault, makes the fault affect all requests, also
-// those that name no person.
+// Everyone, as the Person of a Fault, makes the fault affect all requests, including those
+// that concern no particular person.
 const Everyone = requestlog.NoPerson
 
-// QuotaExceededBody is the body of the quota's 429 since July 2026.
+// QuotaExceededBody is the body that Spotify has sent with 429 since July 2026 if the quota
+// of calls is exceeded.
 const QuotaExceededBody = `{"error":{"status":429,"message":"Too many requests","reason":"QUOTA_EXCEEDED"}}`
 
-// Fault is one simulated error. Most fields may be left at zero. But a Person
-// of 0 is the person with number 0; Everyone is -1.
+// Fault is one simulated error. Most fields may be left at zero. But note that Person 0 is
+// the person with the number 0. To affect all people, set Person to Everyone, which is -1.
 type Fault struct {
 	Endpoint string // "token", "me", "currently-playing", "recently-played", "tokeninfo", "userinfo", "google-token", …
-	Person   int    // a person, or Everyone
+	Person   int    // the number of a person, or Everyone
 	Kind     Kind
 
-	Share       float64 // share of the requests that fail, chosen at random; 0: all of them
-	PeopleShare float64 // share of the people whose requests fail, always the same ones; 0: all of them
-	Times       int     // the fault ends after so many hits; 0: never
+	Share       float64 // share of the requests that fail, chosen pseudo-randomly; 0 means all of them
+	PeopleShare float64 // share of the people whose requests fail, always the same people; 0 means all of them
+	Times       int     // the maximum number of requests that the fault affects; 0 means no limit
 
-	RetryAfter     *int          // seconds, sent with any answer; nil: no header
-	RetryAfterText string        // a literal Retry-After, such as an HTTP date
-	Status         int           // the status of ServerError and Raw
-	Delay          time.Duration // the delay of Slow
-	Body           string        // the form of the body; see the kinds
+	RetryAfter     *int          // seconds, sent as Retry-After with every kind of answer; no header if it is nil
+	RetryAfterText string        // a literal Retry-After, such as an HTTP date; used instead of RetryAfter
+	Status         int           // the status of ServerError, Garbage and Raw; 0 means the default of the kind
+	Delay          time.Duration // the delay of Slow; 0 means the default
+	Body           string        // which of the kind's bodies is sent; see the kinds
 }
 
-// Validate returns an error that names the invalid field and the valid values.
+// Validate returns an error that names what is wrong, or nil if the fault is valid.
 func (f Fault) Validate() error {
 	if _, ok := requestlog.EndpointByName(f.Endpoint); !ok {
 		return fmt.Errorf("fault: endpoint %q is unknown: use token, me, currently-playing, recently-played, tokeninfo, userinfo, authorize, google-authorize or google-token", f.Endpoint)
@@ -112,7 +113,7 @@ func (f Fault) Validate() error {
 	return err
 }
 
-// body is the body of a response.
+// body is the body of a response, with its Content-Type.
 type body struct {
 	contentType string
 	text        string
@@ -134,13 +135,14 @@ const (
 	htmlText     = "<!DOCTYPE html>\n<html><head><title>%d</title></head><body><h1>%d %s</h1></body></html>\n"
 )
 
-// APIError returns the Web API's error body.
+// APIError returns the JSON body of an error of Spotify's Web API.
 func APIError(status int, message string) string {
 	return fmt.Sprintf(`{"error":{"status":%d,"message":%q}}`, status, message)
 }
 
-// response returns the status and body of a fault that only changes the
-// response. For other kinds, such as a broken connection, the status is 0.
+// response returns the status and the body that the fault sends instead of the correct
+// response. For the kinds that send none, such as Hangup, the status is 0. It returns an
+// error if the kind is unknown or has no such body.
 func (f Fault) response() (int, body, error) {
 	forms := map[string]body{"": {}, "empty": {}}
 	status := f.Status

@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// windowSeconds is the length of the rolling window in which Spotify counts an
-// app's calls.
+// windowSeconds is the length in seconds of the rolling window in which Spotify counts an
+// app's calls for its rate limit.
 const windowSeconds = 30
 
-// Window counts the calls of an app in a rolling window of 30 s. The zero value
-// is empty.
+// Window counts the calls of an app in a rolling window of 30 s, in buckets of one second.
+// The zero value has counted no calls.
 type Window struct {
 	mu      sync.Mutex
 	seconds [windowSeconds]struct{ at, calls int64 }
 }
 
-// Admit counts a call and returns true, unless limit calls were counted in the
-// last 30 s. Then it returns false and the whole seconds until a call is
-// possible again.
+// Admit counts a call and returns true, if fewer than limit calls were counted in the last
+// 30 s. Otherwise it does not count the call, and returns false and the number of whole
+// seconds after which a call is possible again.
 func (w *Window) Admit(now time.Time, limit int) (retryAfter int, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -47,16 +47,16 @@ func (w *Window) Admit(now time.Time, limit int) (retryAfter int, ok bool) {
 // calls of a developer account.
 const quotaWindow = 24 * time.Hour
 
-// Quota counts the calls of a developer account in a rolling window of 24
-// hours. It stores the exact time of each call. The zero value is empty.
+// Quota counts the calls of a developer account in a rolling window of 24 hours. It stores
+// the exact time of each call. The zero value has counted no calls.
 type Quota struct {
 	mu    sync.Mutex
-	calls []time.Time // in order
+	calls []time.Time // the times of the counted calls, oldest first
 }
 
-// Admit counts a call and returns true, unless limit calls were counted in the
-// last 24 hours. Then it returns false and the whole seconds until the oldest
-// counted call is 24 hours ago. Refused calls are not counted.
+// Admit counts a call and returns true, if fewer than limit calls were counted in the last
+// 24 hours. Otherwise it does not count the call, and returns false and the number of
+// whole seconds, rounded up, until the oldest counted call is 24 hours ago.
 func (q *Quota) Admit(now time.Time, limit int) (retryAfter int, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -68,7 +68,7 @@ func (q *Quota) Admit(now time.Time, limit int) (retryAfter int, ok bool) {
 	})
 	q.calls = q.calls[left:]
 	if len(q.calls) >= limit {
-		oldest := now // for a limit of 0
+		oldest := now // if the limit is 0, no call was counted
 		if len(q.calls) > 0 {
 			oldest = q.calls[0]
 		}

@@ -12,26 +12,25 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
-// activeFault is a simulated error that requests currently get.
+// activeFault is a fault that was added to a Registry and not removed.
 type activeFault struct {
 	Fault
 	id       int
 	endpoint requestlog.Endpoint
-	status   int
-	body     body
-	requests atomic.Uint64
-	hits     atomic.Int64
+	status   int           // the result of Fault.response; 0 if the kind sends no response of its own
+	body     body          // the result of Fault.response
+	requests atomic.Uint64 // how many requests were considered for Fault.Share
+	hits     atomic.Int64  // how many requests the fault has affected
 }
 
-// Registry holds the simulated errors that requests currently get. All methods
-// are safe for concurrent use.
+// Registry holds the active faults. All methods are safe for concurrent use.
 type Registry struct {
 	mu     sync.Mutex
 	nextID int
-	faults atomic.Pointer[[]*activeFault] // copied on write; nil without faults
+	faults atomic.Pointer[[]*activeFault] // oldest first; copied on write; nil if there are none
 }
 
-// Add activates a fault and returns its number.
+// Add validates and activates a fault. It returns the number by which Remove ends it.
 func (b *Registry) Add(f Fault) (int, error) {
 	if err := f.Validate(); err != nil {
 		return 0, err
@@ -79,11 +78,11 @@ func (b *Registry) store(faults []*activeFault) {
 	b.faults.Store(&faults)
 }
 
-// ActiveFault is an active fault, as the admin API lists it.
+// ActiveFault describes an active fault for the admin API.
 type ActiveFault struct {
 	ID    int
 	Fault Fault
-	Hits  int64
+	Hits  int64 // how many requests the fault has affected
 }
 
 // List returns the active faults, oldest first.
@@ -95,9 +94,10 @@ func (b *Registry) List() []ActiveFault {
 	return list
 }
 
-// Apply applies the first fault that matches the request. It returns true if
-// the request has been answered. To break a connection it panics with
-// http.ErrAbortHandler, as net/http requires.
+// Apply applies the oldest active fault that matches the endpoint e and the person of the
+// request, w.Person. It returns true if it has answered the request. If it returns false,
+// the caller must answer. To break a connection, it panics with http.ErrAbortHandler, as
+// net/http requires.
 func (b *Registry) Apply(w *requestlog.Writer, r *http.Request, e requestlog.Endpoint) bool {
 	if b.faults.Load() == nil {
 		return false
@@ -127,7 +127,8 @@ func (p *activeFault) matches(person int) bool {
 	return true
 }
 
-// hashUnit maps numbers to [0, 1), evenly and always in the same way.
+// hashUnit maps a number to [0, 1), always to the same result. The results are evenly
+// distributed.
 func hashUnit(n uint64) float64 {
 	n = (n ^ n>>30) * 0xbf58476d1ce4e5b9
 	n = (n + 0x9e3779b97f4a7c15) * 0x94d049bb133111eb
@@ -173,7 +174,8 @@ func (p *activeFault) apply(w *requestlog.Writer, r *http.Request) bool {
 	return true
 }
 
-// sleep waits for the delay, or until the caller cancels the request.
+// sleep waits for the delay, or for 30 s if it is 0. If the client cancels the request
+// before that, sleep ends the handler by a panic.
 func sleep(r *http.Request, delay time.Duration) {
 	if delay == 0 {
 		delay = 30 * time.Second

@@ -1,4 +1,4 @@
-// Package frontend does what Songspy's frontends do, for simulated people: it opens the
+// Package frontend does for simulated people what a frontend of Songspy does: it opens the
 // consent pages of Spotify and Google, and calls Songspy's public API.
 package frontend
 
@@ -19,13 +19,14 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/google"
 )
 
-// Prefix is the path of Songspy's routes.
+// Prefix is the prefix of the paths of Songspy's API routes.
 const Prefix = "/v1/songspy"
 
 // Client calls the API and the simulator as a frontend does.
 type Client struct {
-	API, Simulator string // addresses
-	// HTTP does not follow redirects: their parameters are read instead.
+	API, Simulator string // the addresses of Songspy's API and of the simulator
+	// HTTP does not follow redirects, because Consent reads the parameters of the redirect
+	// to the frontend.
 	HTTP           *http.Client
 	googleRedirect string
 }
@@ -41,15 +42,16 @@ type Account struct {
 // Error is an error of Songspy's API.
 type Error struct {
 	Status     int
-	RetryAfter time.Duration // 0: trying again is useless
+	RetryAfter time.Duration // how long to wait before calling again; 0 if calling again is useless
 	message    string
 }
 
 func (e *Error) Error() string { return e.message }
 
-// New returns a client. It returns an error if api or simulator is not an address such as
-// http://127.0.0.1:8080. base makes the requests. If it is nil, they use no proxy, and up to
-// connections idle connections to a host are kept open.
+// New returns a client. It returns an error unless api and simulator are addresses such as
+// http://127.0.0.1:8080. The client sends its requests by a copy of the HTTP client base.
+// If base is nil, it sends them without a proxy, with a timeout of 30 s, and keeps at most
+// as many idle connections to each host as the argument connections says.
 func New(api, simulator, googleRedirect string, connections int, base *http.Client) (*Client, error) {
 	for name, address := range map[string]string{"the API": api, "the simulator": simulator} {
 		if u, err := url.Parse(address); err != nil || u.Scheme == "" || u.Host == "" {
@@ -79,7 +81,7 @@ func (c *Client) WaitReady(ctx context.Context, timeout time.Duration) error {
 				break
 			}
 			if problem == nil || ctx.Err() == nil {
-				problem = now // keep the cause, not the timeout
+				problem = now // when the timeout ends a check, keep the problem of the previous check
 			}
 			select {
 			case <-ctx.Done():
@@ -112,8 +114,8 @@ func (c *Client) get(ctx context.Context, address string) (*http.Response, error
 	return resp, withoutURL(err)
 }
 
-// SignIn signs a person in. A person who is new is signed up, with the invite unless it is
-// empty.
+// SignIn signs a person in with a Google access token. It sends the invite, unless that is
+// empty. Songspy signs up a person who is new.
 func (c *Client) SignIn(ctx context.Context, person int, invite string) (me Account, err error) {
 	parameters, err := c.Consent(ctx, "/google/o/oauth2/v2/auth", person, c.googleRedirect, url.Values{
 		"client_id": {google.ClientID}, "response_type": {"token"}, "scope": {"openid email profile"},
@@ -128,8 +130,9 @@ func (c *Client) SignIn(ctx context.Context, person int, invite string) (me Acco
 	return me, c.Call(ctx, http.MethodPost, "/google-auth", "", body, &me)
 }
 
-// Consent opens the consent page of Spotify or Google as a simulated person who
-// allows the app, and returns the parameters of the redirect to the frontend.
+// Consent opens the consent page of Spotify or Google, at the given path of the simulator,
+// as a simulated person who allows the app. It returns the parameters of the redirect to
+// the frontend, from its query or its fragment.
 func (c *Client) Consent(ctx context.Context, path string, person int, redirect string, query url.Values) (url.Values, error) {
 	state := rand.Text()
 	query.Set("redirect_uri", redirect)
@@ -164,7 +167,8 @@ func (c *Client) Consent(ctx context.Context, path string, person int, redirect 
 	return parameters, nil
 }
 
-// Nickname returns the nickname that a person would enter, or "" for none.
+// Nickname returns the nickname that a person would choose, or "" if the person chooses
+// none. It gets the nickname from the simulator's admin API.
 func (c *Client) Nickname(ctx context.Context, person int) (string, error) {
 	resp, err := c.get(ctx, c.Simulator+"/admin/people/"+strconv.Itoa(person))
 	if err != nil {
@@ -180,8 +184,8 @@ func (c *Client) Nickname(ctx context.Context, person int) (string, error) {
 	return answer.Nickname, nil
 }
 
-// attemptsMax is how often a call is made in all if the API answers with
-// Retry-After each time.
+// attemptsMax is how often Call makes a call, including the first time, if the API always
+// answers with Retry-After.
 const attemptsMax = 5
 
 // Call calls Songspy's API and decodes the data of the answer's envelope into data, unless
@@ -263,7 +267,8 @@ func (c *Client) callOnce(ctx context.Context, method, path, bearer string, payl
 	return nil
 }
 
-// RetryAfter returns how long an answer asks to wait; 0 if it does not.
+// RetryAfter returns how long the Retry-After header of an answer asks to wait, but at least
+// one second. It returns 0 if the header is missing or is not a number of seconds.
 func RetryAfter(resp *http.Response) time.Duration {
 	seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
 	if err != nil {
@@ -272,13 +277,14 @@ func RetryAfter(resp *http.Response) time.Duration {
 	return time.Duration(max(seconds, 1)) * time.Second
 }
 
-// drain reads a body to its end, so that the connection can be reused.
+// drain reads the rest of a body, at most 64 KiB, and closes the body. If it has read the
+// body to its end, the connection can be reused.
 func drain(resp *http.Response) {
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
 	_ = resp.Body.Close()
 }
 
-// withoutURL removes the URL from a client's error, because it may contain a
+// withoutURL removes the URL from an error of http.Client, because the URL may contain a
 // token.
 func withoutURL(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {

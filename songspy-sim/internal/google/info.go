@@ -9,8 +9,9 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
-// accessClaims reads the access token of a request, from its header or its
-// parameters. ok is false if the token is invalid or has expired.
+// accessClaims returns the claims of the access token in the Authorization header of a
+// request or, if there is none, in the parameter access_token. The second result is false
+// if the token is invalid or has expired.
 func (s *Server) accessClaims(w *requestlog.Writer, r *http.Request) (token.Claims, bool) {
 	text, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !bearer {
@@ -25,8 +26,8 @@ func (s *Server) accessClaims(w *requestlog.Writer, r *http.Request) (token.Clai
 	return c, w.ReceivedAt.Before(c.At)
 }
 
-// tokeninfo answers with the app, the person and the scopes of a token. As at
-// Google, all values are strings.
+// tokeninfo answers with the app to which a token was issued, the person, the scopes and
+// the expiry. As at Google, all values are strings.
 func (s *Server) tokeninfo(w *requestlog.Writer, r *http.Request) {
 	c, ok := s.accessClaims(w, r)
 	if s.Faults.Apply(w, r, requestlog.Tokeninfo) {
@@ -52,7 +53,7 @@ func (s *Server) tokeninfo(w *requestlog.Writer, r *http.Request) {
 	writeJSON(w, http.StatusOK, info)
 }
 
-// oldTokeninfo answers tokeninfo in the older form of /oauth2/v1 and v2.
+// oldTokeninfo answers tokeninfo in its older form, at /oauth2/v1 and /oauth2/v2.
 func (s *Server) oldTokeninfo(w *requestlog.Writer, r *http.Request) {
 	c, ok := s.accessClaims(w, r)
 	if s.Faults.Apply(w, r, requestlog.Tokeninfo) {
@@ -76,8 +77,8 @@ func (s *Server) oldTokeninfo(w *requestlog.Writer, r *http.Request) {
 	writeJSON(w, http.StatusOK, info)
 }
 
-// userinfo answers in the form of /oauth2/v1 and v2. It accepts tokens of every
-// app.
+// userinfo answers in the form of /oauth2/v1 and /oauth2/v2. As at Google, it accepts a
+// token whichever app the token was issued to.
 func (s *Server) userinfo(w *requestlog.Writer, r *http.Request) {
 	c, ok := s.accessClaims(w, r)
 	if s.Faults.Apply(w, r, requestlog.Userinfo) {
@@ -121,8 +122,7 @@ func (s *Server) openIDUserinfo(w *requestlog.Writer, r *http.Request) {
 	writeJSON(w, http.StatusOK, info)
 }
 
-// addProfile adds the claims of the scope "profile" (name, picture), if the
-// token has that scope.
+// addProfile adds the names and the picture to info, if the token has the scope "profile".
 func (s *Server) addProfile(info map[string]any, c token.Claims) {
 	if c.Scopes&profile == 0 {
 		return

@@ -19,8 +19,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
-// signer holds a key that signs ID tokens. It makes the key at first use, because
-// most runs never need it.
+// signer holds a key that signs ID tokens. It generates the key when the key is first used,
+// because that takes time and most runs of the simulator never use it.
 type signer struct {
 	once sync.Once
 	key  *rsa.PrivateKey
@@ -31,7 +31,7 @@ const keyID = "songspy-sim-1"
 func (s *signer) privateKey() *rsa.PrivateKey {
 	s.once.Do(func() {
 		key, err := rsa.GenerateKey(rand.Reader, 2048)
-		if err != nil { // the system's random source never fails
+		if err != nil { // cannot happen: the system's random source never fails
 			panic(err)
 		}
 		s.key = key
@@ -39,11 +39,11 @@ func (s *signer) privateKey() *rsa.PrivateKey {
 	return s.key
 }
 
-// issuer returns the address of the simulator that the caller used. OpenID
-// Connect's discovery document must name exactly that address, and between
-// containers it differs from the one that browsers use.
+// issuer returns the issuer of ID tokens: the address under which the caller reaches the
+// simulated Google. OpenID Connect's discovery document must name exactly the address
+// that the caller used. Between containers that is not the address that browsers use.
 func issuer(r *http.Request) string {
-	if strings.HasSuffix(r.Host, ".google.com") || strings.HasSuffix(r.Host, ".googleapis.com") { // in-process, see sim.Transport
+	if strings.HasSuffix(r.Host, ".google.com") || strings.HasSuffix(r.Host, ".googleapis.com") { // a request within the process, see sim.Transport
 		return "https://accounts.google.com"
 	}
 	return "http://" + r.Host + "/google"
@@ -75,8 +75,8 @@ func (s *Server) certs(w *requestlog.Writer, _ *http.Request) {
 	}}})
 }
 
-// idToken returns the signed ID token of a person for the app that redeemed a
-// code.
+// idToken returns a signed ID token for the person and the app in c. If the quirk
+// IDTokenFlaw is set, the token has that flaw and is invalid.
 func (s *Server) idToken(r *http.Request, c token.Claims) string {
 	now := s.Now()
 	claims := map[string]any{
@@ -120,8 +120,9 @@ func (s *Server) idToken(r *http.Request, c token.Claims) string {
 // verifiers must reject its signatures.
 var otherSigner signer
 
-// sign returns the signature of a text. HS256 uses the public key as the secret, which
-// deceives verifiers that take the algorithm from the token.
+// sign returns the signature of a text by the algorithm "RS256", "HS256" or "none". For
+// HS256 it uses the public key as the secret. That deceives verifiers that trust the
+// algorithm in the token.
 func (s *signer) sign(algorithm, text string) []byte {
 	switch algorithm {
 	case "none":

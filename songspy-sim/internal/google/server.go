@@ -27,16 +27,16 @@ const (
 )
 
 var (
-	clients       = []string{ClientID, ForeignClientID} // the index is token.Claims.Client
+	clients       = []string{ClientID, ForeignClientID} // token.Claims.Client is an index of this slice
 	clientSecrets = []string{ClientSecret, ForeignClientSecret}
 )
 
-// Scopes, one bit each.
+// The bits of token.Claims.Scopes in a Google token. Each but the last is a scope.
 const (
 	openID = 1 << iota
 	email
 	profile
-	offline // not a scope but access_type=offline: requests a refresh token
+	offline // not a scope: the app sent access_type=offline, which requests a refresh token
 )
 
 const (
@@ -52,7 +52,7 @@ type Server struct {
 	Faults     *faults.Registry
 	Quirks     *quirks.Switch
 	Now        func() time.Time
-	PublicURL  string // the simulator's address, without a slash at the end
+	PublicURL  string // the simulator's address for browsers, without a slash at the end
 
 	usedTokens token.UsedTokens
 	signer     signer
@@ -73,8 +73,9 @@ func (s *Server) Routes(mux *http.ServeMux) {
 	mux.Handle("GET /google/oauth2/v3/certs", s.RequestLog.Wrap(requestlog.Other, s.certs))
 }
 
-// AccessToken returns a token as a browser would get it from the implicit
-// grant. The default scopes are openid, email and profile.
+// AccessToken returns an access token of a person, as a browser would get it from the
+// implicit grant. Without scopes, it has openid, email and profile. AccessToken returns an
+// error if the client is unknown.
 func (s *Server) AccessToken(person int, clientID string, scopes ...string) (string, error) {
 	client := slices.Index(clients, clientID)
 	if client < 0 {
@@ -120,8 +121,8 @@ func scopeNames(set uint8) string {
 	return strings.Join(names, " ")
 }
 
-// authorize shows the simulated consent page. If the query already says which
-// person allows or denies the app, it redirects at once.
+// authorize shows the simulated consent page. If the query already contains the person's
+// decision, it redirects at once.
 func (s *Server) authorize(w *requestlog.Writer, r *http.Request) {
 	if s.Faults.Apply(w, r, requestlog.GoogleAuthorize) {
 		return
@@ -189,7 +190,8 @@ func (s *Server) decide(w *requestlog.Writer, r *http.Request, c token.Claims, b
 	consent.Redirect(w, c.Redirect, back, implicit)
 }
 
-// isLoopback reports whether a redirect URI stays on this machine.
+// isLoopback reports whether a redirect URI is http on a loopback address or on localhost.
+// The simulator accepts no others, so its codes and tokens stay on this machine.
 func isLoopback(target string) bool {
 	u, err := url.Parse(target)
 	if err != nil || u.Scheme != "http" || u.Fragment != "" {
@@ -200,8 +202,8 @@ func isLoopback(target string) bool {
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
-	body, err := json.MarshalIndent(v, "", "  ") // Google indents
-	if err != nil {                              // cannot happen: strings, numbers and maps of them
+	body, err := json.MarshalIndent(v, "", "  ") // Google indents its answers
+	if err != nil {                              // cannot happen: v contains only strings, numbers, booleans, and slices and maps of them
 		panic(err)
 	}
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")

@@ -75,9 +75,9 @@ func (s *Server) token(w *requestlog.Writer, r *http.Request) {
 	writeJSON(w, http.StatusOK, g)
 }
 
-// clientCredentials returns the index of the app that makes the request.
-// confidential says that the app sent a client secret. ok is false if the app is
-// unknown or its secret is wrong.
+// clientCredentials returns the index, in the slice clients, of the app that makes the
+// request. The result confidential says that the app sent a client secret. The result ok
+// is false if the app is unknown or its secret is wrong.
 func clientCredentials(r *http.Request) (client int, confidential, ok bool) {
 	id, secret, basic := r.BasicAuth()
 	if !basic {
@@ -93,8 +93,8 @@ func clientCredentials(r *http.Request) (client int, confidential, ok bool) {
 	return client, true, subtle.ConstantTimeCompare([]byte(secret), []byte(clientSecrets[client])) == 1
 }
 
-// redeemCode checks a code and marks it as used. If the code is refused, it returns
-// the code and the description of the error, or else "".
+// redeemCode checks an authorization code and marks it as used. If it refuses the code, it
+// returns the OAuth error code and the description of the error. Otherwise both are "".
 func (s *Server) redeemCode(form url.Values, c token.Claims, confidential bool) (code, description string) {
 	switch {
 	case form.Get("redirect_uri") != c.Redirect:

@@ -18,17 +18,17 @@ type Options struct {
 	API          string        // address of Songspy's API, such as http://127.0.0.1:8080
 	Simulator    string        // address of the simulator
 	People       int           // people 0 to People−1 are signed up
-	Workers      int           // how many sign-ups run at once
+	Workers      int           // how many people are signed up at once
 	ReadyTimeout time.Duration // how long to wait until the API and the simulator are ready
-	Invite       string        // the code of an invite, sent with every sign-in; empty: none
+	Invite       string        // the code of an invite, sent with every sign-in; empty if there is none
 
 	GoogleRedirect, SpotifyRedirect string // the frontend's redirect URIs
 
-	Progress io.Writer    // receives the progress; nil: none
-	Client   *http.Client // nil: a client that uses no proxy
+	Progress io.Writer    // receives a line after each thousand people; may be nil
+	Client   *http.Client // sends the requests; if it is nil, they use no proxy
 }
 
-// Result counts the completed steps.
+// Result counts the people who were signed in, linked and given a nickname in this run.
 type Result struct{ SignedIn, Linked, Named int64 }
 
 // Populator signs people up.
@@ -52,11 +52,14 @@ func New(o Options) (*Populator, error) {
 	return &Populator{o, client}, nil
 }
 
-// errorsShownMax is the number of errors that are listed in full.
+// errorsShownMax is the maximum number of people whose errors Run returns in full. It only
+// counts the others.
 const errorsShownMax = 5
 
-// Run waits until both services are ready, and signs all people up. One
-// person's error does not stop the others; all errors are returned together.
+// Run waits until the API and the simulator are ready, and signs all people up. An error
+// of one person does not stop the sign-ups of the others. Run joins the errors of up to
+// errorsShownMax people, and counts the other people with errors. If ctx ends, it returns
+// only the error of ctx.
 func (p *Populator) Run(ctx context.Context) (Result, error) {
 	if err := p.client.WaitReady(ctx, p.opts.ReadyTimeout); err != nil {
 		return Result{}, err

@@ -17,19 +17,19 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// fakeSongspy is the part of Songspy's API that a frontend needs, in memory.
+// fakeSongspy implements, in memory, the part of Songspy's API that a frontend needs.
 type fakeSongspy struct {
-	client *http.Client // sends requests to the simulator
+	client *http.Client // sends this service's own requests to the simulator
 	base   string       // the simulator's address
 
 	mu         sync.Mutex
 	users      map[string]*fakeUser // by Google's ID
-	calls      map[string]int
-	pkceLinks  int // links with PKCE
-	retries    int // how many calls are still to be answered with Retry-After
-	notReady   int // how many readiness checks still fail
-	refuseWith string
-	invite     string // the invite that a new user needs
+	calls      map[string]int       // how many calls there were, by path without the digits at its end
+	pkceLinks  int                  // how many people have linked with PKCE
+	retries    int                  // how many more calls get 503 with Retry-After
+	notReady   int                  // how many more readiness checks fail
+	refuseWith string               // the error code with which links are refused; empty if they are accepted
+	invite     string               // the invite that a new user needs; empty if none is needed
 }
 
 type fakeUser struct {
@@ -139,7 +139,8 @@ func (a *fakeSongspy) link(w http.ResponseWriter, u *fakeUser, body map[string]s
 	envelope(w, http.StatusOK, "", true)
 }
 
-// start runs a simulator and a Songspy in this process, without sockets.
+// start returns a simulator of 24 people, a fake Songspy, and the options that sign these
+// people up. Both run in this process, without sockets.
 func start(t *testing.T) (*sim.Sim, *fakeSongspy, populate.Options) {
 	t.Helper()
 	s, err := sim.New(sim.Options{People: 24})
@@ -156,12 +157,13 @@ func start(t *testing.T) (*sim.Sim, *fakeSongspy, populate.Options) {
 	}
 }
 
-// hosts routes requests by host.
+// hosts is an http.RoundTripper that passes each request to the RoundTripper of the
+// request's host.
 type hosts map[string]http.RoundTripper
 
 func (h hosts) RoundTrip(r *http.Request) (*http.Response, error) { return h[r.URL.Host].RoundTrip(r) }
 
-// inProcess serves requests with a handler.
+// inProcess is an http.RoundTripper that answers requests by a handler, without sockets.
 type inProcess struct{ http.Handler }
 
 func (h inProcess) RoundTrip(r *http.Request) (*http.Response, error) {

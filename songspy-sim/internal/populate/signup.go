@@ -13,8 +13,10 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
-// signUpPerson signs one person up, links them, and sets the nickname if they
-// want one.
+// signUpPerson signs person n in; Songspy signs up a new person. Then it links the person's
+// Spotify account, unless one is linked already. It sets the nickname that the person
+// chooses, unless the person has one already or chooses none. signUpPerson counts the
+// completed steps in result.
 func (p *Populator) signUpPerson(ctx context.Context, n int, result *Result) error {
 	me, err := p.client.SignIn(ctx, n, p.opts.Invite)
 	if err != nil {
@@ -42,8 +44,8 @@ func (p *Populator) signUpPerson(ctx context.Context, n int, result *Result) err
 	return nil
 }
 
-// link links the person's Spotify account with a code. Half of the people
-// (every second number) use PKCE.
+// link links the Spotify account of person n by an authorization code. People with odd
+// numbers use PKCE.
 func (p *Populator) link(ctx context.Context, n int, bearer string) error {
 	query := url.Values{
 		"client_id": {spotify.ClientID}, "response_type": {"code"}, "scope": {spotify.ListeningScopes.String()},

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// The salts separate streams of random numbers: the same seed gives independent
-// numbers for each salt.
+// The salts separate streams of random numbers. With a different salt, the same seed and
+// the same person give independent numbers.
 const (
 	saltTrack uint64 = iota + 1
 	saltAlbum
@@ -31,30 +31,30 @@ const (
 type Person struct {
 	Number int
 
-	SpotifyID   string // the older ID; unlike AccountID it is sometimes a chosen name
-	AccountID   string // Spotify's account_id
-	DisplayName string // at Spotify; empty where the API answers null
-	HasImage    bool   // at Spotify
+	SpotifyID   string // the id in the answer of /v1/me; unlike AccountID, it is sometimes a name that the person chose
+	AccountID   string // the account_id in that answer
+	DisplayName string // at Spotify; empty if the Web API answers null
+	HasImage    bool   // the person has a picture at Spotify
 
-	GoogleID   string // sub, 21 digits
+	GoogleID   string // Google's sub, 21 digits
 	Email      string
 	GivenName  string
-	FamilyName string // empty for some
-	HasPicture bool   // at Google
+	FamilyName string // empty for some people
+	HasPicture bool   // the person has a picture at Google
 	Nickname   string // the nickname that the person chooses in Songspy; empty if they choose none
 
-	PlayedAtIsEnd   bool // history's played_at is the end of a play, not its start
-	FrozenTimestamp bool // the answer's timestamp stays at the play's start
-	Free            bool // gets advertisements
-	Crossfade       time.Duration
+	PlayedAtIsEnd   bool          // in history, played_at is the end of a play, not its start
+	FrozenTimestamp bool          // in answers of currently-playing, timestamp stays at the play's start
+	Free            bool          // the person has no Premium and gets advertisements
+	Crossfade       time.Duration // how long before the end of a song the next one begins
 }
 
 // traits are the properties of a person that are needed to compute what the
 // person's player shows.
 type traits struct {
 	playedAtIsEnd, frozen, free bool
-	wholeOnly                   bool  // history lists only plays that reached their end
-	crossfade                   int64 // milliseconds by which songs end early
+	wholeOnly                   bool  // history lists only plays that reached the end of their track
+	crossfade                   int64 // how long before the end of a song the next one begins, in milliseconds
 }
 
 func (w *World) traits(person int) traits {
@@ -82,7 +82,7 @@ func (w *World) Person(number int) Person {
 		HasImage:        !r.chance(0.15),
 		HasPicture:      !r.chance(0.1),
 	}
-	// mix is a bijection, so IDs are unique.
+	// The function mix is a bijection, so different people have different IDs.
 	p.AccountID = base62(mix(uint64(number)+w.seed*goldenRatio), hash(w.seed, saltAccount, uint64(number)))
 	p.SpotifyID = "31" + strconv.FormatUint(mix(uint64(number)+w.seed), 36)
 	if r.chance(0.2) {

@@ -2,36 +2,37 @@ package population
 
 import "time"
 
-// Play is everything about one play that a simulated person really made.
+// Play is everything about one play that a simulated person really made, also what Spotify
+// does not show.
 //
-// A play has at most one interruption: after PauseAfter of played time the
-// player pauses for PauseFor and continues at a position in the track that is
-// Jump later. A seek is a pause of zero length.
+// A play has at most one interruption, a pause or a seek. When it has lasted PauseAfter,
+// the player pauses for PauseFor, and then continues at the same position plus Jump. A
+// pause has a Jump of zero, and a seek has a PauseFor of zero.
 type Play struct {
 	Track Track
 	Start time.Time
 	End   time.Time // when the play ended: at the track's end, by a skip or by a stop
 
-	From       time.Duration // position at Start; above zero for resumed episodes
-	PauseAfter time.Duration // played time before the interruption
+	From       time.Duration // position in the track at Start; above zero for a resumed episode
+	PauseAfter time.Duration // time from Start to the interruption
 	PauseFor   time.Duration
-	Jump       time.Duration // position gained by a seek; negative: lost
+	Jump       time.Duration // how far a seek moves the position; negative if it moves back
 
-	Listened   time.Duration // End − Start without the pause
-	Complete   bool          // reached the track's end
-	Skipped    bool          // left early for the next track
+	Listened   time.Duration // End − Start, minus the pause
+	Complete   bool          // the play reached the track's end
+	Skipped    bool          // the person skipped to the next track
 	Private    bool          // neither the player nor history shows it
 	Offline    bool          // only history shows it, after the session
-	Unlisted   bool          // only the player shows it: history never lists Jams and other clients
-	NoProgress bool          // progress_ms is always null
+	Unlisted   bool          // only the player shows it: history never lists plays in Jams and of some other clients
+	NoProgress bool          // the device reports no progress: progress_ms is always null
 
-	Speed        float64       // speed of progress, as a multiple of the clock; 0 means 1
-	Inserted     time.Duration // how much longer the play is than its track: advertisements lengthen episodes
-	Stall        Stall         // how the player shows a pause or a stop wrongly; empty: it shows them correctly
-	ZeroProgress bool          // progress_ms is always 0
-	MixedFor     time.Duration // how long after Start answers contain the previous track's progress
+	Speed        float64       // how fast the progress grows, as a multiple of the clock; 0 means 1
+	Inserted     time.Duration // by how much advertisements lengthen the track, as in episodes
+	Stall        Stall         // how the player shows a pause or a stop wrongly; empty if it shows them correctly
+	ZeroProgress bool          // the device always reports a progress_ms of 0
+	MixedFor     time.Duration // for how long after Start answers contain the progress of the previous track
 
-	// Linger is how long the stopped player still shows the track: as paused,
+	// Linger is how long after End the stopped player still shows the track, as paused
 	// or as Stall says.
 	Linger time.Duration
 
@@ -46,7 +47,8 @@ type Play struct {
 // paused or has stopped.
 type Stall string
 
-// The kinds of stalls. The zero value means none.
+// The kinds of stalls. The zero value means that the player shows pauses and stops
+// correctly.
 const (
 	Frozen  Stall = "frozen"  // its progress does not change
 	Growing Stall = "growing" // its progress grows, even beyond the end of its track
@@ -62,17 +64,18 @@ const (
 	Paused  State = "paused"
 )
 
-// play is a Play in a compact form, for code that runs for every request: times
-// are milliseconds since 1970, and it has only one pointer.
+// play is a Play in a compact form, for code that runs for every request. Times are
+// milliseconds since 1970, durations and positions are milliseconds, and only the field
+// scripted is a pointer.
 type play struct {
 	start, end           int64
 	duration, from       int64
-	pauseAt, pause, jump int64 // pauseAt and pause are clock time after start
+	pauseAt, pause, jump int64 // PauseAfter, PauseFor and Jump of the Play
 	linger               int64
 	sessionEnd           int64
 	key                  uint64 // identifies the play; seed of its random choices
-	track                int32  // index in the catalogue; -1 for advertisements, unknown and scripted tracks
-	scripted             *Play  // the script's play; nil for generated ones
+	track                int32  // index in the catalogue; -1 for advertisements, unknown items and scripted tracks
+	scripted             *Play  // the script's play; nil for a generated play
 	kind                 Kind
 	complete, skipped    bool
 	private, offline     bool
@@ -80,14 +83,14 @@ type play struct {
 
 	speed            int64 // the speed of progress, in thousandths of the clock's; 0 means 1000
 	inserted         int64
-	mixedFor         int64 // after start
-	previousProgress int64 // the reported progress during mixedFor
+	mixedFor         int64 // MixedFor of the Play
+	previousProgress int64 // the progress that answers contain for mixedFor after start
 	stall            Stall
 	zeroProgress     bool
 }
 
-// progressIn returns how far the player's progress advances in the given time,
-// at the speed of the play.
+// progressIn returns by how many milliseconds the progress grows, at the speed of the play,
+// while the given number of milliseconds passes.
 func (p *play) progressIn(elapsed int64) int64 {
 	if p.speed == 0 {
 		return elapsed
@@ -95,8 +98,8 @@ func (p *play) progressIn(elapsed int64) int64 {
 	return elapsed * p.speed / 1000
 }
 
-// timeFor returns how long it takes to play a part of the track, at the speed
-// of the play.
+// timeFor returns how many milliseconds it takes, at the speed of the play, to play a part
+// of the track that is the given number of milliseconds long.
 func (p *play) timeFor(part int64) int64 {
 	if p.speed == 0 {
 		return part
@@ -104,9 +107,8 @@ func (p *play) timeFor(part int64) int64 {
 	return part * 1000 / p.speed
 }
 
-// shown returns what the API shows at a time between start and end + linger:
-// the real position and state, unless the simulated device or Spotify reports wrong
-// values.
+// shown returns what the Web API shows at a time before end + linger: the real position
+// and state, unless the simulated device or Spotify reports wrong values.
 func (p *play) shown(at int64) (progress int64, state State) {
 	progress, paused := p.position(at)
 	state = Playing
@@ -131,12 +133,12 @@ func (p *play) listened() int64 {
 	return p.end - p.start
 }
 
-// position returns where in the track the player is at a time between start and
-// end + linger, and whether it is paused there.
+// position returns the real position in the track at a time before end + linger, and
+// whether the player is paused or has stopped there.
 func (p *play) position(at int64) (position int64, paused bool) {
 	switch elapsed := at - p.start; {
 	case elapsed < 0:
-		return p.from, false // the player shows the next track while it loads
+		return p.from, false // the track is loading; the player shows it already
 	case at >= p.end:
 		position, _ = p.position(p.end - 1)
 		return min(position+1, p.duration+p.inserted), true
@@ -149,11 +151,12 @@ func (p *play) position(at int64) (position int64, paused bool) {
 	}
 }
 
-// historyTimes returns the played_at of the play in the simulated history, and
-// the time from which history lists it. ok is false if history never lists the
-// play. That is so for advertisements, episodes, chapters, local files, private
-// and unlisted sessions, and plays of less than 30 s. For some people history
-// lists only plays that reached the end of their track.
+// historyTimes returns the played_at of the play in the simulated history, and the time
+// from which history lists the play. The result ok is false if history never lists it.
+// History lists only songs: no advertisements, episodes, chapters, local files or unknown
+// items. It omits private and unlisted sessions, plays with less than 30 s of listening
+// and, for people with the trait wholeOnly, plays that did not reach the end of their
+// track. The PlayedAt of a script overrides these rules.
 func (p *play) historyTimes(t traits) (playedAt, from int64, ok bool) {
 	if s := p.scripted; s != nil && !s.PlayedAt.IsZero() {
 		from := s.ListedAt

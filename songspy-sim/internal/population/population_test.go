@@ -69,8 +69,8 @@ func TestPlaybackAt_AgreesWithTruth(t *testing.T) {
 			t.Fatalf("%d plays at one time", len(around))
 		}
 		if len(around) == 0 {
-			// Between two plays the next one loads. After the last one the
-			// player lingers.
+			// No play is in progress. The player may show the next track as playing
+			// while that loads, or the last one as paused. It must show nothing else.
 			if now.State == Playing && !now.Play.Start.After(at) {
 				t.Fatalf("the player shows %v, which is not in Truth", now.Play)
 			}
@@ -113,7 +113,7 @@ func TestCompletePlays_LastForTheTrackWithoutTheCrossfade(t *testing.T) {
 		fade := w.Person(person).Crossfade
 		for _, p := range w.Truth(person, at, at.Add(24*time.Hour)) {
 			items, off := p.Listened, time.Duration(0)
-			if p.Speed > 0 { // times are whole milliseconds
+			if p.Speed > 0 { // times are rounded to milliseconds before the speed multiplies them
 				items, off = time.Duration(p.Speed*float64(items)), 5*time.Millisecond
 			}
 			rest := p.Track.Duration - p.From - p.Jump - items
@@ -175,8 +175,9 @@ func TestHistory_MissesNothingOfTheLastFifty(t *testing.T) {
 	}
 }
 
-// TestHistory_OmitsUnlistedPlays changes one habit. The plays must stay the
-// same, and history must omit what the habit says.
+// Two worlds differ in one habit, which lets history omit some plays. Both worlds must have
+// the same plays. If the first history lists a play, the second one must omit it exactly if
+// the function out is true for the play.
 func TestHistory_OmitsUnlistedPlays(t *testing.T) {
 	at := epoch.Add(10 * 24 * time.Hour)
 	for name, tt := range map[string]struct {
@@ -346,7 +347,7 @@ func TestAwkward_PlaysTheSameTracksAsRegular(t *testing.T) {
 			}
 		}
 	}
-	for name, want := range map[string][3]float64{ // a share of plays, or of episodes
+	for name, want := range map[string][3]float64{ // the least and the greatest share, and the number of plays or episodes
 		"unlisted": {0.12, 0.18, float64(plays)}, "frozen": {0.005, 0.02, float64(plays)}, "growing": {0.005, 0.02, float64(plays)},
 		"fast": {0.05, 0.15, float64(episodes)}, "mixed": {0.005, 0.015, float64(plays)},
 	} {

@@ -1,10 +1,11 @@
 package population
 
-// goldenRatio is 2^64 divided by the golden ratio, the step of SplitMix64.
+// goldenRatio is 2^64 divided by the golden ratio. SplitMix64 adds it to its state in each
+// step.
 const goldenRatio = 0x9e3779b97f4a7c15
 
-// mix is the finalizer of SplitMix64: a bijection in which every bit of the
-// input moves about half of the output's.
+// mix is the finalizer of SplitMix64. It is a bijection. If one bit of the input changes,
+// about half of the output bits change.
 func mix(x uint64) uint64 {
 	x ^= x >> 30
 	x *= 0xbf58476d1ce4e5b9
@@ -13,7 +14,7 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// hash combines parts, in order, into one well-mixed number.
+// hash combines the parts into one well-mixed number. Their order matters.
 func hash(parts ...uint64) uint64 {
 	h := uint64(goldenRatio)
 	for _, p := range parts {
@@ -25,8 +26,8 @@ func hash(parts ...uint64) uint64 {
 // toUnit maps a hash to [0, 1).
 func toUnit(h uint64) float64 { return float64(h>>11) / (1 << 53) }
 
-// random is a SplitMix64 stream. It has eight bytes of state and needs no
-// allocation, because every request for a player starts a new stream.
+// random is a stream of random numbers by SplitMix64. Every poll of a player starts a new
+// stream, so its state has only eight bytes and needs no allocation.
 type random struct{ state uint64 }
 
 func (r *random) next() uint64 {
@@ -38,7 +39,7 @@ func (r *random) fraction() float64 { return toUnit(r.next()) }
 
 func (r *random) chance(p float64) bool { return r.fraction() < p }
 
-// between returns a whole number in [low, high).
+// between returns a random whole number in [low, high), or low if that is empty.
 func (r *random) between(low, high int64) int64 {
 	if high <= low {
 		return low
@@ -48,8 +49,8 @@ func (r *random) between(low, high int64) int64 {
 
 const alphabet62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// base62 returns two hashes as an identifier of 22 characters, the form of
-// Spotify's IDs of tracks, albums and artists.
+// base62 encodes two hashes as an identifier of 22 letters and digits, the form of Spotify's
+// IDs of tracks, albums and artists.
 func base62(a, b uint64) string {
 	var out [22]byte
 	for i := range 11 {

@@ -9,14 +9,15 @@ import (
 	"time"
 )
 
-// Script replaces a person's generated plays. Nil restores the generated ones;
-// an empty list is a person who never plays anything.
+// Script replaces a person's generated plays. A nil slice restores the generated plays. An
+// empty slice that is not nil means that the person never plays anything.
 //
-// Only Track.URI and Start are required. A track without a Duration lasts three
-// minutes, or until End. Without an End a play runs to the end of its track, or
-// to the next play's Start if that comes first: plays never overlap. Listened,
-// Complete, Skipped, PlayedAt and ListedAt are computed where they are zero.
-// Polls of a scripted person never get a wrong 204 (no active player).
+// Only Track.URI and Start are required. If a track has no Duration, it is as long as the
+// play lasts until End, or three minutes if there is no End either. A play ends at the end
+// of its track, at its End or at the Start of the next play, whichever comes first, so
+// plays never overlap. Listened is always computed, PlayedAt and ListedAt only if they are
+// zero. Complete becomes true for a play that reaches the end of its track. Polls of a
+// scripted person never get a false 204 (no active player).
 func (w *World) Script(person int, plays []Play) {
 	w.scriptMu.Lock()
 	defer w.scriptMu.Unlock()
@@ -71,7 +72,7 @@ func (w *World) compileScript(person int, list []Play) []play {
 	return plays
 }
 
-// fillTrack sets the fields of a track that the script left out.
+// fillTrack sets the fields of a play's track that the script did not set.
 func fillTrack(given *Play) {
 	t := &given.Track
 	t.Kind = cmp.Or(t.Kind, KindTrack)
@@ -87,7 +88,9 @@ func fillTrack(given *Play) {
 	}
 }
 
-// fillPlay sets the fields of a play that the script left out.
+// fillPlay copies the values that compileScript has computed, namely Start, End, Linger and
+// Listened, from p to the script's play. It sets PlayedAt and ListedAt if the script did
+// not set them.
 func (w *World) fillPlay(person int, given *Play, p *play) {
 	given.Start, given.End = timeOf(p.start), timeOf(p.end)
 	given.Linger = time.Duration(p.linger) * time.Millisecond

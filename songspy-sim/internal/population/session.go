@@ -1,7 +1,7 @@
 package population
 
-// sessionWalk generates one session play by play. Its only pointer is the
-// world, so that computing what a player shows allocates no memory.
+// sessionWalk generates one listening session play by play. It is kept in a local variable,
+// so that computing what a player shows allocates no memory.
 type sessionWalk struct {
 	world  *World
 	random random
@@ -13,17 +13,17 @@ type sessionWalk struct {
 
 	private, offline, unlisted bool
 	stall                      Stall
-	previousEnd                int64 // the position at which the previous play ended in its track
+	previousEnd                int64 // the position in its track at which the previous play ended
 
-	lastTrack int32 // the previous track, -1 at first
-	loopsLeft int   // how many more times the same track is played
-	skips     int   // skips in a row
-	sinceAd   int   // plays since the last advertisement
+	lastTrack int32 // the last song that was played; -1 at first
+	loopsLeft int   // how many more times the last song is played
+	skips     int   // how many plays in a row were skipped
+	sinceAd   int   // how many plays were begun since the last advertisement
 	sequence  uint64
 }
 
-// session prepares k for generating the session of a slot. It returns false if the
-// slot has no session.
+// session prepares k, so that k.next generates the session in the given slot of a person.
+// It returns false if the slot has no session.
 func (w *World) session(person int, slot int64, k *sessionWalk) bool {
 	h := &w.habits
 	key := hash(w.seed, saltSession, uint64(person), uint64(slot))
@@ -55,9 +55,9 @@ func (w *World) session(person int, slot int64, k *sessionWalk) bool {
 	return true
 }
 
-// distortSession decides whether and how the player reports wrong values in this
-// session. It uses its own random stream, so that a population without wrong
-// values plays the same tracks at the same times.
+// distortSession decides whether and how the player reports wrong values in this session.
+// It uses a separate random stream. So a population without wrong values plays the same
+// tracks at the same times.
 func (k *sessionWalk) distortSession() {
 	h := &k.world.habits
 	rng := random{hash(k.key, saltDistort)}
@@ -71,10 +71,11 @@ func (k *sessionWalk) distortSession() {
 	w := k.world
 	phase := w.slotPhase(int(k.person))
 	slotEnd := (w.slotOf(int(k.person), k.at)+1)*w.slot + phase
-	k.linger = slotEnd - k.end // until just before the person plays again
+	k.linger = slotEnd - k.end // until the end of the slot, after which the person may play again
 }
 
-// distortPlay decides whether and how the player reports wrong values in a play.
+// distortPlay decides whether and how the player reports wrong values in the play p. It
+// uses a separate random stream, as distortSession does.
 func (k *sessionWalk) distortPlay(p *play) {
 	h := &k.world.habits
 	rng := random{hash(p.key, saltDistort)}
@@ -87,10 +88,10 @@ func (k *sessionWalk) distortPlay(p *play) {
 	}
 }
 
-// next puts the session's next play into p, or returns false if there is none.
-// Plays never overlap.
+// next stores the session's next play in p and returns true, or returns false if the
+// session has no more plays. Plays never overlap.
 func (k *sessionWalk) next(p *play) bool {
-	// If the rest of the session is too short for a play, nothing more is played.
+	// If less than a second of the session is left, nothing more is played.
 	if k.end-k.at < 1000 {
 		return false
 	}
@@ -102,7 +103,7 @@ func (k *sessionWalk) next(p *play) bool {
 
 	k.distortPlay(p)
 
-	rest := p.timeFor(p.duration - p.from) // the played time to the track's end
+	rest := p.timeFor(p.duration - p.from) // how long it takes to play to the track's end
 	played := rest
 	switch {
 	case p.kind == KindAd:
@@ -122,18 +123,20 @@ func (k *sessionWalk) next(p *play) bool {
 	k.previousEnd, _ = p.position(p.end)
 	k.at = p.end
 	if p.skipped {
-		k.at += r.between(0, 1500) // the next track loads
+		k.at += r.between(0, 1500) // how long the next track loads after a skip
 	} else if r.chance(0.3) {
 		k.at += r.between(0, 400)
 	}
-	// The last play is the one after which no other fits.
+	// After the last play of the session, the player still shows its track for a while. It
+	// is the last play if less than a second of the session is left.
 	if k.end-k.at < 1000 {
 		p.linger = k.linger
 	}
 	return true
 }
 
-// crossfade returns how long before the end of a song the next one begins.
+// crossfade returns how many milliseconds before the end of the song p the next one begins.
+// Songs of a minute or less, and tracks of other kinds, do not fade into the next one.
 func (k *sessionWalk) crossfade(p *play) int64 {
 	if p.kind == KindTrack && p.duration > 60_000 {
 		return k.traits.crossfade
@@ -141,7 +144,7 @@ func (k *sessionWalk) crossfade(p *play) int64 {
 	return 0
 }
 
-// chooseTrack chooses the track and the position at which it starts.
+// chooseTrack chooses the track of the play p, and the position at which the play starts.
 func (k *sessionWalk) chooseTrack(p *play) {
 	h, r := &k.world.habits, &k.random
 	k.sinceAd++
@@ -177,8 +180,9 @@ func (k *sessionWalk) chooseTrack(p *play) {
 	}
 }
 
-// chooseSong chooses by taste: mostly from the person's forty favourites, else
-// from all songs, popular ones more often.
+// chooseSong returns the number of a song: six times in ten one of the person's forty
+// favourites, and otherwise any song of the catalogue, where songs with lower numbers are
+// more popular and chosen more often.
 func (k *sessionWalk) chooseSong() int32 {
 	r := &k.random
 	if r.chance(0.6) {
@@ -188,8 +192,8 @@ func (k *sessionWalk) chooseSong() int32 {
 	return int32(u * u * songCount)
 }
 
-// addPauseOrSeek adds a pause or a seek to some plays. played is how long the play
-// takes without the pause; a seek changes it.
+// addPauseOrSeek adds a pause or a seek to p, or nothing, at random. The variable *played is
+// how many milliseconds the play takes without the pause. A seek changes it.
 func (k *sessionWalk) addPauseOrSeek(p *play, played *int64) {
 	h, r := &k.world.habits, &k.random
 	switch u := r.fraction(); {
@@ -209,7 +213,8 @@ func (k *sessionWalk) addPauseOrSeek(p *play, played *int64) {
 	}
 }
 
-// endWithSession ends a play at the session's end: the person stops the player.
+// endWithSession ends a play that would last beyond the session's end at that time, because
+// the person stops the player then.
 func (k *sessionWalk) endWithSession(p *play) {
 	if p.end <= k.end {
 		return
@@ -217,8 +222,8 @@ func (k *sessionWalk) endWithSession(p *play) {
 	p.complete, p.skipped = false, false
 	p.end = k.end
 	if p.pause > 0 && p.end <= p.start+p.pauseAt+p.pause {
-		// The session would end during the pause of the play. So let it end
-		// when the pause begins.
+		// The session would end while the play is paused. So let the play and the
+		// session end when the pause begins.
 		p.end = min(p.end, p.start+p.pauseAt)
 		k.end = p.end
 	}

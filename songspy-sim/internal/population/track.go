@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// Kind is the kind of a played item.
+// Kind is the kind of an item that a player plays.
 type Kind string
 
-// The kinds of played items. The Web API returns an item for the first four,
-// and none for advertisements and unknown ones.
+// The kinds of items that a player plays. The Web API describes the first four kinds of
+// items. For advertisements and unknown items, it sends the item null.
 const (
 	KindTrack   Kind = "track"
 	KindEpisode Kind = "episode"
@@ -28,32 +28,33 @@ type Track struct {
 	URI      string
 	ID       string // empty for local files
 	Title    string
-	Artists  []string // for an episode, the show's name; for a chapter, the authors
-	Album    string   // for an episode, the show's name; for a chapter, the book's
+	Artists  []string // for an episode, the name of its show; for a chapter, the authors
+	Album    string   // for an episode, the name of its show; for a chapter, that of its audiobook
 	AlbumID  string   // empty for local files
 	HasCover bool
 	Duration time.Duration
-	ISRC     string // tracks only
+	ISRC     string // empty unless Kind is KindTrack
 
 	// HistoryURI is the URI under which history lists the track. For a few
 	// tracks it differs from URI, although the ISRC is the same, because
 	// Spotify lists some recordings under several URIs.
 	HistoryURI string
 
-	ordinal int32 // number in the catalogue plus one; zero for a track of a script
+	ordinal int32 // the number in the catalogue plus one; zero for a track that a script has defined
 }
 
 // Number returns the track's number in the catalogue, or -1 for a track that a
 // script has defined.
 func (t *Track) Number() int { return int(t.ordinal) - 1 }
 
-// The catalogue: songs first, then episodes, then local files.
+// The numbers of tracks in the catalogue, by kind. The songs have the lowest numbers, then
+// come the episodes, and then the local files.
 const (
 	songCount    = 12000
 	episodeCount = 300
 	localCount   = 300
 
-	// CatalogueSize is the number of tracks in every catalogue.
+	// CatalogueSize is the number of all tracks in the catalogue of every world.
 	CatalogueSize = songCount + episodeCount + localCount
 )
 
@@ -69,7 +70,7 @@ func (c *catalogue) track(n int32) *Track {
 		return t
 	}
 	t := c.newTrack(n)
-	c.tracks[n].Store(t) // a concurrent call stores an equal track
+	c.tracks[n].Store(t) // no lock is needed: a concurrent call stores an equal track
 	return t
 }
 
@@ -80,9 +81,9 @@ func (c *catalogue) duration(n int32) int64 {
 	case n >= songCount && n < songCount+episodeCount:
 		return r.between(12*60_000, 55*60_000)
 	case r.chance(0.03):
-		return r.between(15_000, 60_000) // interludes; some are too short to count as a play
+		return r.between(15_000, 60_000) // interludes; history never lists plays of less than 30 s
 	case r.chance(0.02):
-		return r.between(480_000, 1_260_000) // longer than two poll intervals
+		return r.between(480_000, 1_260_000) // longer than two of Songspy's poll intervals of three minutes
 	default:
 		return 110_000 + int64((r.fraction()+r.fraction())*125_000)
 	}

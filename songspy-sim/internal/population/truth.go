@@ -9,9 +9,9 @@ import (
 // Playback is what a player really does at one time.
 type Playback struct {
 	State    State
-	Play     Play          // zero when State is Idle
-	Progress time.Duration // position in the track
-	Visible  bool          // the Web API shows it: neither private nor offline
+	Play     Play          // zero if State is Idle
+	Progress time.Duration // the real position in the track
+	Visible  bool          // the Web API shows the play, because it is neither private nor offline
 }
 
 // PlaybackAt returns what a person's player really does at a time.
@@ -45,16 +45,16 @@ func (w *World) Truth(person int, from, to time.Time) []Play {
 // HistoryItem is one item of recently-played.
 type HistoryItem struct {
 	Track    *Track
-	PlayedAt int64 // played_at, milliseconds since 1970
-	Key      uint64
+	PlayedAt int64  // played_at, in milliseconds since 1970
+	Key      uint64 // identifies the play
 }
 
-// historyLimit is how many plays the Web API keeps per person.
+// historyLimit is the maximum number of plays of a person that recently-played lists.
 const historyLimit = 50
 
-// History returns what recently-played lists at a time: the last 50 plays that
-// have arrived there, newest first. With completeOnly it lists only tracks that
-// reached their end, as some users have reported.
+// History returns what recently-played lists at a time: of the plays whose ListedAt has
+// come, the last 50 by PlayedAt, newest first. If completeOnly is true, it lists only plays
+// that reached the end of their track, as some users of Spotify have reported.
 func (w *World) History(person int, at time.Time, completeOnly bool) []HistoryItem {
 	now := at.UnixMilli()
 	t := w.traits(person)
@@ -74,7 +74,7 @@ func (w *World) History(person int, at time.Time, completeOnly bool) []HistoryIt
 		w.eachPlay(person, w.epoch, now, add)
 		return newest()
 	}
-	const emptySlotsMax = 400 // how many slots back history is searched for plays, at most
+	const emptySlotsMax = 400 // the maximum number of slots before the present one that are searched for plays
 	first := w.slotOf(person, w.epoch)
 	for slot := w.slotOf(person, now); slot >= max(first, w.slotOf(person, now)-emptySlotsMax) && len(items) < historyLimit; slot-- {
 		begin := slot*w.slot + w.slotPhase(person)

@@ -7,18 +7,19 @@ import (
 	"time"
 )
 
-// The habits of viewers.
+// The habits that all viewers have in common.
 const (
-	followedMax  = 15
+	followedMax  = 15 // how many people a viewer follows, if there are that many others
 	visitsPerDay = 6
 	// VisitLength is how long a visit of the page takes.
 	VisitLength = 3 * time.Minute
-	// betweenVisits is the shortest time between two visits of a person on one day.
+	// betweenVisits is the shortest time between the end of a visit and the start of the
+	// person's next visit on the same day.
 	betweenVisits = time.Minute
 )
 
-// visitHours is how likely a visit is at each hour of the day (UTC), relative to the other
-// hours. Most visits come in the Korean evening.
+// visitHours is how likely a visit is at each hour of the day in UTC, relative to the other
+// hours. About half of the visits are in the Korean evening, from 9 to 15 hours UTC.
 var visitHours = [24]float64{2, 2, 3, 4, 3, 2, 2, 2, 3, 4, 5, 5, 6, 6, 4, 2, 1, 0.3, 0.1, 0.1, 0.1, 0.3, 1, 2}
 
 // Viewer holds the habits of a person as a viewer: the followed people, and the times at
@@ -28,8 +29,9 @@ type Viewer struct {
 	visits  rand.PCG
 }
 
-// NewViewer returns the habits of a person as a viewer. The person follows some of the people
-// with the numbers 0 to people−1.
+// NewViewer returns the habits of a person as a viewer. The person follows up to 15 others
+// of the people with the numbers 0 to people−1, chosen at random. The result depends only
+// on the arguments.
 func NewViewer(seed uint64, people, person int) Viewer {
 	source := rand.NewPCG(seed, uint64(person))
 	v := Viewer{}
@@ -43,9 +45,10 @@ func NewViewer(seed uint64, people, person int) Viewer {
 	return v
 }
 
-// Visits yields the times at which the person's visits begin, in order, beginning with the
-// first one that is not before from, without end. The visits of a day depend only on the
-// person and on how many days have passed since the day of from.
+// Visits returns an endless sequence of the times at which the person's visits begin, in
+// order. The first visit does not begin before the given time. The times of day of the
+// visits depend only on the Viewer and on the number of days since the day (in UTC) of the
+// given time.
 func (v Viewer) Visits(from time.Time) iter.Seq[time.Time] {
 	return func(yield func(time.Time) bool) {
 		source := v.visits
@@ -61,8 +64,8 @@ func (v Viewer) Visits(from time.Time) iter.Seq[time.Time] {
 	}
 }
 
-// visitsOfDay returns the times of day at which the visits of one day begin, in order.
-// Visits do not overlap.
+// visitsOfDay returns the times of day at which the visits of one day begin, in order. At
+// least betweenVisits passes between two visits.
 func visitsOfDay(r *rand.Rand) (times []time.Duration) {
 	sum := 0.0
 	for _, weight := range visitHours {

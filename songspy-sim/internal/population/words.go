@@ -2,8 +2,9 @@ package population
 
 import "strings"
 
-// The names in the catalogue mix languages and scripts, as those of Spotify do. Some of
-// them are likely to break layouts, databases and code that cuts strings.
+// The words below form the names in the catalogue. These names mix languages and scripts,
+// as those at Spotify do. Some of them are likely to break page layouts, databases and code
+// that cuts strings.
 
 var (
 	adjectives = []string{"Paper", "Quiet", "Electric", "Borrowed", "Winter", "Golden", "Hollow", "Neon", "Distant", "Second", "Velvet", "Glass", "Tidal", "Restless", "Salted", "Amber", "Lucid", "Northbound", "Feral", "Sunday"}
@@ -32,7 +33,7 @@ func pick(r *random, list []string) string {
 	return list[r.next()%uint64(len(list))]
 }
 
-// newTitle returns a name of a track or album.
+// newTitle returns a random name for a track or an album.
 func newTitle(r *random) string {
 	switch n := r.next() % 100; {
 	case n < 52:
@@ -58,8 +59,8 @@ func newTitle(r *random) string {
 	}
 }
 
-// newLongTitle returns a title that is longer than most columns and lines
-// allow.
+// newLongTitle returns a random title of about 700 bytes, which is longer than most database
+// columns and layouts allow.
 func newLongTitle(r *random) string {
 	var b strings.Builder
 	for b.Len() < 700 {
@@ -68,7 +69,7 @@ func newLongTitle(r *random) string {
 	return strings.TrimRight(b.String(), "; ")
 }
 
-// newArtist returns a name of an artist.
+// newArtist returns a random name for an artist.
 func newArtist(r *random) string {
 	switch n := r.next() % 10; {
 	case n < 5:

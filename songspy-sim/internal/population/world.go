@@ -13,16 +13,16 @@ type World struct {
 	people int
 	habits Habits
 	slot   int64 // milliseconds
-	epoch  int64 // no play starts before it
+	epoch  int64 // milliseconds since 1970; no generated play starts before it
 
 	catalogue *catalogue
 
 	scriptMu sync.Mutex
-	scripts  atomic.Pointer[map[int][]play] // copied on write
+	scripts  atomic.Pointer[map[int][]play] // by person; copied on write, so that reading needs no lock
 }
 
-// New returns a world of people numbered 0 to people−1. No play starts before
-// epoch.
+// New returns a world of people with the numbers 0 to people−1. No generated play starts
+// before epoch. New returns an error if the habits are invalid.
 func New(seed uint64, people int, habits Habits, epoch time.Time) (*World, error) {
 	if err := habits.Validate(); err != nil {
 		return nil, err
@@ -39,26 +39,28 @@ func (w *World) People() int { return w.people }
 // Epoch returns the time before which there are no plays.
 func (w *World) Epoch() time.Time { return time.UnixMilli(w.epoch).UTC() }
 
-// Track returns one of the catalogue's CatalogueSize tracks.
+// Track returns the track of the catalogue with the given number, from 0 to
+// CatalogueSize−1.
 func (w *World) Track(number int) *Track { return w.catalogue.track(int32(number)) }
 
-// slotPhase returns by how much a person's slots (see the package comment) are
-// shifted in time, so that not all people change tracks at the same moment.
+// slotPhase returns by how many milliseconds a person's slots (see the package comment) are
+// shifted in time. The shift differs by person, so that not all people start to listen at
+// the same moment.
 func (w *World) slotPhase(person int) int64 {
 	return int64(hash(w.seed, saltPhase, uint64(person)) % uint64(w.slot))
 }
 
-// hourWeight returns how likely a session is at the person's hour of the day,
-// relative to the average of 1. Hours are those of Korea, shifted by up to four
-// hours for each person.
+// hourWeight returns how likely a session of the person is at a time, relative to the
+// average of 1. It depends on the hour of the day in Korea, shifted for each person by up
+// to four hours in either direction.
 func (w *World) hourWeight(person int, at int64) float64 {
 	const hour = int64(time.Hour / time.Millisecond)
 	shift := int64(hash(w.seed, saltPhase, uint64(person), saltPhase)%9) - 4
 	return hourWeights[((at/hour+9+shift)%24+24)%24]
 }
 
-// slotOf returns the number of the person's slot that contains a time. A slot
-// is a part of a person's time with at most one session.
+// slotOf returns the number of the person's slot that contains a time. A slot is a part of
+// a person's time that has at most one listening session.
 func (w *World) slotOf(person int, at int64) int64 {
 	n := at - w.slotPhase(person)
 	s := n / w.slot
@@ -86,14 +88,14 @@ type PlayerView struct {
 	Progress   int64  // milliseconds
 	Start      int64  // milliseconds since 1970
 	Key        uint64 // identifies the play
-	Hidden     bool   // private or offline: the Web API shows nothing
-	NoProgress bool
-	Frozen     bool // the answer's timestamp stays at Start
-	Spurious   bool // this poll gets a false 204
+	Hidden     bool   // the play is private or offline, so the Web API shows nothing
+	NoProgress bool   // progress_ms is null
+	Frozen     bool   // the timestamp in the answer is Start instead of the present time
+	Spurious   bool   // this poll gets a false 204
 }
 
-// View returns what a person's player shows. It is computed within
-// microseconds.
+// View returns what a person's player shows at a time. It must be fast (microseconds),
+// because load tests call it for every poll.
 func (w *World) View(person int, at time.Time) PlayerView {
 	var p play
 	now := at.UnixMilli()
@@ -123,8 +125,8 @@ func (w *World) trackOf(p *play) *Track {
 	}
 }
 
-// findPlay puts the play that a player shows at a time into p: the play in progress,
-// the play that is about to start, or the last play of a session while the
+// findPlay sets *p to the play that a person's player shows at a time: the play in
+// progress, the next play while its track loads, or the last play of a session while the
 // stopped player still shows its track. It returns false if the player shows nothing.
 func (w *World) findPlay(person int, at int64, p *play) bool {
 	if at < w.epoch {
@@ -145,8 +147,8 @@ func (w *World) findPlay(person int, at int64, p *play) bool {
 	return false
 }
 
-// eachPlay calls visit for the plays of a person that overlap [from, to), in
-// order, until visit returns false.
+// eachPlay calls the function visit for each play of a person that overlaps [from, to), in
+// order, until the function returns false.
 func (w *World) eachPlay(person int, from, to int64, visit func(*play) bool) {
 	from = max(from, w.epoch)
 	if plays, ok := w.scriptOf(person); ok {

@@ -1,7 +1,7 @@
-// Package quirks holds the ways in which the real services respond differently
-// at different times, as far as this is known or suspected. Each can be
-// switched while the simulator runs. The zero value is the best documented
-// behaviour.
+// Package quirks holds the known or suspected ways in which the real Spotify and Google
+// change their responses over time, or deviate from their documentation. Each quirk can be
+// switched while the simulator runs. The zero value of a Set is the behaviour that is
+// documented best.
 package quirks
 
 import (
@@ -16,7 +16,7 @@ type Set struct {
 	RotateRefreshTokens bool `json:"rotateRefreshTokens"`
 	// MeExtended adds the fields of /v1/me that Spotify has marked as deprecated.
 	MeExtended bool `json:"meExtended"`
-	// MeWithoutAccountID serves the form of /v1/me before May 2026.
+	// MeWithoutAccountID omits account_id from /v1/me, as Spotify did before May 2026.
 	MeWithoutAccountID bool `json:"meWithoutAccountId"`
 	// ForbiddenJSON sends the text of the 403 for people who are not registered
 	// with the app in the JSON body of Spotify's errors, and not as plain text.
@@ -29,42 +29,46 @@ type Set struct {
 	// Idle404 answers 404 "non existing id" instead of 204 while the player is
 	// idle.
 	Idle404 bool `json:"idle404"`
-	// ExpiresIn is how the token endpoint writes expires_in: "" as an integer,
-	// "decimal" as 3600.0, "string" as "3600", "none" not at all.
+	// ExpiresIn is the form in which the token endpoint sends expires_in: "" means an
+	// integer, "decimal" means 3600.0, "string" means "3600", and "none" means that the
+	// endpoint omits it.
 	ExpiresIn string `json:"expiresIn"`
-	// HistoryCompleteOnly makes history list only tracks that reached their
-	// end.
+	// HistoryCompleteOnly makes history list only plays that reached the end of their
+	// track.
 	HistoryCompleteOnly bool `json:"historyCompleteOnly"`
-	// RevokeKillsAccess makes a revoked consent end access tokens at once, not
-	// only refresh tokens.
+	// RevokeKillsAccess makes access tokens invalid as soon as the consent is revoked.
+	// Without it, only refresh tokens become invalid, and access tokens remain valid
+	// until they expire.
 	RevokeKillsAccess bool `json:"revokeKillsAccess"`
-	// RememberConsent redirects a browser at once if it has allowed the app
-	// before and the app does not send show_dialog=true.
+	// RememberConsent redirects a browser to the app without showing the consent page,
+	// if a person has allowed the app in this browser before. The app can prevent that
+	// by show_dialog=true.
 	RememberConsent bool `json:"rememberConsent"`
-	// TokeninfoWithoutSubject omits sub and e-mail from Google's tokeninfo.
+	// TokeninfoWithoutSubject omits the person's ID and e-mail address from Google's
+	// tokeninfo.
 	TokeninfoWithoutSubject bool `json:"tokeninfoWithoutSubject"`
 	// UserinfoFlatError makes userinfo of /oauth2/v1 and v2 answer errors as v3
 	// does: {"error", "error_description"} without a nested object.
 	UserinfoFlatError bool `json:"userinfoFlatError"`
-	// IDTokenFlaw is what is wrong with Google's ID tokens, which the real Google
-	// never sends: "expired", "audience", "issuer" or "nonce" (another one), "key"
-	// (signed by another key), "none" or "HS256" (that algorithm). Empty: nothing.
+	// IDTokenFlaw names a flaw of the ID tokens that the real Google never sends: the token
+	// is "expired"; its "audience", "issuer" or "nonce" is wrong; another "key" has signed
+	// it; or its algorithm is "none" or "HS256". If IDTokenFlaw is empty, ID tokens are
+	// valid.
 	IDTokenFlaw string `json:"idTokenFlaw"`
-	// CallsPer30s is the limit of the app's rolling window on the Web API. Zero
-	// means no limit. Calls beyond it get 429 with Retry-After.
+	// CallsPer30s is how many calls to the Web API an app may make in a rolling 30 seconds.
+	// Further calls get 429 with Retry-After. Zero means no limit.
 	CallsPer30s int `json:"callsPer30s"`
-	// QuotaPer24h is how many calls to the Web API a developer account may make
-	// in a rolling 24 hours. Zero means no limit. Calls beyond it get 429 with
-	// QUOTA_EXCEEDED, and Retry-After until the oldest counted call leaves the
-	// window. The user-supplied app has its own account; the other simulated apps
-	// share one.
+	// QuotaPer24h is how many calls to the Web API a developer account may make in a
+	// rolling 24 hours. Further calls get 429 with QUOTA_EXCEEDED. Their Retry-After is the
+	// time until the oldest counted call is 24 hours ago. Zero means no limit. The
+	// user-supplied app has its own developer account; the other simulated apps share one.
 	QuotaPer24h int `json:"quotaPer24h"`
 	// QuotaWithoutRetryAfter omits Retry-After from the answers with
 	// QUOTA_EXCEEDED that QuotaPer24h causes.
 	QuotaWithoutRetryAfter bool `json:"quotaWithoutRetryAfter"`
 }
 
-// Switch holds the current Set.
+// Switch holds the current Set. All methods are safe for concurrent use.
 type Switch struct {
 	mu  sync.Mutex
 	set atomic.Pointer[Set]
@@ -80,8 +84,8 @@ func New(s Set) *Switch {
 // Get returns the current set.
 func (s *Switch) Get() Set { return *s.set.Load() }
 
-// Change calls change with a copy of the current set, which change edits. The
-// result becomes the current set. Change returns it.
+// Change lets the function change edit a copy of the current set. The copy then becomes the
+// current set, and Change returns it.
 func (s *Switch) Change(change func(*Set)) Set {
 	s.mu.Lock()
 	defer s.mu.Unlock()

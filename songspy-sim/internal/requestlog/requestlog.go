@@ -1,5 +1,5 @@
-// Package requestlog counts the calls to the simulator by endpoint and status,
-// and stores the time of the last call about each person.
+// Package requestlog counts the calls that the simulator receives, by endpoint and status.
+// It also stores the time of the last call about each person.
 package requestlog
 
 import (
@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// Endpoint is one endpoint of Spotify or Google.
+// Endpoint is one endpoint of Spotify or Google. Calls are counted by Endpoint, and a fault
+// affects one Endpoint.
 type Endpoint uint8
 
-// The endpoints by which calls are counted and faults are chosen.
+// The endpoints. Other stands for all endpoints that are not in this list.
 const (
 	Other Endpoint = iota
 	Authorize
@@ -34,7 +35,8 @@ var endpointNames = [endpointCount]string{
 
 func (e Endpoint) String() string { return endpointNames[e] }
 
-// EndpointByName returns the endpoint with the name, or false if there is none.
+// EndpointByName returns the endpoint with the given name. The second result is false if
+// there is none.
 func EndpointByName(name string) (Endpoint, bool) {
 	for i, n := range endpointNames {
 		if n == name {
@@ -44,7 +46,7 @@ func EndpointByName(name string) (Endpoint, bool) {
 	return Other, false
 }
 
-// NoPerson is the number that is recorded for a request that is about no
+// NoPerson is recorded as the number of the person for a request that concerns no
 // particular person.
 const NoPerson = -1
 
@@ -52,7 +54,7 @@ const NoPerson = -1
 type Call struct {
 	At       time.Time // when the request arrived
 	Endpoint Endpoint
-	Person   int // NoPerson if the request names none
+	Person   int // NoPerson if the request concerns no particular person
 	Status   int // 0 if the connection was broken before a response
 }
 
@@ -61,31 +63,33 @@ type Call struct {
 type Log struct {
 	now            func() time.Time
 	observe        func(Call)
-	counts         [endpointCount][600]atomic.Int64
-	lastByEndpoint [endpointCount]atomic.Int64 // milliseconds since 1970, 0 for never
-	lastByPerson   []atomic.Int64              // milliseconds since 1970, 0 for never; by person
+	counts         [endpointCount][600]atomic.Int64 // by endpoint and status
+	lastByEndpoint [endpointCount]atomic.Int64      // the last call, in milliseconds since 1970; 0 if there was none
+	lastByPerson   []atomic.Int64                   // the last call about each person, in the same unit; 0 if there was none
 	writers        sync.Pool
 }
 
-// New returns a log. observe is called with every call after its response, in
-// the goroutine of the request; it may be nil.
+// New returns a log for people with the numbers 0 to people−1. The log calls the function
+// observe with every call after its response, in the goroutine of the request. The
+// function may be nil.
 func New(people int, now func() time.Time, observe func(Call)) *Log {
 	l := &Log{now: now, observe: observe, lastByPerson: make([]atomic.Int64, people)}
 	l.writers.New = func() any { return new(Writer) }
 	return l
 }
 
-// Writer is the http.ResponseWriter that a Handler gets. It holds the person and
-// the status of the call until the Log counts the call.
+// Writer is the http.ResponseWriter that a Handler gets. It stores the person and the
+// status of the call, for the Log, which counts the call after the Handler has returned.
 type Writer struct {
 	http.ResponseWriter
 	ReceivedAt time.Time // when the request arrived
-	Person     int       // set by the handler once it is known
-	status     int
-	dropped    bool
+	Person     int       // NoPerson until the Handler sets it
+	status     int       // 0 until the Handler writes a response
+	dropped    bool      // DropResponse was called
 }
 
-// DropResponse discards the handler's response and breaks the connection.
+// DropResponse discards the response that the Handler writes afterwards, and breaks the
+// connection when the Handler has returned.
 func (w *Writer) DropResponse() {
 	w.ResponseWriter, w.dropped = &discard{http.Header{}}, true
 }
@@ -97,7 +101,7 @@ func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d *discard) WriteHeader(int)             {}
 
-// WriteHeader records the status and passes it on.
+// WriteHeader records the status and passes it to the underlying writer.
 func (w *Writer) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
@@ -105,7 +109,8 @@ func (w *Writer) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write passes the body on.
+// Write passes a part of the body to the underlying writer. If no status was written, it
+// records 200, as net/http sends.
 func (w *Writer) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
@@ -116,15 +121,15 @@ func (w *Writer) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController find the underlying writer.
 func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// Handler answers a counted request.
+// Handler answers a request that a Log counts.
 type Handler func(*Writer, *http.Request)
 
-// Wrap returns an HTTP handler that calls h and counts the request.
+// Wrap returns an HTTP handler that calls h and counts the request as one to the endpoint e.
 func (l *Log) Wrap(e Endpoint, h Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w := l.writers.Get().(*Writer)
 		*w = Writer{ResponseWriter: rw, ReceivedAt: l.now(), Person: NoPerson}
-		defer func() { // also when a fault cuts the connection by a panic
+		defer func() { // deferred, because a fault breaks the connection by a panic
 			l.record(Call{At: w.ReceivedAt, Endpoint: e, Person: w.Person, Status: w.status})
 			w.ResponseWriter = nil
 			l.writers.Put(w)
@@ -151,14 +156,14 @@ func (l *Log) record(c Call) {
 	}
 }
 
-// Stats holds the numbers of calls so far.
+// Stats holds the numbers and the times of the calls so far.
 type Stats struct {
-	Requests map[string]map[int]int64 // by endpoint name and status
-	Last     map[string]time.Time     // the last call of each endpoint
+	Requests map[string]map[int]int64 // the numbers of calls, by name of the endpoint and status
+	Last     map[string]time.Time     // the time of the last call, by name of the endpoint
 	log      *Log
 }
 
-// Stats reads the counters.
+// Stats returns the present values of the counters.
 func (l *Log) Stats() Stats {
 	s := Stats{Requests: map[string]map[int]int64{}, Last: map[string]time.Time{}, log: l}
 	for e := range endpointCount {
@@ -177,7 +182,7 @@ func (l *Log) Stats() Stats {
 	return s
 }
 
-// Total returns the number of calls to an endpoint with any status.
+// Total returns the number of calls to an endpoint, whatever their status.
 func (s Stats) Total(endpoint string) int64 {
 	var n int64
 	for _, count := range s.Requests[endpoint] {
@@ -186,7 +191,8 @@ func (s Stats) Total(endpoint string) int64 {
 	return n
 }
 
-// LastCall returns the time of the last call about a person; zero for never.
+// LastCall returns the time of the last call about a person, or the zero time if there was
+// none. It reads the present counters of the Log, so the call may be newer than s.
 func (s Stats) LastCall(person int) time.Time {
 	if at := s.log.lastByPerson[person].Load(); at != 0 {
 		return time.UnixMilli(at).UTC()

@@ -13,9 +13,11 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
-// admit authenticates a request to the Web API. It sets the writer's Person and
-// returns true, or answers with an error and returns false. The token must have at
-// least one of the scopes in needed; if needed is 0, it may have none.
+// admit checks a request to the endpoint e of the Web API: faults, rate limit, quota,
+// access token, registration and scopes. If the caller may answer the request, admit
+// returns true, and w.Person is the person of the token. Otherwise admit answers the
+// request itself and returns false. The token must have at least one of the scopes in
+// needed, unless needed is 0.
 func (s *Server) admit(w *requestlog.Writer, r *http.Request, e requestlog.Endpoint, needed Scopes) bool {
 	claims, status, problem := s.accessClaims(r)
 	if problem == "" {
@@ -62,9 +64,10 @@ func (s *Server) admit(w *requestlog.Writer, r *http.Request, e requestlog.Endpo
 	return false
 }
 
-// accessClaims reads the access token of a request. If the token is missing or
-// invalid, it returns the status and the message of Spotify's error, and problem
-// is not empty. It does not check whether the token has expired.
+// accessClaims returns the claims of the access token of a request. If the token is missing
+// or invalid, it returns the status and the message of Spotify's error instead. The
+// message is the result problem, which is otherwise empty. accessClaims does not check
+// whether the token has expired.
 func (s *Server) accessClaims(r *http.Request) (c token.Claims, status int, problem string) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
@@ -81,8 +84,7 @@ func (s *Server) accessClaims(r *http.Request) (c token.Claims, status int, prob
 	return c, 0, ""
 }
 
-// writeNotRegistered writes the 403 for a person who is not registered with the
-// app.
+// writeNotRegistered answers 403, because the person is not registered with the app.
 func (s *Server) writeNotRegistered(w http.ResponseWriter, v quirks.Set) {
 	if v.ForbiddenJSON {
 		writeError(w, http.StatusForbidden, faults.NotRegisteredText)
@@ -101,8 +103,10 @@ func writeBody(w http.ResponseWriter, status int, contentType, body string) {
 	_, _ = io.WriteString(w, body)
 }
 
-// profile is the answer of /v1/me. AccountID and the deprecated fields are omitted
-// if they are nil; DisplayName is null then.
+// profile is the answer of /v1/me. If AccountID is nil, the JSON has no account_id. If
+// deprecatedProfile is nil, the JSON lacks the fields of
+// that type. If DisplayName is nil,
+// display_name is null.
 type profile struct {
 	AccountID    *string           `json:"account_id,omitempty"`
 	DisplayName  *string           `json:"display_name"`
@@ -115,7 +119,8 @@ type profile struct {
 	*deprecatedProfile
 }
 
-// deprecatedProfile has the fields of /v1/me that are marked as deprecated.
+// deprecatedProfile has the fields of /v1/me that Spotify has marked as deprecated. The
+// quirk MeExtended adds them.
 type deprecatedProfile struct {
 	Country         string          `json:"country"`
 	Email           string          `json:"email"`
@@ -157,7 +162,7 @@ func (s *Server) me(w *requestlog.Writer, r *http.Request) {
 		p.DisplayName = nil
 	}
 	if person.HasImage {
-		p.Images = []image{{URL: s.PublicURL + "/portraits/" + strconv.Itoa(person.Number) + ".svg"}} // their sizes are null
+		p.Images = []image{{URL: s.PublicURL + "/portraits/" + strconv.Itoa(person.Number) + ".svg"}} // height and width are null
 	}
 	if v.MeExtended {
 		p.deprecatedProfile = &deprecatedProfile{
@@ -169,7 +174,7 @@ func (s *Server) me(w *requestlog.Writer, r *http.Request) {
 		}
 	}
 	body, err := json.Marshal(p)
-	if err != nil { // cannot happen: strings, numbers and maps of them
+	if err != nil { // cannot happen: p contains only strings, numbers, booleans, and slices and maps of them
 		panic(err)
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")

@@ -1,40 +1,40 @@
 package spotify
 
-// ClientID and ClientSecret are the credentials of the first simulated app. It
-// works for all people, except those that a test has unregistered.
+// ClientID and ClientSecret are the credentials of the first simulated app. The Web API
+// answers its calls for all people, except those that a test has unregistered.
 const (
 	ClientID     = "songspy-sim-spotify"
 	ClientSecret = "songspy-sim-secret"
 )
 
-// DevelopmentClientID and DevelopmentClientSecret are the credentials of an app
-// in development mode: people who are not registered can sign in, but every
-// call is rejected.
+// DevelopmentClientID and DevelopmentClientSecret are the credentials of an app in
+// development mode. People who are not registered with the app can allow it and get
+// tokens, but the Web API answers every call for them with 403.
 const (
 	DevelopmentClientID     = "songspy-sim-small"
 	DevelopmentClientSecret = "songspy-sim-small-secret"
 )
 
-// UserAppClientID is the client ID of a simulated app that a user owns. It has
-// no secret, so it needs PKCE. It has the form of Spotify's own client IDs.
+// UserAppClientID is the client ID of the simulated user-supplied app. The app has no
+// secret, so it must use PKCE. The ID has the form of Spotify's client IDs.
 const UserAppClientID = "50a95b1e00000000000000000000c0de"
 
-// maxApps is the largest number of apps that can be simulated: a person's
-// registrations are stored in sixteen bits.
+// maxApps is the largest number of apps that can be simulated, because package consents
+// stores a person's registrations in sixteen bits, one for each app.
 const maxApps = 16
 
 type app struct {
 	id, secret  string
 	development bool
-	account     int // the developer account of the app
+	account     int // the number of the developer account that owns the app
 }
 
-// apps lists the apps that the simulated Spotify knows. token.Claims.Client is
-// an index of this list.
+// apps are the apps that the simulated Spotify knows. In Spotify's tokens,
+// token.Claims.Client is an index of this slice.
 var apps = []app{{ClientID, ClientSecret, false, 0}, {DevelopmentClientID, DevelopmentClientSecret, true, 0}, {UserAppClientID, "", false, 1}}
 
-// AppIndex returns the index of a registered app; false if it is not
-// registered.
+// AppIndex returns the index, in the slice apps, of the app with the given client ID. The
+// result known is false if there is no such app.
 func AppIndex(clientID string) (index int, known bool) {
 	for index, a := range apps {
 		if a.id == clientID {
@@ -44,7 +44,7 @@ func AppIndex(clientID string) (index int, known bool) {
 	return 0, false
 }
 
-// DevelopmentApps reports for each app whether it is in development mode.
+// DevelopmentApps returns, for each app by its index, whether it is in development mode.
 func DevelopmentApps() []bool {
 	development := make([]bool, len(apps))
 	for index, a := range apps {

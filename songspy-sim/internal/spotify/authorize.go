@@ -17,8 +17,8 @@ import (
 // codeLife is how long an authorization code is valid.
 const codeLife = 10 * time.Minute
 
-// authorize shows the simulated consent page. If the query already says which
-// person allows or denies the app, it redirects at once.
+// authorize shows the simulated consent page. If the query already contains the person's
+// decision, or the quirk RememberConsent applies, it redirects at once.
 func (s *Server) authorize(w *requestlog.Writer, r *http.Request) {
 	if s.Faults.Apply(w, r, requestlog.Authorize) {
 		return
@@ -45,7 +45,7 @@ func (s *Server) authorize(w *requestlog.Writer, r *http.Request) {
 	scopes, unknown := ParseScopes(strings.Fields(q.Get("scope")))
 	challenge := q.Get("code_challenge")
 	switch {
-	case q.Get("response_type") != "code": // Spotify has removed the implicit grant
+	case q.Get("response_type") != "code": // Spotify has removed the implicit grant (response_type=token)
 		refuse("unsupported_response_type")
 		return
 	case unknown != "":
@@ -75,12 +75,14 @@ func (s *Server) authorize(w *requestlog.Writer, r *http.Request) {
 	}
 }
 
-// consentCookie stores in the browser which person allowed which app.
+// consentCookie is the name of the cookie that stores in the browser which person allowed
+// which app which scopes.
 const consentCookie = "songspy_sim_consent"
 
-// rememberedPerson returns the person who has allowed the app these scopes
-// before in this browser. ok is false if there is none, if the quirk
-// RememberConsent is off, or if the app demands the dialog.
+// rememberedPerson returns the person who last allowed an app in this browser. The result
+// ok is false if that was another app or did not include all of the scopes. It is also
+// false if the quirk RememberConsent is off, if the app demands the dialog, or if the
+// query contains the decision.
 func (s *Server) rememberedPerson(r *http.Request, q url.Values, app int, scopes Scopes) (person int, ok bool) {
 	cookie, err := r.Cookie(consentCookie)
 	if err != nil || !s.Quirks.Get().RememberConsent || q.Get("show_dialog") == "true" || q.Has("allow") {
@@ -94,17 +96,17 @@ func (s *Server) rememberedPerson(r *http.Request, q url.Values, app int, scopes
 	return person, known && scopes&^Scopes(allowed) == 0
 }
 
-// The texts of Spotify's error page for a redirect URI that it does not accept.
+// The texts of Spotify's error page for a redirect URI that Spotify does not accept.
 const (
 	invalidRedirect  = "INVALID_CLIENT: Invalid redirect URI"
 	insecureRedirect = "INVALID_CLIENT: Insecure redirect URI"
 )
 
-// redirectProblem returns what is wrong with a redirect URI by Spotify's rules,
-// or "". It must be https, or http on a literal loopback address, and be
-// registered exactly; only the port may differ if a loopback address is
-// registered without one. If no redirect URI is registered, every loopback
-// address is allowed.
+// redirectProblem returns the text of Spotify's error page for a redirect URI, or "" if
+// Spotify accepts the redirect URI. Its scheme must be https, or http with the host
+// 127.0.0.1 or [::1]. It must be equal to a registered redirect URI, or equal except for
+// its port to a registered loopback address without a port. If no redirect URI is
+// registered, every redirect URI on a loopback address is accepted.
 func redirectProblem(registered []string, target string) string {
 	u, err := url.Parse(target)
 	if err != nil || u.Host == "" || u.Fragment != "" {

@@ -9,8 +9,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/population"
 )
 
-// reference is an artist, album or show as a track refers to it. Local files
-// have only names: their IDs are null.
+// reference is how a track in an answer refers to an artist or an album. The artists of a
+// local file have only names: href, id and uri are null.
 type reference struct {
 	ExternalURLs map[string]string `json:"external_urls"`
 	Href         *string           `json:"href"`
@@ -113,12 +113,12 @@ type chapter struct {
 	URI           string            `json:"uri"`
 }
 
-// previewShare: one of this many tracks has the URL of a preview, as few tracks
-// at Spotify still do.
+// previewShare says that one song in forty has a preview_url, because few tracks at Spotify
+// still do.
 const previewShare = 40
 
-// itemJSON returns a track as JSON. Tracks of the catalogue are cached, because
-// they are served often.
+// itemJSON returns a track as JSON. It caches the JSON of the tracks of the catalogue,
+// because they are served often. Tracks of scripts are not cached.
 func (s *Server) itemJSON(t *population.Track) []byte {
 	n := t.Number()
 	if n < 0 {
@@ -132,8 +132,8 @@ func (s *Server) itemJSON(t *population.Track) []byte {
 	return body
 }
 
-// renderItem encodes a track as JSON with the given URI, because history may
-// list the track under another URI than the player.
+// renderItem returns a track as JSON. A song gets the given URI and the ID in it, because
+// history may list the song under another URI than the player.
 func (s *Server) renderItem(t *population.Track, uri string) []byte {
 	var v any
 	switch t.Kind {
@@ -146,9 +146,9 @@ func (s *Server) renderItem(t *population.Track, uri string) []byte {
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false) // as Spotify does
+	enc.SetEscapeHTML(false) // Spotify does not escape <, > and & in JSON
 	if err := enc.Encode(v); err != nil {
-		panic(err) // cannot happen: structs of strings, numbers and maps of them
+		panic(err) // cannot happen: v contains only strings, numbers, booleans, and slices and maps of them
 	}
 	return bytes.TrimRight(b.Bytes(), "\n")
 }
@@ -215,8 +215,8 @@ func (s *Server) chapter(t *population.Track) chapter {
 	return out
 }
 
-// coverImages returns a track's images, the largest first. A few tracks have
-// none.
+// coverImages returns the images of a track's cover in three sizes, the largest first. It
+// returns an empty slice if the track has no cover.
 func (s *Server) coverImages(t *population.Track) []image {
 	images := []image{}
 	if !t.HasCover {

@@ -13,22 +13,22 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/requestlog"
 )
 
-// bufferPool holds the buffers for responses.
+// bufferPool holds the buffers in which currentlyPlaying builds its responses.
 var bufferPool = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
 
 var contentTypeJSON = []string{"application/json; charset=utf-8"}
 
-// The part of an answer that lists what the user cannot do, by the player's
-// state. In an advertisement the user can neither skip nor seek.
+// The member "actions" of an answer, which lists what the user cannot do in each state of
+// the player. During an advertisement the user can neither skip nor seek.
 const (
 	disallowsPlaying = `,"actions":{"disallows":{"resuming":true}}`
 	disallowsPaused  = `,"actions":{"disallows":{"pausing":true}}`
 	disallowsAd      = `,"actions":{"disallows":{"resuming":true,"seeking":true,"skipping_prev":true,"skipping_next":true}}`
 )
 
-// currentlyPlaying answers what a person's player shows. Load tests call it
-// most, so it only verifies one token, generates one listening session and
-// fills one buffer.
+// currentlyPlaying answers with what a person's player shows. Load tests call it more often
+// than any other function, so it does little: it verifies a token, generates one listening
+// session and fills one buffer.
 func (s *Server) currentlyPlaying(w *requestlog.Writer, r *http.Request) {
 	if !s.admit(w, r, requestlog.CurrentlyPlaying, CurrentlyPlaying|PlaybackState) {
 		return
@@ -46,8 +46,8 @@ func (s *Server) currentlyPlaying(w *requestlog.Writer, r *http.Request) {
 		writeError(w, http.StatusBadRequest, "invalid id")
 		return
 	}
-	// Spotify sends no item and no context for an episode or a chapter unless the
-	// request has additional_types=episode.
+	// For an episode or a chapter, Spotify sends the item null and the context null unless
+	// the request's additional_types contains "episode".
 	bare := (view.Kind == population.KindEpisode || view.Kind == population.KindChapter) && !wantsEpisodes(r.URL.RawQuery)
 
 	buffer := bufferPool.Get().(*[]byte)
@@ -106,8 +106,8 @@ func wantsEpisodes(rawQuery string) bool {
 	return err == nil && strings.Contains(","+q.Get("additional_types")+",", ",episode,")
 }
 
-// playingType returns the Web API's name of a kind of item. The Web API calls a
-// local file a track.
+// playingType returns the currently_playing_type of a kind. For a local file, the Web API
+// sends "track".
 func playingType(k population.Kind) string {
 	if k == population.KindLocal {
 		return "track"
@@ -115,9 +115,9 @@ func playingType(k population.Kind) string {
 	return string(k)
 }
 
-// appendContext appends the context of a play as JSON: the show of an episode, the
-// audiobook of a chapter, and for other items null, a playlist or the album, which
-// the key of the play chooses.
+// appendContext appends the context of a play as JSON. For an episode it is the show, and
+// for a chapter the audiobook. For other tracks it is null, a playlist or the album. The
+// key of the play determines which, so that all answers about the play agree.
 func appendContext(b []byte, key uint64, t *population.Track) []byte {
 	kind, id := "", ""
 	switch {
@@ -153,13 +153,14 @@ func appendContext(b []byte, key uint64, t *population.Track) []byte {
 // used, so that the link to the next page leads to the simulator and not to
 // Spotify.
 func recentlyPlayedHref(r *http.Request) string {
-	if r.Host == "api.spotify.com" { // in-process, see sim.Transport
+	if r.Host == "api.spotify.com" { // a request within the process, see sim.Transport
 		return "https://api.spotify.com/v1/me/player/recently-played"
 	}
 	return "http://" + r.Host + "/spotify/api/v1/me/player/recently-played"
 }
 
-// recentlyPlayed serves pages of the last fifty plays, newest first.
+// recentlyPlayed answers with a page of the person's history: the last fifty plays, newest
+// first.
 func (s *Server) recentlyPlayed(w *requestlog.Writer, r *http.Request) {
 	if !s.admit(w, r, requestlog.RecentlyPlayed, RecentlyPlayed) {
 		return
@@ -206,10 +207,10 @@ func (s *Server) recentlyPlayed(w *requestlog.Writer, r *http.Request) {
 	_, _ = w.Write(b)
 }
 
-// page is the part of the history that a request asks for.
+// page is the part of the history that a request asks for, by its query parameters.
 type page struct {
-	limit         int
-	after, before int64 // exclusive, milliseconds since 1970; 0: absent
+	limit         int   // the maximum number of items
+	after, before int64 // bounds of played_at, both exclusive, in milliseconds since 1970; 0 if absent
 }
 
 func readPage(q url.Values) (page, string) {
@@ -234,8 +235,9 @@ func readPage(q url.Values) (page, string) {
 	return p, ""
 }
 
-// slice returns the items of all, newest first, that the page contains: those
-// between after and before, at most limit. more says that there are older ones.
+// slice returns the items of the page: the newest items of the history between after and
+// before, at most limit of them. The argument all is the history, newest first. The result
+// more says that an older item between the bounds was left out.
 func (p page) slice(all []population.HistoryItem) (items []population.HistoryItem, more bool) {
 	for _, h := range all {
 		switch {

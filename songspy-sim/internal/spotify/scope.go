@@ -23,7 +23,8 @@ var scopeNames = []string{
 	"user-read-email", "user-read-private", "user-top-read",
 }
 
-// ParseScopes parses scope names. It returns the first unknown name, if any.
+// ParseScopes returns the set of the scopes with the given names. If a name is unknown, it
+// returns no scopes and the first unknown name.
 func ParseScopes(names []string) (set Scopes, unknown string) {
 next:
 	for _, name := range names {

@@ -25,13 +25,13 @@ type Server struct {
 	Now        func() time.Time
 
 	AccessLife   time.Duration
-	PublicURL    string   // the simulator's address, without a slash at the end
-	RedirectURIs []string // the registered ones; none: every loopback address
+	PublicURL    string   // the simulator's address for browsers, without a slash at the end
+	RedirectURIs []string // the registered redirect URIs; if empty, those on loopback addresses are accepted
 
 	usedTokens token.UsedTokens
-	windows    [maxApps]faults.Window // by app
-	quotas     [maxApps]faults.Quota  // by developer account
-	itemCache  [population.CatalogueSize]atomic.Pointer[[]byte]
+	windows    [maxApps]faults.Window                           // by app
+	quotas     [maxApps]faults.Quota                            // by developer account
+	itemCache  [population.CatalogueSize]atomic.Pointer[[]byte] // JSON, by the track's number in the catalogue
 }
 
 // Routes adds Spotify's routes to a mux.
@@ -46,8 +46,8 @@ func (s *Server) Routes(mux *http.ServeMux) {
 	}))
 }
 
-// Code returns an authorization code for an app, as if the person had allowed
-// the app on the consent page.
+// Code returns an authorization code for the app with the given index, as if the person had
+// allowed the app on the consent page. The PKCE challenge is empty without PKCE.
 func (s *Server) Code(person, app int, redirectURI, challenge string, scopes Scopes) string {
 	return s.TokenCodec.Issue(token.SpotifyCode, token.Claims{
 		Person: person, Client: uint8(app), Generation: s.Consents.Generation(person), Scopes: uint8(scopes),
@@ -55,8 +55,8 @@ func (s *Server) Code(person, app int, redirectURI, challenge string, scopes Sco
 	})
 }
 
-// Tokens returns an access token and a refresh token of a person, as if the
-// first app had exchanged a code for them with its secret.
+// Tokens returns an access token and a refresh token of a person, as if the first app had
+// just exchanged an authorization code with its client secret.
 func (s *Server) Tokens(person int) (access, refresh string) {
 	c := token.Claims{Person: person, Generation: s.Consents.Generation(person), Scopes: uint8(ListeningScopes)}
 	return s.newAccessToken(c), s.newRefreshToken(c, s.Now())

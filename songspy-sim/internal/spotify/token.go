@@ -10,12 +10,12 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
-// consentMonths is how long a refresh token is valid after the consent, however
-// often it is used.
+// consentMonths is for how many months after the consent a refresh token is valid. Neither
+// its use nor its rotation prolongs that.
 const consentMonths = 6
 
-// oauthError is the JSON body of an error of the token endpoint (RFC 6749),
-// which always has status 400.
+// oauthError is the JSON body of an error of the token endpoint (RFC 6749). The endpoint
+// sends all its errors with status 400.
 type oauthError struct {
 	Code        string `json:"error"`
 	Description string `json:"error_description"`
@@ -49,8 +49,8 @@ type tokenResponse struct {
 	RefreshToken string          `json:"refresh_token,omitempty"`
 }
 
-// expiresIn encodes a lifetime in seconds as JSON, in the form that the quirk
-// ExpiresIn names.
+// expiresIn returns a lifetime in seconds as JSON, in the form that the quirk ExpiresIn
+// names. It returns nil if the answer must have no expires_in.
 func expiresIn(seconds int, form string) json.RawMessage {
 	text := strconv.Itoa(seconds)
 	switch form {
@@ -109,8 +109,9 @@ func (s *Server) token(w *requestlog.Writer, r *http.Request) {
 	writeJSON(w, http.StatusOK, g)
 }
 
-// tokenClaims reads the code or refresh token of a form. The kind is empty if
-// there is no valid one.
+// tokenClaims returns the claims and the kind of the authorization code or refresh token in
+// a form. The kind is empty if there is none or it is not authentic. tokenClaims does not
+// check whether it has expired.
 func (s *Server) tokenClaims(form url.Values) (token.Claims, token.Kind) {
 	kind, field := token.SpotifyCode, "code"
 	if form.Get("grant_type") == "refresh_token" {
@@ -123,14 +124,15 @@ func (s *Server) tokenClaims(form url.Values) (token.Claims, token.Kind) {
 	return claims, kind
 }
 
-// identifyClient authenticates the calling app: by its secret, with Basic or in
-// the body, or as a public client by its ID alone. asking is the index of the app
-// in apps.
+// identifyClient identifies the app that makes the request, by its ID and secret in HTTP
+// Basic authentication or in the body. A public client sends only its ID, in the body; the
+// result public is then true. The result asking is the index of the app in the slice apps.
+// If the app or its secret is wrong, the result problem is not nil.
 func identifyClient(r *http.Request) (asking uint8, public bool, problem *oauthError) {
 	id, secret, basic := r.BasicAuth()
 	if basic {
-		// Both are form-encoded before they are concatenated (RFC 6749, section
-		// 2.3.1).
+		// The client form-encodes the ID and the secret before it concatenates them
+		// (RFC 6749, section 2.3.1).
 		id, secret = unescape(id), unescape(secret)
 	} else {
 		if r.Header.Get("Authorization") != "" {
@@ -160,9 +162,10 @@ func unescape(s string) string {
 	return s
 }
 
-// redeemCode checks an authorization code and marks it as used. known says that c
-// was read from a valid code and that the calling app owns the code. public says
-// that the app sent no secret. A nil error means that the code is accepted.
+// redeemCode checks an authorization code and, if it accepts the code, marks it as used.
+// The argument known says that c was read from an authentic code, which was issued to the
+// app that makes the request. The argument public says that the app sent no secret.
+// redeemCode returns nil if it accepts the code.
 func (s *Server) redeemCode(form url.Values, c token.Claims, known, public bool) *oauthError {
 	verifier := form.Get("code_verifier")
 	switch {
@@ -177,7 +180,7 @@ func (s *Server) redeemCode(form url.Values, c token.Claims, known, public bool)
 	case form.Get("redirect_uri") != c.Redirect:
 		return errRedirect
 	case c.Challenge == "" && public:
-		return errClient // neither a secret nor a verifier
+		return errClient // without PKCE, the app must send its secret
 	case c.Challenge != "" && verifier == "":
 		return errNoVerifier
 	case c.Challenge == "" && verifier != "", c.Challenge != "" && token.Challenge(verifier) != c.Challenge:
@@ -188,9 +191,9 @@ func (s *Server) redeemCode(form url.Values, c token.Claims, known, public bool)
 	return nil
 }
 
-// redeemRefreshToken checks a refresh token; known and public are as for
-// redeemCode. With the quirk RotateRefreshTokens it marks the token of a public
-// client as used, because each refresh replaces the token.
+// redeemRefreshToken checks a refresh token. The arguments known and public mean the same
+// as those of redeemCode. With the quirk RotateRefreshTokens, each refresh replaces the
+// refresh token of a public client, so redeemRefreshToken marks the old one as used.
 func (s *Server) redeemRefreshToken(form url.Values, c token.Claims, known, public bool) *oauthError {
 	presented := form.Get("refresh_token")
 	expiresAt := c.At.AddDate(0, consentMonths, 0)
@@ -204,7 +207,7 @@ func (s *Server) redeemRefreshToken(form url.Values, c token.Claims, known, publ
 	case c.Generation != s.Consents.Generation(c.Person):
 		return errRefreshRevoked
 	case public && !c.Public:
-		return errClient // it was obtained with the secret and needs it
+		return errClient // a token that was obtained with the secret is refreshed only with the secret
 	case c.Public && s.Quirks.Get().RotateRefreshTokens && !s.usedTokens.MarkUsed(presented, s.Now(), expiresAt):
 		return errRefreshRevoked
 	}

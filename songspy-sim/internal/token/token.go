@@ -1,8 +1,8 @@
 // Package token makes and reads the simulator's tokens and codes.
 //
-// A token contains its claims and an HMAC. The key is computed from the seed of
-// the simulation. So no token must be stored, and every process with the same
-// seed accepts it. A load test can make a million tokens in advance.
+// A token contains its claims and an HMAC of them. The HMAC's key is computed from the
+// seed of the simulation. So the simulator need not store tokens, and every process with
+// the same seed accepts them. A load test can make a million tokens in advance.
 package token
 
 import (
@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-// Kind is the purpose of a token. It is also the token's first characters.
+// Kind is the purpose of a token or code: its provider and its role. Each token begins with
+// the characters of its Kind.
 type Kind string
 
 // The kinds of tokens and codes.
@@ -34,15 +35,15 @@ const (
 // Claims is the content of a token.
 type Claims struct {
 	Person     int
-	Generation uint16    // the generation of the person's consent; revoking increases it
-	Client     uint8     // index of the provider's registered client
+	Generation uint16    // the number of the person's consent at Spotify; revoking the consent increases it
+	Client     uint8     // index of the app in the provider's list of apps
 	Scopes     uint8     // a set of the provider's scopes, one bit each
-	Public     bool      // obtained without a client secret
-	At         time.Time // expiry; for refresh tokens the time of the consent. Whole milliseconds.
-	Redirect   string    // codes only: the redirect URI of the exchange
-	Challenge  string    // codes only: the PKCE challenge, empty without one
-	Nonce      string    // Google codes only: returned in the ID token
-	Serial     uint64    // differs between any two tokens of one process
+	Public     bool      // the app obtained the token without its secret
+	At         time.Time // the expiry, or for a refresh token the time of the consent; in whole milliseconds
+	Redirect   string    // only in codes: the redirect URI that the exchange must name
+	Challenge  string    // only in codes: the PKCE challenge; empty if the code was requested without one
+	Nonce      string    // only in Google's codes: the nonce for the ID token
+	Serial     uint64    // differs between any two tokens of one process, so that equal claims give different tokens
 }
 
 const (
@@ -64,7 +65,8 @@ func NewCodec(seed uint64) *Codec {
 	return m
 }
 
-// Issue returns a token with the claims.
+// Issue returns a new token with the claims, except that it chooses Serial itself.
+// Challenge and Nonce are included only if Redirect is not empty, as in codes.
 func (m *Codec) Issue(kind Kind, c Claims) string {
 	body := make([]byte, 0, fixedSize+macSize+len(c.Redirect)+len(c.Challenge)+len(c.Nonce)+6)
 	body = binary.BigEndian.AppendUint64(body, uint64(c.At.UnixMilli()))
@@ -119,13 +121,13 @@ func (m *Codec) Read(kind Kind, token string) (Claims, bool) {
 		if len(rest) < 2 {
 			break
 		}
-		size := int(binary.BigEndian.Uint16(rest)) // within bounds, because the HMAC is valid
+		size := int(binary.BigEndian.Uint16(rest)) // within bounds: the HMAC is valid, so Issue has written it
 		*field, rest = string(rest[2:2+size]), rest[2+size:]
 	}
 	return c, true
 }
 
-// sum appends the truncated HMAC of kind and body to out.
+// sum appends the HMAC of kind and body, truncated to macSize bytes, to out.
 func (m *Codec) sum(kind Kind, out, body []byte) []byte {
 	mac := m.macPool.Get().(hash.Hash)
 	defer m.macPool.Put(mac)
@@ -143,16 +145,16 @@ func Challenge(verifier string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// UsedTokens stores which tokens have been used, of those that can be used only
-// once. It forgets a token when it would have expired. The zero value is ready
-// for use.
+// UsedTokens stores which of the tokens that can be used only once have been used. To limit
+// its size, it deletes expired tokens from time to time. The zero value is ready for use.
 type UsedTokens struct {
 	mu          sync.Mutex
-	expiresAt   map[string]time.Time
-	cleanupSize int // size at which expired tokens are deleted
+	expiresAt   map[string]time.Time // by token
+	cleanupSize int                  // the size of expiresAt at which MarkUsed deletes the expired tokens
 }
 
-// MarkUsed marks a token as used, and reports whether it was unused.
+// MarkUsed marks a token that expires at the given time as used. It returns false if the
+// token was used before.
 func (s *UsedTokens) MarkUsed(token string, now, expires time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

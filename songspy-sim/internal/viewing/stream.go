@@ -13,30 +13,34 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/frontend"
 )
 
-// The rules of docs/streams.md.
+// The limits of a client of the stream, by the rules of docs/streams.md.
 const (
-	// silentAfter is how long a working connection is silent at most.
+	// silentAfter is how long a connection may send nothing before the client closes it as
+	// broken.
 	silentAfter = 20 * time.Second
-	// longestWait is the longest time that the client chooses to wait before it
-	// connects again. The server may ask it to wait longer.
+	// longestWait is the upper limit of the random wait before the client connects again.
+	// The client waits for a Retry-After of the server in addition.
 	longestWait = time.Minute
-	// firstRetry is the retry time that the client uses until the server sends one.
+	// firstRetry is the upper limit of the random wait after the first failure. Each
+	// further failure in a row doubles it. A "retry" line of the server replaces it.
 	firstRetry = time.Second
-	// longestLine is the longest line of a stream in bytes.
+	// longestLine is the maximum length of a line of the stream, in bytes. At a longer
+	// line, the client ends the connection.
 	longestLine = 16 << 20
 )
 
-// connection says how one connection to a stream went.
+// connection says what happened in one connection to the stream.
 type connection struct {
 	shown        bool          // the server sent a snapshot
 	sessionEnded bool          // the viewer must sign in again
-	refused      bool          // another connection would not help
-	retryAfter   time.Duration // how long the server asked to wait
+	refused      bool          // the server would refuse another connection too
+	retryAfter   time.Duration // how long the server asked to wait; 0 if it did not
 }
 
-// read reads the stream until ctx ends. After a connection ends, it waits and connects again,
-// as docs/streams.md says. It returns before ctx ends if the server refuses the stream, or if
-// the viewer's session has ended and a new sign-in fails.
+// read reads the stream for the viewer p until ctx ends. When a connection has ended, read
+// waits and connects again, as docs/streams.md says. It returns before ctx ends if the server
+// refuses the stream, or if the viewer's session has ended and the viewer cannot sign in
+// again.
 func (v *Viewing) read(ctx context.Context, p *viewer) {
 	retry, failures := firstRetry, 0
 	for ctx.Err() == nil {
@@ -47,7 +51,8 @@ func (v *Viewing) read(ctx context.Context, p *viewer) {
 		if c.shown {
 			failures = 0
 		}
-		// Full jitter: clients that were disconnected together do not come back together.
+		// The time is random from 0 to the limit (full jitter), so that clients that were
+		// disconnected together do not reconnect together.
 		if !frontend.Wait(ctx, c.retryAfter+rand.N(min(longestWait, retry<<failures))) {
 			return
 		}
@@ -56,8 +61,8 @@ func (v *Viewing) read(ctx context.Context, p *viewer) {
 	}
 }
 
-// connect opens the stream and reads it until the connection ends. If the server sends a
-// retry time, connect stores it in retry.
+// connect opens the stream for the viewer p and reads it until the connection ends. If the
+// server sends a "retry" line, connect stores its time in *retry.
 func (v *Viewing) connect(ctx context.Context, p *viewer, retry *time.Duration) (c connection) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -110,7 +115,7 @@ func (v *Viewing) connect(ctx context.Context, p *viewer, retry *time.Duration) 
 				v.figures.resets.Add(1)
 			case "end":
 				var end struct{ Reason string }
-				_ = json.Unmarshal([]byte(value), &end) // without a reason it is a restart
+				_ = json.Unmarshal([]byte(value), &end) // if there is no reason, it counts as "restart": the client reconnects
 				c.sessionEnded = end.Reason == "session"
 				return c
 			}

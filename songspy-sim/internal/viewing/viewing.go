@@ -1,6 +1,7 @@
 // Package viewing lets simulated people look at what others listen to. Each person signs
-// in, follows some of the others, and opens Songspy's stream at each visit. Like populate,
-// it uses only what a frontend knows.
+// in, follows some of the others, and visits Songspy several times a day. During a visit,
+// the person reads Songspy's stream. Like a frontend, the package uses only the providers'
+// consent pages and Songspy's public API.
 package viewing
 
 import (
@@ -21,16 +22,16 @@ import (
 type Options struct {
 	API          string        // address of Songspy's API, such as http://127.0.0.1:8080
 	Simulator    string        // address of the simulator
-	People       int           // people 0 to People−1 follow each other, and visit the page
-	Hostile      int           // how many viewers without an account watch all the time
-	Seed         uint64        // the seed of the viewers' habits
-	Speed        float64       // how many times as fast as the clock the time between visits passes; a visit is not shorter
+	People       int           // people 0 to People−1 follow some of each other, and visit Songspy
+	Hostile      int           // how many viewers without an account read the stream all the time
+	Seed         uint64        // the seed of the viewers' habits: which people they follow, and when they visit
+	Speed        float64       // the factor by which people visit more often than by their habits; visits do not become shorter
 	ReadyTimeout time.Duration // how long to wait until the API and the simulator are ready
 
 	GoogleRedirect string // the frontend's redirect URI
 
 	Output io.Writer    // receives a line of figures each minute and at the end
-	Client *http.Client // nil: a client that uses no proxy
+	Client *http.Client // sends the requests; if it is nil, they use no proxy
 }
 
 // reportInterval is the time between two lines of figures.
@@ -40,22 +41,23 @@ const reportInterval = time.Minute
 type Viewing struct {
 	opts    Options
 	client  *frontend.Client
-	streams *http.Client // without a timeout
+	streams *http.Client // for streams: it has no timeout
 	viewers []*viewer
 	figures figures
 }
 
-// viewer is one viewer. The token is empty for a viewer without an account; other viewers are
-// signed in.
+// viewer is one viewer. The token is the JWT of the viewer's session. For a viewer without
+// an account, token and handle are empty.
 type viewer struct {
 	person        int
 	handle, token string
 }
 
-// figures count what the viewers do.
+// figures counts what the viewers do. The figure open is the number of open streams; the
+// others are totals.
 type figures struct{ visits, open, events, resets, reconnects atomic.Int64 }
 
-// New checks the options and returns a Viewing.
+// New returns a Viewing, or an error if the options are invalid.
 func New(o Options) (*Viewing, error) {
 	client, err := frontend.New(o.API, o.Simulator, o.GoogleRedirect, 1, o.Client)
 	if err != nil {
@@ -69,8 +71,9 @@ func New(o Options) (*Viewing, error) {
 	return &Viewing{opts: o, client: client, streams: &streams}, nil
 }
 
-// Run signs the people in and runs all viewers until ctx ends. It returns an error if a
-// person cannot be signed in or cannot follow another.
+// Run signs the people in, lets them follow each other, and runs all viewers until ctx
+// ends. Then it returns nil. It returns an error earlier if a sign-in or a follow fails. It
+// is not an error if a person may not see, and so cannot follow, another one.
 func (v *Viewing) Run(ctx context.Context) error {
 	if err := v.begin(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -99,7 +102,8 @@ func (v *Viewing) report() {
 		f.visits.Load(), f.open.Load(), f.events.Load(), f.resets.Load(), f.reconnects.Load())
 }
 
-// begin signs the people in, and lets them follow each other.
+// begin waits until the API and the simulator are ready, signs the people in, and lets each
+// person follow the people in that person's habits.
 func (v *Viewing) begin(ctx context.Context) error {
 	if err := v.client.WaitReady(ctx, v.opts.ReadyTimeout); err != nil {
 		return err
@@ -145,8 +149,9 @@ func (v *Viewing) signIn(ctx context.Context, p *viewer) error {
 	return nil
 }
 
-// follow lets p follow other. If other must approve that, it approves in the name of
-// other. It returns false if p may not see other.
+// follow lets the first viewer follow the second one. If the second viewer must approve
+// that, it approves the follow in that viewer's name. It returns false if the first viewer
+// may not see the second one.
 func (v *Viewing) follow(ctx context.Context, p, other *viewer) (bool, error) {
 	var follow struct{ State string }
 	err := v.client.Call(ctx, http.MethodPut, "/people/"+other.handle+"/follow", p.token, nil, &follow)
@@ -160,7 +165,9 @@ func (v *Viewing) follow(ctx context.Context, p, other *viewer) (bool, error) {
 	return err == nil, err
 }
 
-// visit lets a person visit the page at the hours of their habits until ctx ends.
+// visit lets the person p visit Songspy at the times of the person's habits, until ctx ends.
+// The option Speed shortens the time between two visits. During a visit the person reads
+// the stream.
 func (v *Viewing) visit(ctx context.Context, p *viewer) {
 	began := time.Now()
 	for at := range v.habits(p).Visits(began) {

@@ -18,25 +18,27 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// fakeSongspy is the part of Songspy's API that viewers need, in memory. Person n has the
-// handle hn, and approves followers if n is odd. Nobody may see person 4.
+// fakeSongspy implements, in memory, the part of Songspy's API that viewers need. Person n
+// has the handle "hn", for example "h3". If n is odd, the person must approve followers.
+// Nobody may see person 4.
 type fakeSongspy struct {
 	sim *sim.Sim
-	// answers answer the first streams, in order. Later streams stay open.
+	// answers has one function for each of the first streams, in order, which answers it.
+	// Later streams stay open.
 	answers []func(ctx context.Context, w *io.PipeWriter) (status int, retryAfter string)
 
 	mu       sync.Mutex
 	signIns  int
-	people   map[string]int // by token
-	follows  map[string][]string
-	approved []string
-	streams  []*opened
+	people   map[string]int      // the numbers of people, by token
+	follows  map[string][]string // the handles of the followed people, by the follower's handle
+	approved []string            // such as "h0 of h3": h3 has approved the follower h0
+	streams  []*opened           // in the order in which they were opened
 }
 
 // opened is one stream that a viewer has opened.
 type opened struct {
-	handle, topics string // the handle is empty without a token
-	at, until      time.Time
+	handle, topics string    // the handle is empty if the request has no token
+	at, until      time.Time // when the stream was opened, and when its request ended
 }
 
 func (a *fakeSongspy) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -80,7 +82,7 @@ func (a *fakeSongspy) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer(404, ""), nil
 }
 
-// answer returns an envelope with the data.
+// answer returns a response of Songspy's API: an envelope with the data, which is JSON.
 func answer(status int, data string) *http.Response {
 	result := "SUCCESS"
 	if status != 200 {
@@ -92,7 +94,8 @@ func answer(status int, data string) *http.Response {
 	return &http.Response{StatusCode: status, Status: fmt.Sprint(status), Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"result":"` + result + `","data":` + data + `}`))}
 }
 
-// signIn answers a sign-in with a new token for the person of the Google token.
+// signIn answers a sign-in with a new token. It asks the simulator to which person the
+// Google token belongs.
 func (a *fakeSongspy) signIn(r *http.Request) *http.Response {
 	var body struct{ AccessToken string }
 	_ = json.NewDecoder(r.Body).Decode(&body)
@@ -137,7 +140,8 @@ func (a *fakeSongspy) stream(r *http.Request, handle string) *http.Response {
 	return resp
 }
 
-// staysOpen answers with a stream that sends a snapshot, and then a comment every 15 s.
+// staysOpen answers with a stream that sends a snapshot, and then a comment every 15 s until
+// ctx ends. That is more often than silentAfter, so viewers do not reconnect.
 func staysOpen(ctx context.Context, w *io.PipeWriter) (int, string) {
 	go func() {
 		_, err := io.WriteString(w, "retry: 1000\n\nevent: snapshot\ndata: {}\n\n")
@@ -153,7 +157,7 @@ func staysOpen(ctx context.Context, w *io.PipeWriter) (int, string) {
 	return 200, ""
 }
 
-// writes returns a function that answers with a stream that sends the text and ends.
+// writes returns a function that answers with a stream. The stream sends the text and ends.
 func writes(text string) func(context.Context, *io.PipeWriter) (int, string) {
 	return func(_ context.Context, w *io.PipeWriter) (int, string) {
 		go func() {
@@ -164,8 +168,8 @@ func writes(text string) func(context.Context, *io.PipeWriter) (int, string) {
 	}
 }
 
-// view runs viewers against the API for the given length of time, and returns what they
-// print. change edits the options.
+// view edits the default options with the function change, runs viewers against the API for
+// the given length of time, and returns their output.
 func view(t *testing.T, api *fakeSongspy, length time.Duration, change func(*Options)) string {
 	t.Helper()
 	s, err := sim.New(sim.Options{People: 8})
@@ -252,7 +256,7 @@ func TestViewing_VisitsMoreOftenAtAHigherSpeed(t *testing.T) {
 		i := 0
 		for at := range population.NewViewer(7, 1, 0).Visits(start) {
 			due := start.Add(at.Sub(start) / 24)
-			if i > 0 && due.Before(api.streams[i-1].until) { // visits of a person do not overlap
+			if i > 0 && due.Before(api.streams[i-1].until) { // a visit that is due during another one begins after it
 				due = api.streams[i-1].until
 			}
 			if got := api.streams[i].at.Sub(due).Abs(); got > time.Microsecond {
@@ -271,15 +275,15 @@ func TestViewing_ReconnectsByTheRules(t *testing.T) {
 	}
 	const snapshot = "retry: 4000\n\nevent: snapshot\ndata: {}\n\n"
 	const retry = 4 * time.Second
-	// between holds the shortest and the longest time from the beginning of a connection to
-	// the next one.
+	// between holds the shortest and the longest allowed time from the beginning of a
+	// connection to the beginning of the next one.
 	type between [2]time.Duration
 	steps := []struct {
 		answer func(context.Context, *io.PipeWriter) (int, string)
 		wait   between
 	}{
 		{writes(snapshot + "event: end\ndata: {\"reason\":\"restart\"}\n\n"), between{0, retry}},
-		{writes(snapshot + "event: play"), between{0, retry}}, // the connection breaks
+		{writes(snapshot + "event: play"), between{0, retry}}, // the connection breaks within an event
 		{writes(snapshot + "event: reset\ndata: {}\n\n"), between{0, retry}},
 		{refuses(503, "7"), between{7 * time.Second, 7*time.Second + 2*retry}},
 		{refuses(429, ""), between{0, 4 * retry}},

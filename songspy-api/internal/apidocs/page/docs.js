@@ -5,5 +5,5 @@ SwaggerUIBundle({
   dom_id: "#docs",
   deepLinking: true,
   defaultModelsExpandDepth: 0,
-  validatorUrl: null, // by default the contract is sent to another site
+  validatorUrl: null, // by default Swagger UI sends the contract to another site to validate it
 });

@@ -1,4 +1,4 @@
-// An OpenID provider on a free port. It prints its issuer and runs until its input
+// An OpenID provider on a free port. It prints its issuer and runs until its standard input
 // ends. The argument is the redirect URI of its clients.
 import { generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
@@ -20,7 +20,7 @@ server.listen(0, "127.0.0.1", () => {
     clients: [client("songspy"), client("another"), client("pss", { id_token_signed_response_alg: "PS256" })],
     enabledJWA: { idTokenSigningAlgValues: ["RS256", "PS256"] },
     claims: { email: ["email", "email_verified"], profile: ["name", "picture"] },
-    conformIdTokenClaims: false, // as Google, which puts the profile into the ID token
+    conformIdTokenClaims: false, // like Google, which puts the profile into the ID token
     findAccount: (_, id) => ({
       accountId: id,
       claims: () => ({ sub: id, email: `${id}@example.org`, email_verified: true, name: `Name of ${id}` }),

@@ -1,8 +1,8 @@
-// The overlay shows what the owner of its token plays. It shows nothing while it does not
-// know it.
+// The overlay shows what the owner of its token plays. It shows nothing while it does not know
+// what the owner plays.
 
-const SILENCE_MAX = 20_000; // without an event or a comment the connection is dead
-const EMPTY_AFTER = 10_000; // without a connection nothing is shown
+const SILENCE_MAX = 20_000; // in ms; a connection that brings no event and no comment for longer is dead
+const EMPTY_AFTER = 10_000; // in ms; after this time without a connection nothing is shown
 const RETRY_MAX = 15_000;
 
 const token = location.pathname.split("/").pop();
@@ -32,8 +32,8 @@ const handlers = {
   end: () => show(null),
 };
 
-// read passes the events of one connection to the handlers. EventSource would not see the
-// comments, by which one knows that the connection works.
+// read passes the events of one connection to the handlers. It uses fetch, because EventSource
+// does not report comments, and a comment is a sign that the connection works.
 async function read() {
   const stop = new AbortController();
   let silence = setTimeout(() => stop.abort(), SILENCE_MAX);
@@ -66,7 +66,7 @@ for (let failures = 0; ; failures++) {
   await read().catch(() => {});
   emptying ??= setTimeout(() => show(null), EMPTY_AFTER);
   if (Date.now() - began > SILENCE_MAX) failures = 0;
-  // A random wait spreads the clients of a server that comes back.
+  // The random wait spreads the connections of all clients when a server comes back.
   const wait = Math.random() * Math.min(1000 * 2 ** failures, RETRY_MAX);
   await new Promise((resolve) => setTimeout(resolve, wait));
 }

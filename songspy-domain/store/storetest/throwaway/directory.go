@@ -8,10 +8,11 @@ import (
 	"syscall"
 )
 
-// claimDir creates a directory for a server: the first of the user's numbered directories
-// that no other running throwaway uses. So a server that runs alone always has the same
-// directory and URL, and Go's test cache, which compares the URL, stays valid. release
-// deletes the directory.
+// claimDir creates a directory for a server. It uses the first of the user's numbered
+// directories that no other running throwaway has locked. So a server that runs alone
+// always has the same directory and the same URL. The tests read that URL from the
+// environment, and Go reuses cached test results only while it stays the same. The function
+// release deletes and unlocks the directory.
 func claimDir() (dir string, release func() error, err error) {
 	const most = 100
 	var errs []error
@@ -39,7 +40,7 @@ func claim(dir string) (release func() error, err error) {
 	if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o700)); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	// The lock file is not deleted: otherwise two processes could lock two files of the same
-	// name.
+	// Do not delete the lock file. Otherwise one process could hold the lock of the deleted
+	// file while another process creates and locks a new file of the same name.
 	return func() error { return errors.Join(os.RemoveAll(dir), lock.Close()) }, nil
 }

@@ -11,9 +11,10 @@ import (
 	"strings"
 )
 
-// startDocker starts a Postgres server in a container of the image. It listens on a free
-// port of the loopback interface and keeps its data in memory. If pgbouncer is installed,
-// it starts one in front of the server.
+// startDocker starts a Postgres server in a Docker container of the image. The server
+// listens on a free port of the loopback interface and keeps its data in memory. If
+// pgbouncer is installed on this machine, startDocker also starts one in front of the
+// server.
 func startDocker(ctx context.Context, image string) (server, error) {
 	id, err := docker(ctx, "run", "--detach", "--rm", "--publish", "127.0.0.1::5432",
 		"--tmpfs", "/var/lib/postgresql/data", "--env", "POSTGRES_HOST_AUTH_METHOD=trust", image,

@@ -15,11 +15,11 @@ import (
 	"syscall"
 )
 
-// serverDirs are the directories where packages install PostgreSQL's server, which is
-// seldom on PATH.
+// serverDirs are patterns of the directories into which packages install the programs of
+// the PostgreSQL server. These directories are seldom on PATH.
 var serverDirs = []string{
 	"/usr/lib/postgresql/*/bin",         // Debian, Ubuntu
-	"/usr/pgsql-*/bin",                  // Red Hat by postgresql.org
+	"/usr/pgsql-*/bin",                  // Red Hat, packages of postgresql.org
 	"/opt/homebrew/opt/postgresql*/bin", // macOS
 	"/usr/local/opt/postgresql*/bin",    // macOS on Intel
 }
@@ -41,7 +41,8 @@ func installedServer() string {
 	return ""
 }
 
-// newestPath returns the path whose first number is the greatest: 17 is greater than 9.
+// newestPath returns the path with the newest version: the one whose first number is the
+// greatest. It compares numbers and not texts, so that 17 is newer than 9.
 func newestPath(paths []string) string {
 	version := func(path string) int {
 		digits := ""
@@ -58,10 +59,11 @@ func newestPath(paths []string) string {
 	return slices.MaxFunc(paths, func(a, b string) int { return version(a) - version(b) })
 }
 
-// startInstalled starts the Postgres server in the directory bin, and pgbouncer if that is
-// installed. The server listens on a Unix socket in a directory of its own: no port can
-// collide, and no other user can reach it. Postgres refuses to run as root, so if this
-// program runs as root, the server runs as another user.
+// startInstalled starts the Postgres server whose programs are in the directory bin, and
+// pgbouncer if that is installed. The server listens only on a Unix socket in a directory
+// of its own, so no port can collide, and no other user can reach the server. Postgres
+// refuses to run as root. If this program runs as root, the server runs as another user:
+// see unprivilegedUser.
 func startInstalled(ctx context.Context, bin string) (server, error) {
 	dir, release, err := claimDir()
 	if err != nil {
@@ -87,8 +89,8 @@ func startInstalled(ctx context.Context, bin string) (server, error) {
 	if err := process(ctx, "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync").Run(); err != nil {
 		return fail(err)
 	}
-	// The data need not survive a crash. Postgres is much faster if it does not ensure
-	// that.
+	// The data need not survive a crash, and Postgres is much faster without the settings
+	// that protect them.
 	postgres := process(context.WithoutCancel(ctx), "postgres", "-D", data, "-k", dir, "-c", "listen_addresses=",
 		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=300")
 	if err := postgres.Start(); err != nil {
@@ -107,7 +109,7 @@ func startInstalled(ctx context.Context, bin string) (server, error) {
 		return fail(err)
 	}
 	stop := func() error {
-		err := postgres.Process.Signal(syscall.SIGINT) // fast: ends sessions instead of waiting for them
+		err := postgres.Process.Signal(syscall.SIGINT) // Postgres's fast shutdown, which ends sessions instead of waiting for them
 		<-ended
 		return errors.Join(err, release())
 	}
@@ -115,12 +117,13 @@ func startInstalled(ctx context.Context, bin string) (server, error) {
 	if err != nil {
 		return server{}, errors.Join(err, stop())
 	}
-	dump, _ := exec.LookPath(filepath.Join(bin, "pg_dump")) // a server without its clients has none
+	dump, _ := exec.LookPath(filepath.Join(bin, "pg_dump")) // empty if the server was installed without the client programs
 	return server{address, pooler.url, dump, func() error { return errors.Join(pooler.stop(), stop()) }}, nil
 }
 
-// unprivilegedUser returns the user that Postgres runs as, and makes this user the owner of
-// dir. nil means the current user, which is not root.
+// unprivilegedUser returns the user that Postgres and pgbouncer run as, and makes that user
+// the owner of dir. It returns nil if the current user is not root: they run as the current
+// user then.
 func unprivilegedUser(dir string) (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil

@@ -74,8 +74,8 @@ type server struct {
 	stop   func() error
 }
 
-// start returns the server of SONGSPY_TEST_POSTGRES_URL, or else starts a server and
-// returns when that responds.
+// start returns the server at the URL in SONGSPY_TEST_POSTGRES_URL. If that variable is
+// empty, start starts a server and returns once it responds.
 func start(ctx context.Context) (server, error) {
 	if url := os.Getenv(urlVariable); url != "" {
 		return server{url: url, pooler: os.Getenv(poolerVariable), dump: os.Getenv(dumpVariable), stop: func() error { return nil }}, nil
@@ -90,9 +90,9 @@ func start(ctx context.Context) (server, error) {
 	return server{}, errors.New("there is neither PostgreSQL nor a running Docker here; `apt-get install postgresql` or `brew install postgresql@17` is enough")
 }
 
-// command runs args with the server's URLs in the environment, and returns the exit status.
-// args run in a process group of their own, so that the end of ctx ends every process that
-// they have started.
+// command runs args with the URLs of the server and the pooler in the environment, and
+// returns the exit status. It runs args in a process group of their own, so that it can end
+// every process that they have started when ctx ends.
 func command(ctx context.Context, args []string, s server, stdout, stderr io.Writer) int {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // running its arguments is the purpose of this program
 	cmd.Env = append(os.Environ(), urlVariable+"="+s.url, poolerVariable+"="+s.pooler, dumpVariable+"="+s.dump)
@@ -102,8 +102,9 @@ func command(ctx context.Context, args []string, s server, stdout, stderr io.Wri
 	cmd.WaitDelay = 10 * time.Second
 	err := cmd.Run()
 	if ctx.Err() != nil && cmd.Process != nil {
-		// No process of the group may run longer than the server. The error of an empty
-		// group does not matter.
+		// Kill the rest of the process group, because its processes must not run longer
+		// than the server. If the group has no processes left, Kill returns an error, which
+		// does not matter.
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.Exited() {
@@ -117,8 +118,8 @@ func command(ctx context.Context, args []string, s server, stdout, stderr io.Wri
 }
 
 // waitUntilReady returns nil once the server at url responds. It returns an error if the
-// server ends, which closes ended, or if ctx or two minutes end before that. A nil ended
-// never reports the end of the server.
+// server has ended, if ctx ends, or if two minutes have passed before that. The channel
+// ended is closed when the server ends; if it is nil, the end of the server is not noticed.
 func waitUntilReady(ctx context.Context, url string, ended <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()

@@ -15,9 +15,11 @@ import (
 // poolerVariable names the environment variable with pgbouncer's URL.
 const poolerVariable = "SONGSPY_TEST_PGBOUNCER_URL"
 
-// poolerSettings is the configuration file of a pgbouncer in transaction mode in front of
-// the server at %[2]s, with a socket in the directory %[1]s. It accepts every role of the
-// server. Connections that are not used end soon, because every test uses its own role.
+// poolerSettings is the format string of the configuration file of a pgbouncer in
+// transaction mode. Its socket is in the directory %[1]s, and the server is at %[2]s. The
+// pgbouncer accepts every role of the server. It closes unused connections to the server
+// after two seconds, because every test uses another role, whose connections the other tests
+// cannot use.
 const poolerSettings = `[databases]
 * = %[2]s
 [pgbouncer]
@@ -46,9 +48,10 @@ func pgbouncer() string {
 	return ""
 }
 
-// startPgbouncer starts the installed pgbouncer in front of the server at target, which must
-// trust every client. pgbouncer runs as the user as, who owns dir, the directory of its
-// files. If pgbouncer is not installed, startPgbouncer returns a server without a URL.
+// startPgbouncer starts the installed pgbouncer in front of the server at target, which
+// must trust every client. pgbouncer runs as the user given by the parameter as, or as the
+// current user if that is nil. This user must own dir, the directory for pgbouncer's files.
+// If pgbouncer is not installed, startPgbouncer returns a server without a URL.
 func startPgbouncer(ctx context.Context, target, dir string, as *syscall.Credential) (server, error) {
 	path := pgbouncer()
 	if path == "" {

@@ -1,4 +1,4 @@
-// Calls the public API of this origin. The session is in a cookie.
+// Calls the public API of this origin. The browser sends the session cookie by itself.
 import { lang } from "./text.js";
 
 // ApiError is an error of the API, of the network (code NETWORK), or of a proxy (code PROXY).
@@ -7,7 +7,7 @@ export class ApiError extends Error {
     super(message);
     this.status = status;
     this.code = code;
-    this.retryAfter = retryAfter; // seconds; 0 if the server names none
+    this.retryAfter = retryAfter; // seconds after which the request may be repeated; 0 if the server gives none
   }
 }
 
@@ -18,15 +18,16 @@ export function serverNow() {
   return Date.now() + clockOffset;
 }
 
-// setServerTime learns the server's clock from a time that it has just sent.
+// setServerTime sets the clock of serverNow to a time that the server has just sent.
 export function setServerTime(text) {
   const time = Date.parse(text);
   if (time) clockOffset = time - Date.now();
 }
 
 // request calls a route of the contract, /v1/songspy{route}, and returns the field data of the
-// answer. It throws ApiError. path has the parameters of the route, such as {handle}. body is
-// sent as JSON. The signal and the timeout (milliseconds) end the request.
+// answer. It throws an ApiError. The option path has the values of the parameters in the route,
+// such as {handle}. The option body is sent as JSON. The request is aborted by the signal, or
+// after the timeout (in milliseconds).
 /** @type {import("../../types").Request} */
 export const request = async (method, route, ...options) => {
   const { path = {}, query, body, signal, timeout = 15000 } = /** @type {import("../../types").Call} */ (options[0] || {});

@@ -1,4 +1,5 @@
-// The last songs of a user who is alone on the front page.
+// The last songs of the only listening user. The front page shows them if nobody else is
+// listening.
 import { request } from "./api.js";
 import { name } from "./card.js";
 import { h, setText } from "./dom.js";
@@ -6,7 +7,7 @@ import { playRow } from "./row.js";
 import { t } from "./text.js";
 
 const most = 6;
-const spread = 20000; // milliseconds: when a new song begins, each viewer's page reads again at a random time within them
+const spread = 20000; // longest random wait in milliseconds until a page reads again after a new song of the same user, so that not all viewers read at once
 
 export class LastSongs {
   constructor(section, signal) {
@@ -20,8 +21,8 @@ export class LastSongs {
     this.list.addEventListener("focusout", () => setTimeout(() => this.key || this.replace([], "")));
   }
 
-  // show shows the last songs of the entry's user, as far as the viewer may see them. If entry
-  // is null or has another user, the songs shown before disappear at once.
+  // show shows the last songs of the entry's user, as far as the viewer may see them. If the
+  // entry is null or of another user, the songs shown before disappear at once.
   show(entry) {
     const handle = entry ? entry.person.handle : "";
     const key = entry ? handle + entry.track.handle + entry.startedAt : "";
@@ -37,7 +38,8 @@ export class LastSongs {
   async load(entry, key) {
     const { handle } = entry.person;
     const page = await request("GET", "/people/{handle}/plays", { path: { handle }, query: { limit: most }, signal: this.signal }).catch(() => ({ items: [] }));
-    // The user may be gone by now. The list stays the same while one of its songs has the focus.
+    // Do nothing if the page shows another user or song by now, or if a song of the list has the
+    // focus.
     if (key === this.key && !this.list.contains(document.activeElement)) this.replace(page.items.map(playRow), name(entry.person));
   }
 

@@ -1,5 +1,5 @@
-// Fills the markup of html/card.html with an entry of the contract: {person, track,
-// startedAt, endsAt, state}. An entry without a state plays.
+// Fills the markup of html/card.html with an entry of the contract: {person, track, startedAt,
+// endsAt, state}. An entry without a state is playing.
 import { serverNow } from "./api.js";
 import { artists, get, h, isWeb, outLink, setText } from "./dom.js";
 import { ago, clock, t } from "./text.js";
@@ -36,13 +36,14 @@ export function watchImages(root) {
   }
 }
 
-// kind returns the word for what is not a song; empty for a song.
+// kind returns the word for a track that is not a song, such as an episode; "" for a song.
 export function kind(track) {
   return track.kind === "track" ? "" : t("card." + track.kind);
 }
 
-// replace replaces the children of the element unless the key is the same as at the last call.
-// So a link that stays the same keeps the focus. Otherwise heir, another link, gets the focus.
+// replace replaces the children of the element, unless the key is the same as at the last call:
+// then the children stay, and a link among them keeps the focus. If a child with the focus is
+// replaced, the focus moves to heir, a link outside the element.
 function replace(element, key, children, heir) {
   if (element.dataset.key === key) return;
   element.dataset.key = key;
@@ -50,8 +51,8 @@ function replace(element, key, children, heir) {
   element.replaceChildren(...children);
 }
 
-// keyed notes which track the HTML from the server shows in root, so that fill does not replace
-// links that are already right.
+// keyed records that the HTML from the server shows this track in root, so that fill does not
+// replace links that are already right.
 export function keyed(root, track) {
   for (const part of root.querySelectorAll("[data-artists], [data-album]")) part.dataset.key = track.handle;
 }
@@ -98,14 +99,14 @@ function played({ track, startedAt, endsAt, state }, now) {
   return Math.min(track.durationMs, Math.max(0, at));
 }
 
-// begin returns when the track would have begun without pauses and jumps: its end minus its
-// duration, or startedAt if these are unknown.
+// begin returns when the track would have begun if it had played without pauses and jumps: its
+// end minus its duration, or startedAt if one of these is unknown.
 export function begin({ track, startedAt, endsAt }) {
   return track.durationMs && endsAt ? Date.parse(endsAt) - track.durationMs : Date.parse(startedAt);
 }
 
-// timeText returns how much of the track has played, "1:12 / 3:40", or if that is unknown, how
-// long ago it started.
+// timeText returns how much of the track has played, such as "1:12 / 3:40". If that is unknown,
+// it returns how long ago the track started.
 export function timeText(entry, now) {
   const at = played(entry, now);
   const text = at < 0 ? t("card.started", { ago: ago(Date.parse(entry.startedAt), now) }) : clock(at) + " / " + clock(entry.track.durationMs);
@@ -122,7 +123,7 @@ export function tick(root, entry) {
   if (line) line.setAttribute("width", Math.max(0, (100 * played(entry, now)) / (entry.track.durationMs || 1)) + "%");
 }
 
-// replaceFocused replaces the element by place, an empty element, and moves the focus there. If
+// replaceFocused replaces the element by the empty element place, and moves the focus there. If
 // the focus is outside the element, it changes nothing and returns false.
 export function replaceFocused(element, place) {
   if (!element.contains(document.activeElement)) return false;
@@ -133,9 +134,9 @@ export function replaceFocused(element, place) {
   return true;
 }
 
-// Wall is a list of up to most cards. A card stays at its place as long as its user is shown.
-// The place of a user who is gone stays empty until another user takes it. Empty places at the
-// end disappear.
+// Wall is a list of cards; the parameter most is their largest number. A card stays at its place
+// as long as its user is shown. When a user disappears, the place stays empty until another user
+// takes it. Empty places at the end of the list are removed.
 export class Wall {
   constructor(list, most) {
     this.list = list;
@@ -209,7 +210,8 @@ export class Wall {
     if (!replaceFocused(card.element, place)) card.element.replaceWith(place);
   }
 
-  // sweep removes the empty places at the end, up to one that has the focus.
+  // sweep removes empty places from the end of the list, until it reaches a card or a place with
+  // the focus.
   sweep() {
     for (let last = this.list.lastElementChild; last && !last.dataset.handle && last !== document.activeElement; last = this.list.lastElementChild) last.remove();
   }

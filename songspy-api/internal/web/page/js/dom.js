@@ -1,8 +1,8 @@
 // Builds elements. Texts become text nodes, never HTML.
 
-// h returns an element. props are its attributes, and its listeners if the name begins with
-// "on". h leaves out an attribute whose value is false, null or undefined, and an href or src for
-// which isSafe is false.
+// h returns a new element. The object props has its attributes and, under names that begin with
+// "on", its event listeners. h leaves out an attribute whose value is false, null or undefined,
+// and an href or src that isSafe rejects.
 export function h(tag, props, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(props || {})) {
@@ -30,7 +30,7 @@ function isSafe(address) {
   return /^[/?#](?!\/)/.test(address) || isWeb(address);
 }
 
-// get returns an element that the page has, by its selector.
+// get returns the first element that matches the selector. The caller knows that there is one.
 /** @returns {any} */
 export function get(selector, root = document) {
   return root.querySelector(selector);
@@ -41,9 +41,9 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-// keepFocus calls change(). If the focus was in root, and what had it is removed, hidden or no link
-// any more, keepFocus moves the focus to the heading and returns true. Otherwise the browser would move
-// it to the top of the page.
+// keepFocus calls change(). If the focus was in root, and change() has removed or hidden the
+// focused element or has taken away its href, keepFocus moves the focus to the heading and
+// returns true. Without that, the browser would move the focus to the top of the page.
 export function keepFocus(root, heading, change) {
   const held = root.contains(document.activeElement);
   change();
@@ -66,7 +66,8 @@ export function artists(track) {
   return track.artists.flatMap((a, i) => (i ? [", ", outLink(a.url, a.name)] : [outLink(a.url, a.name)]));
 }
 
-// outLink returns a link to another site; only its text if the address lacks http or https.
+// outLink returns a link to another site. If the address has neither http nor https, it returns
+// only the text.
 export function outLink(address, text, props) {
   if (!isWeb(address)) return h("span", { dir: "auto" }, text);
   return h("a", Object.assign({ href: address, target: "_blank", rel: "noopener noreferrer", dir: "auto" }, props), text);

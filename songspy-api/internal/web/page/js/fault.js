@@ -1,9 +1,10 @@
-// Says that the page itself has a fault: a script has failed, and not the network.
+// Shows that the page itself has a fault: a script has failed, not the network or the server.
 import { t } from "./text.js";
 
 let notice = null;
 
-// showFault shows one notice, however often scripts fail.
+// showFault logs a fault and shows a notice. It shows only one notice, however often scripts
+// fail.
 export function showFault(fault) {
   console.error(fault);
   if (notice) return;

@@ -1,23 +1,25 @@
-// Follows who is listening. All tabs of a browser share one stream: the tab that holds the
-// lock reads it and passes its events on. A tab with a share link, or in a browser without locks
-// or channels, has its own stream. Without a stream a tab reads the API every few seconds.
+// Follows who is listening. All tabs of a browser share one stream: the tab that holds a Web
+// Lock (the leader) reads the stream and passes its events to the other tabs through a
+// BroadcastChannel. A tab with a share link, or in a browser without locks or channels, has its
+// own stream. While there is no stream, the leader or the tab reads the API every few seconds.
 import { request, setServerTime } from "./api.js";
 import { guard } from "./fault.js";
 
 const emptyAfter = 10000; // milliseconds without news, after which a stream counts as broken and nothing is shown
 const openingMax = 20000; // milliseconds until a stream begins to answer
-const leaderSilence = 20000; // milliseconds without a message of the leader, after which another tab replaces it
-const beatAfter = 2500; // milliseconds after a message of the leader, from which it passes on that the stream is alive
+const leaderSilence = 20000; // milliseconds without a message, after which another tab replaces the leader, or the leader forgets a tab
+const beatAfter = 2500; // milliseconds since the leader's last message, after which data of the stream make it send another
 const askEvery = 5000; // milliseconds between two reads without a stream
 const mostTopics = 8;
-const signEvery = 300000; // milliseconds between two requests that say that the viewer is there
-const longestWork = 10; // milliseconds: after so much work on events the browser may do something else
+const signEvery = 300000; // least milliseconds between two requests that show that the viewer is active
+const longestWork = 10; // milliseconds of work on events, after which the browser may do something else
 
 const waiting = []; // functions that resume the work once the browser has done something else
 const breaks = new MessageChannel();
 breaks.port1.onmessage = () => waiting.shift()();
 
-// pauseWork lets the browser paint and handle clicks. A timer would wait for a second in a hidden tab.
+// pauseWork returns a promise that resolves once the browser has had time to paint and to handle
+// clicks. It does not use a timer, because a timer would wait for a second in a hidden tab.
 function pauseWork() {
   return new Promise((resolve) => {
     waiting.push(resolve);
@@ -26,7 +28,8 @@ function pauseWork() {
 }
 
 // readStream reads server-sent events until the stream ends. It calls onEvent(type, data) for
-// each event, and onByte() for each piece of text. It throws if the answer is no stream.
+// each event, and onByte() for each piece of text that arrives, keep-alive comments included. It
+// throws if the answer is not a stream.
 async function readStream(topics, link, onEvent, onByte, signal) {
   const query = new URLSearchParams({ topics: topics.join(",") });
   if (link) query.set("link", link);
@@ -81,17 +84,19 @@ async function ask(topic, link, signal) {
   return (await request("GET", "/listening", { query: word === "following" ? { audience: "following", limit: 100 } : {}, signal })).items;
 }
 
-// follow calls onEntries(topic, entries) with all entries of a topic after each change. It calls
-// onState(state, emptied) with "live", "asking" (without a stream), "reconnecting" or "offline";
-// emptied says that the lists are empty now because there was no connection for too long. It
-// calls onSession when the session has ended. An error of these functions is a fault of the page,
-// and the stream goes on. link is the secret of a share link. The signal ends everything.
+// follow calls onEntries(topic, entries) with all entries of a topic after each change. When the
+// connection changes, it calls onState(state, emptied). The state is "live", "asking" (it reads
+// the API without a stream), "reconnecting" or "offline"; emptied is true if the lists are empty
+// now because the connection was lost for too long. It calls onSession when the session has
+// ended. If one of these functions throws, the page shows a fault, and the stream goes on. The
+// option link is the secret of a share link. The signal ends everything.
 export function follow(topics, /** @type {import("../../types").Listeners} */ { onEntries, onState, onSession, link }, signal) {
   const entries = new Map(); // by topic: entries by handle
   let state = "";
   let emptying = 0;
 
-  // setState takes over a state of the connection. newsAt is when the last news came.
+  // setState sets the state of the connection. If the connection is lost, it empties all topics
+  // once emptyAfter has passed since newsAt, the time of the last news.
   function setState(next, newsAt) {
     if (next === "live" || next === "asking") {
       clearTimeout(emptying);
@@ -127,8 +132,8 @@ export function follow(topics, /** @type {import("../../types").Listeners} */ { 
     publish(data.topic, map);
   }
 
-  // A stream counts as watched for ten minutes after a request of its viewer. So a viewer who
-  // uses the page, or comes back to it, sends a small request from time to time.
+  // The server counts a viewer as active for ten minutes after a request. So while the viewer
+  // uses the page, or comes back to it, the page sends a small request from time to time.
   let signedAt = Date.now();
   const sign = () => {
     if (document.hidden || Date.now() - signedAt < signEvery) return;
@@ -144,14 +149,14 @@ export function follow(topics, /** @type {import("../../types").Listeners} */ { 
   signal.addEventListener("abort", () => clearTimeout(emptying));
 }
 
-// connect keeps a stream open of the topics that wanted() returns, and reads them by requests
-// while there is no stream and isWatched() says that somebody sees them. It calls onNews() for each
-// piece of the stream. It returns a function that opens the stream again, with the topics that
-// wanted() returns then.
+// connect keeps a stream open for the topics that wanted() returns. While there is no stream,
+// and if isWatched() returns true because a tab is visible, it reads the topics by requests. It
+// calls onNews() for each piece of the stream. It returns a function that opens the stream
+// again, with the topics that wanted() returns then.
 function connect({ wanted, link = /** @type {string | undefined} */ (undefined), apply, setState, signal, isWatched = () => !document.hidden, onNews = () => {} }) {
   let failures = 0;
   let newsAt = Date.now();
-  let opened; // ends the current stream
+  let opened; // an AbortController of the current stream
   let wake = () => {};
 
   const pause = (ms) =>
@@ -190,7 +195,8 @@ function connect({ wanted, link = /** @type {string | undefined} */ (undefined),
         opened.signal,
       );
     } catch (error) {
-      // If the server answers, but not with a stream, it will do so again: that counts as two failures.
+      // If the server answers, but with neither a stream nor a 429 or 503, the next attempt
+      // would fail too. So this counts as two failures, after which connect reads by requests.
       failures += error.status && error.status !== 429 && error.status !== 503 ? 2 : 1;
       wait = Math.max(1000 * Math.pow(2, Math.min(failures, 5)), 1000 * (error.retryAfter || 0));
     } finally {
@@ -245,9 +251,10 @@ function connect({ wanted, link = /** @type {string | undefined} */ (undefined),
   return restart;
 }
 
-// share takes part in the one stream of the browser. The tab that holds the lock is the leader: it
-// opens the stream for the topics of all tabs, and sends its events and its state to the others. A
-// tab whose topics are too many for that stream has its own.
+// share takes part in the stream that all tabs of the browser share. The tab that holds the lock
+// is the leader: it opens the stream for the topics of all tabs, and sends the events and the
+// state of the stream to the other tabs. A tab whose topics do not fit into that stream has its
+// own stream.
 function share({ topics, apply, setState, signal }) {
   const id = Math.random().toString(36).slice(2);
   const channel = new BroadcastChannel("songspy-live");
@@ -259,7 +266,7 @@ function share({ topics, apply, setState, signal }) {
   let leaderSeenAt = Date.now();
   let beatAt = 0; // in the leader: when it last sent its state
   let alone = null; // an AbortController of this tab's own stream, if it has one
-  let unheard = 0; // the timer that ends when the leader has said nothing for too long
+  let unheard = 0; // the timer that fires when the leader has sent nothing for emptyAfter
 
   function union() {
     const all = new Set(topics);
@@ -272,14 +279,16 @@ function share({ topics, apply, setState, signal }) {
     channel.postMessage({ kind: "beat", ...leaderState });
   }
 
-  // listen expects a message of the leader within emptyAfter.
+  // listen begins to wait for the next message of the leader. If none comes within emptyAfter,
+  // the connection counts as lost.
   function listen() {
     leaderSeenAt = Date.now();
     clearTimeout(unheard);
     unheard = setTimeout(() => leading || alone || setState("reconnecting", leaderSeenAt), emptyAfter);
   }
 
-  // connectAlone gives this tab its own stream, because that of the leader has no room for its topics.
+  // connectAlone gives this tab its own stream, because the leader's stream has no room for the
+  // topics of this tab.
   function connectAlone() {
     if (alone) return;
     alone = new AbortController();
@@ -317,7 +326,9 @@ function share({ topics, apply, setState, signal }) {
         setState(state, newsAt);
         sendState();
       },
-      // A browser slows down the timers of hidden tabs, but not the news of a stream.
+      // The leader may be a hidden tab. A browser slows down the timers there, but not the data
+      // of a stream. So data of the stream, and not only a timer, make the leader send its
+      // state.
       onNews() {
         leaderState.newsAt = Date.now();
         if (leaderState.newsAt - beatAt > beatAfter) sendState();
@@ -373,7 +384,8 @@ function share({ topics, apply, setState, signal }) {
         return new Promise((resolve) => ended.signal.addEventListener("abort", resolve));
       })
       .catch(() => {
-        // Another tab has taken the lock, or this tab leaves.
+        // Another tab has taken the lock from this one, or this tab leaves the page. In the
+        // first case, a leader reloads its page.
         if (leading && !ended.signal.aborted) location.reload();
       });
   }

@@ -2,10 +2,11 @@
 // has the same rule, for the HTML from the server.
 import { begin } from "./card.js";
 
-// closest returns up to most pairs {a, b, seconds, isSelf, artist}: the viewer's own first,
-// then those with the smallest distance. There is one pair for each track. If no two users play
-// the same track, there is one for each artist, and artist is the name. self is the viewer's
-// entry, or null.
+// closest returns pairs {a, b, seconds, isSelf, artist}: the viewer's own pairs first, then
+// those whose tracks began closest together in time. The argument most is their largest number.
+// There is one pair for each track that several users play. If there is no such track, there is
+// one pair for each artist that several users play, and the field artist is the artist's name.
+// The argument self is the viewer's entry, or null.
 export function closest(entries, self, most) {
   const playing = entries.filter((entry) => entry.state !== "paused" && (!self || entry.person.handle !== self.person.handle));
   const mine = self && self.state !== "paused" ? self : null;
@@ -14,10 +15,11 @@ export function closest(entries, self, most) {
   return found.slice(0, most);
 }
 
-// around returns the pairs that the page shows. hero is the hero's entry. together is a pair of
-// the hero's user and another user who plays the same track: the viewer if possible, else the
-// user whose track began at the closest time; null if there is none. pairs are those of closest.
-// If together is not null, they are only the viewer's pairs with another track than the hero's.
+// around returns {together, pairs}, the pairs that the page shows. The field together pairs the
+// hero's user with another user who plays the same track: the viewer if possible, else the user
+// whose track began closest in time to the hero's. It is null if nobody else plays the track.
+// The field pairs has the pairs of closest; if together is not null, only those of the viewer
+// with a user who does not play the hero's track.
 export function around(hero, entries, self, most) {
   const together = hero && pairOf(hero, entries, self);
   const pairs = closest(entries, self, most);

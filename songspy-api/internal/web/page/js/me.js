@@ -47,19 +47,22 @@ export async function render(root, { first }, signal) {
   if (wanted) wanted.scrollIntoView();
 }
 
-// pollMe requests a poll of the viewer's own player, so that the page soon shows its present state.
+// pollMe requests a poll of the viewer's own Spotify player, so that the page soon shows what
+// the viewer plays now.
 function pollMe() {
   if (!document.hidden && me() && me().hasSpotify) request("POST", "/me/poll").catch(() => null);
 }
 
-// newState returns an object with the sharing settings, which several parts show and change.
+// newState returns an object with the sharing settings, which several parts of the page show and
+// change.
 function newState(settings) {
   const listeners = [];
   return {
     settings,
     onChange: (listener) => listeners.push(listener),
-    // changed stores next, the new settings, if it is given. It notifies all parts: the settings
-    // have changed, or data that they act on.
+    // changed stores the new settings next, if they are given, and calls the listeners of all
+    // parts. Without next, it says that something else has changed what others see of the
+    // viewer, such as the link or a follow.
     changed(next) {
       if (next) this.settings = next;
       for (const listener of listeners) listener();

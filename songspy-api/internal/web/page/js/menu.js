@@ -15,8 +15,8 @@ export function startMenu(signal) {
   menu.querySelector("[data-sign-out]").addEventListener("click", signOut, { signal });
 }
 
-// signOut ends the session of this browser, and opens the front page. If that fails, it opens the
-// page /welcome, which says why.
+// signOut ends the session of this browser, and opens the front page. If the session cannot be
+// ended, it opens the page /welcome, which says why.
 export async function signOut() {
   try {
     await request("POST", "/logout");

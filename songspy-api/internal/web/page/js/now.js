@@ -12,11 +12,11 @@ import { clockTime, t } from "./text.js";
 
 /** @typedef {import("../../types").Entry} Entry */
 
-const passAfter = 20000; // milliseconds for which the hero shows the same user at least
+const passAfter = 20000; // least milliseconds for which the hero shows the same user
 const justStarted = 30000; // milliseconds for which a track counts as just begun
 const readEvery = 30000; // milliseconds between two sentences about followed users, for screen readers
 const mostSlots = 48;
-const mostOnPhones = 12; // slots before "Show more", as in now.css
+const mostOnPhones = 12; // cards that a phone shows before a click on "Show more"; now.css has the same number
 const mostMatches = 1;
 const settle = 100; // milliseconds for which changes are gathered before the page shows them
 
@@ -34,12 +34,12 @@ export function render(root, { first }, signal) {
   const lastSongs = new LastSongs(find("[data-before-section]"), signal);
   let own = /** @type {Entry | null} */ (null); // what the viewer plays
   let shown = /** @type {Entry | null} */ (null); // the entry of the hero
-  let passedAt = 0; // when the hero began to show its user
+  let passedAt = 0; // when the hero began to show its present user
   let plays = new Map(); // by handle: the track and its start at the last update
   let together = /** @type {import("../../types").Pair | null} */ (null); // the pair that the hero shows
   let pairs = /** @type {import("../../types").Pair[]} */ ([]); // the pairs below the hero
   let paused = false;
-  let known = first.window !== null; // false until the window is read, and again while the connection is lost
+  let known = first.window !== null; // whether it is known who is listening: not before the window is read, and not while the connection is lost
 
   // people returns the entries of all who are listening: the followed users first, each user once.
   function people() {
@@ -64,8 +64,8 @@ export function render(root, { first }, signal) {
     return hero.contains(document.activeElement) && document.activeElement !== question;
   }
 
-  // change calls draw(), which changes the hero. If a link that had the focus is gone then, the
-  // focus moves to the question.
+  // change calls draw(), which changes the hero. If draw() removes a link that has the focus,
+  // the focus moves to the question, and a screen reader says why.
   function change(draw) {
     if (keepFocus(hero, question, draw)) announce(t("card.gone"));
   }
@@ -77,9 +77,9 @@ export function render(root, { first }, signal) {
     return all.filter((entry) => before.get(entry.person.handle) !== plays.get(entry.person.handle));
   }
 
-  // pass chooses the user that the hero shows. The hero changes to another user only when its
-  // user is gone, or when somebody has just begun a track, passAfter is over, and the viewer does
-  // not use the hero.
+  // pass chooses the user that the hero shows. The hero changes to another user only in two
+  // cases: its user is gone; or somebody has just begun a track, the hero has shown its user for
+  // passAfter, and neither the pointer nor the focus is on the hero.
   function pass(all) {
     const begun = newest(changed(all));
     const handle = shown && shown.person.handle;
@@ -96,7 +96,7 @@ export function render(root, { first }, signal) {
 
   function setHero(entry) {
     const isOther = entry && (shown === null || shown.person.handle !== entry.person.handle);
-    // Its links become those of another user.
+    // The focused link is about to lead to another user, so it loses the focus.
     if (shown && isOther && hasFocus()) /** @type {HTMLElement} */ (document.activeElement).blur();
     shown = entry;
     answer.hidden = !entry;
@@ -108,14 +108,14 @@ export function render(root, { first }, signal) {
     tickHero();
     if (!isOther) return undefined;
     answer.classList.remove("changed");
-    answer.getBoundingClientRect(); // begins the animation again
+    answer.getBoundingClientRect(); // forces a layout, so that the animation of the class "changed" begins again
     return answer.classList.add("changed");
   }
 
   function tickHero() {
     if (!shown) return;
     tick(hero, shown);
-    // Without a known end the time already says when the track started.
+    // If the end is unknown, the time already says when the track started (see timeText).
     const isNew = shown.state !== "paused" && shown.endsAt && shown.track.durationMs && serverNow() - Date.parse(shown.startedAt) < justStarted;
     setText(hero.querySelector("[data-just]"), isNew ? t("now.just", { name: name(shown.person) }) : "");
   }
@@ -161,8 +161,8 @@ export function render(root, { first }, signal) {
     tickMatches();
   }
 
-  // showTogether shows the pair of the hero's user within the hero; null removes it.
-  // Links in it keep the focus while the pair stays the same.
+  // showTogether shows the pair of the hero's user in the hero. If pair is null, it removes the
+  // pair. While the pair stays the same, its links stay, and one of them may keep the focus.
   function showTogether(pair) {
     together = pair;
     const sentence = find("[data-sentence]");
@@ -197,8 +197,9 @@ export function render(root, { first }, signal) {
     return [a.person.handle, b.person.handle, a.track.handle, seconds].join(" ");
   }
 
-  // dropMatches removes the pairs of users who have stopped sharing: present lacks their handles. A
-  // pair with the focus leaves an empty place that keeps the focus.
+  // dropMatches removes each pair with a user whose handle is not in the set present, which has
+  // the handles of all users who may be shown. If such a pair has the focus, an empty place
+  // replaces it and gets the focus.
   function dropMatches(present) {
     const list = find("[data-matches]");
     for (const pair of Array.from(list.children)) {
@@ -208,7 +209,7 @@ export function render(root, { first }, signal) {
     if (together && ![together.a, together.b].every((entry) => present.has(entry.person.handle))) showTogether(null);
   }
 
-  // match returns the element that the template "pair" in html/card.html writes.
+  // match returns the same element for a pair as the template "pair" in html/card.html.
   function match(pair) {
     const { a, b, artist } = pair;
     const title = ({ track }) => outLink(track.originalUrl, track.title);
@@ -225,7 +226,8 @@ export function render(root, { first }, signal) {
     return parts(key, { a: isSelf ? person(b) : person(a), b: person(b), artist: artist || "", n: seconds });
   }
 
-  // members returns one element for each user of the pair. tickMembers fills in times and lines.
+  // members returns one element for each user of the pair. Their times and lines are empty until
+  // tickMembers fills them in.
   function members({ a, b, isSelf }) {
     return [a, b].map((entry) => {
       const element = get("#member").content.firstElementChild.cloneNode(true);
@@ -234,8 +236,8 @@ export function render(root, { first }, signal) {
     });
   }
 
-  // isOnWall reports whether the window has a card for the entry. The hero's user has none, except
-  // that a card with the pointer or the focus stays where it is.
+  // isOnWall reports whether the window shows a card for the entry. It shows none for the hero's
+  // user, unless the pointer or the focus is on that card: then the card stays where it is.
   function isOnWall({ person: { handle } }) {
     return !shown || handle !== shown.person.handle || walls.window.isHeld(handle);
   }
@@ -252,7 +254,8 @@ export function render(root, { first }, signal) {
     if (own) present.add(own.person.handle);
     dropMatches(present);
     if (paused) {
-      // The board is paused, but users who have stopped sharing still disappear.
+      // The viewer has paused the board. Users who no longer listen or share must still
+      // disappear.
       for (const wall of Object.values(walls)) for (const handle of Array.from(wall.cards.keys())) if (!present.has(handle)) wall.empty(handle);
       if (shown && !present.has(shown.person.handle)) change(() => setHero(null));
     } else {
@@ -267,11 +270,12 @@ export function render(root, { first }, signal) {
     find("[data-window-section]").hidden = walls.window.list.children.length === 0;
   }
 
-  // toShare is the path that the buttons to share offer: the viewer's own page if everybody may see
-  // it, else this page.
+  // toShare is the path of the page that the share buttons offer: the viewer's own page if
+  // everybody may see it, else this page.
   let toShare = "/";
 
-  // share offers that address to the apps of the viewer's system, or copies it.
+  // share offers the address of toShare to the apps of the viewer's system. If the browser
+  // cannot do that, it copies the address.
   async function share(offer) {
     const url = location.origin + toShare;
     const say = (text) => {
@@ -283,7 +287,7 @@ export function render(root, { first }, signal) {
       await navigator.clipboard.writeText(url);
       return say(t("now.shared"));
     } catch (error) {
-      if (error.name !== "AbortError") say(t("now.shareByHand", { url })); // else: the viewer has chosen no app
+      if (error.name !== "AbortError") say(t("now.shareByHand", { url })); // else: the viewer has cancelled the choice of an app
       return undefined;
     }
   }
@@ -352,8 +356,8 @@ export function render(root, { first }, signal) {
     for (const offer of shares) setText(offer.querySelector("button"), t(isPublic ? "now.shareMine" : "now.share"));
   }
 
-  // openGap returns the reason of a gap that still lasts and that the viewer cannot end; empty if
-  // there is none.
+  // openGap returns the reason of a gap that still lasts and that the viewer cannot end, or ""
+  // if there is none.
   async function openGap() {
     const { items } = await request("GET", "/me/gaps", { query: { limit: 1 }, signal }).catch(() => ({ items: [] }));
     const [last] = items;
@@ -415,8 +419,8 @@ export function render(root, { first }, signal) {
     tickHero();
   }
   changed(people());
-  // If the viewer is signed in, the HTML already shows the viewer's own pair. The script can do so
-  // only once it has read the account, and leaves the HTML as it is until then.
+  // If the viewer is signed in, the HTML already shows the viewer's own pair. The script can
+  // find this pair only once it has read the account, so it leaves the HTML as it is until then.
   if (!first.signedIn) {
     showMatches(people());
     showState(people());
@@ -486,7 +490,8 @@ export function render(root, { first }, signal) {
   if (!first.signedIn) connect();
 }
 
-// parts returns a text as a list of texts and elements: params may have elements for {a} and {b}.
+// parts returns the text with the key as a list of strings and elements. Values in params may be
+// elements, which take the places of their placeholders, such as {a} and {b}.
 function parts(key, params) {
   const numbers = {};
   for (const [param, value] of Object.entries(params)) if (!(value instanceof Node)) numbers[param] = value;
@@ -495,9 +500,9 @@ function parts(key, params) {
     .map((piece) => (/^\{\w+\}$/.test(piece) ? params[piece.slice(1, -1)] : piece));
 }
 
-// lastVisit returns when this browser last opened the page in the visit before, in milliseconds; 0
-// if there was none. It notes the present time in a cookie. A visit ends half an hour after the
-// page was last opened.
+// lastVisit returns when this browser last opened the page during its previous visit, in
+// milliseconds since 1970, or 0 if there was no previous visit. It stores the present time in a
+// cookie. A visit ends if the page is not opened for half an hour.
 function lastVisit() {
   const [, before = 0, now = 0] = document.cookie.match(/(?:^|; )songspy-visit=(\d+)\.(\d+)/) || [];
   const isSame = now && Date.now() - Number(now) < 1800000;

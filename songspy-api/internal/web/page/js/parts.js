@@ -5,7 +5,8 @@ import { dateTime, t } from "./text.js";
 
 const base = document.documentElement.dataset.base;
 
-// signInLink returns the button to sign in, as the header has it.
+// signInLink returns a button to sign in that leads to the same address as the one in the
+// header.
 export function signInLink(text = t("page.signIn")) {
   const link = get("[data-sign-in]");
   return h("a", { class: "button main", href: link.getAttribute("href"), "data-plain": true }, get(".google", link) && googleMark(), text);
@@ -22,8 +23,9 @@ export function button(text, run, props) {
   return element;
 }
 
-// explain returns what an error means and what to do: texts, and a link to sign in or, if it helps,
-// a button that calls retry.
+// explain returns a list of texts and elements that say what an error means and what to do.
+// After a 401, it has a link to sign in. After another error, it has a button that calls retry,
+// if retry is given.
 export function explain(error, retry) {
   const again = retry && button(t("part.retry"), retry);
   if (error.status === 401) return [t("part.signedOut") + " ", signInLink(t("part.signInAgain"))];
@@ -32,14 +34,16 @@ export function explain(error, retry) {
   return [error.message + " ", again];
 }
 
-// notes returns an empty element for the error of an action. Screen readers read a text put there.
+// notes returns an empty element for the error of an action. Screen readers read a text that is
+// put into it.
 export function notes() {
   return h("p", { class: "said", role: "alert" });
 }
 
-// act calls change() for a control, and ignores the control until it ends. It shows an error and
-// its remedy in place. Otherwise screen readers read done, a text or a function of the result. act
-// returns whether the change was made.
+// act calls change() for a control. Until change() ends, further calls for the control do
+// nothing. If change() fails, act shows the error and its remedy in the element place, and
+// returns false. Otherwise it returns true, and screen readers read done, which is a text, or a
+// function that makes a text from the result of change().
 export async function act(control, place, change, done) {
   if (control.getAttribute("aria-busy") === "true") return false;
   control.setAttribute("aria-busy", "true");
@@ -57,9 +61,9 @@ export async function act(control, place, change, done) {
   }
 }
 
-// fill calls read() and shows its result in place: children(result) returns the new children.
-// Without the function children, read shows the result itself. An error is shown with a button
-// that tries again.
+// fill calls read(), and replaces the children of the element place by those that
+// children(result) returns. If the function children is missing, read() has shown the result
+// itself. fill shows an error in the element, with a button that tries again.
 export async function fill(place, read, children) {
   if (!place.hasChildNodes()) place.append(h("p", { class: "soft" }, t("part.loading")));
   try {
@@ -72,13 +76,14 @@ export async function fill(place, read, children) {
   }
 }
 
-// section returns a part of a page with its heading.
+// section returns a section of a page with a heading.
 export function section(id, title, ...children) {
   return h("section", { id, class: "part", "aria-labelledby": id + "-title" }, h("h2", { id: id + "-title", tabindex: "-1" }, title), h("div", { class: "body" }, ...children));
 }
 
-// choices returns radio buttons. options are {value, label, hint}. choose(value) returns a
-// promise of whether the choice was stored; if not, the former choice is shown again.
+// choices returns a group of radio buttons. Each of the options is {value, label, hint}. When
+// the viewer chooses one, choices calls choose(value, group), which returns a promise of whether
+// the choice was stored. If it was not, the former choice is shown again.
 export function choices(name, legend, options, current, choose) {
   let stored = current;
   const set = h("fieldset", {}, h("legend", {}, legend));
@@ -93,8 +98,9 @@ export function choices(name, legend, options, current, choose) {
   return set;
 }
 
-// toggle returns a checkbox. change(checked) returns a promise of whether the change was stored; if
-// not, the checkbox changes back.
+// toggle returns a checkbox. When the viewer changes it, toggle calls change(checked, checkbox),
+// which returns a promise of whether the change was stored. If it was not, the checkbox changes
+// back.
 export function toggle(label, checked, change, hint) {
   const input = h("input", { type: "checkbox", checked });
   input.addEventListener("change", async () => {
@@ -104,8 +110,8 @@ export function toggle(label, checked, change, hint) {
   return h("label", { class: "choice" }, input, h("span", {}, label, hint && h("span", { class: "soft hint" }, hint)));
 }
 
-// confirmed returns a button that asks a question and calls yes(button) if the viewer confirms.
-// button is the one with yesText.
+// confirmed returns a button. A click on it replaces it by a question, a button with yesText and
+// a button to cancel. A click on the button with yesText calls yes() with that button.
 export function confirmed(text, question, yesText, yes) {
   const place = h("span", { class: "confirm" });
   const first = button(text, () => {
@@ -120,8 +126,10 @@ export function confirmed(text, question, yesText, yes) {
   return place;
 }
 
-// pages shows a list that the API returns page by page: item(one) returns the element of one item,
-// or false for none. It reads up to most items. empty is the text in place of an empty list.
+// pages returns an element with a list that the API returns page by page, and a button for the
+// next page. The function item returns the element for an item, or false to leave it out. The
+// list reads at most limit items at once, and at most the number most in total. If it stays
+// empty, the text empty is shown.
 /** @param {import("../../types").ListRoute} path */
 export function pages(path, item, { empty, limit = 20, most = Infinity, attributes = {} }) {
   const outer = h("div");
@@ -153,15 +161,17 @@ export function pages(path, item, { empty, limit = 20, most = Infinity, attribut
   return outer;
 }
 
-// focusRow moves the focus to the first element of a row that matches the selector, else to the row.
+// focusRow moves the focus to the first element in a row that matches the selector or, if there
+// is none, to the row.
 function focusRow(row, selector = "a:not([tabindex]), button, summary") {
   const control = row.querySelector(selector);
   if (!control) row.tabIndex = -1;
   (control || row).focus();
 }
 
-// removeRow removes a row. The focus moves to the next or previous row or, without one, to the
-// heading of the part.
+// removeRow removes a row of a list. The focus moves to the next row, else to the previous one,
+// else to the heading of the section. In the last case the list is empty, and gets the event
+// "emptied".
 export function removeRow(row, selector) {
   const next = row.nextElementSibling || row.previousElementSibling;
   const list = row.parentElement;
@@ -171,7 +181,7 @@ export function removeRow(row, selector) {
   list.dispatchEvent(new Event("emptied"));
 }
 
-// copyField returns a text that can be copied, with its button.
+// copyField returns a read-only field with a text, and a button that copies the text.
 export function copyField(label, text) {
   const input = h("input", { readonly: true, value: text, "aria-label": label, onfocus: () => input.select() });
   const place = h("span", { role: "status" });
@@ -192,7 +202,8 @@ export function logo() {
   return h("img", { class: "logo", alt: "Spotify", src: base + "img/spotify.svg", width: 96, height: 30 });
 }
 
-// art returns the album art with a link to the track; an empty place if the track has none.
+// art returns the album art with a link to the track, or an empty element if the track has no
+// album art.
 export function art(track, size) {
   const img = isWeb(track.albumImageUrl) && h("img", { alt: "", src: track.albumImageUrl, width: size, height: size, loading: "lazy", referrerpolicy: "no-referrer" });
   if (!img) return h("span", { class: "no-art", "aria-hidden": "true" });

@@ -19,8 +19,8 @@ export async function render(root, { handle }, signal) {
   const acts = find("[data-acts]");
   let profile = null;
   let playing = null;
-  let actsFor = ""; // for which relation of the viewer the buttons were made
-  let blocked = false; // the viewer has just blocked the person; the page keeps saying so
+  let actsFor = ""; // the follow state, and whether the viewer was signed in, when the buttons were made
+  let blocked = false; // true once the viewer has blocked the person; the page keeps saying so, and reads nothing more
   watchImages(hero);
 
   function show(entry) {
@@ -32,7 +32,8 @@ export async function render(root, { handle }, signal) {
     });
   }
 
-  // gone empties the page: the viewer may not see the user, or the user does not exist.
+  // gone empties the page and shows a text, because the viewer may not see the user, or the user
+  // does not exist.
   function gone(text) {
     profile = null;
     show(null);
@@ -66,7 +67,8 @@ export async function render(root, { handle }, signal) {
     const more = find("[data-more]");
     const rows = page.items.map(playRow);
     keepFocus(root, title, () => {
-      // The focus stays on the same link of the same play, and moves from the button to the first new play.
+      // If a link of a play has the focus, the same link of the same play gets it in the new
+      // rows. If the button for more plays has it, the first new play gets it.
       const focused = /** @type {any} */ (document.activeElement);
       const former = focused.closest("[data-play]");
       const at = former ? Array.from(former.querySelectorAll("a")).indexOf(focused) : -1;
@@ -80,8 +82,9 @@ export async function render(root, { handle }, signal) {
     });
   }
 
-  // Follow, block and report. If nothing has changed, the elements stay: the viewer may be
-  // pressing one, or writing a report.
+  // The buttons to follow and to block, and the form to report. While the follow state stays the
+  // same, and the viewer stays signed in or signed out, these elements stay, because the viewer
+  // may be pressing a button or writing a report.
 
   function showActs() {
     const now = profile.follow + isSignedIn();
@@ -137,8 +140,9 @@ export async function render(root, { handle }, signal) {
     {
       onEntries(topic, entries) {
         const entry = entries[0] || null;
-        // If the user has stopped sharing, the plays must go too, so read the page again. That can
-        // have happened before the first entries arrive.
+        // If there is no entry, the user may have stopped sharing, and then the plays must
+        // disappear too. So read the page again, unless these are the first entries and the page
+        // shows no track either.
         const mayHaveWithdrawn = !entry && (!first || playing !== null);
         if (profile) show(entry);
         if (mayHaveWithdrawn) load().catch((error) => console.error(error));

@@ -1,5 +1,5 @@
-// A page with a long text in HTML. It shows everything without a script, except links to
-// other sites, which are written as data-out="host/path".
+// A page with a long text in HTML. Without this script, it lacks only the links to other sites:
+// the HTML has the attribute data-out="host/path" in their place.
 import { outLink } from "./dom.js";
 
 export function render(root) {

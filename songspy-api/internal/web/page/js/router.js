@@ -1,6 +1,6 @@
-// Starts the page: every page is a module with render(root, params, signal). The signal
-// aborts when the browser leaves the page, and the page is emptied. A page restored by "back" is
-// loaded again.
+// Starts the page. Every page is a module that exports render(root, params, signal). When the
+// browser leaves the page, the signal aborts and the page is emptied. If the browser restores
+// the page at "back", the page loads itself again.
 import { setServerTime } from "./api.js";
 import { get } from "./dom.js";
 import { showFault } from "./fault.js";
@@ -18,7 +18,7 @@ async function start() {
   const end = new AbortController();
   window.addEventListener("pagehide", () => {
     end.abort();
-    root.replaceChildren(); // the browser may keep the page, and show it again before it is loaded again
+    root.replaceChildren(); // the browser may keep the page in memory, and show old content at "back" before the page is loaded again
   });
   window.addEventListener("pageshow", (event) => event.persisted && location.reload());
   startMenu(end.signal);

@@ -1,11 +1,13 @@
-// Who is signed in. The page knows from its HTML whether there is a session.
+// Who is signed in. The HTML from the server says whether there is a session; the account is
+// read from the API.
 import { request } from "./api.js";
 
 const changes = new EventTarget();
 let signedIn = false;
 let account = /** @type {import("../../types").Account | null} */ (null);
 
-// me returns the account of the viewer (GET /me), or null.
+// me returns the account of the viewer (the answer of GET /me). It is null if nobody is signed
+// in, or if the account is not read yet.
 /** @returns {any} */
 export function me() {
   return account;
@@ -42,12 +44,12 @@ export function onSessionFault(listener, signal) {
   changes.addEventListener("fault", listener, { signal });
 }
 
-const leastWait = 2000; // milliseconds until the account is read again after a fault
+const leastWait = 2000; // milliseconds until the account is read again after the first fault; twice as long after each further fault, up to mostWait
 const mostWait = 60000;
 
-// startSession reads the account if hasSession is true: if the HTML says that there is a session.
-// If that fails, the page works without the account, and startSession tries again until it
-// succeeds or the signal aborts.
+// startSession reads the account if hasSession is true, which means that the HTML says that
+// there is a session. If that fails, the page works without the account, and startSession tries
+// again until it succeeds or the signal aborts.
 export async function startSession(hasSession, signal) {
   signedIn = hasSession;
   for (let wait = leastWait; hasSession && !signal.aborted; wait = Math.min(2 * wait, mostWait)) {

@@ -6,8 +6,8 @@ import { t } from "./text.js";
 
 const clientID = /^[0-9a-f]{32}$/;
 
-// linkAddress returns the address at which linking begins. back is the return path, options are
-// more parameters: move, clientId.
+// linkAddress returns the address at which linking by redirect begins. The argument back is the
+// return path. The object options has further query parameters: move, clientId.
 export function linkAddress(back, options = {}) {
   return "/v1/songspy/auth/spotify?" + new URLSearchParams(Object.assign({ return: back }, options));
 }
@@ -16,9 +16,11 @@ export function linkButton(back, text, options, kind = "button main") {
   return h("p", { class: "actions" }, h("a", { class: kind, "data-plain": true, "data-link-spotify": true, href: linkAddress(back, options) }, text));
 }
 
-// seatDesk returns a form to request a seat or, if the user has one or waits, its state and
-// buttons to correct the address or to give it up. back is the return path. refused says that
-// Spotify has just rejected the user. It calls changed() after each change.
+// seatDesk returns an element about the user's seat. If seat is null, it is a form to request
+// one. Otherwise it has the state of the seat or request, a form to correct the e-mail address,
+// and a button to give up the seat. The option back is the return path of linking. The option
+// refused is true if Spotify rejects the user although the operator says that the user is
+// registered. seatDesk calls changed() after each change.
 export function seatDesk(seat, { back, refused = false, changed }) {
   const said = notes();
   if (!seat) return h("div", {}, h("p", {}, t("seat.why")), seatForm(t("seat.ask"), changed));
@@ -47,8 +49,8 @@ function seatForm(text, changed) {
   return form;
 }
 
-// userApp returns a part with the form to link through a user-supplied app. It is folded unless
-// open is true.
+// userApp returns a details element with a form to link through a user-supplied app. It is
+// closed unless open is true.
 export function userApp(back, open = false) {
   const said = notes();
   const input = h("input", { name: "clientId", required: true, autocomplete: "off", spellcheck: "false", maxlength: 64 });
@@ -64,8 +66,8 @@ export function userApp(back, open = false) {
     h("p", { class: "soft" }, t("own.ours") + " ", h("a", { href: linkAddress(back, { clientId: "ours" }) }, t("own.useOurs"))));
 }
 
-// unlinkButton returns a button that, after a question, ends the link and erases the data from Spotify.
-// said is the place for its errors. It calls changed() afterwards.
+// unlinkButton returns a button that, after a question, deletes the link and all data that came
+// from Spotify, and then calls changed(). The element said is for its errors.
 export function unlinkButton(said, changed) {
   return confirmed(t("link.unlink"), t("link.unlinkSure"), t("link.unlinkYes"), async (control) => {
     const unlink = () => request("DELETE", "/spotify-auth");

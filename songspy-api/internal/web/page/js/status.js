@@ -58,8 +58,8 @@ function number(n) {
   return t("status.number", { n });
 }
 
-// counts returns a list of counts. prefix + name is the key of the text for a name; without such a
-// text the name itself is shown.
+// counts returns a list of names and counts. The text with the key prefix + name is shown for a
+// name or, if there is no such text, the name itself.
 function counts(list, prefix) {
   if (list.length === 0) return h("p", { class: "soft" }, t("status.none"));
   return facts(...list.map(({ name, count }) => [has(prefix + name) ? t(prefix + name) : name, number(count)]));
@@ -92,8 +92,9 @@ function links({ links: list, consentEnds }) {
   return [counts(list, "status.link."), h("h3", {}, t("status.consentEnds")), facts(...consentEnds.map(({ days, links: n }) => [t("status.days", { n: days }), number(n)]))];
 }
 
-// seats shows all users who have or wait for a seat. With the button "Entered, try again" the
-// operator says that the user is registered in the dashboard now.
+// seats shows how the seats of each app are used, and the users who have a seat, wait for one,
+// or are rejected by Spotify because they are not registered. With the button "Entered, try
+// again", the operator says that the user is registered in the dashboard now.
 function seats(place) {
   const said = notes();
   const options = (seat) => ({ path: { handle: seat.person.handle } });
@@ -115,7 +116,8 @@ function seats(place) {
     list(t("status.expected"), all.entered, entered, drop),
     list(t("status.waiting"), all.waiting, drop),
   ].flat());
-  // showChange reads the seats again. That replaces all rows, so the focus moves to the title.
+  // showChange reads the seats again. That replaces all rows. If a row had the focus, the focus
+  // moves to the title.
   const showChange = async () => {
     await show();
     if (document.activeElement === document.body) get("#seats-title").focus();
@@ -142,8 +144,8 @@ function hidden({ person, since, detail: reason }) {
   return element;
 }
 
-// report returns the row of an open report, with buttons for what the operator can do about it. It
-// calls hide() once its user is hidden.
+// report returns the row of an open report, with buttons for what the operator can do about it.
+// It calls hide() once the operator has hidden the reported user.
 function report({ id, person, hidden, reason, text, at }, hide) {
   const said = notes();
   const nickName = h("input", { name: "nickname", maxlength: 120, dir: "auto" });

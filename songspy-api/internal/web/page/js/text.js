@@ -6,21 +6,23 @@ export function lang() {
   return document.documentElement.lang;
 }
 
-// loadTexts reads a file of texts in the document's language: text/en.json, which all pages have,
-// or for the name account. (with the dot) text/account.en.json, which some pages have.
+// loadTexts reads a file of texts in the document's language. Without a name, it reads
+// text/en.json, which all pages need. With the name "account." (with the dot), it reads
+// text/account.en.json, which only some pages need.
 export async function loadTexts(name = "") {
   const answer = await fetch(new URL("../text/" + name + lang() + ".json", import.meta.url));
   if (!answer.ok) throw new Error("the texts " + name + lang() + " are missing");
   const more = await answer.json();
-  texts = Object.assign({}, texts, more); // texts is read only after the wait, because two files may be read at once
+  texts = Object.assign({}, texts, more); // two calls may overlap, so add to what texts holds now, after the wait
 }
 
-// has reports whether there is a text.
+// has reports whether there is a text with the key.
 export function has(key) {
   return texts[key] !== undefined;
 }
 
-// t returns a text with its placeholders filled in. Numbers have the format of the language.
+// t returns the text with the key. It fills in the placeholders with the values of params.
+// Numbers have the format of the language.
 export function t(key, params) {
   const text = texts[key];
   if (text === undefined) {
@@ -50,7 +52,7 @@ export function clock(ms) {
   return Math.floor(minutes / 60) + ":" + two(minutes % 60) + ":" + two(seconds % 60);
 }
 
-// ago writes how long before now a time was: "2 min ago".
+// ago returns how long before the time now another time was, such as "2 min ago".
 export function ago(time, now) {
   const format = new Intl.RelativeTimeFormat(lang(), { numeric: "auto", style: "short" });
   const seconds = Math.min(0, Math.round((time - now) / 1000));

@@ -24,7 +24,7 @@ export async function render(root, { handle }, signal) {
     find("[data-listeners-section]").hidden = entries.length === 0;
     find(".answer").hidden = find(".hero-art").hidden = entries.length === 0;
     if (entries.length === 0) {
-      // The API returns a track only while it has a listener.
+      // The API returns a track only while a user plays it, so the page cannot show the track any more.
       const link = find("h1 [data-track]");
       link.removeAttribute("href");
       setText(link, t("track.none"));
@@ -47,7 +47,8 @@ export async function render(root, { handle }, signal) {
     return tickAll();
   }
 
-  // removeListener removes a row. If the row has the focus, an empty place keeps it until it leaves.
+  // removeListener removes the row of a user. If the row has the focus, an empty row takes its
+  // place and keeps the focus. The empty row is removed when the focus moves on.
   function removeListener(row) {
     const place = h("li", { "data-handle": "", onfocusout: () => setTimeout(() => place.remove()) }, h("span"));
     if (!replaceFocused(row, place)) row.remove();

@@ -1,5 +1,6 @@
 // The page /welcome asks a new user one question at a time: sign in, nickname, audience, Spotify.
-// If signing in or linking fails, it ends here too, at the step that can repair it.
+// If signing in or linking fails, the API redirects the browser here with ?error=CODE. The page says
+// what has failed, and shows the step at which the user can repair it.
 import { request } from "./api.js";
 import { announce, h } from "./dom.js";
 import { act, button, choices, copyField, fill, googleMark, notes, signInLink } from "./parts.js";
@@ -17,12 +18,12 @@ export async function render(root, { first }) {
   const code = address.get("error") || "";
   const notice = root.querySelector(".notice");
   const why = has("welcome.why." + code) ? t("welcome.why." + code) : notice ? notice.textContent : "";
-  let reason = why; // what has failed; only the first step shows it
+  let reason = why; // what has failed: the first step that is shown says it, later steps do not
   if (notice) notice.remove();
   const place = h("div", { class: "lead" });
   root.append(place);
   const invite = takeInvite();
-  const to = target(address.get("to")); // the page that the viewer came from
+  const to = target(address.get("to")); // the page that the viewer came from, or ""
   const back = "/welcome" + (to && "?to=" + encodeURIComponent(to));
 
   // show shows one step, and moves the focus to its question.
@@ -104,7 +105,8 @@ export async function render(root, { first }) {
     const ended = link && link.task === "relink";
     const linked = link && link.state !== "not_registered";
     if (linked && !ended && !code.startsWith("SPOTIFY_")) return doneStep();
-    // Without a seat or a link, ask whether Spotify would accept the user.
+    // If the user has neither a seat nor a link, ask whether the user could link now: whether an app
+    // has a free seat, and whether the user is registered with the app.
     const known = link || seat ? null : await request("GET", "/spotify-auth/url").catch((error) => error);
     const refused = ["SPOTIFY_NOT_REGISTERED", "SPOTIFY_NO_SEAT"].includes(code) || (link && !linked && !link.userApp && !seat) || (known && known.code === "SPOTIFY_NO_SEAT") || (known && known.registered === false);
     const body = h("div", { class: "body" });
@@ -138,15 +140,17 @@ export async function render(root, { first }) {
   if (why) announce(why);
 }
 
-// takeInvite returns the code that the viewer typed before going to Google, or "". Only Google's
-// answer tells whether the code is needed and valid, so the viewer may have to correct it.
+// takeInvite returns and forgets the invite code that the viewer typed before the redirect to Google,
+// or "" if there is none. Whether the code is needed and valid is known only after the redirect
+// back, so the form shows the code again if the viewer has to correct it.
 function takeInvite() {
   const typed = sessionStorage.getItem(inviteKey) || "";
   sessionStorage.removeItem(inviteKey);
   return typed;
 }
 
-// target returns the path and the query of an address of this origin, else "".
+// target returns the path and the query of the address text if it is at this origin, else "": the
+// page must not lead to another site.
 function target(text) {
   if (!text) return "";
   try {
@@ -157,8 +161,9 @@ function target(text) {
   }
 }
 
-// openInBrowser returns what helps in the browser of another app: a button if the app can
-// open a browser, and the address to copy.
+// openInBrowser returns the elements for a viewer in an in-app browser: a button that opens the
+// address here in the system's browser, if a way to do that is known for the app, and a field to
+// copy the address.
 function openInBrowser(here) {
   const agent = navigator.userAgent;
   /** @type {[RegExp, string][]} */

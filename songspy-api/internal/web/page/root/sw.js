@@ -1,4 +1,4 @@
-// The service worker shows /offline.html if there is no network. It keeps only that page, its style
+// The service worker shows /offline.html if there is no network. It caches only that page, its style
 // sheet and its icon, and never an answer of the API or a page with content.
 const cacheName = "songspy-{{.Version}}";
 const shell = "/offline.html";

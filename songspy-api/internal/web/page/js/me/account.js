@@ -36,7 +36,7 @@ const browsers = [[/Edg\//, "Edge"], [/OPR\//, "Opera"], [/SamsungBrowser/, "Sam
 /** @type {[RegExp, string][]} */
 const systems = [[/iPhone/, "iPhone"], [/iPad/, "iPad"], [/Android/, "Android"], [/Windows/, "Windows"], [/Mac OS X/, "Mac"], [/Linux/, "Linux"]];
 
-// device returns a user agent in words: "Safari · iPhone".
+// device returns a short name for a user agent, such as "Safari · iPhone".
 function device(label) {
   const found = [browsers, systems].map((list) => (list.find(([pattern]) => pattern.test(label)) || [])[1]).filter(Boolean);
   return found.join(" · ") || label || t("sessions.unknown");
@@ -50,7 +50,7 @@ export function sessions() {
       !one.current && button(t("sessions.end"), async (event) => {
         if (!(await act(event.currentTarget, said, () => request("DELETE", "/me/sessions/{id}", { path: { id: one.id } }), t("sessions.ended")))) return;
         await show();
-        get("#sessions-title").focus(); // the button is gone
+        get("#sessions-title").focus(); // the button, which had the focus, has been removed
       })))));
   show();
   const all = confirmed(t("sessions.endAll"), t("sessions.endAllSure"), t("sessions.endAll"), async (control) => {

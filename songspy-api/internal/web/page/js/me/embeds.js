@@ -45,7 +45,8 @@ export function embeds(state) {
   return [h("p", {}, t("embeds.what")), audience, form, made, list];
 }
 
-// preview returns the image as other pages show it, and the HTML to copy.
+// preview returns elements that show the new image as other pages will show it, with the HTML
+// and the address to copy.
 function preview({ url }) {
   const dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
   const image = new URL(url, location.origin);

@@ -7,7 +7,8 @@ import { t } from "../text.js";
 
 const forever = "9999-12-31T23:59:59.000Z";
 
-// until has a function for each choice, which returns the time until which it hides the viewer.
+// The object until has a function for each choice of the viewer. The function returns the time
+// until which the choice hides the viewer.
 const until = {
   hour: () => new Date(serverNow() + 3600000).toISOString(),
   today: () => {
@@ -17,12 +18,13 @@ const until = {
   forever: () => forever,
 };
 
-// left returns in words how long the viewer is still hidden; "" if the viewer is not hidden.
+// The function left returns in words how long the viewer is still hidden, or "" if the viewer is
+// not hidden.
 export function left(hiddenUntil, now) {
   const ms = Date.parse(hiddenUntil || "") - now;
   if (!(ms > 0)) return "";
   if (ms > 366 * 86400000) return t("hide.untilShown");
-  const minutes = Math.max(1, Math.round(ms / 60000)); // the server's time is known to within a second
+  const minutes = Math.max(1, Math.round(ms / 60000)); // rounded, because the server's time is known only to within a second
   if (minutes < 60) return t("hide.minutesLeft", { m: minutes });
   return t(minutes % 60 ? "hide.hoursLeft" : "hide.wholeHoursLeft", { h: Math.floor(minutes / 60), m: minutes % 60 });
 }
@@ -43,7 +45,7 @@ export function hide(state, signal) {
   }
 
   function show() {
-    if (!me()) return; // signed out, or erased
+    if (!me()) return; // the viewer has signed out, or has erased the account
     const { now, hiddenUntil } = state.settings;
     const words = left(hiddenUntil, serverNow());
     const hidden = words !== "";
@@ -57,7 +59,8 @@ export function hide(state, signal) {
     else controls.replaceChildren(h("span", {}, t("page.hide")), ...Object.keys(until).map((name) => button(t("hide." + name), set(until[name], t("hide.hidden")), { "data-hide": name })));
   }
 
-  // Once the time seems to be over, tick reads the settings again: only the server decides it.
+  // When hiddenUntil seems to have passed, tick reads the settings again, because only the
+  // server decides whether the viewer is still hidden.
   async function tick() {
     const { hiddenUntil } = state.settings;
     if (me() && hiddenUntil && Date.parse(hiddenUntil) <= serverNow()) state.changed(await request("GET", "/me/sharing").catch(() => state.settings));

@@ -13,14 +13,14 @@ export function link(state) {
     await loadSession().catch(() => null);
     state.changed();
     await show();
-    get("#link-title").focus(); // the button is gone
+    get("#link-title").focus(); // the button, which had the focus, has been removed
   }
   const show = () => fill(place, read, ([found, seat]) => {
     const back = "/me";
     if (!found) return h("div", { "data-link": "none" }, h("p", {}, t("link.none")), seat ? seatDesk(seat, { back, changed }) : linkButton(back, t("link.connect")), userApp(back));
     const said = notes();
     const { task, userApp: isUserApp } = found;
-    const linkState = task === "relink" ? "reauth_required" : found.state; // the end of the consent is more important than the state
+    const linkState = task === "relink" ? "reauth_required" : found.state; // for "relink", the consent has ended, whatever the stored state is
     const isBlocked = found.blocked && (linkState === "active" || linkState === "suspect");
     const isEntered = Boolean(seat) && seat.state === "entered";
     const parts = [];

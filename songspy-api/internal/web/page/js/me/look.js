@@ -5,7 +5,7 @@ import { art, button, fill, logo, personLink, trackText } from "../parts.js";
 import { me } from "../session.js";
 import { t } from "../text.js";
 
-const every = 5000; // milliseconds between two reads: the board changes, and it notices a change of the settings only after a moment
+const every = 5000; // milliseconds between two reads: the board changes all the time, and shows changed settings only after a moment
 
 export function look(state, signal) {
   const place = h("div", { "aria-live": "polite" });
@@ -25,15 +25,16 @@ export function look(state, signal) {
     return fill(place, () => read(name), draw);
   }
 
-  // refresh reads the answers, and draws them only if they have changed, so that screen readers read
-  // them once.
+  // refresh reads again what others see. It draws that only if it has changed, so that screen
+  // readers read it once.
   async function refresh() {
     if (document.hidden) return;
     const seen = await read(as).catch(() => null);
     if (seen && seen.name === as && JSON.stringify(seen) !== drawn) fill(place, () => seen, draw);
   }
 
-  // draw returns elements that show the answers in the way in which the site shows a user to others.
+  // draw returns elements that show what others see, in the way in which the site shows a user
+  // to others.
   function draw(seen) {
     drawn = JSON.stringify(seen);
     const { profile, onFront } = seen;

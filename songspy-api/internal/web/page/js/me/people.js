@@ -9,8 +9,9 @@ export function people(state) {
   const followers = h("div");
   const options = ({ handle }) => ({ path: { handle } });
 
-  // row returns the row of a user with the time at and buttons. Each control is a function
-  // (said, row) that returns a button: said is the place for its errors, row() returns the row.
+  // row returns the row of a user: the name, the time "at", and buttons. Each control is a
+  // function with the parameters said and row that returns a button: said is the element for the
+  // errors of the button, and row() returns the row.
   function row(person, at, ...controls) {
     const said = notes();
     const element = h("li", { "data-person": person.handle }, h("span", { class: "grow" }, personLink(person), " ", when(at)), h("span", { class: "actions" }, ...controls.map((control) => control(said, () => element))), said);

@@ -9,7 +9,7 @@ export function sharing(state) {
   const { settings } = state;
   const said = notes();
   const change = (body) => (_, control) => {
-    (control.closest("label") || control).after(said); // an error is next to its control
+    (control.closest("label") || control).after(said); // move the element for errors next to the control
     return act(control, said, () => state.change(body), t("sharing.stored"));
   };
   const audiences = (hint) => ["everyone", "followers", "link", "nobody"].map((value) => ({ value, label: t("sharing.audience." + value), hint: t(hint + value) }));
