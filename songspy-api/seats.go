@@ -34,7 +34,8 @@ func (seatsListCommand) Run(ctx context.Context, p *program) error {
 	})
 }
 
-// userNumbers are the arguments of a command that changes seats.
+// userNumbers are the arguments of a command that gives users a seat in a Spotify app, or takes
+// it away: the ids of the users.
 type userNumbers struct {
 	Users []songspy.UserID `arg:"" name:"user" help:"The users' numbers in the list."`
 }

@@ -12,8 +12,8 @@ import (
 type settings struct {
 	stderr io.Writer
 
-	// The flags of serve. The commands populate and view also have people, and view also
-	// has seed.
+	// The flags of the command serve. The command populate also takes -people. The command
+	// view also takes -people and -seed.
 	addr                string
 	allowNetwork        bool
 	seed                uint64

@@ -67,7 +67,7 @@ func TestPage_AUserSharesHidesAndErases(t *testing.T) {
 	mina.click("[data-hide=hour]")
 	mina.waitText("Nobody sees you right now")
 	mina.wait(`/^(1 h|59 min) left$/.test(document.querySelector("[data-left]").textContent)`)
-	mina.waitText("They do not see a song right now.") // what others see
+	mina.waitText("They do not see a song right now.") // mina's page tells her what others see of her
 	stranger.waitGone("mina")
 	mina.click("[data-show]")
 	mina.waitText("Everyone sees you")

@@ -26,8 +26,9 @@ func (f Faults) Error() string {
 // NAME_FILE, the path of a file that contains it. Then Load calls Validate on
 // *into and on every nested struct, if they have the method. It also checks the
 // rules that concern several of these structs, such as that either all providers
-// are simulated or none. It rejects a variable that nothing reads if its name is a
-// former one or close to a known one.
+// are simulated or none. It also rejects unknown variables that look
+// like a mistake: the old name of a renamed variable, and a name that is close to a
+// known name.
 //
 // The error has the type Faults.
 func Load(into any, environ map[string]string) error {

@@ -66,9 +66,10 @@ type Poll struct {
 // NextPoll returns when to poll a user next, and why, after a poll at now. The
 // argument n is the state after that poll, and last is the kind of its observation.
 // The next poll comes at most one interval later. The argument phase is the user's
-// own time within the interval (songspy.PhaseOf). If nothing requires an earlier
-// poll, each poll is made up to a quarter of the interval early until it is at the
-// phase again, so that the polls of all users stay spread over the interval.
+// own offset within the interval (songspy.PhaseOf). It spreads the polls of all users
+// over the interval. A poll that came early, for example at the end of a track, moves the
+// user off the offset. If nothing requires an earlier poll, the next polls come at most a
+// quarter of the interval early, until they fall on the offset again.
 func NextPoll(n songspy.NowPlaying, last songspy.ObservationKind, now time.Time, phase, interval time.Duration) Poll {
 	return preferredPoll(n, last, now, phase, interval).afforded(n, now, interval)
 }

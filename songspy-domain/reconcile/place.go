@@ -246,10 +246,11 @@ func (r *reconciler) isFollowed(s candidate) bool {
 	})
 }
 
-// splitPlay splits the stored play of the item's track into two if the play has an item
-// already, so that Spotify's history lists the track twice: the user started the track
-// again, which polls took for a pause or for seeking back. It returns false if there is
-// no such play, or if a part would be too short to be listed.
+// splitPlay handles a history item whose track has only one stored play, if another
+// history item belongs to that play already. History then lists two plays where polls saw
+// one: the user started the track again, and polls took that for a pause or for seeking
+// back. splitPlay splits the stored play into two, one for each item. It returns false if
+// there is no such play, or if one of the two would be too short for Spotify to list it.
 func (r *reconciler) splitPlay(item songspy.HistoryItem) bool {
 	for j := range r.candidates {
 		s := &r.candidates[j]

@@ -39,9 +39,9 @@ func TestReconcile_ShortenedPlayIsListenedNoLongerThanItLasts(t *testing.T) {
 	}
 }
 
-// TestReconcile_PlayTakesNoItemFromBeforeAnotherTrack: A plays, then B, then A again. Polls saw only the
-// second play of A, with a wrong start. It must not take the item of the first play: in the end there
-// must be five plays, each with its own item.
+// TestReconcile_PlayTakesNoItemFromBeforeAnotherTrack: the user plays B, A, B, A, B, and history lists all
+// five. Polls saw only the second play of A, with a wrong start. That play must not be matched with the
+// history item of the first play of A. In the end there must be five plays, each with its own item.
 func TestReconcile_PlayTakesNoItemFromBeforeAnotherTrack(t *testing.T) {
 	items := []songspy.HistoryItem{historyItem(songB, -1000), historyItem(songA, 0), historyItem(songB, 60), historyItem(songA, 240), historyItem(songB, 700)}
 	for name, tt := range map[string]struct {

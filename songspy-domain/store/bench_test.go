@@ -12,8 +12,9 @@ import (
 )
 
 // BenchmarkWritePlaybackUpdates measures how many updates a second the store writes in batches
-// of 500. Each update is of another user, whose player goes from one track to the next: it has a
-// new state, a finished play and two tracks, and publishes a change.
+// of 500. The updates of a batch are of 500 users. The player of each has just gone on to the next
+// track, so each update writes a player state, a finished play and two tracks, and publishes a
+// change.
 func BenchmarkWritePlaybackUpdates(b *testing.B) {
 	for _, engine := range []string{storetest.SQLite, storetest.Postgres} {
 		b.Run(engine, func(b *testing.B) {

@@ -62,6 +62,8 @@ func (s *Store) PruneBreakers(ctx context.Context, before time.Time) (pruned int
 				AND NOT EXISTS (SELECT 1 FROM spotify_links l WHERE l.app = quota_refusals.account)`,
 			`DELETE FROM quota_calls WHERE account LIKE ? AND bucket < ?
 				AND NOT EXISTS (SELECT 1 FROM spotify_links l WHERE l.app = quota_calls.account)`,
+			`DELETE FROM quota_batches WHERE account LIKE ? AND counted_at < ?
+				AND NOT EXISTS (SELECT 1 FROM spotify_links l WHERE l.app = quota_batches.account)`,
 		} {
 			if err := tx.Exec(statement, songspy.UserApp("%"), before).Error; err != nil {
 				return err

@@ -71,16 +71,16 @@ func isBroken(l songspy.Link) bool {
 	return l.State == songspy.LinkReauthRequired || l.State == songspy.LinkNotRegistered
 }
 
-// closeGaps ends, at the given time, the user's open gaps that began at or before that time.
-// It deletes open gaps that begin more than songspy.ClockSkewMax after it, because a process
-// whose clock was ahead wrote them.
+// closeGaps ends the user's open gaps at the given time. A gap that begins later was written
+// by a process whose clock was ahead. Such a gap ends when it begins, or is deleted if it
+// begins more than songspy.ClockSkewMax after the given time.
 func closeGaps(tx *gorm.DB, id songspy.UserID, at time.Time) error {
 	err := tx.Where("user_id = ? AND ended_at IS NULL AND began_at > ?", id, at.Add(songspy.ClockSkewMax)).Delete(&songspy.Gap{}).Error
 	if err != nil {
 		return err
 	}
-	return tx.Model(&songspy.Gap{}).Where("user_id = ? AND ended_at IS NULL AND began_at <= ?", id, at).
-		Update("ended_at", at).Error
+	return tx.Model(&songspy.Gap{}).Where("user_id = ? AND ended_at IS NULL", id).
+		Update("ended_at", gorm.Expr("CASE WHEN began_at > ? THEN began_at ELSE ? END", at, at)).Error
 }
 
 // RecordHeartbeat stores the current time under the name of a part of the batch, to show

@@ -16,13 +16,13 @@ import (
 // that the row cannot be decrypted, recordResealed adds the user to r.Undecryptable and
 // returns nil. It returns any other error, because such an error concerns more than this
 // row.
-func recordResealed(r *songspy.ResealResult, id songspy.UserID, replaced bool, err error) error {
+func recordResealed(r *songspy.ResealResult, id songspy.UserID, resealed bool, err error) error {
 	switch {
 	case songspy.CodeOf(err) == songspy.CodeInternal:
 		r.Undecryptable = append(r.Undecryptable, id)
 	case err != nil:
 		return err
-	case replaced:
+	case resealed:
 		r.Resealed++
 	default:
 		r.Replaced++

@@ -202,8 +202,8 @@ func TestSQLite_TruncatesTheWALAfterEveryErasure(t *testing.T) {
 	truncator.stop() // its goroutine receives no requests any more, so the test can count them in the channel wake
 	for name, erase := range map[string]func() error{
 		"EnterSeat":     func() error { _, err := s.EnterSeat(t.Context(), u.ID); return err },
-		"ForgetSeats":   func() error { _, err := s.PruneSeats(t.Context(), time.Time{}, time.Time{}); return err },
-		"ForgetTokens":  func() error { _, err := s.PruneTokens(t.Context(), time.Now()); return err },
+		"PruneSeats":    func() error { _, err := s.PruneSeats(t.Context(), time.Time{}, time.Time{}); return err },
+		"PruneTokens":   func() error { _, err := s.PruneTokens(t.Context(), time.Now()); return err },
 		"PruneSessions": func() error { _, err := s.PruneSessions(t.Context(), time.Now()); return err },
 	} {
 		for len(truncator.wake) > 0 {

@@ -68,12 +68,17 @@ func (s *Store) WriteWatches(ctx context.Context, watches []songspy.Watch) error
 			rows[i].Until = dbTime(now)
 		}
 	}
-	slices.SortFunc(rows, func(a, b watchRow) int {
-		return cmp.Or(bytes.Compare(a.Viewer, b.Viewer), cmp.Compare(a.Source, b.Source))
-	})
+	slices.SortFunc(rows, compareWatches)
 	return s.inTx(ctx, func(tx *gorm.DB) error {
 		return tx.Clauses(clause.OnConflict{UpdateAll: true}).CreateInBatches(&rows, watchBatch).Error
 	})
+}
+
+// compareWatches orders rows by their primary key: viewer, source, own. WriteWatches and
+// deleteWatchesOf lock rows in this order, so that they cannot deadlock.
+func compareWatches(a, b watchRow) int {
+	own := map[bool]int{true: 1}
+	return cmp.Or(bytes.Compare(a.Viewer, b.Viewer), cmp.Compare(a.Source, b.Source), own[a.Own]-own[b.Own])
 }
 
 // followedBatch is how many users one statement of shareWithFollowers reads.

@@ -76,7 +76,7 @@ func newPlan(given map[string]string) (plan, error) {
 	forced := map[string]string{"SONGSPY_ENV": "development"}
 	if p.simulated {
 		defaults["SONGSPY_POLL_INTERVAL"] = "5s"
-		maps.Copy(forced, simulatedEnviron(p.simURL))
+		maps.Copy(forced, simulatedEnviron(p.simURL, p.boardURL))
 		p.ports = append(p.ports, port{p.simURL[len("http://"):], "SONGSPY_SIM_ADDR"})
 		p.programs = append([]program{{"songspy-sim", []string{"serve"}, p.simURL + "/healthz"}}, p.programs...)
 		defaults["SONGSPY_SIM_PUBLIC_URL"] = p.simURL
@@ -93,15 +93,15 @@ func newPlan(given map[string]string) (plan, error) {
 }
 
 // simulatedEnviron returns the environment variables with which the services call the
-// simulator instead of Spotify and Google. The argument sim is the simulator's address. The
-// variables also name another database, because simulated people must not be in one database
+// simulator instead of Spotify and Google. The arguments sim and board are the URLs of the
+// simulator and of the API. The variables also name another database, because simulated people must not be in one database
 // with real users.
-func simulatedEnviron(sim string) map[string]string {
+func simulatedEnviron(sim, board string) map[string]string {
 	return map[string]string{
 		"SONGSPY_DATABASE_URL":          "sqlite:.songspy/simulated.db",
 		"SONGSPY_SPOTIFY_CLIENT_ID":     "songspy-sim-spotify",
 		"SONGSPY_SPOTIFY_CLIENT_SECRET": "songspy-sim-secret",
-		"SONGSPY_SPOTIFY_REDIRECT_URL":  "http://127.0.0.1:8080/spotify/callback",
+		"SONGSPY_SPOTIFY_REDIRECT_URL":  board + "/spotify/callback",
 		"SONGSPY_SPOTIFY_AUTHORIZE_URL": sim + "/spotify/accounts/authorize",
 		"SONGSPY_SPOTIFY_ACCOUNTS_URL":  sim + "/spotify/accounts",
 		"SONGSPY_SPOTIFY_API_URL":       sim + "/spotify/api",

@@ -24,6 +24,16 @@ func TestNewPlan_SimulatesWithoutCredentials(t *testing.T) {
 	}
 }
 
+func TestNewPlan_SimulatedSpotifyRedirectsToTheAddressOfTheAPI(t *testing.T) {
+	p, err := newPlan(map[string]string{"SONGSPY_API_ADDR": "127.0.0.1:9000"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := p.environ["SONGSPY_SPOTIFY_REDIRECT_URL"], "http://127.0.0.1:9000/spotify/callback"; got != want {
+		t.Errorf("the redirect URL is %s, want %s", got, want)
+	}
+}
+
 func TestNewPlan_UsesRealProviders(t *testing.T) {
 	p, err := newPlan(map[string]string{"SONGSPY_SPOTIFY_CLIENT_ID": "ours", "SONGSPY_GOOGLE_CLIENT_ID": "ours"})
 	if err != nil {

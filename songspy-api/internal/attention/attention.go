@@ -115,9 +115,7 @@ func (r *Reporter) RecordActive(v board.ViewerID) {
 // of the viewer.
 func (r *Reporter) Read(v board.ViewerID, name string, users, followed []songspy.UserID) {
 	r.RecordActive(v)
-	if len(users)+len(followed) > 0 {
-		r.watch(v, name, users, followed, readLasts)
-	}
+	r.watch(v, name, users, followed, readLasts)
 }
 
 // watch records that, for the duration lasts, the viewer sees the users on the page that the

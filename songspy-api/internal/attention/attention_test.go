@@ -233,6 +233,20 @@ func TestReporter_AReadCountsForAShortTime(t *testing.T) {
 	})
 }
 
+func TestReporter_AReadThatShowsNobodyEndsTheReadBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, f := running(t)
+		me := board.ViewerID{Address: board.SubscriberOf("192.0.2.1")}
+		r.Read(me, "listening", []songspy.UserID{1}, nil)
+		<-time.After(100 * time.Millisecond)
+		r.Read(me, "listening", nil, nil)
+		<-time.After(time.Second)
+		if users, ok := f.lastUsers(); !ok || len(users) != 0 {
+			t.Errorf("after a read that shows nobody %v is watched", users)
+		}
+	})
+}
+
 // 1000 viewers who are not signed in read pages with more users than a viewer may watch. At
 // most 300 of them, with at most usersMax users each, may be kept in memory and reported. All
 // 100 signed-in viewers must be reported.

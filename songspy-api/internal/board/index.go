@@ -346,7 +346,7 @@ type entry struct {
 	shownFrom instant
 	// deadline is when the entry expires, or when time alone may show it to more viewers.
 	deadline      instant
-	seed          uint64 // see hourSeed
+	seed          uint64 // decides the user's random rank in windows; see hourSeed
 	deadlineIndex int
 	isPaused      bool // only streams show such a user
 	isPublic      bool // strangers see the entry

@@ -331,7 +331,7 @@ func unknownField(schema *openapi3.SchemaError) string {
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		if _, known := schema.Schema.Properties[name]; !known {
 			const long = 64 // in bytes; a longer name is cut
-			return strings.Join(append(schema.JSONPointer(), name[:min(len(name), long)]), ".")
+			return strings.Join(append(schema.JSONPointer(), strings.ToValidUTF8(name[:min(len(name), long)], "")), ".")
 		}
 	}
 	return "body"

@@ -165,8 +165,8 @@ func embed(playing *visibility.Seen[songspy.BoardEntry]) Embed {
 	return Embed{NowPlaying: nowPlaying(playing)}
 }
 
-// RenderEmbed returns the data of a message to a webhook as JSON. They are the same as the data
-// of an embed. If playing is nil, they say that nothing plays.
+// RenderEmbed returns, as JSON, what an embed shows of its user. A message to a webhook has the
+// same content. If playing is nil, the JSON says that nothing plays.
 func RenderEmbed(playing *visibility.Seen[songspy.BoardEntry]) (json.RawMessage, error) {
 	return json.Marshal(embed(playing))
 }

@@ -49,7 +49,7 @@ func New(o Options) *Source {
 	}}
 	if u, err := url.Parse(o.Simulated); err == nil && u.Host != "" {
 		s.simulated = u
-		if s.reachedAt, err = url.Parse(o.ReachedAt); err != nil {
+		if s.reachedAt, err = url.Parse(o.ReachedAt); err != nil || s.reachedAt.Host == "" {
 			s.reachedAt = u
 		}
 	}

@@ -27,7 +27,7 @@ type Card struct {
 	// Entry has the user, the track and the times in the form of the contract, for the templates
 	// and the scripts.
 	Entry any
-	// Person and Track are the handles of the user and of the track.
+	// Person and Track are the handles (public ids) of the user and of the track.
 	Person, Track string
 	Artists       []Artist
 	StartedAt     time.Time
@@ -100,8 +100,9 @@ func clock(d time.Duration) string {
 
 // Listening is what the front page shows: the users who are listening, and the pairs among them.
 type Listening struct {
-	// Window has the users of the window, and Following the listening users that the viewer
-	// follows. No user is in both.
+	// Window has the listening users that the page shows to every viewer, a limited number of
+	// all listeners. Following has the listening users that the viewer follows. No user is in
+	// both.
 	Window, Following []Card
 	// Hero is the card that the page shows in large type: that of the user whose track began
 	// last. It is nil if there is no listener.

@@ -335,9 +335,9 @@ func TestPage_AsksWithoutPush(t *testing.T) {
 	s.waitFor(tab, titles+` === "second,one" && document.getElementById("connection").hidden`)
 }
 
-// The users that a stream shows count as watched only until ten minutes after the last request of
-// the viewer. So while the viewer uses the page, the page sends a small request, the sign, at most
-// every five minutes.
+// The server treats the users in a stream as watched until ten minutes after the viewer's last
+// request. An open stream sends no further requests. So while the viewer moves the pointer or
+// types, the page sends a small request (a sign of the viewer) at most every five minutes.
 func TestLive_AViewerWhoUsesThePageSendsASignEveryFiveMinutes(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "Song", 10))
 	tab := s.openTab(1000, 800, `const now = Date.now, ask = fetch;

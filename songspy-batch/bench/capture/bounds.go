@@ -144,10 +144,10 @@ func (r *report) checkPolicy(name string, b bounds) (missed []string) {
 	if base, ok := r.result(withoutAttention(name)); ok && base.WatchedWrong > 0 {
 		wrong, calls := res.WatchedWrong/base.WatchedWrong, res.CallsPerUserDay/base.CallsPerUserDay
 		miss(b.wrong, wrong > b.wrong, "the picture is wrong for %.3f of the time without calls for viewers; the bound is at most %.2f", wrong, b.wrong)
-		miss(b.moreCalls, calls > b.moreCalls, "%.3f times the calls without viewers; the bound is at most %.2f", calls, b.moreCalls)
+		miss(b.moreCalls, calls > b.moreCalls, "%.3f times the calls that are made if no viewer causes any; the bound is at most %.2f", calls, b.moreCalls)
 	}
 	if len(res.ViewerDelay) > 1 {
-		miss(b.viewerP90, res.ViewerDelay[1] > b.viewerP90, "a tenth of the changes reach viewers later than %.1f s", res.ViewerDelay[1])
+		miss(b.viewerP90, res.ViewerDelay[1] > b.viewerP90, "a tenth of the viewers wait longer than %.1f s for the track that plays", res.ViewerDelay[1])
 	}
 	miss(b.provable, res.Provable.ratio() < b.provable, "recall of provable plays is %v", res.Provable)
 	miss(b.all, res.Plays.ratio() < b.all, "recall of all plays is %v", res.Plays)

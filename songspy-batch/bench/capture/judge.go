@@ -14,6 +14,7 @@ const minListened = 30 * time.Second
 
 // judge compares the stored plays and the board with the real plays, and returns the figures.
 func (r *policyRun) judge(plays []storedPlay) result {
+	r.db.recordOutage(r.to) // an outage that lasts to the end
 	res := result{
 		Policy: r.policy.name, Polls: r.db.polls, HistoryFetches: r.db.historyFetches, Calls: r.db.polls + r.db.historyFetches,
 		Refused: r.db.refused, personDays: float64(r.people * r.days), ExcessPolls: math.MinInt,

@@ -22,9 +22,9 @@ type recordingStore struct {
 
 	mu             sync.Mutex
 	people         []observations
-	polls          int // polls in the measured time
-	historyFetches int // history fetches in the measured time
-	refused        int
+	polls          int       // polls in the measured time
+	historyFetches int       // history fetches in the measured time
+	refused        int       // refused calls in the measured time
 	rateLimited    int       // calls rejected with 429 in the measured time
 	lastSuccess    time.Time // time of the last successful call
 	longestOutage  time.Duration
@@ -60,16 +60,16 @@ func (w *recordingStore) recordCall(c sim.Call) {
 		w.people[c.Person].calls = append(w.people[c.Person].calls, apiCall{c.At, !isPoll, c.Status})
 	}
 	if c.Status >= 200 && c.Status < 300 {
-		if c.At.After(w.from) && w.lastSuccess.Before(w.to) {
-			w.longestOutage = max(w.longestOutage, earlier(c.At, w.to).Sub(later(w.lastSuccess, w.from)))
-		}
+		w.recordOutage(c.At)
 		w.lastSuccess = c.At
 	}
 	if c.Status == 429 && !c.At.Before(w.from) && c.At.Before(w.to) {
 		w.rateLimited++
 	}
+	if c.At.Before(w.from) || !c.At.Before(w.to) {
+		return
+	}
 	switch {
-	case c.At.Before(w.from) || !c.At.Before(w.to):
 	case isPoll:
 		w.polls++
 	case c.Endpoint.String() == "recently-played":
@@ -77,6 +77,14 @@ func (w *recordingStore) recordCall(c sim.Call) {
 	}
 	if c.Status >= 400 || c.Status == 0 {
 		w.refused++
+	}
+}
+
+// recordOutage records the part of the measured time that lies between the last successful
+// call and the time until. The caller holds mu.
+func (w *recordingStore) recordOutage(until time.Time) {
+	if until.After(w.from) && w.lastSuccess.Before(w.to) {
+		w.longestOutage = max(w.longestOutage, earlier(until, w.to).Sub(later(w.lastSuccess, w.from)))
 	}
 }
 

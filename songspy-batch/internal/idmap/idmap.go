@@ -22,7 +22,7 @@ type ID interface{ ~int | ~int64 }
 // often return.
 type Map[K ID, V any] struct {
 	chunks map[K]*chunk[V] // by chunk number: the high bits that the ids of a chunk share
-	low    []*chunk[V]     // also the chunks of ids below lowIDs, by chunk number: this is faster than the map
+	low    []*chunk[V]     // the chunks of ids below lowIDs a second time, by chunk number, because a list is faster than the map
 	count  int
 }
 

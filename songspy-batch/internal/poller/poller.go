@@ -232,7 +232,7 @@ func (p *Poller) Ready(context.Context) error {
 	return nil
 }
 
-// Notes returns sentences for the operator about what limits the polls: quotas, a clock that was
+// Notes returns sentences for the operator about the quotas that limit the polls, a clock that was
 // set back, and polls that are late.
 func (p *Poller) Notes() []string {
 	notes := append(p.registry.budgets.notes(p.opt.Interval), p.timesAhead.notes(p.opt.Now())...)

@@ -118,6 +118,14 @@ func erasure() suite {
 			same(t, "what is left", value[[]quota.Bucket](t)(b.CountCalls(t.Context(), own, quota.Batch{}, nil, time.Time{})),
 				[]quota.Bucket{{At: now, Endpoint: quota.EndpointPlaying, Calls: 5}})
 		},
+		"PruneBreakers_DeletesTheBatchNumbersOfUnusedUserApps": func(t *testing.T, b *fixture) {
+			calls := []quota.Bucket{{At: quota.BucketOf(start), Endpoint: quota.EndpointPlaying, Calls: 5}}
+			for _, account := range []string{songspy.UserApp("0123456789abcdef0123456789abcdef"), "app"} {
+				value[[]quota.Bucket](t)(b.CountCalls(t.Context(), account, quota.Batch{Process: "a process", Number: 1}, calls, start))
+			}
+			value[int64](t)(b.PruneBreakers(t.Context(), start.Add(time.Hour)))
+			same(t, "accounts with a batch", selectRow(t, b.sql(t), `SELECT COUNT(*) AS n, MAX(account) AS account FROM quota_batches`), map[string]any{"n": int64(1), "account": "app"})
+		},
 		"DeletePlay_DropsATrackWithoutPlaysAndItsDates": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t)
 			update := playingUpdate(l, song(1), start)

@@ -72,6 +72,17 @@ func gaps() suite {
 			setState(t, b, l, songspy.LinkActive)
 			same(t, "gaps", len(all(t, b, l)), 0)
 		},
+		// The process that reports the break has a clock that is a minute ahead of the one that
+		// reports the repair.
+		"Gaps_EndEvenIfTheyBeganAMinuteAhead": func(t *testing.T, b *fixture) {
+			l := b.newLinkedUser(t)
+			b.clock.advance(time.Hour)
+			setState(t, b, l, songspy.LinkNotRegistered)
+			began := b.clock.Now()
+			b.clock.advance(-time.Minute)
+			setState(t, b, l, songspy.LinkActive)
+			same(t, "gaps", all(t, b, l), []songspy.Gap{{UserID: l.UserID, BeganAt: began, EndedAt: &began, Reason: songspy.GapLinkBroken}})
+		},
 		"Gaps_BeginWhenTheTokenOfASuspectLinkExpired": func(t *testing.T, b *fixture) {
 			l := b.newLinkedUser(t) // its access token is valid for an hour
 			setState(t, b, l, songspy.LinkSuspect)

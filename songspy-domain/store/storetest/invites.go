@@ -185,7 +185,7 @@ func invites() suite {
 			i := createInvite(t, b, "one", 1)
 			same(t, "pruned", value[int64](t)(b.PruneInvites(t.Context(), i.ExpiresAt)), 0)
 			same(t, "pruned", value[int64](t)(b.PruneInvites(t.Context(), i.ExpiresAt.Add(time.Microsecond))), 1)
-			same(t, "left on the waiting list", len(value[[]songspy.Invite](t)(b.Invites(t.Context(), 10))), 0)
+			same(t, "remaining invites", len(value[[]songspy.Invite](t)(b.Invites(t.Context(), 10))), 0)
 		},
 	}
 }

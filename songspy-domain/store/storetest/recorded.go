@@ -70,7 +70,7 @@ func recorded() suite {
 			update.Playing.Generation++
 			update.Gap = &songspy.Gap{BeganAt: start, EndedAt: &update.Plays[0].StartedAt, Reason: songspy.GapAppBlocked} // the database rejects it, because it ends before it begins
 			value[[]songspy.PlaybackUpdateResult](t)(b.WritePlaybackUpdates(t.Context(), []songspy.PlaybackUpdate{update}))
-			same(t, "sent", len(plays)+len(gaps), 0)
+			same(t, "recorded plays and gaps", len(plays)+len(gaps), 0)
 		},
 	}
 }

@@ -179,7 +179,7 @@ func seats() suite {
 			}
 			both := append([]songspy.AppSeats{{App: "large", Seats: 3}}, smallApp...)
 			newcomer := b.newUser(t).ID
-			same(t, "free shards", choose(newcomer, smallApp), chosen{"small", false})
+			same(t, "free seats", choose(newcomer, smallApp), chosen{"small", false})
 			holder, entered := b.askSeat(t, smallApp), b.askSeat(t, smallApp)
 			value[bool](t)(b.EnterSeat(t.Context(), entered))
 			same(t, "a held seat", choose(holder, both), chosen{"small", false})

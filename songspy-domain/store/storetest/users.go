@@ -142,12 +142,5 @@ func users() suite {
 			}
 			same(t, "changes", b.changesAfter(t, before), []string{"user 1"})
 		},
-		"EraseUser_NeverReusesTheID": func(t *testing.T, b *fixture) {
-			u := b.newUser(t)
-			value[songspy.Erasure](t)(b.EraseUser(t.Context(), u.ID))
-			if next := b.newUser(t); next.ID <= u.ID {
-				t.Fatalf("id %d was given after %d", next.ID, u.ID)
-			}
-		},
 	}
 }

@@ -86,7 +86,7 @@ func (s *Server) setRegistered(registered bool) func(http.ResponseWriter, *http.
 		client := cmp.Or(r.URL.Query().Get("client_id"), spotify.ClientID)
 		app, known := spotify.AppIndex(client)
 		if !known {
-			writeError(w, http.StatusBadRequest, fmt.Errorf("client_id %q is not registered: use %s or %s", client, spotify.ClientID, spotify.DevelopmentClientID))
+			writeError(w, http.StatusBadRequest, fmt.Errorf("client_id %q is not registered: use %s, %s or %s", client, spotify.ClientID, spotify.DevelopmentClientID, spotify.UserAppClientID))
 			return
 		}
 		s.Consents.Register(n, app, registered)

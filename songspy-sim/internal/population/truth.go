@@ -49,11 +49,12 @@ type HistoryItem struct {
 	Key      uint64 // identifies the play
 }
 
-// historyLimit is the maximum number of plays of a person that recently-played lists.
+// historyLimit is the maximum number of a person's plays that the endpoint recently-played
+// returns.
 const historyLimit = 50
 
-// History returns what recently-played lists at a time: of the plays whose ListedAt has
-// come, the last 50 by PlayedAt, newest first. If completeOnly is true, it lists only plays
+// History returns what the endpoint recently-played returns at a time: of the plays whose
+// ListedAt has come, the last 50 by PlayedAt, newest first. If completeOnly is true, it lists only plays
 // that reached the end of their track, as some users of Spotify have reported.
 func (w *World) History(person int, at time.Time, completeOnly bool) []HistoryItem {
 	now := at.UnixMilli()

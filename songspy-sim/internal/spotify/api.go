@@ -26,6 +26,10 @@ func (s *Server) admit(w *requestlog.Writer, r *http.Request, e requestlog.Endpo
 	if s.Faults.Apply(w, r, e) {
 		return false
 	}
+	if problem != "" { // the request counts against no app, because no app is known
+		writeError(w, status, problem)
+		return false
+	}
 	v := s.Quirks.Get()
 	if v.CallsPer30s > 0 {
 		if after, ok := s.windows[claims.Client].Admit(w.ReceivedAt, v.CallsPer30s); !ok {
@@ -44,8 +48,6 @@ func (s *Server) admit(w *requestlog.Writer, r *http.Request, e requestlog.Endpo
 		}
 	}
 	switch {
-	case problem != "":
-		writeError(w, status, problem)
 	case !w.ReceivedAt.Before(claims.At):
 		writeError(w, http.StatusUnauthorized, "The access token expired")
 	case v.RevokeKillsAccess && claims.Generation != s.Consents.Generation(claims.Person):
