@@ -13,7 +13,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help up build images test test-days test-pg test-programs test-page pictures race lint fmt tidy generate verify bench-polls bench-capture bench-board bench-stream bench-small release clean tools
+.PHONY: help up build images test test-days test-pg test-programs test-browser test-page pictures race lint fmt tidy generate verify bench-polls bench-capture bench-board bench-stream bench-small release clean tools
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ images: ## build the images of docker-compose.yml, labelled with version and com
 # The tests in WALLCLOCK measure wall-clock time, so they run alone, after all others.
 WALLCLOCK := ^(TestReplicasCoverForEachOther|TestReplicas_HideAUserWithinASecond|TestReplicas_RefuseEndedSessionsAndBlockedUsersWithinASecond|TestReplicas_StreamsEndWhatTheyShowWithinASecond|TestPage_AStrangerLosesAHiddenUserWithinASecond)$$
 WALLCLOCK_PACKAGES = ./songspy-batch ./songspy-api ./songspy-api/journey
+# The tests of this package run in a browser and take most of their time there. The race detector sees only the server
+# that they start, so `make race` skips them.
+RUN_BROWSER := songspy-api/internal/web
 # The tests of these packages run the built programs, whose sources Go's test cache does not
 # track. So `make test-programs` runs them without the cache, and `make race` skips them.
 RUN_PROGRAMS := songspy-api/journey songspy-sim/up
@@ -49,6 +52,9 @@ endif
 
 test-programs: bin/throwaway ## run the tests that run the built programs
 	@bin/throwaway -- go test -count=1 -vet=off -skip '$(WALLCLOCK)' $(TESTFLAGS) $(addprefix ./,$(RUN_PROGRAMS))
+
+test-browser: chromium npm ## run the tests of the page in Chromium
+	@go test $(COUNT) -vet=off $(TESTFLAGS) $(addprefix ./,$(RUN_BROWSER))
 
 # The packages run one after another (-p=1), so that the tests that measure the page's speed
 # have the machine to themselves.
@@ -87,8 +93,8 @@ test-pg: bin/throwaway ## run the store's tests only; SONGSPY_TEST_POSTGRES_IMAG
 # vets.
 race: override TESTFLAGS += -race -short -timeout=20m -gcflags=modernc.org/sqlite/lib=-race=false -p 4 -vet=off
 race: WALLCLOCK_PACKAGES = ./songspy-batch ./songspy-api
-race: TESTED = $(filter-out $(addprefix %/,$(RUN_PROGRAMS)),$(shell go list work))
-race: test ## run all tests under the race detector, with -short
+race: TESTED = $(filter-out $(addprefix %/,$(RUN_PROGRAMS) $(RUN_BROWSER)),$(shell go list work))
+race: test ## run the tests under the race detector, with -short, without those that run programs or a browser
 
 lint: $(LINT) ## check the style and the imports of packages
 	$(LINT) run $(PACKAGES)

@@ -150,7 +150,7 @@ func sharing() suite {
 				update.Playing.Generation = l.Generation
 				b.exec(t, `DELETE FROM now_playing`)
 				b.write(t, update)
-				same(t, fmt.Sprintf("of a play that began %s after the first period", began), b.boardRule(t, l.UserID).Periods, want)
+				same(t, fmt.Sprintf("of a play that began %s after start", began), b.boardRule(t, l.UserID).Periods, want)
 			}
 			b.write(t, playingUpdate(l, song(1), start.Add(5*time.Hour)))
 			number := 0

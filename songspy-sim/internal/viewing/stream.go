@@ -17,7 +17,7 @@ import (
 const (
 	// silentAfter is how long a connection may send nothing before the client closes it as
 	// broken.
-	silentAfter = 20 * time.Second
+	silentAfter = 10 * time.Second
 	// longestWait is the upper limit of the random wait before the client connects again.
 	// The client waits for a Retry-After of the server in addition.
 	longestWait = time.Minute

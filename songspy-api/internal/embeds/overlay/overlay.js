@@ -1,8 +1,7 @@
 // The overlay shows what the owner of its token plays. It shows nothing while it does not know
 // what the owner plays.
 
-const SILENCE_MAX = 20_000; // in ms; a connection that brings no event and no comment for longer is dead
-const EMPTY_AFTER = 10_000; // in ms; after this time without a connection nothing is shown
+const SILENCE_MAX = 10_000; // in ms; after this time without an event or a comment nothing is shown, and the connection is replaced
 const RETRY_MAX = 15_000;
 
 const token = location.pathname.split("/").pop();
@@ -45,7 +44,7 @@ async function read() {
       clearTimeout(silence);
       silence = setTimeout(() => stop.abort(), SILENCE_MAX);
       clearTimeout(emptying);
-      emptying = null;
+      emptying = setTimeout(() => show(null), SILENCE_MAX);
       const events = (rest + text).split("\n\n");
       rest = events.pop();
       for (const event of events) {
@@ -60,11 +59,10 @@ async function read() {
   }
 }
 
-let emptying = null; // the timer that empties the card; one timer, however many connections fail
+let emptying; // the timer that empties the card, from the last event or comment on
 for (let failures = 0; ; failures++) {
   const began = Date.now();
   await read().catch(() => {});
-  emptying ??= setTimeout(() => show(null), EMPTY_AFTER);
   if (Date.now() - began > SILENCE_MAX) failures = 0;
   // The random wait spreads the connections of all clients when a server comes back.
   const wait = Math.random() * Math.min(1000 * 2 ** failures, RETRY_MAX);
