@@ -8,8 +8,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// ownAdapter adapts the Store to the interfaces of package httpapi. Its methods take the caller
-// of a request as visibility.Self, so that they reach only the caller's own data.
+// ownAdapter adapts the Store to the interfaces of package httpapi. The methods below take the
+// caller of a request as visibility.Self, so that they reach only the caller's own data.
 type ownAdapter struct{ *store.Store }
 
 func (a ownAdapter) User(ctx context.Context, self visibility.Self) (songspy.User, error) {

@@ -19,7 +19,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
-// watches returns all stored watches, as the batch reads them.
+// watches returns all stored watches (each the users that one viewer watches), as the batch
+// reads them.
 func (w *testAPI) watches(t *testing.T) []songspy.Watch {
 	t.Helper()
 	watches, _, err := w.db.WatchesSince(t.Context(), time.Time{})

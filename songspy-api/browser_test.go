@@ -18,7 +18,7 @@ import (
 // publicURL is the default of SONGSPY_PUBLIC_URL, to which the providers redirect.
 const publicURL = "http://127.0.0.1:8080"
 
-// The names of the cookies of an instance whose public URL begins with http.
+// The names of the cookies of an instance whose public URL begins with http://.
 const (
 	sessionCookie = "songspy"
 	signInCookie  = "songspy-sign-in"

@@ -49,7 +49,7 @@ type settings struct {
 	// refreshes.
 	SessionMaxLife time.Duration `env:"SONGSPY_SESSION_MAX_LIFE" envDefault:"4320h"`
 	// WritesPerMinute limits the requests of one user that change something, and
-	// LinkingsPerMinute those that link Spotify. 0 means no limit.
+	// LinkingsPerMinute those that link Spotify or test the user's webhook. 0 means no limit.
 	WritesPerMinute   int `env:"SONGSPY_WRITES_PER_MINUTE" envDefault:"120"`
 	LinkingsPerMinute int `env:"SONGSPY_LINKINGS_PER_MINUTE" envDefault:"20"`
 	// StreamsPerAccount limits the open streams of a user, and StreamsPerAddress those of all
@@ -64,7 +64,7 @@ type settings struct {
 	DefaultAudience string `env:"SONGSPY_DEFAULT_AUDIENCE" envDefault:"everyone"`
 	// SignUp says who may sign up. It is one of the values of auth.Policy.
 	SignUp string `env:"SONGSPY_SIGN_UP" envDefault:"open"`
-	// Allowlist holds the e-mail addresses of the users who may sign up if
+	// Allowlist holds the e-mail addresses and domains of the users who may sign up if
 	// SignUp is "allowlist"; see auth.ParseAllowlist.
 	Allowlist songspy.Secret `env:"SONGSPY_ALLOWLIST"`
 	// Operators holds the verified Google addresses of the users who may use the

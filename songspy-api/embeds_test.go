@@ -21,7 +21,8 @@ import (
 	"github.com/songspy/songspy/songspy-api/internal/contracttest"
 )
 
-// newEmbed creates an embed or an overlay and returns its token and its id.
+// newEmbed creates an embed or an overlay (a page for streaming programs) and returns its token
+// and its id.
 func (w *testAPI) newEmbed(t *testing.T, user signedIn, purpose string) (token string, id string) {
 	t.Helper()
 	a := w.Call("POST", prefix+"/me/embeds", map[string]string{"purpose": purpose, "label": "my page"}, user.bearer()...)
@@ -112,9 +113,9 @@ func TestDetails_AnEmbedOfAHiddenUserEqualsOneThatPlaysNothing(t *testing.T) {
 		w.untilEmpty(t, token)
 		w.wantEmpty(t, "hidden", token)
 	}
-	// After the audience is widened, the embed must still not show the song that began while
-	// the user was hidden. It must show the next song, because the holder of a token sees what
-	// the holder of a share link sees.
+	// After the audience is widened, the embed must still not show the song during which the
+	// user was hidden. It must show the next song, because the holder of a token sees what the
+	// holder of a share link sees.
 	w.share(t, ann, map[string]any{"now": "link"})
 	w.wantEmpty(t, "shown again", token)
 	w.play(t, ann, "B song")
@@ -266,8 +267,8 @@ type hookMessage struct {
 }
 
 // newReceiver starts a receiver of webhooks, and returns its address and a channel of the
-// messages that it gets. secret points to the key of the webhook, which the caller may set
-// later. The test fails if the signature of a message is wrong.
+// messages that it gets. The argument secret points to the key of the webhook, which the caller
+// may set later. The test fails if the signature of a message is wrong.
 func newReceiver(t *testing.T, secret *string) (address string, messages chan hookMessage) {
 	t.Helper()
 	messages = make(chan hookMessage, 100)

@@ -34,7 +34,7 @@ type fuzzer struct {
 	t     *testing.T
 	r     *rand.Rand
 	users []signedIn
-	texts []string // texts that mean something to the service, such as handles
+	texts []string // texts that mean something to the service, such as handles (public ids)
 }
 
 type fuzzedOperation struct {
@@ -42,8 +42,9 @@ type fuzzedOperation struct {
 	*openapi3.Operation
 }
 
-// TestAPI_FuzzedRequestsGetAnAnswerOfTheContract sends requests to the whole server.
-// contracttest validates every answer, and every request that succeeded.
+// TestAPI_FuzzedRequestsGetAnAnswerOfTheContract sends requests to the whole server. Package
+// contracttest validates every answer of an operation, except streams that begin, and every
+// other request that succeeded.
 func TestAPI_FuzzedRequestsGetAnAnswerOfTheContract(t *testing.T) {
 	seed := *fuzzSeed
 	if seed == 0 {

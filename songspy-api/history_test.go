@@ -45,9 +45,9 @@ func (w *testAPI) readPages(t *testing.T, user signedIn, list string, limit int)
 	}
 }
 
-// checkHistory writes five plays, one of them from history only, and a gap, and breaks the
-// link, which opens a second gap. Then it reads the plays and the gaps from the API, and
-// deletes the newest play.
+// checkHistory writes five plays, one of them from history only, and a gap (a time in which no
+// plays could be recorded), and breaks the link to Spotify, which opens a second gap. Then it
+// reads the plays and the gaps from the API, and deletes the newest play.
 func (w *testAPI) checkHistory(t *testing.T, user signedIn) {
 	t.Helper()
 	link, err := w.db.Link(t.Context(), user.UserID)

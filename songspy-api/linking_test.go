@@ -105,8 +105,8 @@ func TestLink_SaysUntilWhenSpotifyBlocksTheCallsOfTheApp(t *testing.T) {
 	})
 }
 
-// TestSeats_WaitingListSeatAndLink covers an instance with one app in development mode
-// that has a single seat.
+// TestSeats_WaitingListSeatAndLink covers an instance with one Spotify app in development mode
+// that has a single seat (a place for one user).
 func TestSeats_WaitingListSeatAndLink(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, w *testAPI) {
 		const address = "/spotify-auth/seat"
@@ -176,8 +176,8 @@ func TestSeats_WaitingListSeatAndLink(t *testing.T) {
 }
 
 // TestLinking_IsCompletedWithoutANewCode covers a user who consents before the
-// app's owner registers them. Once Spotify accepts the user, the stored pending grant
-// must be enough to complete the link.
+// app's owner registers them. Once Spotify accepts the user, the stored pending grant (the
+// tokens of the consent) must be enough to complete the link.
 func TestLinking_IsCompletedWithoutANewCode(t *testing.T) {
 	forEachDatabase(t, func(t *testing.T, w *testAPI) {
 		ann := w.signIn(t, 0)
@@ -292,8 +292,8 @@ func TestLinking_IsRateLimited(t *testing.T) {
 	w := newTestAPI(t, storetest.SQLite, "SONGSPY_SIGN_INS_PER_MINUTE", "3")
 	user := w.signIn(t, 0)
 	forge := func(n string) contracttest.Response {
-		// Each request names another user-supplied app. Each of these has its own circuit breakers, so
-		// no breaker blocks a call of this test.
+		// The forged verifier holds the name of a user-supplied app, but without the MAC that a
+		// verifier needs to select an app. So the instance's first app makes the call.
 		verifier := strings.Repeat("v", 43) + "~" + songspy.UserApp(strings.Repeat(n, 32))
 		return w.Call("POST", prefix+"/spotify-auth", map[string]any{"code": "none", "codeVerifier": verifier}, user.bearer()...)
 	}

@@ -62,9 +62,10 @@ const (
 	differentMax = 60
 	// settleTime is how long a change takes until the board has it.
 	settleTime = 200 * time.Millisecond
-	// afterTick makes requests, which begin and end at multiples of settleTime, fall
-	// between two ticks of the boards. At the instant of a tick, a stream may begin
-	// before the tick in one world and after it in the other, even if the worlds are equal.
+	// afterTick makes requests, which would begin and end at multiples of settleTime, fall
+	// between two ticks of the boards (when these make the frames of streams). At the
+	// instant of a tick, a stream may begin before the tick in one world and after it in
+	// the other, even if the worlds are equal.
 	afterTick = 7 * time.Millisecond
 	// turnMax is longer than the turn of one viewer.
 	turnMax = 10 * time.Minute
@@ -176,7 +177,7 @@ type worldPair struct {
 	operations map[string]operation
 	users      []songspy.User
 	tracks     []songspy.PublicID
-	changed    []songspy.User // users whose own data differ
+	changed    []songspy.User // users whose own data may differ
 	apis       [2]*service
 	stored     [2]*rawWorld // what the databases hold; nil after a write, so that it is read again
 	sent       int
@@ -203,8 +204,8 @@ func (p *worldPair) settingsFor(path string) settings {
 	return s
 }
 
-// compare starts two worlds with the past, lets them diverge, and compares what every
-// viewer gets.
+// compare starts two worlds with the past, lets them diverge, and compares what viewers
+// get.
 func (p *worldPair) compare(n *tally) {
 	n.worlds++
 	for i := range p.apis {
@@ -561,7 +562,7 @@ func (u *turn) views() (same, signedOut bool) {
 	return same, public[0] == public[1]
 }
 
-// rawWorld is everything that is stored about users.
+// rawWorld is everything stored about users that others may be allowed to see.
 type rawWorld struct {
 	people  []songspy.Person
 	entries []songspy.BoardEntry
@@ -662,7 +663,7 @@ const (
 type noninterferenceCase struct {
 	operation string
 	phase     phase
-	public    bool // the answer does not depend on who is signed in
+	public    bool // the answer depends on what a viewer without a session sees
 	requests  func(u *turn) []query
 }
 
@@ -692,7 +693,7 @@ func (u *turn) send(during phase, in int) {
 }
 
 // exchange sends a request in both worlds. If the answer is a page of a list, it requests the
-// next pages too.
+// next pages too, but at most pagesMax pages in all.
 func (u *turn) exchange(c noninterferenceCase, q query) {
 	o, known := u.operations[c.operation]
 	if !known {
@@ -809,7 +810,7 @@ func (c recordedConn) Close() error {
 
 func (recordedConn) SetWriteDeadline(time.Time) error { return nil }
 
-// someone returns a random user, in half of the cases one whose data differ between the worlds.
+// someone returns a random user, in half of the cases one whose data may differ between the worlds.
 func (u *turn) someone() songspy.User {
 	if u.once(2) {
 		return pickOne(u.r, u.changed...)
@@ -817,7 +818,7 @@ func (u *turn) someone() songspy.User {
 	return pickOne(u.r, u.users...)
 }
 
-// handles returns requests with the handles of some users, and with an unknown handle.
+// handles returns requests with the handles (public ids) of some users, and with an unknown handle.
 func (u *turn) handles() (queries []query) {
 	for range 3 {
 		queries = append(queries, query{values: []any{songspy.Handle(u.someone().PublicID)}})

@@ -23,7 +23,7 @@ type peopleCommand struct {
 	Close   peopleCloseCommand   `cmd:"" help:"Close a report."`
 }
 
-// peoplePerRead is how many users or reports one query reads.
+// peoplePerRead is how many users, reports or audit events one query reads.
 const peoplePerRead = 500
 
 type peopleListCommand struct{}
@@ -62,7 +62,7 @@ func (t peopleTable) print(p songspy.Person) {
 		present.Now, present.History, present.Findable, p.User.HiddenByOperator)
 }
 
-// handleArgument is the handle of a user, as `songspy-api people` prints it.
+// handleArgument is the handle (public id) of a user, as `songspy-api people` prints it.
 type handleArgument songspy.PublicID
 
 // UnmarshalText parses the handle; Kong calls it.

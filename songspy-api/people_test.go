@@ -73,7 +73,7 @@ func (w *testAPI) checkPeople(t *testing.T, ann, bob signedIn) {
 	call(ann, "GET", "/me/audit", nil)
 }
 
-// share changes the user's sharing settings. change holds the fields of the request.
+// share changes the user's sharing settings. The argument change holds the fields of the request.
 func (w *testAPI) share(t *testing.T, user signedIn, change map[string]any) {
 	t.Helper()
 	w.wantStatus(t, w.Call("PATCH", prefix+"/me/sharing", change, user.bearer()...), 200, "")
@@ -198,7 +198,7 @@ func TestDetails_ABlockActsBetweenAccounts(t *testing.T) {
 	w.follow(t, bob, ann)
 	w.wantStatus(t, w.Call("PUT", prefix+"/people/"+bob.handle()+"/block", nil, ann.bearer()...), 200, "")
 
-	// To Bob, Ann must seem not to exist, and his window must still be full: it shows Cid.
+	// To Bob, Ann must seem not to exist, and a page of one listener must still be full: it shows Cid.
 	unknown := w.Call("GET", prefix+"/people/00000000001", nil, bob.bearer()...)
 	if a := w.Call("GET", prefix+"/people/"+ann.handle(), nil, bob.bearer()...); !sameAnswer(a, unknown) {
 		t.Errorf("the blocker answers %d %s", a.Status, a.Body)

@@ -36,8 +36,8 @@ func TestDetails_ALinkPreviewNamesUsersWhoShareWithEveryoneAndNeverATrack(t *tes
 		}
 	}
 	// unlike reports whether the page of Bob differs from that of an unknown user, for a viewer
-	// who is not signed in. It ignores the handle of the address, which each page repeats, and the
-	// time.
+	// who is not signed in. It ignores the handle (public id) in the address, which each page
+	// repeats, and the time.
 	unlike := func() bool {
 		known := w.Call("GET", "/u/"+bob.handle(), nil)
 		unknown := w.Call("GET", "/u/00000000001", nil)

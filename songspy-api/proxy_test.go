@@ -40,8 +40,8 @@ type proxy struct {
 	log           string // the path of its access log; empty if it has none
 }
 
-// The proxies run with the examples in deploy/proxy; only addresses and paths are changed.
-// If a proxy is not installed, its test is skipped.
+// The proxies run with the examples in deploy/proxy; only addresses, paths and certificates are
+// changed. If a proxy is not installed, needProxy skips its test.
 func TestProxyExamples_ServeTheAPIAndForwardClientAddresses(t *testing.T) {
 	for name, start := range map[string]func(*testing.T, ...string) proxy{"nginx": startNginx, "caddy": startCaddy} {
 		t.Run(name, func(t *testing.T) {

@@ -111,8 +111,8 @@ func TestReplicas_RefuseEndedSessionsAndBlockedUsersWithinASecond(t *testing.T) 
 		}
 	}
 	took := map[string][]time.Duration{}
-	// measure sends the request to the first replica, where holds must be true at once, and measures
-	// how long it takes until holds is true at the other replica.
+	// measure sends the request to the first replica, where the function holds must return true at
+	// once, and measures how long it takes until it returns true for the other replica.
 	measure := func(what, method, path string, by signedIn, holds func(*contracttest.Client) bool) {
 		t.Helper()
 		began := time.Now()
@@ -157,7 +157,7 @@ func TestReplicas_RefuseEndedSessionsAndBlockedUsersWithinASecond(t *testing.T) 
 
 var replicasStreams = flag.Int("replicas.streams", 200, "how many streams are open in TestReplicas_StreamsEndWhatTheyShowWithinASecond")
 
-// liveStream is an open stream of the topic window.
+// liveStream is an open stream of the topic "window": at most 48 of all listeners.
 type liveStream struct {
 	showsSomebody atomic.Bool
 	isOver        atomic.Bool

@@ -34,8 +34,8 @@ func (seatsListCommand) Run(ctx context.Context, p *program) error {
 	})
 }
 
-// userNumbers are the arguments of a command that gives users a seat in a Spotify app, or takes
-// it away: the ids of the users.
+// userNumbers are the arguments of a command that marks users as registered for their seat in a
+// Spotify app, or takes the seat away: the ids of the users.
 type userNumbers struct {
 	Users []songspy.UserID `arg:"" name:"user" help:"The users' numbers in the list."`
 }
@@ -91,7 +91,7 @@ func withApps(ctx context.Context, p *program, work func([]config.App, *operator
 	})
 }
 
-// updateSeats calls the function update for each user.
+// updateSeats calls the function update for each user, until one call fails.
 func updateSeats(ctx context.Context, p *program, users []songspy.UserID, update func(*operator.Service, songspy.UserID) error) error {
 	return withApps(ctx, p, func(_ []config.App, service *operator.Service) error {
 		for _, id := range users {

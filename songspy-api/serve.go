@@ -64,7 +64,7 @@ func serve(ctx context.Context, s settings, log *slog.Logger) error {
 }
 
 // newService opens the database and the listeners, and builds the handlers. The
-// caller must call run, which closes them.
+// caller must call run or close, which close them.
 func newService(ctx context.Context, s settings, log *slog.Logger) (_ *service, err error) {
 	if s, err = s.withKeys(); err != nil {
 		return nil, err

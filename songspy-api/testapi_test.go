@@ -73,8 +73,8 @@ func environment(t *testing.T, database, providers string) map[string]string {
 	}
 }
 
-// newTestAPI starts the API on a database of the engine. more holds alternating names and values of
-// further environment variables. At its end, the test fails if the log holds a secret.
+// newTestAPI starts the API on a database of the engine. The argument more holds alternating names and
+// values of further environment variables. At its end, the test fails if the log holds a secret.
 func newTestAPI(t *testing.T, engine string, more ...string) *testAPI {
 	t.Helper()
 	// The simulator must know the address of its server. So the server starts first, and gets its

@@ -79,8 +79,8 @@ func TestPlaysAreStoredAfterTheClockIsSetBack(t *testing.T) {
 }
 
 // In this test the clock and the simulator go on for eight hours, but the batch's timers
-// do not, as on a suspended machine. Each user must then have one gap, for these hours, and
-// the polls after them must be spread.
+// do not, as on a suspended machine. Each user must then have one gap (a time without recorded
+// plays), for these hours, and the polls after them must be spread.
 func TestAMachineThatSleptCausesOneGapAndNoBurst(t *testing.T) {
 	long(t)
 	t.Parallel()

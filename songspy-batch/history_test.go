@@ -29,7 +29,7 @@ func (w *simWorld) storedPlays(person int) (plays []songspy.PlayWithTrack) {
 	}
 }
 
-// gaps returns a person's gaps, newest first.
+// gaps returns a person's gaps (times without recorded plays), newest first.
 func (w *simWorld) gaps(person int) []songspy.Gap {
 	w.t.Helper()
 	gaps, err := w.db.Gaps(context.WithoutCancel(w.t.Context()), userOf(person), songspy.Gap{}, 500)
@@ -54,10 +54,10 @@ type truthReport struct {
 	duplicated, invented int // real plays that are stored more than once, and stored plays that never happened
 }
 
-// compareWithTruth compares a person's stored plays with what was really played in the
-// time that begins at from and ends at until. It fails the test if stored plays overlap, or
-// if the listening time of a play is longer than the play. A real play counts as listed if
-// the simulated history began to list it before the time by.
+// compareWithTruth compares a person's stored plays with what was really played between the
+// times from and until. It fails the test if stored plays overlap, or if the listening time
+// of a play is longer than the play. A real play counts as listed if the simulated history
+// began to list it before the time by.
 func (w *simWorld) compareWithTruth(person int, from, until, by time.Time) (report truthReport) {
 	w.t.Helper()
 	plays := w.storedPlays(person)

@@ -15,7 +15,7 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// linkByPKCE links a person through the app without the app's secret. If the
+// linkByPKCE links a person through the Spotify app without the app's secret. If the
 // simulator's option RotateRefreshTokens is set, each renewal of such a link replaces
 // the refresh token.
 func (w *simWorld) linkByPKCE(person int) {

@@ -38,8 +38,8 @@ func (b *batch) jobs() []schedule.Job {
 	cleanup := jobs.Cleanup{Store: b.db, Now: time.Now, Logger: b.log}
 	linkRetry := jobs.LinkRetry{Links: b.db, Complete: b.completeLink, Now: b.now, Logger: b.log}
 	apps, _ := b.settings.Spotify.Apps() // never fails: config.Load accepts only settings with valid apps
-	// This job runs even if no app limits its seats now: an app may have limited
-	// them before, and users may still be waiting.
+	// This job runs even if no Spotify app limits its seats (registered users) now: an
+	// app may have limited them before, and users may still be waiting.
 	seatAssignment := jobs.SeatAssignment{Seats: b.db, Apps: config.SeatsOf(apps), Logger: b.log}
 	scheduled := []schedule.Job{
 		{Name: tokenRefreshJob, Interval: b.settings.RefreshInterval, Run: b.refresher.Plan},

@@ -237,8 +237,8 @@ func fetchBody(ctx context.Context, address string) string {
 // second poll in an interval is allowed only if the first was made in the last second before a
 // replica was lost, because that replica had not yet stored that the poll was made.
 //
-// The test measures real time. So it is not parallel, and "make test" runs it after all other
-// tests.
+// The test measures real time. So it is not parallel, and "make test" runs it and similar tests
+// after all others.
 func TestReplicasCoverForEachOther(t *testing.T) {
 	storetest.Server(t)
 	const people, interval = 400, 8 * time.Second

@@ -89,7 +89,8 @@ type database interface {
 	WaitForSchema(ctx context.Context) error
 	// Ready returns an error if the schema is wrong or writing fails.
 	Ready(ctx context.Context) error
-	// OnRecorded calls fn for every play and gap that is recorded.
+	// OnRecorded sets the function fn, which is called with the numbers of the plays and gaps
+	// that a transaction has recorded.
 	OnRecorded(fn func(songspy.RecordedCounts))
 }
 
@@ -239,8 +240,7 @@ func (b *batch) waitForSchema(ctx context.Context) error {
 	return nil
 }
 
-// ready returns an error with everything that prevents the batch from working,
-// or nil.
+// ready returns an error that says what prevents the batch from working, or nil.
 func (b *batch) ready(ctx context.Context) error {
 	faults := []error{b.db.Ready(ctx)}
 	if b.leaser != nil {
@@ -253,7 +253,7 @@ func (b *batch) ready(ctx context.Context) error {
 }
 
 // notes returns, for the operator, sentences about problems of a batch that
-// still works.
+// still works, and about its shards (parts of the users).
 func (b *batch) notes() []string {
 	notes := slices.Concat(b.breakerMetrics.Notes(), b.quotaMetrics.Notes(), b.apps.Notes(), b.renewer.Notes(), b.poller.Notes())
 	if b.leaser != nil {

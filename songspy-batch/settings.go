@@ -24,15 +24,15 @@ type settings struct {
 	// RefreshInterval is the time between two runs of AccessTokenRefreshScheduler.
 	RefreshInterval time.Duration `env:"SONGSPY_REFRESH_INTERVAL" envDefault:"30m"`
 	// PollInterval is the longest time between two polls of a user, unless a quota does
-	// not allow so many polls. It is also the time between two runs of
-	// CurrentPlayingTrackScheduler.
+	// not allow so many polls or a failed poll requires a longer wait. It is also the time
+	// between two runs of CurrentPlayingTrackScheduler.
 	PollInterval time.Duration `env:"SONGSPY_POLL_INTERVAL" envDefault:"3m"`
 	// PollConcurrency is the largest number of polls that run at once.
 	PollConcurrency int `env:"SONGSPY_POLL_CONCURRENCY" envDefault:"64"`
 	// RefreshConcurrency is the largest number of planned renewals that run at once.
 	RefreshConcurrency int `env:"SONGSPY_REFRESH_CONCURRENCY" envDefault:"16"`
-	// PublicURL is the URL at which browsers reach the API. Mails that ask users to
-	// link again point there, unless Notifications.RelinkURL is set.
+	// PublicURL is the URL at which browsers reach the API. Mails to users point there,
+	// unless Notifications.RelinkURL is set.
 	PublicURL string `env:"SONGSPY_PUBLIC_URL" envDefault:"http://127.0.0.1:8080"`
 	// Spread says that each user has a fixed time (phase) within the poll interval and
 	// the refresh interval. If it is false, all users are polled and renewed at once.

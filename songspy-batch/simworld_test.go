@@ -154,8 +154,8 @@ func (w *simWorld) openStore() *store.Store {
 	return db
 }
 
-// killableStore is a store that rejects the writes of polls, history fetches and renewals after
-// killed is set.
+// killableStore is a store that rejects the writes of polls, heartbeats, history fetches and
+// renewals after killed is set.
 type killableStore struct {
 	*store.Store
 	killed         atomic.Bool

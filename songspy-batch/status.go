@@ -92,7 +92,7 @@ func (r statusReport) writeBatches(t *table) {
 }
 
 // writeApps writes the state of the circuit breakers and the quota of calls for
-// every Spotify app.
+// every Spotify app of the operator, and how many user-supplied apps are blocked.
 func (r statusReport) writeApps(t *table) {
 	t.heading("SPOTIFY")
 	names := r.Apps()

@@ -14,7 +14,7 @@ const (
 	// ChangeRelation is a new follow, an approval or the end of a follow, or a block.
 	// The change feed gets one change for each of the two users.
 	ChangeRelation ChangeKind = "relation"
-	ChangeSession  ChangeKind = "session" // a session has ended before its expiry
+	ChangeSession  ChangeKind = "session" // a sign-in session has ended before its expiry
 )
 
 // Change is one row of the change feed. It says that a user's data has changed, so that

@@ -45,7 +45,7 @@ func (n *NowPlaying) HasFutureTime(now time.Time) bool {
 }
 
 func (n NowPlaying) movedBack(now time.Time) NowPlaying {
-	last := now.Add(-time.Microsecond) // earlier than now, so that Step does not ignore an observation made at now
+	last := now.Add(-time.Microsecond) // earlier than now, so that playback.Step does not ignore an observation made at now
 	if IsAheadOfClock(n.ObservedAt, now) {
 		n = n.shifted(last.Sub(n.ObservedAt))
 	}

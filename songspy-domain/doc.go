@@ -1,4 +1,4 @@
-// Package songspy defines the domain model that every other package shares:
+// Package songspy defines the domain model that the API and the batch share:
 // users and their Spotify links (User, Link), tracks and plays (Track, Play),
 // the current state of a player (NowPlaying), gaps in the recorded plays (Gap),
 // sharing and its limits (Sharing, HiddenItem, Follow, Block), reports and audit

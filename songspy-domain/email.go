@@ -35,7 +35,7 @@ func isInvisible(r rune) bool {
 
 // MaskEmail returns an e-mail address with all but the first letter before the @
 // replaced by an ellipsis, such as a…@example.org, so that only its owner
-// recognizes it. It returns "" for text that is not an address.
+// recognizes it. It returns "" if there is no @, or nothing before or after it.
 func MaskEmail(address Secret) string {
 	name, host, ok := strings.Cut(address.Reveal(), "@")
 	if !ok || name == "" || host == "" {

@@ -15,7 +15,8 @@ const (
 const EmbedTokensMax = 20
 
 // EmbedToken lets anyone who has its secret see what a user is listening to. It shows what
-// the user's share link would show, but only in an embed or only in an overlay (Purpose).
+// the user's share link (secret address) would show, but only in an embed or only in an
+// overlay (Purpose).
 type EmbedToken struct {
 	UserID UserID `gorm:"primaryKey"`
 	// ID is random: a running number would reveal how many tokens all users have.
@@ -57,8 +58,8 @@ type Webhook struct {
 	// succeeded. Failure says why the last attempt failed.
 	FailingSince *time.Time
 	Failure      WebhookFailure
-	// OffAt is when the webhook was switched off because it failed for too long; nil if
-	// it is on.
+	// OffAt is when the webhook was switched off because it failed for too long, or because
+	// of WebhookGone; nil if it is on.
 	OffAt *time.Time
 }
 

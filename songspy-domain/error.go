@@ -95,11 +95,11 @@ const (
 	// DispositionRenewToken means that the access token is not valid any more:
 	// renew it once, and call again.
 	DispositionRenewToken
-	// DispositionNeedsUser means that Spotify rejected the refresh token. If a
-	// second try confirms this, only the user can repair the connection, by
-	// linking Spotify again.
+	// DispositionNeedsUser means that Spotify rejected the refresh token, or that a
+	// needed OAuth scope is missing. If later tries confirm this, only the user can
+	// repair the connection, by linking Spotify again.
 	DispositionNeedsUser
-	// DispositionNotRegistered means that the app's owner has not registered
+	// DispositionNotRegistered means that the Spotify app's owner has not registered
 	// the user in the app's dashboard.
 	DispositionNotRegistered
 	// DispositionRefused means that Spotify answered 403 with a body that
@@ -110,7 +110,7 @@ const (
 	// RetryAfter.
 	DispositionAppBlocked
 	// DispositionMayNotCall means that the call was not made, because another
-	// process polls this user at the moment. This process may try again after
+	// process may poll this user at the moment. This process may try again after
 	// RetryAfter.
 	DispositionMayNotCall
 )

@@ -12,8 +12,8 @@ const (
 	// GapLinkBroken means that Songspy could not use the user's connection to
 	// Spotify, for example because its token had expired.
 	GapLinkBroken GapReason = "link_broken"
-	// GapAppBlocked means that Spotify rejected the calls of the whole Spotify
-	// app, for all its users.
+	// GapAppBlocked means that the calls of the whole Spotify app were blocked, for
+	// all its users: Spotify rejected them, or the quota of calls was used up.
 	GapAppBlocked GapReason = "app_blocked"
 	// GapProviderDown means that Spotify did not respond.
 	GapProviderDown GapReason = "provider_down"

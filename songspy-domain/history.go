@@ -30,7 +30,7 @@ type HistoryItem struct {
 	PlayedAt time.Time
 }
 
-// HistoryItemKey returns the key of an item: Spotify's time in milliseconds,
+// HistoryItemKey returns the key of a history item: Spotify's time in milliseconds,
 // plus 1 to 999 microseconds, which are a hash of the track. The hash keeps
 // two items of the same time apart, but is too short to identify a track. If the
 // track has an ISRC, the hash is made from that and not from the URI. So it stays
@@ -116,15 +116,15 @@ type StoredPlays struct {
 type Reconciliation struct {
 	// Confirmed are stored plays that a history item matches. Plays with a zero
 	// PlayedAt match no item and change for another reason: for example, their
-	// inferred tail was removed, or two plays were merged.
+	// inferred tail (Play.InferredMS) was removed, or two plays were merged.
 	Confirmed []StoredPlay
 	// Added are plays that only history reports.
 	Added []StoredPlay
 	// Removed are stored plays that turn out too short to count, or to be the
 	// same as another play.
 	Removed []StoredPlay
-	// Unmatched are items that match no play. They are stored as processed, so
-	// that a later response does not process them again.
+	// Unmatched are history items that match no play. They are stored as processed,
+	// so that a later response does not process them again.
 	Unmatched []HistoryItem
 	// Gaps are times whose plays Spotify may have dropped from the history before
 	// they were fetched.

@@ -21,7 +21,7 @@ const (
 	// LinkReauthRequired means that only the user can repair the link to
 	// Spotify, by linking Spotify again.
 	LinkReauthRequired LinkState = "reauth_required"
-	// LinkNotRegistered means that the app's owner has to register the user in
+	// LinkNotRegistered means that the Spotify app's owner has to register the user in
 	// the app's dashboard first. Spotify requires this for an app in
 	// development mode, and allows five users.
 	LinkNotRegistered LinkState = "not_registered"
@@ -115,7 +115,8 @@ type Link struct {
 	// ConsentMonths later.
 	AuthorizedAt time.Time
 	State        LinkState
-	// StateSince is when the link's State last changed.
+	// StateSince is when the link's State last changed. In an outage of Spotify, and by
+	// the retries of a pending grant, it changes without State.
 	StateSince time.Time
 	// PollsRefusedSince is since when Spotify has rejected polls of this user
 	// although the access token was renewed just before; nil if Spotify accepts

@@ -13,12 +13,12 @@ type NotificationKind string
 const (
 	NotificationRelinkSoon    NotificationKind = "relink_soon"    // the user's consent ends within a month
 	NotificationRelink        NotificationKind = "relink"         // the user cannot be polled until they link again
-	NotificationNotRegistered NotificationKind = "not_registered" // the operator has to register users in an app's dashboard
+	NotificationNotRegistered NotificationKind = "not_registered" // the operator has to register users in a Spotify app's dashboard
 	NotificationNeedsUser     NotificationKind = "needs_user"     // Spotify has revoked the consent of users
 	NotificationAppBlocked    NotificationKind = "app_blocked"    // Spotify has blocked an app for more than an hour
 	NotificationOutageBegan   NotificationKind = "outage_began"   // Spotify rejects at least half of an app's token renewals
 	NotificationOutageEnded   NotificationKind = "outage_ended"   // Spotify accepts an app's token renewals again
-	NotificationSeatRequested NotificationKind = "seat_asked"     // users have requested seats: the operator has to register their addresses in an app's dashboard
+	NotificationSeatRequested NotificationKind = "seat_asked"     // users have requested seats (places in an app): the operator has to register their addresses in its dashboard
 	NotificationSeatEntered   NotificationKind = "seat_entered"   // the user has been registered and can link
 )
 
@@ -39,7 +39,7 @@ var notificationKinds = []struct {
 	kind      NotificationKind
 	recipient Recipient
 	// grouped is true for kinds that are about users but go to the operator: one
-	// message covers all users.
+	// message covers all users of an app.
 	grouped bool
 	// wantedBy reports whether a user's link to Spotify causes the notification.
 	// Its arguments are the link and what the user has to do about it (Link.Task).
@@ -84,8 +84,8 @@ func (k NotificationKind) Recipient() Recipient {
 	return ""
 }
 
-// IsGrouped reports whether one message covers all users, instead of one
-// message for each.
+// IsGrouped reports whether one message covers all users of an app, instead of
+// one message for each.
 func (k NotificationKind) IsGrouped() bool {
 	for _, row := range notificationKinds {
 		if row.kind == k {
@@ -107,8 +107,8 @@ const (
 )
 
 // Notification is one notification to send. UserID, App, Kind, Occurrence and
-// Channel identify it, and a notification with the same identity is never sent
-// twice.
+// Channel identify it. While it is stored, no notification with the same identity
+// is sent again.
 type Notification struct {
 	ID int64
 	// UserID is the user that the notification is about; 0 if it is about an
@@ -120,7 +120,8 @@ type Notification struct {
 	Kind NotificationKind
 	// Occurrence identifies one occurrence of the cause, so that a later occurrence
 	// causes another notification. For a link it is the Generation, for a seat
-	// StateSince.
+	// StateSince. Notifications of NotificationAppBlocked and NotificationOutageBegan
+	// are deleted instead when the cause ends.
 	Occurrence string
 	Channel    NotificationChannel
 	// DueAt is the earliest time at which the notification may be sent; zero means now.

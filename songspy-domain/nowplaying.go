@@ -7,7 +7,7 @@ type PlayerState string
 
 // The states of a player.
 const (
-	PlayerIdle    PlayerState = "idle" // nothing plays, or only what the board never shows, such as an advertisement
+	PlayerIdle    PlayerState = "idle" // nothing plays, or only what viewers never see, such as an advertisement
 	PlayerPlaying PlayerState = "playing"
 	PlayerPaused  PlayerState = "paused"
 )
@@ -18,7 +18,7 @@ type NowPlaying struct {
 	UserID UserID `gorm:"primaryKey"`
 	State  PlayerState
 	// TrackID is the ID of the track of the open (unfinished) play; 0 if no
-	// play is open.
+	// play is open, or until the store has returned the ID.
 	TrackID TrackID
 	// TrackURI and DurationMS are copied from the track, so that playback.Step
 	// does not need the track itself.
@@ -47,8 +47,8 @@ type NowPlaying struct {
 	// open; nil if none did. A single such answer does not end the play,
 	// because Spotify's answer may be wrong.
 	IdleSince *time.Time
-	// OtherSeenAt is when a poll last showed something other than the open
-	// play's track. So the open play cannot have begun before OtherSeenAt.
+	// OtherSeenAt is a time before which the open play cannot have begun: usually
+	// when a poll last showed something other than the play's track.
 	OtherSeenAt time.Time
 	// EndsAt is when the open play ends if the user does not pause, seek or
 	// skip. For a paused play it is the start of the pause. It is nil if
@@ -223,7 +223,7 @@ type PlaybackUpdate struct {
 	// Tracks are the tracks to which Playing and Plays refer only by URI. They
 	// are included because the store may not have them yet.
 	Tracks []Track
-	// Plays are the finished plays that count.
+	// Plays are the finished plays that count or are probable.
 	Plays []Play
 	// Gap is a time in which plays could not be recorded, and which this poll
 	// ended; nil if there was none.
@@ -239,8 +239,8 @@ type PlaybackUpdateResult struct {
 	// play is open.
 	TrackID TrackID
 	// Dropped says that the update was not written, because the user's link to
-	// Spotify was removed or replaced after the poll. The poller then stops
-	// polling the user with the old link.
+	// Spotify was removed or replaced after the poll, or because the stored state
+	// is newer. The poller then reads the user from the store again.
 	Dropped bool
 	// Err says why the database rejected this update; nil if it did not. The
 	// other updates of the same write were stored.

@@ -31,8 +31,8 @@ func NewPublicID() PublicID {
 // IsValid reports whether the id lies in the range of public ids.
 func (id PublicID) IsValid() bool { return 0 < id && id < PublicIDEnd }
 
-// Handles are written in Crockford's base 32, which has no i, l, o and u. All
-// have the same length.
+// Handles (public ids as text) are written in Crockford's base 32, which has no i, l,
+// o and u. All have the same length.
 const (
 	handleDigits = "0123456789abcdefghjkmnpqrstvwxyz"
 	handleLength = 11 // digits of 5 bits each, enough for the 53 bits of a public id

@@ -39,7 +39,8 @@ const (
 
 // Seat is a user's request for a seat in a Spotify app that admits few users. A user
 // makes the request before linking Spotify, or because Spotify rejects the user as not
-// registered with the app. The request lasts until the user has linked Spotify.
+// registered with the app. The request ends when the user has linked Spotify, when the user
+// withdraws it, or when it is too old.
 type Seat struct {
 	UserID UserID `gorm:"primaryKey"`
 	// App is the Spotify app that the user got a seat in; empty while the user

@@ -7,9 +7,9 @@ import "time"
 // changed, so who sees a play depends on the settings that were in force when it
 // played. Only package visibility makes such decisions.
 //
-// BeganAt is the time of the change. If the BeganAt of the previous row is later,
-// because a process with a fast clock wrote that row, BeganAt is one microsecond after
-// it, so that the rows stay in the order in which the user made them.
+// BeganAt is the time of the change. If the BeganAt of the previous row is not earlier,
+// for example because a process with a fast clock wrote that row, BeganAt is one
+// microsecond after it, so that the rows stay in the order in which the user made them.
 type Sharing struct {
 	UserID  UserID    `gorm:"primaryKey"`
 	BeganAt time.Time `gorm:"primaryKey"`
@@ -17,8 +17,8 @@ type Sharing struct {
 	Now     Audience `gorm:"column:now_audience"`
 	History Audience `gorm:"column:history_audience"`
 	// HiddenUntil is the time until which everything that the user plays and has played
-	// is hidden from everyone; nil if it is not hidden. The value HiddenForever hides it
-	// until the user changes the settings, which adds the next row.
+	// is hidden from everyone else; nil if it is not hidden. The value HiddenForever hides
+	// it until the user changes the settings, which adds the next row.
 	HiddenUntil *time.Time
 	// MinSeconds is how long a track must have played before others see it: 0,
 	// 30 or 60 seconds.
@@ -75,7 +75,8 @@ func (HiddenItem) TableName() string { return "hidden_items" }
 type SharingRule struct {
 	Owner UserID
 	// Periods are sorted by BeganAt, and no two begin at the same time. The last
-	// one is in force now. If there are none, only the owner sees the owner's data.
+	// one is in force now. If there are none, only the owner sees the owner's data, and
+	// the operator the profile.
 	Periods []Sharing
 	// Hidden are the artists and tracks that the user hides or hid, in any order.
 	Hidden []HiddenItem

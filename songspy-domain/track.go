@@ -36,13 +36,14 @@ type Track struct {
 	DurationMS int64
 	ISRC       string
 	CreatedAt  time.Time `gorm:"autoCreateTime:false"`
-	// PublicID identifies the track outside the service, as a Handle.
+	// PublicID identifies the track outside the service, as a Handle (a text).
 	PublicID PublicID
 	// ArtistRefs are the artists in Spotify's order. ArtistRefs is empty if the URIs
 	// of the artists are not known: for local files, episodes and chapters, and for
 	// tracks that were stored before Songspy stored the URIs of artists. AlbumRef is
 	// the album, the show of an episode or the book of a chapter. Its URI is empty if
-	// it is not known. The fields Artists and Album hold the names even then.
+	// it is not known. Even then the field Artists holds the names, and for a song or a
+	// local file Album holds the name of the album.
 	ArtistRefs []Artist `gorm:"-"`
 	AlbumRef   Album    `gorm:"-"`
 }

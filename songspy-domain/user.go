@@ -29,8 +29,8 @@ func (a Audience) IsValid() bool {
 // User is a person who signed up with Google.
 //
 // Google's name and picture are private until the user chooses to show them:
-// NickName is nil until the user sets one, and PictureURL is public only if
-// ShowPicture is set.
+// NickName is nil until the user sets one, and the picture at PictureURL is public only
+// if ShowPicture is set.
 type User struct {
 	ID          UserID `gorm:"primaryKey"`
 	GoogleSub   string
@@ -45,7 +45,7 @@ type User struct {
 	CreatedAt          time.Time  `gorm:"autoCreateTime:false"`
 	UpdatedAt          time.Time  `gorm:"autoUpdateTime:false"`
 	// PublicID identifies the user outside the service. It is the user's id in the
-	// API's contract (openapi.yaml) and, as a Handle, in the addresses of pages.
+	// API's contract (openapi.yaml) and, as a Handle (a text), in the addresses of pages.
 	PublicID PublicID
 	// HiddenByOperator says that the operator hides the user from everyone else.
 	HiddenByOperator bool

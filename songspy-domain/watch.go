@@ -16,8 +16,8 @@ type Watch struct {
 	SignedIn bool // the viewer is signed in
 	// Own says that the viewer has asked for a poll of their own player.
 	Own bool
-	// Users are the watched users. The viewer may see all of them. If there are none, the
-	// viewer watches nobody any more.
+	// Users are the watched users. The viewer may see all of them. If there are none, and
+	// the store adds no user of Followed, the viewer watches nobody any more.
 	Users []UserID
 	// Followed are users whose approved follower the viewer is. The viewer waits until they
 	// start to play. When the store writes the watch, it adds those of them to Users who

@@ -137,7 +137,8 @@ func addViewer(ctx context.Context, db *store.Store) error {
 
 const sessionLife = 24 * time.Hour
 
-// readContract parses openapi.yaml from the repository's root or the module's folder.
+// readContract parses openapi.yaml. It finds the file if the working directory is the
+// repository's root, the module's folder or that of this package.
 func readContract() (*httpapi.Contract, error) {
 	for _, path := range []string{"openapi.yaml", "songspy-api/openapi.yaml", "../openapi.yaml"} {
 		if spec, err := os.ReadFile(path); err == nil {

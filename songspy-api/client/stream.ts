@@ -38,7 +38,7 @@ export class StreamError extends Error {
 /** A connection is dead if it brings no event and no comment for this time, in ms. The server sends a comment every 5 s. */
 export const silentAfter = 10_000;
 export const lostAfter = 10_000;
-/** The longest wait before a reconnection, in ms. */
+/** The longest random wait before a reconnection, in ms. Retry-After comes in addition. */
 export const longestWait = 60_000;
 
 /**
@@ -70,7 +70,7 @@ export async function readStream(o: StreamOptions): Promise<void> {
   }
 }
 
-/** State is kept between connections. retry is the wait that the server sends, in ms. failures is how many connections in a row ended without a snapshot. */
+/** State is kept between connections. retry is the wait that the server sends, in ms. failures is how many connections ended since the last snapshot, at most 16. */
 interface State {
   retry: number;
   failures: number;
@@ -81,7 +81,7 @@ interface End {
   retryAfter: number; // ms
 }
 
-/** connectOnce reads one connection to its end. It calls connected at the first snapshot. */
+/** connectOnce reads one connection to its end. It calls connected at each snapshot. */
 async function connectOnce(o: StreamOptions, state: State, connected: () => void): Promise<End> {
   const end: End = { kind: "closed", retryAfter: 0 };
   const connection = new AbortController();

@@ -25,9 +25,9 @@ func forEachDatabase(t *testing.T, o sim.Options, journey func(t *testing.T, w *
 	}
 }
 
-// songsInARow returns consecutive plays of the simulator's tracks, beginning with the track whose
-// number is first. The argument songs is the number of plays. Each play lasts for the given length.
-// The first play began half a length ago, so that it is playing now.
+// songsInARow returns consecutive plays of the simulator's tracks. The argument first is the
+// number of the first track, and the argument songs is the number of plays. Each play lasts for
+// the given length. The first play began half a length ago, so that it is playing now.
 func songsInARow(s *sim.Sim, first, songs int, length time.Duration) []sim.Play {
 	start := time.Now().Add(-length / 2)
 	var plays []sim.Play
@@ -141,7 +141,7 @@ func TestSequenceDiagrams(t *testing.T) {
 			return ok && e.Track.Title == w.sim.PlaybackAt(0, time.Now()).Play.Track.Title
 		})
 
-		// Unlinking and erasing work at once, on the board too.
+		// Unlinking and erasing remove the user from the board. Erasing ends the JWT at once.
 		second.mustCall(http.MethodDelete, "/spotify-auth", nil)
 		w.eventually("the board without the unlinked user", func() bool { _, ok := second.boardEntry(); return !ok })
 		user.mustCall(http.MethodDelete, "/me", nil)

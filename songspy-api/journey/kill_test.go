@@ -20,8 +20,8 @@ func TestBatch_KilledWhilePollingLosesAndDuplicatesNothing(t *testing.T) {
 	forEachDatabase(t, sim.Options{Seed: 2, People: people}, func(t *testing.T, w *testSystem) {
 		length, kills := 15*time.Second, 6
 		if !strings.HasPrefix(w.database, "sqlite:") {
-			// On Postgres, no user is polled until the leases of the killed batch expire, after
-			// 15 s. So a song must last longer to be observed.
+			// On Postgres, no user is polled until the leases of the killed batch (its rights to
+			// poll) expire, after 15 s. So a song must last longer to be observed.
 			length, kills = 40*time.Second, 3
 		}
 		for person := range people {

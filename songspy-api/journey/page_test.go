@@ -41,7 +41,7 @@ func newSystemWithPage(t *testing.T, o sim.Options, env ...string) *testSystem {
 }
 
 // A user signs up, is seen by a stranger, hides, embeds the song, and erases the account. The
-// stranger's page, which stays open, must follow each of these changes.
+// stranger's page, which stays open, must follow each of these changes except the embed.
 func TestPage_AUserSharesHidesAndErases(t *testing.T) {
 	w := newPageSystem(t, sim.Options{Seed: 3, People: 2})
 	const length = 15 * time.Second
@@ -148,8 +148,8 @@ func TestPage_AStrangerLosesAHiddenUserWithinASecond(t *testing.T) {
 	}
 }
 
-// A user without a seat asks for one; the operator registers the user, and handles a
-// report, on the status page.
+// A user without a seat in the Spotify app asks for one; the operator registers the user, and
+// closes a report, on the status page.
 func TestPage_AnOperatorEntersASeatAndHandlesAReport(t *testing.T) {
 	o := sim.Options{Seed: 4, People: 2}
 	s, err := sim.New(o)

@@ -62,8 +62,8 @@ type testSystem struct {
 	secrets  []string // texts that the services must never print
 }
 
-// newTestSystem starts a simulator and prepares the environment of the services. more holds further
-// environment variables, such as "NAME=value".
+// newTestSystem starts a simulator and prepares the environment of the services. The argument more
+// holds further environment variables, such as "NAME=value".
 func newTestSystem(t *testing.T, database string, o sim.Options, more ...string) *testSystem {
 	t.Helper()
 	// The simulator must know the address of its server, for the addresses of covers. So the server
@@ -193,7 +193,7 @@ func (w *testSystem) kill(p *process) {
 // eventuallyTimeout is far longer than anything takes, because test machines may be slow.
 const eventuallyTimeout = 60 * time.Second
 
-// eventually waits until holds returns true.
+// eventually waits until the function holds returns true. It fails the test after eventuallyTimeout.
 func (w *testSystem) eventually(what string, holds func() bool) {
 	w.t.Helper()
 	deadline := time.After(eventuallyTimeout)
@@ -239,7 +239,7 @@ func (w *testSystem) checkSecrets() {
 	}
 }
 
-// usedPorts are the ports that freeAddress has returned.
+// usedPorts has the addresses that freeAddress has tried.
 var usedPorts sync.Map
 
 // freeAddress returns an address for a program that starts later. Its port is below 30,000. So the

@@ -125,8 +125,8 @@ func (b *tab) press(selector string) {
 	b.do(chromedp.KeyEvent(kb.Enter))
 }
 
-// clickText clicks the first button, link or summary whose text is the given text. inside is the
-// selector of the elements that are searched.
+// clickText clicks the first button, link or summary whose text is the given text. The argument
+// inside is the selector of the elements that are searched.
 func (b *tab) clickText(inside, text string) {
 	b.t.Helper()
 	b.wait(fmt.Sprintf(`Array.from(document.querySelectorAll(%q), (e) => Array.from(e.querySelectorAll("button, a, summary"))).flat().some((e) => {

@@ -4,8 +4,8 @@
 // It loads linked users into a Postgres database and starts the real songspy-batch
 // and songspy-sim on this machine. The batch polls all users at the same moment; one
 // poll of every user is a round. The bench measures the rate of each round from the
-// third on. In the last round it also measures the processor time, the rows written,
-// the users they belong to, and the batch's peak memory. Before and after each round,
+// third on. In the last round it also measures the processor time, the rows written and
+// the users they belong to; after it, the batch's peak memory. Before and after each round,
 // a bare loop makes the same calls and discards the responses. The batch is compared
 // with that loop.
 //

@@ -177,7 +177,7 @@ func (b *bench) measureRounds(ctx context.Context, bareRate float64, r *report) 
 	return nil
 }
 
-// usage is the processor time and memory of all processes at one moment.
+// usage is the processor time of all processes and the batch's peak memory, at one moment.
 type usage struct {
 	mark                 mark
 	batch, sim, postgres cpuTime
@@ -203,7 +203,7 @@ func (b *bench) observe(ctx context.Context, batch *process) (o usage, err error
 
 // intervalFor returns an interval that has room for three things: a round that
 // takes twice as long as the bare calls, the bare calls, and the delay of the
-// database's statistics. single is the time that the bare calls take.
+// database's statistics. The argument single is the time that the bare calls take.
 func intervalFor(single time.Duration) time.Duration {
 	const statistics, step = 15 * time.Second, 5 * time.Second
 	return max((5*single + statistics).Round(step), minInterval)

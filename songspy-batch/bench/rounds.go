@@ -44,7 +44,7 @@ type metricsWatch struct {
 	interval time.Duration
 }
 
-// nextDue returns the time of the next round after end.
+// nextDue returns the time of the next round after the time end.
 func (w *metricsWatch) nextDue(end time.Time) time.Time { return nextDueAfter(end, w.interval) }
 
 // counts are the values of the batch's counter metrics at one moment.

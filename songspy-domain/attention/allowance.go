@@ -14,8 +14,8 @@ const (
 	anonymousShare = 0.25
 	// viewersMax is the largest number of viewers that an Allowance distinguishes. There must
 	// be a limit, because one client that is not signed in can use very many addresses, and so
-	// count as very many viewers. All further viewers who are signed in share one account, and
-	// all further viewers who are not signed in share another.
+	// count as very many viewers. All further viewers who are signed in share one account of
+	// used calls, and all further viewers who are not signed in share another.
 	viewersMax = 1 << 16
 )
 
@@ -27,7 +27,8 @@ type ViewerKey struct {
 
 // Allowance counts the calls that may be made for viewers, in addition to the planned polls. It
 // is a token bucket that holds the calls of 24 hours, refills in 24 hours and is full at the
-// start. Each viewer of the last 24 hours has an equal share.
+// start. Each viewer of the last 24 hours has an equal share, but all viewers who are not signed
+// in have at most anonymousShare together.
 //
 // The zero Allowance allows nothing until SetDaily is called. It is not safe for
 // concurrent use.
@@ -60,9 +61,9 @@ func (b *bucket) fill(now time.Time, capacity float64) {
 	b.at, b.left = now, min(b.left, capacity)
 }
 
-// SetDaily sets how many calls may be made in 24 hours. The first SetDaily fills the allowance. A
-// later one keeps the fraction that is left: if half of the old number was left, half of the new
-// number is left.
+// SetDaily sets how many calls may be made in 24 hours. If the old number was 0, as at the start,
+// SetDaily fills the allowance. Otherwise it keeps the fraction that is left: if half of the old
+// number was left, half of the new number is left.
 func (a *Allowance) SetDaily(now time.Time, calls float64) {
 	if a.daily == 0 {
 		a.all, a.anonymous = bucket{calls, now}, bucket{anonymousShare * calls, now}

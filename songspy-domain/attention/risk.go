@@ -115,9 +115,9 @@ func (r Risk) area(t float64) float64 {
 
 // NextPoll returns how long after the last poll another poll for viewers is worth a call. The
 // parameter weight is how much the viewers count together (Allowance.Weight). The parameter
-// planned is how long after the last poll a poll comes in any case, without viewers. The result
-// wait is at least MinGap. It is less than planned, by at least a second unless it is MinGap. The
-// result worth is false if no such poll is worth a call.
+// planned is how long after the last poll a poll comes in any case, without viewers. If the result
+// worth is true, the result wait is at least MinGap and less than planned, by at least a second
+// unless it is MinGap. worth is false if no such poll is worth a call.
 func (r Risk) NextPoll(weight float64, planned time.Duration) (wait time.Duration, worth bool) {
 	isWorth := func(d time.Duration) bool { return weight*r.Saved(d) >= price }
 	low, high := MinGap, planned

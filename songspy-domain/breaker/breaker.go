@@ -11,9 +11,10 @@
 //
 //   - closed: calls pass (Cause is empty).
 //   - open: calls are blocked until OpenUntil.
-//   - half open: OpenUntil has passed. The first call is the probe, and no other call
-//     passes until it has returned. If the probe succeeds, the breaker closes and the
-//     call rate ramps up. If the probe is refused, the breaker opens again.
+//   - half open: OpenUntil has passed. The first call that is not Background is the
+//     probe, and no other call passes until it has returned or probeTimeout has passed.
+//     If the probe succeeds, the breaker closes and the call rate ramps up. If the probe
+//     is refused, the breaker opens again.
 package breaker
 
 import (
@@ -78,7 +79,7 @@ type Breaker struct {
 	OpenedAt  time.Time
 	OpenUntil time.Time
 	// BackoffStep counts how often in a row the breaker has opened for an
-	// estimated time: Spotify sent no Retry-After, or the quota is exceeded and
+	// estimated time: a 429 had no Retry-After, or the quota is exceeded and
 	// the Retry-After may be too short. Each step doubles the next estimate.
 	BackoffStep int
 	// ProbeUntil is the time until which other calls are blocked because the current probe
@@ -97,7 +98,7 @@ type Breaker struct {
 type Permit struct {
 	Epoch int64
 	// Probe says that this call is the one that tests a blocked app. No other
-	// call is allowed until its result is known.
+	// call is allowed until its result is known or probeTimeout has passed.
 	Probe bool
 }
 
@@ -166,8 +167,8 @@ const (
 	// Premium.
 	PremiumRequired
 	// Forbidden means a 403 with an unknown body. It counts as concerning only
-	// the user of the call, unless the breaker is already open because of such
-	// answers.
+	// the user of the call, unless the call is the probe of a breaker that opened
+	// because of such answers.
 	Forbidden
 	// AppForbidden means a 403 with an unknown body that concerns the whole
 	// app, because several users got such answers.
@@ -228,7 +229,7 @@ func Report(s Breakers, now time.Time, circuit Circuit, p Permit, o Outcome) Bre
 	return s
 }
 
-// ChangesNothing reports whether Report would change nothing. That is so for almost
+// ChangesNothing returns true only if Report would change nothing. It does so for almost
 // every call: it was answered, it is not a probe, and the call rate is not limited.
 func (s *Breakers) ChangesNothing(circuit Circuit, p Permit, o Outcome) bool {
 	return o.Result == Answered && !p.Probe && s.For(circuit).Limiter.Rate == 0
@@ -354,8 +355,8 @@ func (r Result) cause() Cause {
 	}
 }
 
-// wait returns for how long the circuit breaker opens. guessed is true if Spotify sent
-// no Retry-After, or if the quota is exceeded and the Retry-After may be too short.
+// wait returns for how long the circuit breaker opens. guessed is true if a 429 had no
+// Retry-After, or if the quota is exceeded and the Retry-After may be too short.
 // step is how often in a row the time was guessed before this result.
 func (o Outcome) wait(step int) (wait time.Duration, guessed bool) {
 	requested := min(o.RetryAfter, waitMax)

@@ -21,13 +21,13 @@ const (
 // RateLimiter limits the calls per second of an app after its circuit breaker has
 // closed again. The limit starts at rateMin and doubles with every second of answered
 // calls, up to the learned rate. From there it grows slowly with each window of 30 s.
-// When Spotify refuses a call, half of the rate at that time becomes the learned rate.
-// The zero RateLimiter has no limit.
+// When Spotify refuses a call because of the rate, half of the rate at that time becomes
+// the learned rate. The zero RateLimiter has no limit.
 type RateLimiter struct {
 	// Rate is the current limit, in calls a second; 0 means no limit.
 	Rate float64
 	// Learned is half the rate at which Spotify last refused the whole app, in
-	// calls a second; 0 if it never did.
+	// calls a second; 0 if no rate is learned.
 	Learned float64
 	// Tokens is how many tokens the token bucket held at TokensAt: so many calls could
 	// be made at once. It can become negative, because urgent calls do not wait for

@@ -40,10 +40,10 @@ type Feed interface {
 	// FeedBounds returns the number of the oldest stored change (0 if none is stored) and
 	// the last number that was assigned.
 	FeedBounds(ctx context.Context) (oldest, last int64, err error)
-	// Changes returns up to limit changes with numbers above after, in order.
+	// Changes returns up to limit changes with numbers above the argument after, in order.
 	Changes(ctx context.Context, after int64, limit int) ([]songspy.Change, error)
-	// WaitForChange returns when there may be changes with numbers above after. It returns after
-	// about 750 ms in any case, so that a reader catches up at least once a second.
+	// WaitForChange returns when there may be changes with numbers above the argument after. It
+	// returns after about 750 ms in any case, so that a reader catches up at least once a second.
 	WaitForChange(ctx context.Context, after int64) error
 }
 
@@ -56,7 +56,7 @@ type Follower struct {
 	// start unless Run is given the number of a change up to which everything is loaded already.
 	Load func(ctx context.Context) (number int64, err error)
 	// Apply applies changes, in order. After an error Follower calls it again with the
-	// same changes.
+	// same changes, and perhaps with newer ones too.
 	Apply func(ctx context.Context, changes []songspy.Change) error
 	// CaughtUp is called when every change that was committed before the time at is
 	// applied. number is the number of the last applied change. While the feed can be
@@ -69,8 +69,8 @@ type Follower struct {
 	Log     *slog.Logger
 }
 
-// Run applies the changes whose numbers are greater than after, until ctx ends. If after
-// is Unloaded, Run loads everything first. After a failure it tries again.
+// Run applies the changes whose numbers are greater than the argument after, until ctx ends.
+// If that is Unloaded, Run loads everything first. After a failure it tries again.
 func (f *Follower) Run(ctx context.Context, after int64) {
 	wait := shortestRetryWait
 	for ctx.Err() == nil {
@@ -88,9 +88,10 @@ func (f *Follower) Run(ctx context.Context, after int64) {
 	}
 }
 
-// next loads everything if after is Unloaded. Otherwise it waits for changes whose numbers
-// are greater than after and applies them. It returns the new position, the number of the
-// last applied change, also with an error. If changes were lost, it returns Unloaded.
+// next loads everything if the argument after is Unloaded. Otherwise it waits for changes
+// whose numbers are greater than that and applies them. It returns the new position, the
+// number of the last applied change, also with an error. If changes were lost, it returns
+// Unloaded.
 func (f *Follower) next(ctx context.Context, after int64) (int64, error) {
 	startedAt := f.Now()
 	if after == Unloaded {
@@ -151,7 +152,7 @@ func lost(after, oldest, last int64) bool {
 }
 
 // UserIDsExcept returns the users of the changes, each once, in ascending order. It leaves
-// out changes of the kinds in except.
+// out changes of the kinds in the argument except.
 func UserIDsExcept(changes []songspy.Change, except ...songspy.ChangeKind) []songspy.UserID {
 	ids := make([]songspy.UserID, 0, len(changes))
 	for _, c := range changes {

@@ -30,8 +30,9 @@ type database struct {
 	follower followerState
 }
 
-// followerState is the copy of the values that a follower keeps, with the number of calls
-// of Load and Apply, and the arguments of the last call of CaughtUp.
+// followerState is the copy of the values that a follower keeps, with the number of
+// successful calls of Load and of all calls of Apply, and the arguments of the last call of
+// CaughtUp.
 type followerState struct {
 	copied         map[songspy.UserID]int
 	loads, applied int

@@ -30,7 +30,7 @@ type Key struct {
 
 // isWeak reports whether the key is probably not random: it has few different
 // bytes, each byte differs from the one before it by the same amount, or all
-// bytes are printable ASCII. About one in 10^13 random keys counts as weak, too.
+// bytes are printable ASCII. About one in 5×10^13 random keys counts as weak, too.
 func (k Key) isWeak() bool {
 	const fewest = 17 // the smallest accepted number of different bytes; random keys have about 30
 	different := map[byte]bool{}
@@ -71,9 +71,9 @@ func ParseKeys(name string, list songspy.Secret) ([]Key, error) {
 	return keys, nil
 }
 
-// Keys holds the two lists of secret keys that an instance needs: Seal encrypts secrets in
-// the database, JWT signs the JWTs of bearer sessions. Each list is text in the form that
-// ParseKeys reads, such as k2:BugkMTgeSrzDdWTdwU8ZW4JhyqPUy3Y7UGJmivTQiR8=.
+// Keys holds the two lists of secret keys that an instance of Songspy needs: Seal encrypts
+// secrets in the database, JWT signs the JWTs of bearer sessions. Each list is text in the
+// form that ParseKeys reads, such as k2:BugkMTgeSrzDdWTdwU8ZW4JhyqPUy3Y7UGJmivTQiR8=.
 type Keys struct {
 	Seal songspy.Secret // the value of SONGSPY_SEAL_KEYS
 	JWT  songspy.Secret // the value of SONGSPY_JWT_KEYS

@@ -10,9 +10,9 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Faults is the error of Load: everything that is wrong with a configuration, one
-// line for each fault. A line begins with the variable's name and says what is wrong
-// or what to do.
+// Faults is the error of Load and Environ: everything that is wrong with a configuration.
+// Load returns one line for each faulty variable. A line says what is wrong or what to do.
+// If it concerns one variable, it begins with the variable's name.
 type Faults []string
 
 // Error returns all faults as one text, with each fault on a line of its own.
@@ -27,8 +27,8 @@ func (f Faults) Error() string {
 // *into and on every nested struct, if they have the method. It also checks the
 // rules that concern several of these structs, such as that either all providers
 // are simulated or none. It also rejects unknown variables that look
-// like a mistake: the old name of a renamed variable, and a name that is close to a
-// known name.
+// like a mistake: the old name of a renamed variable, a name that is close to a
+// known name, and NAME_FILE if the variable NAME is not a secret.
 //
 // The error has the type Faults.
 func Load(into any, environ map[string]string) error {

@@ -108,8 +108,8 @@ type endpoint struct {
 	domains   []string
 }
 
-// isReal reports whether the endpoint is an https URL whose host is one of the
-// provider's domains or a subdomain of one.
+// isReal reports whether the endpoint is an https URL without credentials whose host is
+// one of the provider's domains or a subdomain of one.
 func (e endpoint) isReal() bool {
 	u, err := url.Parse(e.url)
 	return err == nil && u.Scheme == "https" && u.User == nil && slices.ContainsFunc(e.domains, func(domain string) bool {

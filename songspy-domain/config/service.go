@@ -30,7 +30,8 @@ type Service struct {
 	// another server connection: a prepared statement exists on one connection only.
 	DatabaseSimpleProtocol bool `env:"SONGSPY_DATABASE_SIMPLE_PROTOCOL" envDefault:"false"`
 	// AdminHosts are host names under which the metrics and health pages may be
-	// requested, in addition to IP addresses and names without a dot, such as localhost.
+	// requested, in addition to IP addresses, names without a dot, such as localhost, and
+	// names that end with .localhost.
 	AdminHosts List `env:"SONGSPY_ADMIN_HOSTS"`
 	// SealKeys are the keys that encrypt secrets in the database. ParseKeys describes
 	// their form.

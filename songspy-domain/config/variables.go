@@ -87,9 +87,10 @@ var foreignVariables = regexp.MustCompile(`^SONGSPY_(SIM_.*|TEST_.*|SECRETS_DIR|
 // an unknown name counts as a misspelling of it.
 const typoDistanceMax = 3
 
-// unknownVariables finds variables that nothing reads. A former name, or a name close to a
-// known one, is a fault, because the operator expects its value to take effect. Any other
-// name causes a warning only, because another release may read it.
+// unknownVariables finds variables of Songspy that nothing reads. A former name, a name
+// close to a known one, or NAME_FILE for a variable NAME that is not a secret is a fault,
+// because the operator expects its value to take effect. Any other name causes a warning
+// only, because another release may read it.
 func unknownVariables(fields []field, environ map[string]string) (faults Faults, warnings []string) {
 	secrets := maps.Clone(knownVariables)
 	for _, f := range fields {
@@ -118,8 +119,8 @@ func unknownVariables(fields []field, environ map[string]string) (faults Faults,
 	return faults, warnings
 }
 
-// Warnings returns a warning for each variable in environ that nothing reads,
-// except for former names and probable misspellings, which Load rejects.
+// Warnings returns a warning for each variable of Songspy in environ that nothing
+// reads, except for those that Load rejects (see unknownVariables).
 func Warnings(environ map[string]string) []string {
 	_, warnings := unknownVariables(nil, environ)
 	return warnings

@@ -10,7 +10,8 @@
 // An OpenID signs users in by redirect instead, and needs no access token: the ID
 // token names the client that it was issued to.
 //
-// No error of this package contains a token, an e-mail address or a URL.
+// No error of this package contains a token or an e-mail address. The only URLs in its
+// errors are the expected issuer and the wrong issuer of an ID token.
 package google
 
 import (

@@ -147,7 +147,7 @@ func (o *OpenID) verify(ctx context.Context, p *provider, raw string) (*oidc.IDT
 	if _, expired := errors.AsType[*oidc.TokenExpiredError](err); expired {
 		return nil, invalidToken("the ID token has expired")
 	}
-	// The library's messages do not quote the token.
+	// The library's messages do not quote the token, except its issuer or algorithm.
 	return nil, invalidToken(fmt.Sprintf("the ID token is not valid: %.200s", err))
 }
 

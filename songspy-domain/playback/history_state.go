@@ -118,8 +118,9 @@ func isSamePlay(before, after songspy.NowPlaying) bool {
 
 // isFullyCovered reports whether no play that history would list can lie between the
 // play that was open before the poll and the next one. The argument began is the start of
-// the next play. The result is true if began is at most gaplessMax away from the predicted
-// end of the earlier play, or less than HistoryPlayMin after an end that is not provisional.
+// the next play. The result is true if the earlier play was playing and began is at most
+// gaplessMax away from its predicted end, or if began is less than HistoryPlayMin after an
+// end that is not provisional.
 func isFullyCovered(before songspy.NowPlaying, out StepResult, began time.Time) bool {
 	if before.State == songspy.PlayerPlaying && before.EndsAt != nil && began.Sub(*before.EndsAt).Abs() <= gaplessMax {
 		return true

@@ -91,7 +91,7 @@ func observeAll(t *rapid.T, tr timeline, polls []time.Time) []songspy.Observatio
 	return out
 }
 
-// coincides reports whether a later span begins by chance at the time at which a skipped
+// coincides reports whether a later span begins by chance at the time at which an earlier
 // track would have ended, or would have ended again if it were repeated. Polls cannot tell
 // such a track from one that was played to its end.
 func coincides(tr timeline) bool {
@@ -246,7 +246,7 @@ func genTimeOrNil(t *rapid.T, name string) *time.Time {
 }
 
 // genLength draws lengths and progress in milliseconds: songs, very short tracks,
-// podcasts of several days, zero, and invalid values.
+// podcasts of up to a day or of 115 days, zero, and invalid values.
 func genLength(t *rapid.T, name string) int64 {
 	return rapid.OneOf(
 		rapid.SampledFrom([]int64{-1, 0, 1, 29_999, 30_000, 200_000, 1e10}),

@@ -24,8 +24,8 @@ const (
 	// progress of exactly 0 to another track's progress of exactly 0 means that the
 	// device reports no progress.
 	zeroProgressMin = 10 * time.Second
-	// insertedAdsMax is how much longer an episode may become by advertisements
-	// that the podcast inserts.
+	// insertedAdsMax is how much longer an episode of up to 40 minutes may become by
+	// advertisements that the podcast inserts. For longer ones see exceedsLength.
 	insertedAdsMax = 10 * time.Minute
 )
 
@@ -227,7 +227,7 @@ func isDoubtful(n songspy.NowPlaying, obs songspy.Observation) bool {
 
 // deferDoubtful records a doubtful answer and returns true: the answer must not
 // change the state yet. It returns false for other answers, and once doubtful answers
-// have come for doubtConfirmAfter, so that they are believed. So a single wrong answer
+// have come for doubtConfirmAfter, so that they are believed. So a single doubtful answer
 // never ends the play that polls have observed.
 func (s *step) deferDoubtful(obs songspy.Observation) bool {
 	n := &s.State

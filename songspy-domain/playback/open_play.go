@@ -9,8 +9,8 @@ import (
 
 // endForNext ends the open (unfinished) play because a poll shows another track
 // or an advertisement. It returns the earliest time at which the other track or the
-// advertisement can have begun: when the play ended, or when a poll last showed
-// something else, whichever is later.
+// advertisement can have begun: when the play ended, or nextStartMin, whichever is
+// later.
 func (s *step) endForNext(obs songspy.Observation) (bound time.Time) {
 	n := s.State
 	seen := s.nextStartMin(obs)
@@ -44,8 +44,9 @@ func mayEndAt(n songspy.NowPlaying, began time.Time) bool {
 	return after >= -early && after <= gaplessMax
 }
 
-// probablePlayMin is the shortest probable play. Plays that seem shorter are not stored
-// as probable, because about half of them really ended earlier than assumed.
+// probablePlayMin is the shortest probable play (songspy.Play.Probable). Plays that seem
+// shorter are not stored as probable, because about half of them really ended earlier than
+// assumed.
 const probablePlayMin = 45 * time.Second
 
 // endProbable ends the open (unfinished) play as a probable play and returns true, if polls
@@ -71,8 +72,9 @@ func (s *step) endProbable(began time.Time) bool {
 	return true
 }
 
-// nextStartMin returns the earliest possible start of the next track, which obs shows:
-// the last time that a poll showed something else.
+// nextStartMin returns the earliest possible start of the next track, which obs shows: the
+// last observation of the open play, the first idle answer after it, or the first doubtful
+// answer after it with a third track, whichever is latest.
 func (s *step) nextStartMin(obs songspy.Observation) time.Time {
 	n := s.State
 	seen := n.SeenAt
@@ -102,8 +104,9 @@ func (s *step) endNoLaterThan(at time.Time) time.Time {
 }
 
 // openPlay begins a play of the observed track. The play cannot have begun
-// before otherSeenAt, when a poll last showed something else. If otherSeenAt is
-// zero, no poll has shown anything else, and the start is a guess.
+// before otherSeenAt: when a poll last showed something else, or when the previous
+// play ended. If otherSeenAt is zero, no poll has shown anything else, and the start
+// is a guess.
 func (s *step) openPlay(obs songspy.Observation, otherSeenAt time.Time) {
 	started, listened := obs.At, time.Duration(0)
 	guess := true
@@ -161,8 +164,9 @@ func (s *step) becomeIdle(at time.Time) {
 	s.Visible, s.MustSave = true, true
 }
 
-// endPlay ends the open (unfinished) play at the given time, or when it was
-// last observed if that is later. It returns the end. If playedToEnd is true,
+// endPlay ends the open (unfinished) play at the given time. A play that is not paused
+// ends when it was last observed, if that is later. A song without progress ends at its
+// length at the latest. endPlay returns the end. If playedToEnd is true,
 // the time since the last observation counts as listened too. Otherwise the end is
 // provisional, unless the play was paused.
 func (s *step) endPlay(at time.Time, playedToEnd bool) time.Time {

@@ -11,14 +11,14 @@ import (
 // by reason.
 type PollReason string
 
-// The reasons of polls.
+// The reasons of the polls that this package plans.
 const (
 	PollInterval      PollReason = "interval"      // nothing requires an earlier poll, or the play has used up its additional polls
 	PollTrackEnd      PollReason = "track_end"     // the track should be over
 	PollMidTrack      PollReason = "mid_track"     // the track is longer than the interval, and may have been skipped
 	PollSkipping      PollReason = "skipping"      // the user skipped the previous track, so another skip is likely
 	PollIdleCheck     PollReason = "idle_check"    // a single idle answer may be false
-	PollQuota         PollReason = "quota"         // the quota does not allow a poll in each interval
+	PollQuota         PollReason = "quota"         // the quota of calls does not allow a poll in each interval
 	PollProof         PollReason = "proof"         // proves that the play is long enough to count, because history may not list it
 	PollAdvertisement PollReason = "advertisement" // the last answer showed an advertisement, after which music plays soon
 	PollDoubtful      PollReason = "doubtful"      // the last answer showed an impossible progress
@@ -30,8 +30,8 @@ const (
 	// nextTrackDelay is how long after the predicted end of a track the next track
 	// surely has begun, so that a poll shows it.
 	nextTrackDelay = 1500 * time.Millisecond
-	// recheckAfter is how long after an advertisement, or an answer that
-	// nothing plays, the user is polled again.
+	// recheckAfter is how long after an advertisement, or an idle answer while a
+	// play is open, the user is polled again.
 	recheckAfter = 30 * time.Second
 	// skipWindow is how long after the start of a track users skip it most
 	// often.
@@ -49,8 +49,9 @@ const (
 	// extraPollTenths is how many polls, in tenths, one play may cost in
 	// addition to one poll per interval.
 	extraPollTenths = 27
-	// proofPollsMax is how many polls may be made during one play to prove that
-	// it is long enough to count.
+	// proofPollsMax is how many polls a play may have cost, at most, when another one
+	// is planned to prove that it is long enough to count. It applies to plays that
+	// history never lists, and to plays without progress.
 	proofPollsMax = 2
 	// doubtPollsMax is how many polls check one doubtful answer (an impossible
 	// progress).
@@ -308,10 +309,11 @@ func (h *HourlyListening) Weight(now time.Time) float64 {
 }
 
 // SlowDownIdle delays the poll of a user who plays nothing, as the quota of calls
-// requires. The poll comes wait ÷ weight from now, and at most IdleWaitMax from now.
-// The argument wait is the time between two polls of an idle user, and weight says how
-// likely it is that the user listens at this hour (HourlyListening.Weight). Polls for other
-// reasons than PollInterval, and polls of a paused user, are not delayed.
+// requires. The poll comes wait ÷ weight from now, and at most IdleWaitMax from now. If
+// wait or that time is at most interval, the poll stays unchanged. The argument wait is
+// the time between two polls of an idle user, and weight says how likely it is that the
+// user listens at this hour (HourlyListening.Weight). Polls for other reasons than
+// PollInterval, and polls of a paused user, are not delayed.
 func (p Poll) SlowDownIdle(n songspy.NowPlaying, now time.Time, interval, wait time.Duration, weight float64) Poll {
 	if p.Reason != PollInterval || n.State == songspy.PlayerPaused || wait <= interval {
 		return p
@@ -325,7 +327,7 @@ func (p Poll) SlowDownIdle(n songspy.NowPlaying, now time.Time, interval, wait t
 
 // SpreadPoll moves a poll from the time at to the time that is farthest from the
 // other polls, earlier or later by at most the duration within. So the polls of a
-// developer account with few users are not made all at the same time.
+// Spotify developer account with few users are not made all at the same time.
 func SpreadPoll(at time.Time, within time.Duration, others []time.Time) time.Time {
 	const steps = 6
 	best, most := at, time.Duration(-1)
@@ -352,9 +354,9 @@ func SpreadPoll(at time.Time, within time.Duration, others []time.Time) time.Tim
 // only a fraction of such polls. The argument keep is that fraction, above 0; 1 means that
 // all polls are made. Mid-track polls are postponed to the end of the track first; chance, a random
 // number from 0 to 1, decides which of them are still made. If keep is below
-// trackEndShare, that is not enough. Then the next poll comes at least mean ÷ keep from
-// now, where mean is the usual time between two polls of listening users. Spotify's
-// history adds the plays that are missed.
+// trackEndShare, that is not enough. Then the next poll comes at least mean ÷ keep (but at
+// most IdleWaitMax) from now, where mean is the usual time between two polls of listening
+// users. Spotify's history adds the plays that are missed.
 //
 // Polls are always made if they prove a play that history never lists, or check
 // an idle or a doubtful answer. A poll that proves a play that history can list

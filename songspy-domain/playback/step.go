@@ -8,15 +8,14 @@ import (
 	"github.com/songspy/songspy/songspy-domain/internal/instant"
 )
 
-// These limits say how far two observations may differ and still belong to the
-// same play.
+// These limits decide what observations prove about a play and its end.
 const (
 	// jitter is the largest error of a track's start that is computed from one
 	// observation. The network and Spotify's clock cause such errors.
 	jitter = 3 * time.Second
 	// endTolerance is how much earlier or later than predicted a track may end
-	// and still count as played to its end. Players fade tracks into each other
-	// for up to 12 seconds.
+	// and still count as neither skipped nor paused. Players fade tracks into each
+	// other for up to 12 seconds.
 	endTolerance = 15 * time.Second
 	// gaplessMax is the longest time between the predicted end of a track and the
 	// start of the next one for which the track counts as played to its end,
@@ -40,7 +39,7 @@ const (
 type StepResult struct {
 	State songspy.NowPlaying
 	// Plays are the plays that this observation ended and that are long enough
-	// to count, in order.
+	// to count, or probable (songspy.Play.Probable), in order.
 	Plays []songspy.Play
 	// Visible reports that viewers see a difference.
 	Visible bool
@@ -385,7 +384,7 @@ func (s *step) pausePlay(obs songspy.Observation) bool {
 }
 
 // openPaused opens a play whose first observation shows it paused. The track was
-// played at some time since otherSeenAt, when a poll last showed something else.
+// played at some time since otherSeenAt (see openPlay).
 func (s *step) openPaused(obs songspy.Observation, otherSeenAt time.Time) {
 	s.openPlay(obs, otherSeenAt)
 	n := &s.State
@@ -438,7 +437,7 @@ func (s *step) continueHidden(obs songspy.Observation) {
 	n.State, n.PausedSince, n.IdleSince, n.SeenAt = songspy.PlayerPlaying, nil, nil, obs.At
 	n.DoubtedAt, n.DoubtedURI, n.Unmoved, n.Stalled = nil, "", false, false
 	n.EndsAt = predictedEnd(*n)
-	// The board shows a play with an unknown end for some time after its last
+	// The board (live list) shows a play with an unknown end for some time after its last
 	// observation, so every observation changes what viewers see.
 	s.Visible, s.MustSave = true, true
 }

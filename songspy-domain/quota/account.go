@@ -23,8 +23,8 @@ const (
 	// more calls are made than planned. If DailyMax limits the calls, overrun is the
 	// fraction of DailyMax by which the planned calls lie below it.
 	overrun = 0.025
-	// rampDown is how long after a refusal the ceiling takes to sink to its final
-	// distance above the planned calls (overrun). The ceiling starts just below the
+	// rampDown is how long after a refusal the ceiling (Account.Ceiling) takes to sink to
+	// its final distance above the planned calls (overrun). The ceiling starts just below the
 	// calls that led to the refusal. If it sank at once, no call would be allowed for
 	// an hour.
 	rampDown = 6 * time.Hour
@@ -32,8 +32,9 @@ const (
 	// below the calls that led to the refusal.
 	marginBelow = 0.0025
 	// spacingMax is the longest time between two routine calls while the calls of 24
-	// hours exceed the planned calls. It is for a process that makes all routine calls;
-	// a process that makes only a share of them waits longer.
+	// hours have reached the planned calls. In this file, all calls for which no user waits
+	// are routine. spacingMax is for a process that makes all routine calls; a process that
+	// makes only a share of them waits longer.
 	spacingMax = 10 * time.Minute
 	// plannedMin is the lowest number of planned calls: one in each bucket of five
 	// minutes. If Spotify refuses calls after fewer of them, another program must
@@ -53,8 +54,8 @@ type Refusal struct {
 	// it sent none.
 	RetryAfterMS int64 `json:"retryAfterMs"`
 	// Quota is the quota that follows from this refusal. 0 means that nothing
-	// was learned, because the refused call was a probe: Spotify was already refusing
-	// calls before it.
+	// was learned, because the refused call was a probe (test call): Spotify was already
+	// refusing calls before it.
 	Quota int64 `json:"quota"`
 }
 

@@ -15,8 +15,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/playback"
 )
 
-// The checker has its own constants. If it used those of the tested code, it would not notice a wrong
-// one.
+// The checker has its own constants for these two values. If it used those of the tested code, it
+// would not notice a wrong one.
 const (
 	// endTolerance is how much earlier or later than predicted a track may end.
 	endTolerance = 15 * time.Second
@@ -34,10 +34,10 @@ type dayChecker struct {
 	falseIdle    bool                    // the last usable answer was a false idle answer
 	idleSince    time.Time               // the first idle answer since an answer showed anything else; zero if the last usable answer was not idle
 	idleWait     time.Duration           // how much later than planned an idle player is polled, as under a small quota
-	playingUntil map[time.Time]time.Time // for the time of each poll: until when the board may show the polled track as playing
+	playingUntil map[time.Time]time.Time // for the time of each poll: until when the board (the live list) may show the polled track as playing
 	lastPoll     time.Time               // the time of the last usable answer
 	hidden       map[string]bool         // the URIs of tracks that a poll saw without their progress
-	seenProgress map[int][]time.Duration // for the index of each span: the progress at which polls saw its track play, divided by the speed if that is above 1
+	seenProgress map[int][]time.Duration // for the index of each span (part of the timeline): the progress at which polls saw its track play, divided by the speed if that is above 1
 	polledPlays  []songspy.StoredPlay    // the plays that polls produced, before history changed them
 }
 
@@ -47,7 +47,7 @@ func (w *dayChecker) note(format string, args ...any) { fmt.Fprintf(&w.log, form
 func (w *dayChecker) run() {
 	end := w.timeline[len(w.timeline)-1].End.Add(10 * time.Minute)
 	now := base.Add(-time.Minute + 456*time.Microsecond)                     // Spotify's times are in milliseconds, those of polls in microseconds
-	for w.edgeIsKnown && now.Before(w.timeline[3].Start.Add(-time.Minute)) { // no failures during the plays that show the edge
+	for w.edgeIsKnown && now.Before(w.timeline[3].Start.Add(-time.Minute)) { // no failures during the plays that show the edge (start or end)
 		o := w.timeline.Poll(now)
 		w.checkPoll(w.poll(o), o)
 		w.write(len(w.pendingWrites))

@@ -104,8 +104,8 @@ func genDay(t *rapid.T, oddPlayers bool) day {
 }
 
 // play draws how a track is played, and sets the fields of its span: played to its end, skipped,
-// paused, offline, or without progress. fade is how much earlier than its length a song ends,
-// because the player fades it into the next.
+// paused, offline, or without progress. fade is how much earlier than its length a song of more
+// than a minute ends, because the player fades it into the next.
 func (d *day) play(t *rapid.T, s *span, fade time.Duration) {
 	length := s.Track.Duration()
 	s.End = s.Start.Add(length)

@@ -39,11 +39,11 @@ func NewHistory(items []songspy.HistoryItem, after time.Time) History {
 // these items are assigned to plays only when an answer is reconciled after the
 // play has ended.
 //
-// An item may belong to the open play if its track is that of the play, or has the
-// same length under another URI, and if its PlayedAt is after the last poll that
-// showed anything else (OtherSeenAt). Items up to the track's length before that
-// poll are deferred too, because the poll may have shown wrongly that nothing
-// played.
+// An item may belong to the open play if its track is that of the play, or has nearly
+// the same length under another URI, and if its PlayedAt is after the last poll that
+// showed anything else (OtherSeenAt). Items up to the track's length (at least
+// matchTolerance) before that poll are deferred too, because the poll may have shown
+// wrongly that nothing played.
 func (a History) DeferOpenPlay(n songspy.NowPlaying) History {
 	if !n.IsOpen() {
 		return a

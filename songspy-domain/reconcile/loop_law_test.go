@@ -10,8 +10,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// TestLoop_EveryListedPlayKeepsItsOwnItem draws a track that plays again and again. Polls miss
-// the first plays. They see some others only until a pause, and some only during a pause, so
+// TestLoop_EveryListedPlayKeepsItsOwnItem draws a track that plays again and again. Polls may
+// miss the first plays. They see some others only until a pause, and some only during a pause, so
 // that the start that they compute is too late. History lists all plays. It is reconciled
 // once directly at the end of the loop, and once ten minutes later. Each play must be stored
 // once, with its own item.

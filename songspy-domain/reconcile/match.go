@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// matchTolerance is how far the PlayedAt of a history item may be, at most,
-	// from the start or the end of the play that it belongs to.
+	// matchTolerance is how far the PlayedAt of a history item may be, at most, from the
+	// start or the end of the play with which alignItems matches it.
 	matchTolerance = 15 * time.Second
 	// jitter is by how much two sources may differ about the time of one event,
 	// because of the network.
@@ -320,9 +320,10 @@ func (r *reconciler) inferEdge() {
 }
 
 // isAmbiguousLoop reports whether this answer cannot show if PlayedAt is a start or an
-// end: all its items are of one repeated track, and no earlier answer gave an item to a
-// play that polls saw. Each item then fits the end of one play and the start of the
-// next, and a pause or a missed repetition could make the wrong edge fit better.
+// end: all its new items are of one repeated track, the times between consecutive items do
+// not show it, and no earlier answer gave an item to a play that polls saw. At least one
+// item then fits the end of one play and the start of the next, and a pause or a missed
+// repetition could make the wrong edge fit better.
 func (r *reconciler) isAmbiguousLoop() bool {
 	if r.consecutive != (edgeVotes{}) || slices.ContainsFunc(r.candidates, func(s candidate) bool { return !s.playedAt().IsZero() && s.Play.Source == songspy.SourceLive }) {
 		return false
@@ -411,8 +412,9 @@ func (r *reconciler) endedRecently(s candidate) bool {
 }
 
 // ambiguousItems reports for each history item of r.items whether it must wait for an
-// answer that shows whether PlayedAt is a start or an end. If one item of a track lies
-// at the end of one play and at the start of another, all items of the track must wait.
+// answer that shows whether PlayedAt is a start or an end. If that is unknown, and one
+// item of a track lies at the end of one play and at the start of another, all items of
+// the track must wait.
 func (r *reconciler) ambiguousItems() []bool {
 	wait := make([]bool, len(r.items))
 	for _, between := range r.items {

@@ -12,7 +12,7 @@ import (
 // observed plays without an item claim items of other plays (see claimItem). Each claim
 // leaves fewer plays, or moves an item nearer to its play, so the loop ends. Then two
 // adjacent plays of one track become one if history covers their time and lists only one
-// of them. Last, unlisted inferred tails are dropped.
+// of them. Last, the inferred tails (unproven ends) of unlisted plays are dropped.
 func (r *reconciler) mergePlays() {
 	slices.SortStableFunc(r.candidates, func(a, b candidate) int { return a.Play.StartedAt.Compare(b.Play.StartedAt) })
 	for again := true; again; {
@@ -62,9 +62,9 @@ func (r *reconciler) claimItem(j int) bool {
 	return false
 }
 
-// findMisassigned returns a play of the same track as seen whose history item
-// fits the start or the end of seen, but not its own start or end. It returns
-// nil if there is none.
+// findMisassigned returns an observed play of the same track as the play seen, whose
+// history item fits the start or the end of seen, but not its own start or end. It
+// returns nil if there is none.
 func (r *reconciler) findMisassigned(seen candidate) *candidate {
 	for i := range r.candidates {
 		s := &r.candidates[i]

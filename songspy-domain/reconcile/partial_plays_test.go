@@ -8,8 +8,9 @@ import (
 )
 
 func TestReconcile_CountsListedPartialPlays(t *testing.T) {
-	// The middle track was skipped after 90 of 200 s, so its play is partial. The cases differ in
-	// whether history lists that play and the plays around it, and in how much of it polls saw.
+	// In all cases but one, the middle track was skipped after 90 of 200 s, so its play is partial.
+	// Most cases differ in whether history lists that play and the plays around it, or in how much
+	// of it polls saw.
 	known := []songspy.StoredPlay{storedPlay(songB, -180, 0, 180, false), storedPlay(songA, 0, 90, 60, true), storedPlay(songB, 90, 270, 180, false)}
 	seldom := []songspy.StoredPlay{known[0], storedPlay(songA, 0, 90, 12, true), known[2]}
 	whole := []songspy.StoredPlay{known[0], storedPlay(songA, 0, 200, 200, false), storedPlay(songB, 200, 380, 180, false)}

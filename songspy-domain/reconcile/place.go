@@ -38,10 +38,10 @@ func (r *reconciler) addUnmatched(item songspy.HistoryItem) {
 	r.candidates = append(r.candidates, candidate{StoredPlay: songspy.StoredPlay{Track: item.Track}, item: item})
 }
 
-// nearestDistance returns how far the time of a history item is from the edge of the
-// nearest play that may accept it, or pausedShownMax if none is nearer. If PlayedAt is
-// an end, plays that began after the item are left out, because the items after their
-// start fit them better.
+// nearestDistance returns how far the time of a history item is from the edge (start or
+// end) of the nearest play that may accept it, or pausedShownMax if none is nearer. If
+// PlayedAt is an end, plays that began after the item are left out, because the items
+// after their start fit them better.
 func (r *reconciler) nearestDistance(item songspy.HistoryItem) time.Duration {
 	distance := pausedShownMax
 	for _, s := range r.candidates {
@@ -78,8 +78,9 @@ func (r *reconciler) placeItem(item songspy.HistoryItem) bool {
 
 // isTooEarly reports whether it is not certain yet to which play a history item belongs.
 // That is so if the item may belong to a play that ended so recently that history may not
-// list the play's own item yet, or to a play that a deferred item of the same track fits
-// better. Plays that began more than pausedShownMax after the item are left out.
+// list the play's own item yet, or to a play that a deferred item (see DeferOpenPlay) of the
+// same track fits better. Plays that began more than pausedShownMax after the item are left
+// out.
 func (r *reconciler) isTooEarly(item songspy.HistoryItem) bool {
 	return slices.ContainsFunc(r.candidates, func(s candidate) bool {
 		return s.accepts(item) && (r.endedRecently(s) || r.deferredFitsBetter(s, item)) && s.Play.StartedAt.Sub(item.PlayedAt) <= pausedShownMax
@@ -117,7 +118,7 @@ func (r *reconciler) claimOverlapping(item songspy.HistoryItem, from, to time.Ti
 // the track is the same, and extends the play to the time of the item: the track was
 // paused when polls last saw it, and played to its end later. The play may have another
 // item, from before its start, which claimNext gave it while the item at its end was not
-// listed yet. Then that earlier item is assigned again, to another play.
+// listed yet. Then that earlier item is placed again: it gets another play, or is unmatched.
 func (r *reconciler) extendLast(item songspy.HistoryItem, edge time.Time) bool {
 	last, high := -1, r.knownUntil
 	for j, s := range r.candidates {
@@ -246,11 +247,12 @@ func (r *reconciler) isFollowed(s candidate) bool {
 	})
 }
 
-// splitPlay handles a history item whose track has only one stored play, if another
-// history item belongs to that play already. History then lists two plays where polls saw
-// one: the user started the track again, and polls took that for a pause or for seeking
-// back. splitPlay splits the stored play into two, one for each item. It returns false if
-// there is no such play, or if one of the two would be too short for Spotify to list it.
+// splitPlay handles a history item if another history item already belongs to an observed
+// play of its track, and no other track was played in between. History then lists two plays
+// where polls saw one: the user started the track again, and polls took that for a pause or
+// for seeking back. splitPlay splits the play into two, one for each item. It returns false
+// if there is no such play, or if it cannot be split, for example because one of the two
+// would be too short for Spotify to list it.
 func (r *reconciler) splitPlay(item songspy.HistoryItem) bool {
 	for j := range r.candidates {
 		s := &r.candidates[j]

@@ -40,8 +40,9 @@ func TestReconcile_ShortenedPlayIsListenedNoLongerThanItLasts(t *testing.T) {
 }
 
 // TestReconcile_PlayTakesNoItemFromBeforeAnotherTrack: the user plays B, A, B, A, B, and history lists all
-// five. Polls saw only the second play of A, with a wrong start. That play must not be matched with the
-// history item of the first play of A. In the end there must be five plays, each with its own item.
+// five. Polls saw only the first play of B, and the second play of A with a wrong start. That play of A
+// must not be matched with the history item of the first play of A. In the end there must be five plays,
+// each with its own item.
 func TestReconcile_PlayTakesNoItemFromBeforeAnotherTrack(t *testing.T) {
 	items := []songspy.HistoryItem{historyItem(songB, -1000), historyItem(songA, 0), historyItem(songB, 60), historyItem(songA, 240), historyItem(songB, 700)}
 	for name, tt := range map[string]struct {

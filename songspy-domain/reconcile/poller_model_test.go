@@ -10,7 +10,7 @@ import (
 )
 
 // pollerModel models a batch that polls one user: its memory, its pending writes
-// and its store. Only the store survives a crash.
+// and its store. Only the store and lastPolled survive a crash.
 type pollerModel struct {
 	storeModel
 	playing       songspy.NowPlaying

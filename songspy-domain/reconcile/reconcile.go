@@ -125,7 +125,7 @@ func processedByISRC(item songspy.HistoryItem, left map[int64]bool) bool {
 // matchAll matches the history items of r.items with plays, and assigns those that
 // match none to other plays or to new ones. It assumes that PlayedAt is the edge
 // r.edge (start, end or unknown). Items that cannot be judged yet go to r.pending or
-// r.later. For each item it returns the index of the matched candidate, or −1.
+// r.later. For each item it returns the index of the matched candidate (play), or −1.
 func (r *reconciler) matchAll() []int {
 	wait := r.ambiguousItems()
 	matched := r.alignItems()
@@ -151,7 +151,7 @@ func (r *reconciler) matchAll() []int {
 type reconciler struct {
 	candidates    []candidate           // sorted by start; new plays are appended
 	items         []songspy.HistoryItem // the items that were not processed with an earlier answer
-	completeSince time.Time             // the answer may lack plays that ended before this time
+	completeSince time.Time             // the answer may lack items from before this time
 	knownUntil    time.Time             // later polls may still store plays that began after this time
 	consecutive   edgeVotes             // the evidence of items whose plays followed each other without a break
 	edge          playEdge              // the edge of the play that PlayedAt is assumed to be
@@ -160,7 +160,7 @@ type reconciler struct {
 	listsPartial bool // this history lists partial plays
 	listsWhole   bool // this history lists whole plays only
 
-	deferred []songspy.HistoryItem // items that may belong to the open play
+	deferred []songspy.HistoryItem // items that may belong to the open (unfinished) play
 	pending  []songspy.HistoryItem // items for which no play can be chosen before another answer
 	later    []songspy.HistoryItem // unmatched items whose play later polls may still store
 }
@@ -226,7 +226,8 @@ func (r *reconciler) correctStart(s *candidate) {
 
 // settleTail decides how much of the unproven time at a play's end was played. If
 // PlayedAt is the end of plays, and the item lies near the end of this play, the play
-// ends at the item. Otherwise the time stays unproven.
+// ends at the item, but neither before its proven end nor after its stored end.
+// Otherwise the time stays unproven.
 func (r *reconciler) settleTail(s *candidate, item songspy.HistoryItem) {
 	if _, distance := s.edgeDistances(item); r.edge == edgeEnd && distance <= matchTolerance {
 		end := instant.Clamp(item.PlayedAt, s.provenEnd(), s.Play.EndedAt)

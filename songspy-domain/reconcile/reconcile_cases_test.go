@@ -74,7 +74,7 @@ func reconcileInTurn(known []songspy.StoredPlay, until float64, histories ...[]s
 // TestReconcile_ItemIsPendingWhileAnotherOfItsTrackMayFollow: A was left after a minute and
 // restarted. Polls saw the second play only. History lists the first play before it lists the
 // second one. While only the first is listed, its item must not be given to the stored second
-// play, but wait. In the end both plays must be stored.
+// play, but wait. If one answer lists both, both plays must be stored.
 func TestReconcile_ItemIsPendingWhileAnotherOfItsTrackMayFollow(t *testing.T) {
 	for name, items := range map[string][]songspy.HistoryItem{
 		"starts": {historyItem(songB, -180), historyItem(songA, 0), historyItem(songA, 64)},
@@ -215,9 +215,10 @@ func TestReconcile_LoopLeavesPlayedAtEdgeUnknown(t *testing.T) {
 }
 
 func TestReconcile_LoopWithPauseWaitsForAnotherTrack(t *testing.T) {
-	// A plays four times. The second time it is paused for two minutes after 160 s, so that it ends at 520 s,
-	// but polls saw it only until 360 s. History lists ends, and begins with a play that no poll saw. All
-	// items must wait until another track shows whether PlayedAt is the start or the end.
+	// Polls saw A play four times. The second time it is paused for two minutes after 160 s, so that it
+	// ends at 520 s, but polls saw it only until 360 s. History lists ends, and begins with an earlier
+	// play of A that no poll saw. All items must wait until another track shows whether PlayedAt is the
+	// start or the end.
 	loop := []songspy.StoredPlay{storedPlay(songA, 0, 200, 200, false), storedPlay(songA, 200, 360, 160, false), storedPlay(songA, 520, 720, 200, false), storedPlay(songA, 720, 920, 200, false)}
 	items := []songspy.HistoryItem{historyItem(songA, 0), historyItem(songA, 200), historyItem(songA, 520), historyItem(songA, 720)}
 	if all, r := reconcileInTurn(loop, 1100, items); len(all) != 4 || r.Pending != 4 {

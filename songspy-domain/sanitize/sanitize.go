@@ -119,7 +119,8 @@ func mapVisible(r rune) rune {
 	return r
 }
 
-// The invisible characters that emoji and joining scripts use.
+// The invisible characters that emoji and joining scripts use, and the visible keycap and
+// blackFlag, which emoji use with them.
 const (
 	nonJoiner  = '\u200C'
 	joiner     = '\u200D'

@@ -114,9 +114,9 @@ func (a *Apps) QuotaStatuses(now time.Time) (statuses map[string]quota.Status, r
 	return statuses, refusals
 }
 
-// Client returns the client of an app. An empty name means the first app. For an
-// app that is not configured it returns an error with ReasonAppUnknown, and remembers
-// the app, so that Notes reports it to the operator.
+// Client returns the client of an app. An empty name means the first app. For an app
+// that is neither configured nor user-supplied it returns an error with ReasonAppUnknown,
+// and remembers the app, so that Notes reports it to the operator.
 func (a *Apps) Client(app string) (*Client, error) {
 	if app == "" && len(a.ids) > 0 {
 		app = a.ids[0]
@@ -188,7 +188,8 @@ func (a *Apps) Refresh(ctx context.Context, link songspy.Link) (songspy.Grant, e
 
 // TripForbidden opens the circuit breaker of the Web API for an app. Call it when
 // Spotify answers the calls of several of the app's users with a 403 of unknown
-// meaning: see breaker.TripForbidden. It does nothing for an app that is not configured.
+// meaning: see breaker.TripForbidden. It does nothing for an app that is neither
+// configured nor user-supplied.
 func (a *Apps) TripForbidden(ctx context.Context, app string) {
 	if c, err := a.Client(app); err == nil {
 		c.guard.tripForbidden(ctx)

@@ -88,7 +88,7 @@ type breakerGuard struct {
 	// fields below.
 	storeMu   sync.Mutex
 	stored    breaker.Stored
-	countedAt time.Time // when calls were last written
+	countedAt time.Time // when syncCalls last exchanged the call counts
 	// batch identifies the last write of call counts to the store. While it is unknown
 	// whether that write succeeded, uncertainCalls are its calls; otherwise it is empty.
 	batch          quota.Batch
@@ -168,7 +168,7 @@ func (g *breakerGuard) rateShare() float64 {
 }
 
 // check returns the error that acquire would return for an urgent call now, or nil. It
-// counts no call and claims no probe.
+// counts no call and claims no probe (see claimProbe).
 func (g *breakerGuard) check(ctx context.Context, circuit breaker.Circuit) error {
 	now, err := g.readIfStale(ctx)
 	if err != nil {

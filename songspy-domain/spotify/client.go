@@ -71,10 +71,10 @@ type Config struct {
 	Observe func(endpoint, outcome string, d time.Duration)
 	// Logger receives messages for the operator; nil means slog.Default().
 	Logger *slog.Logger
-	// Breakers stores the state of the app's circuit breakers, so that all
-	// processes of the instance share it. SyncBreakers must run to exchange it.
-	// nil means that this is the only process, and that the state is lost at a
-	// restart.
+	// Breakers stores the state of the app's circuit breakers, so that all processes of
+	// the instance share it. Calls read it if it is stale; SyncBreakers also exchanges it
+	// in the background, with the call counts. nil means that this is the only process,
+	// and that the state is lost at a restart.
 	Breakers BreakerStore
 	// DailyCalls is how many calls to the Web API the operator allows the developer
 	// account in 24 hours; 0 means as many as Spotify allows. Token renewals do not
@@ -105,11 +105,13 @@ type Client struct {
 	routine, urgent, background *guardedTransport
 	playingURL, accountURL      *url.URL
 	historyURL                  *url.URL
-	// configErr says what is wrong with the Config. Every call returns it.
+	// configErr says that the APIURL of the Config is wrong. Every call to the Web API
+	// returns it, and so does Ready.
 	configErr error
 }
 
-// New returns a client. If the Config is wrong, every call returns an error.
+// New returns a client. If the APIURL of the Config is wrong, every call to the Web API
+// returns an error.
 func New(c Config) *Client {
 	c = c.withDefaults()
 	return newClient(c, newBreakerGuard(c))
@@ -187,9 +189,10 @@ func (c *Client) AuthorizeURL(state, challenge, redirectURI string) string {
 }
 
 // Ready returns nil if urgent calls to both hosts (accounts and Web API) would pass
-// their circuit breakers, or else an error with CodeUnavailable and RetryAfter. Call it
-// before using an authorization code: linking calls both hosts, and a code can be used
-// only once, so it would be lost if the second host cannot be called.
+// their circuit breakers, or else an error with CodeUnavailable and RetryAfter. If the
+// APIURL of the Config is wrong, the error has CodeInternal. Call Ready before using an
+// authorization code: linking calls both hosts, and a code can be used only once, so it
+// would be lost if the second host cannot be called.
 func (c *Client) Ready(ctx context.Context) error {
 	if c.configErr != nil {
 		return c.configErr

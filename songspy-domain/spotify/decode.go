@@ -406,9 +406,9 @@ func isBase62ID(s string) bool {
 }
 
 // cleanID removes the characters from an ID that databases and pages cannot handle:
-// control characters, direction marks and invalid UTF-8. It keeps at most the given
-// number of runes. Unlike sanitize.Text it does not normalize, because that could make
-// two different IDs equal.
+// control characters, direction embeddings and isolates, and invalid UTF-8. Tabs and line
+// breaks become spaces. It keeps at most the given number of runes. Unlike sanitize.Text it
+// does not normalize, because that could make two different IDs equal.
 func cleanID(s string, most int) string {
 	if strings.ContainsFunc(s, func(r rune) bool { return cleanRune(r) != r }) {
 		s = strings.Map(cleanRune, s)

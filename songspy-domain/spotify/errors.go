@@ -123,9 +123,9 @@ func unreachable(ctx context.Context, err error) *songspy.Error {
 	return unavailable(sanitize.SafeError(err), 0)
 }
 
-// refusalError converts an unsuccessful answer of the Web API into an error.
-// Refusals that concern the whole app never get here, because the transport
-// turns them into an error and opens the circuit breaker.
+// refusalError converts an unsuccessful answer of the Web API or the token endpoint into
+// an error. A 429, and the 403 about the owner's Premium subscription, never get here,
+// because the transport turns them into an error and opens the circuit breaker.
 func refusalError(status int, h http.Header, body []byte, now time.Time) *songspy.Error {
 	e := unavailable(fmt.Errorf("spotify answered %d", status), retryAfter(h, now))
 	switch {
@@ -189,7 +189,7 @@ type forbiddenCause int
 
 const (
 	// forbiddenByProxy means that the answer comes from a proxy and not from
-	// Spotify. It counts as an outage.
+	// Spotify. It counts as a failed call, like a 5xx.
 	forbiddenByProxy forbiddenCause = iota
 	// forbiddenApp means that the app's owner has no Premium subscription.
 	forbiddenApp

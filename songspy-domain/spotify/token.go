@@ -67,10 +67,10 @@ func (c *Client) Exchange(ctx context.Context, code songspy.AuthorizationCode) (
 // Refresh renews the access token of a link. It authenticates with the method with which
 // the link was made. The Grant's RefreshToken is empty if the old one stays valid.
 //
-// Errors carry a Disposition: NeedsUser with ReasonGrantExpired,
-// ReasonGrantRevoked or ReasonGrantRefused if Spotify rejects the refresh
-// token; AppBlocked while Spotify blocks the app, so that no link of the app
-// can be renewed; else RetryLater.
+// Errors carry a Disposition: NeedsUser with ReasonGrantExpired, ReasonGrantRevoked or
+// ReasonGrantRefused if Spotify rejects the refresh token or a user-supplied app;
+// AppBlocked while Spotify blocks the app, so that no link of the app can be renewed;
+// else RetryLater.
 func (c *Client) Refresh(ctx context.Context, link songspy.Link) (songspy.Grant, error) {
 	if link.App != "" && link.App != c.config.App {
 		return songspy.Grant{}, &songspy.Error{

@@ -61,7 +61,7 @@ func (g *guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 }
 
 // call does what RoundTrip does, and also returns the time at which the answer arrived
-// or the call failed. It returns the zero time if the call was not sent.
+// or the call failed. It returns the zero time if it did not try to send the call.
 func (g *guardedTransport) call(req *http.Request) (resp *http.Response, arrived time.Time, err error) {
 	permit, countedAt, err := g.guard.acquire(req.Context(), g.circuit, g.urgency, g.endpoint)
 	if err == nil {

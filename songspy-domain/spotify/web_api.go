@@ -71,8 +71,8 @@ func (c *Client) CurrentlyPlaying(ctx context.Context, access songspy.Secret) (s
 	}
 }
 
-// Account returns the account that the access token belongs to. Its errors are
-// those of CurrentlyPlaying.
+// Account returns the Spotify account that the access token belongs to. Its errors are
+// those of CurrentlyPlaying, except MayNotCall.
 func (c *Client) Account(ctx context.Context, access songspy.Secret) (songspy.SpotifyAccount, error) {
 	buf := callBuffers.Get().(*callBuffer)
 	if _, err := c.get(ctx, endpointCall{endpointAccount, c.urgent, c.accountURL}, access, buf); err != nil {

@@ -84,7 +84,8 @@ func TestCurrentlyPlaying_NoContentIsIdle(t *testing.T) {
 	}
 }
 
-// refusals are unsuccessful answers of the Web API, with the error that a call must return.
+// refusals are answers of the Web API, or their absence, that make a call fail, with the error
+// that the call must return.
 var refusals = map[string]struct {
 	answer http.HandlerFunc
 	code   songspy.Code

@@ -10,8 +10,8 @@ import (
 
 // snapshotTolerance limits which open plays BoardSnapshot reads for the board (the live
 // list of listening users). It leaves out a play whose predicted end, start of its pause
-// and last observation are all longer ago than this. The board never shows such a play.
-// If its user plays again, the change feed reports that.
+// and last poll that showed it are all longer ago than this. The board never shows such a
+// play. If its user plays again, the change feed reports that.
 const snapshotTolerance = time.Hour
 
 const userColumns = `u.id, u.public_id, u.google_sub, u.nick_name, u.google_name, u.picture_url, u.show_picture, u.hidden_by_operator,

@@ -49,8 +49,9 @@ func (s *Store) SwapBreakers(ctx context.Context, app string, version int64, to 
 // PruneBreakers deletes the circuit breakers of user-supplied apps through which no user
 // is linked, if they last changed before the given time. Otherwise such rows would
 // accumulate, because anybody who tries to link Spotify can name any app. It also deletes
-// the call counts and quota refusals of such apps from before that time. It returns the
-// number of apps whose circuit breakers it deleted.
+// the call counts, batch numbers and quota refusals (answers that the quota is exceeded) of
+// such apps from before that time. It returns the number of apps whose circuit breakers it
+// deleted.
 func (s *Store) PruneBreakers(ctx context.Context, before time.Time) (pruned int64, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		if err := affectedRows(tx.Exec(`DELETE FROM breakers WHERE app LIKE ? AND updated_at < ?

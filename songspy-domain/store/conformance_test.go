@@ -6,9 +6,9 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
-// TestSQLite_Conformance runs the conformance suite on SQLite. The flag -short does not
-// shorten it. So it is in a file without tests that the flag shortens: "make test-days" runs
-// all tests of files with such tests again.
+// TestSQLite_Conformance runs the conformance suite on SQLite. The flag -short hardly
+// shortens it: one of its tests draws fewer cases. So it is in a file without tests that the
+// flag shortens more: "make test-days" runs all tests of files with such tests again.
 func TestSQLite_Conformance(t *testing.T) { runConformanceSuite(t, storetest.SQLite) }
 
 func runConformanceSuite(t *testing.T, engine string, topics ...string) {

@@ -38,12 +38,12 @@ func lockUser(tx *gorm.DB, id songspy.UserID) (own lockedUser, ok bool, err erro
 	return rows[0], true, err
 }
 
-// DeletePlay deletes a play of the user; at is stored as the time of the
-// deletion. The times of the play, cut to milliseconds, and keyed hashes of its
-// track stay stored until the user is erased, so that neither Spotify's history
-// nor an import adds the play again. Nothing else of the play stays: not its
-// track, not its count in the user's tracks, and not the title of a local file
-// that no other user has.
+// DeletePlay deletes a play of the user; the argument at is stored as the time of the
+// deletion. The row of the play stays until the user is erased, so that neither Spotify's
+// history nor an import adds the play again. It keeps the times of the play, cut to
+// milliseconds, and its listening time, and gets keyed hashes of its track. The track itself
+// does not stay: not in the row, not in the count of the user's tracks, and not as the title
+// of a local file that no other user has.
 //
 // It returns CodeNotFound if the user has no such play or has already deleted
 // it.

@@ -15,6 +15,7 @@
 // made one after the other. A deletion may lock tracks that late, because it locks no
 // user afterwards, and every other transaction locks all its users before its tracks.
 //
-// Deleted data leaves no trace in the database files: see docs/erasure.md. Run every
-// transaction that deletes personal data with inErasureTx.
+// Deleted data disappears from the database files too: from SQLite's within moments, from
+// Postgres's after a VACUUM (see docs/erasure.md). Run every transaction that deletes
+// personal data with inErasureTx.
 package store

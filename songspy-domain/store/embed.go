@@ -8,7 +8,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// CreateEmbedToken stores an embed token. It sets the token's id and time of creation.
+// CreateEmbedToken stores an embed token (the hash of the secret in an embed's address). It
+// sets the token's id and time of creation.
 //
 // It returns CodeNotFound if there is no such user, and CodeUnprocessable if the user
 // has EmbedTokensMax tokens already.

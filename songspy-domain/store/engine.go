@@ -48,8 +48,8 @@ type engine interface {
 	// one element for each row, which is an array of the row's columns. The
 	// parameters are the SQL texts after SELECT, FROM and ORDER BY.
 	jsonRows(columns, from, order string) string
-	// rowsetCTE returns a WITH clause that defines the rows of the rowset as the
-	// table v, and the arguments of that clause.
+	// rowsetCTE returns a WITH clause that defines the rows of the rowset (rows that a
+	// statement takes as arguments) as the table v, and the arguments of that clause.
 	rowsetCTE(*rowset) (clause string, args []any, err error)
 	// forUpdate returns a locking clause for the end of a query, or "" on SQLite.
 	// Other transactions can neither lock nor change the selected rows until the
@@ -57,19 +57,19 @@ type engine interface {
 	forUpdate() string
 	// afterErasure is called after a transaction that deleted personal data. It
 	// starts the removal of copies of that data that the database files still hold
-	// outside the tables, and does not wait until they are removed.
+	// outside the tables, and does not wait until they are removed. On Postgres it does
+	// nothing.
 	afterErasure()
 	// scrub removes the content of deleted rows from the database file, because older
 	// releases deleted rows without overwriting them. It does so only once for each
 	// database. The argument fresh says that the database is new and contains no such
 	// rows. On Postgres, scrub does nothing.
 	scrub(ctx context.Context, fresh bool) error
-	// notifyChange makes waitForChange return in all processes when the
-	// transaction commits.
+	// notifyChange announces a change to waitForChange in all processes, when the
+	// transaction commits. On SQLite it does nothing.
 	notifyChange(context.Context, gorm.ConnPool) error
-	// waitForChange returns when another transaction has called notifyChange
-	// and committed, when d has passed, or when ctx ends, whichever comes
-	// first.
+	// waitForChange returns when d has passed or ctx ends. It may return earlier, with or
+	// without a change: for example, when a transaction that called notifyChange commits.
 	waitForChange(ctx context.Context, d time.Duration)
 	close() error
 }

@@ -67,8 +67,8 @@ func (s *Store) erasePlaybackData(tx *gorm.DB, id songspy.UserID) (e songspy.Era
 
 // erasePeople deletes the user's sessions and authorization attempts, sharing settings and
 // hidden items, share link, embed tokens and webhook, follows and blocks in both directions,
-// audit log and watches, and the reports about the user. Reports that the user has made about
-// others stay, without their text and author.
+// audit log, the watches of viewers who watch the user, and the reports about the user. Reports
+// that the user has made about others stay, without their text and author.
 func erasePeople(tx *gorm.DB, id songspy.UserID) error {
 	for _, rows := range []struct {
 		model any
@@ -174,9 +174,9 @@ func (historyItemRow) TableName() string { return "history_items" }
 
 // closeOpenPlay ends the user's open (unfinished) play at the given time,
 // because the user now links another Spotify account. The player's state becomes idle,
-// with the new generation of the link, and later plays cannot begin before that time. The
-// ended play is stored if it is long enough to count. closeOpenPlay also deletes the user's
-// history habit. The user must be locked.
+// with the new generation number of the link, and later plays cannot begin before that
+// time. The ended play is stored if it is long enough to count. closeOpenPlay also deletes
+// the user's history habit (whether history lists partial plays). The user must be locked.
 func (s *Store) closeOpenPlay(tx *gorm.DB, id songspy.UserID, generation int64, at time.Time) error {
 	if err := tx.Where("user_id = ?", id).Delete(&historyHabitRow{}).Error; err != nil { // the habit is that of the account that was linked before
 		return err

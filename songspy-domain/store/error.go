@@ -24,8 +24,8 @@ import (
 const retryAfter = 2 * time.Second
 
 // translate converts a database error into a songspy.Error. If err is nil or a
-// songspy.Error already, it returns err unchanged. Only this file knows the error codes of
-// the databases.
+// songspy.Error already, it returns err unchanged. Only this file converts the error codes
+// of the databases.
 func translate(err error) error {
 	if err == nil {
 		return nil
@@ -50,7 +50,7 @@ func translate(err error) error {
 }
 
 // unavailableError returns the error for a database that cannot be used now. Its message
-// names the fault and the remedy for the operator.
+// names the fault and, if there is a known one, the remedy for the operator.
 func unavailableError(err error) *songspy.Error {
 	return &songspy.Error{
 		Code: songspy.CodeUnavailable, Message: faultMessage(err), RetryAfter: retryAfter,

@@ -45,8 +45,9 @@ func (s *Store) insertGaps(ctx context.Context, conn gorm.ConnPool, gaps []songs
 
 // updateLinkGap begins or ends a gap (a time without recorded plays) when the state of a
 // user's link to Spotify changes. The arguments before and after are the link before and
-// after the change. A gap begins when the link breaks (see isBroken). The user's open gaps
-// end when a broken link works again. The link must be locked.
+// after the change. A gap begins when the link breaks (see isBroken), or earlier, when polls
+// began to fail. The user's open gaps end when a broken link works again. The link must be
+// locked.
 func (s *Store) updateLinkGap(tx *gorm.DB, before, after songspy.Link) error {
 	switch was, is := isBroken(before), isBroken(after); {
 	case is && !was:

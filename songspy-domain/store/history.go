@@ -21,7 +21,7 @@ const historyItemTolerance = time.Hour
 // change, because past plays are not on the live board.
 //
 // It returns CodeGone if the user's link is gone or no longer has the
-// generation with which the items were fetched.
+// generation (number) with which the items were fetched.
 func (s *Store) ReconcileHistory(ctx context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
 	fn func(songspy.StoredPlays) songspy.Reconciliation,
 ) (r songspy.Reconciliation, err error) {
@@ -171,8 +171,9 @@ func (h *reconcileTx) write(stored songspy.StoredPlays, r songspy.Reconciliation
 	return h.s.insertGaps(h.ctx, h.conn, gaps)
 }
 
-// playsToAdd returns the rows to insert for plays that only history reported. It stores
-// their tracks, if they are not in the catalogue yet, and sets the track ids.
+// playsToAdd returns the rows to insert for plays that only history reported, or that were
+// split from a stored play. It stores their tracks, if they are not in the catalogue yet, and
+// sets the track ids.
 func (h *reconcileTx) playsToAdd(found []songspy.StoredPlay) ([]songspy.Play, error) {
 	if len(found) == 0 {
 		return nil, nil

@@ -9,10 +9,10 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// AcquireLease gives the named lease to the owner, or extends it if the owner already has
-// it. The lease then ends after the given length. held is false if another owner has the
-// lease. The database's clock decides whether a lease has expired, so that the clocks of
-// the processes need not agree.
+// AcquireLease gives the named lease (the right to do some work for a time) to the owner, or
+// extends it if the owner already has it. The lease then ends after the given length. held
+// is false if another owner has the lease. The database's clock decides whether a lease has
+// expired, so that the clocks of the processes need not agree.
 func (s *Store) AcquireLease(ctx context.Context, name, owner string, length time.Duration) (held bool, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		now, err := s.databaseTime(tx)

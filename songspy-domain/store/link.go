@@ -97,8 +97,8 @@ func findLink(db *gorm.DB, id songspy.UserID) (row linkRow, err error) {
 // Version. The link's row stays locked while fn runs, so fn must be quick and must not call
 // Spotify. If fn changes the state, UpdateLink publishes a change, and sets StateSince to
 // now unless fn has set it. If the new state stops the polls or lets them resume, UpdateLink
-// also begins or ends a gap: see updateLinkGap. UpdateLink writes nothing if fn returns an
-// error or does not change the link.
+// also begins or ends a gap (a time without recorded plays): see updateLinkGap. UpdateLink
+// writes nothing if fn returns an error or does not change the link.
 //
 // It returns CodeNotFound and the reason SPOTIFY_NOT_LINKED if there is no link.
 func (s *Store) UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (l songspy.Link, err error) {
@@ -227,16 +227,18 @@ type linkingUser struct {
 }
 
 // SaveLink links the user to the Spotify account, or links the user again. It replaces the
-// tokens, sets the state to active and increments the generation of the link. If the user
-// links the same account again (one of its two ids is equal), the open (unfinished) play
-// continues. If the user links another account, the open play ends. If n.Move is true and
-// another user has linked the account, SaveLink unlinks that user, as Unlink does.
+// tokens, sets the state to active and increments the generation of the link, which makes
+// results of earlier polls outdated. If the user links the same account again (one of its
+// two ids is equal), the open (unfinished) play continues. If the user links another
+// account, the open play ends. If n.Move is true and another user has linked the account,
+// SaveLink unlinks that user, as Unlink does.
 //
 // It returns CodeNotFound if the user does not exist. It returns CodeConflict with the
 // reason SPOTIFY_LINKED_ELSEWHERE if another user has linked the account and n.Move is
-// false, or with the reason SPOTIFY_NO_SEAT if the app has no free seat. It returns
-// CodeGone if n.IfVersion is set and the stored link does not have that version. It returns
-// CodeInvalid if n lacks the access token, the refresh token or both ids of the account.
+// false, or with the reason SPOTIFY_NO_SEAT if the Spotify app has no free seat (place for
+// another user). It returns CodeGone if n.IfVersion is set and the stored link does not have
+// that version. It returns CodeInvalid if n lacks the access token, the refresh token or
+// both ids of the account.
 func (s *Store) SaveLink(ctx context.Context, n songspy.NewLink) (l songspy.Link, err error) {
 	if n.Grant.AccessToken == "" || n.Grant.RefreshToken == "" || (n.Account.AccountID == "" && n.Account.ID == "") {
 		return l, &songspy.Error{

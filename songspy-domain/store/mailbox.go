@@ -106,8 +106,8 @@ func (s *Store) SetMailOff(ctx context.Context, id songspy.UserID, off bool) (m 
 
 // DeleteAddresses deletes the address of every user and returns how many there were.
 func (s *Store) DeleteAddresses(ctx context.Context) (deleted int64, err error) {
-	// Count first, without a lock: the API calls this at every start if it sends no mail,
-	// and there is nearly always no address to delete.
+	// Count first, without a lock: the API calls this at every start if mail is not
+	// configured, and there is nearly always no address to delete.
 	var known int64
 	if err := s.query(ctx).Model(&mailboxRow{}).Where("length(email_sealed) > 0").Count(&known).Error; err != nil || known == 0 {
 		return 0, translate(err)

@@ -71,8 +71,8 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 }
 
 // WaitForSchema returns nil once the schema has the version that this program needs. If ctx
-// ends before that, it returns the error of the last CheckSchema. If the schema is newer
-// than this program, it returns at once, because waiting does not help.
+// ends first, it returns the error of the last CheckSchema before that. If the schema is
+// newer than this program, it returns at once, because waiting does not help.
 func (s *Store) WaitForSchema(ctx context.Context) error {
 	var last error
 	for {

@@ -252,7 +252,7 @@ const (
 // is due. A message of a grouped kind contains all due notifications of that kind about the
 // same app and channel, at most groupMax; the next such message is due at the earliest
 // groupInterval after the previous one was completed. If sending fails and the message is
-// claimed again, it has the same ID and the same notifications.
+// claimed again, it has the same ID and no new notifications.
 func (s *Store) ClaimNotification(ctx context.Context, channels []songspy.NotificationChannel, lease time.Duration) (m songspy.NotificationMessage, ok bool, err error) {
 	c := claimTx{s: s, ctx: ctx, now: s.now()}
 	c.condition, c.args = dueCondition(channels, c.now, lease)
@@ -326,10 +326,10 @@ func (c *claimTx) findDue(conn gorm.ConnPool) error {
 	}, `SELECT `+notificationColumns+`, message FROM notifications n WHERE `+c.condition+` ORDER BY n.due_at, n.id LIMIT 1`, c.args...)
 }
 
-// lease gives this process the lease of all notifications of the message that contains head,
-// and returns the message. If head belongs to no message yet, lease makes one: from head
-// and, if the kind of head is grouped, from the other due notifications of the same kind,
-// app and channel.
+// lease gives this process the lease (the sole right to send for a time) of all
+// notifications of the message that contains head, and returns the message. If head belongs
+// to no message yet, lease makes one: from head and, if the kind of head is grouped, from
+// the other due notifications of the same kind, app and channel.
 func (c *claimTx) lease(conn gorm.ConnPool, lease time.Duration) (m songspy.NotificationMessage, err error) {
 	if c.messageID == "" {
 		c.messageID = messageID(c.head)

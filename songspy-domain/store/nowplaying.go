@@ -23,9 +23,8 @@ type nowPlayingColumn struct {
 	add func(*rowset, []songspy.NowPlaying)
 }
 
-// nowPlayingTable lists the columns of the table now_playing. Every statement
-// about the table is built from this list, so that a new column is added in one
-// place.
+// nowPlayingTable lists the columns of the table now_playing. Every statement with
+// all columns is built from this list, so that a new column is added in one place.
 var nowPlayingTable = []nowPlayingColumn{
 	integerColumn("user_id", func(n *songspy.NowPlaying) *songspy.UserID { return &n.UserID }),
 	textColumn("state", func(n *songspy.NowPlaying) *songspy.PlayerState { return &n.State }),
@@ -141,7 +140,8 @@ func nowPlayingRowset(rows []songspy.NowPlaying) *rowset {
 
 // upsertNowPlayingStatement writes the player states of the rowset v and returns the users
 // whose state it wrote. It writes a state if the user has no stored state, or if it was
-// observed later than the stored state or belongs to a newer generation of the link.
+// observed later than the stored state or belongs to a newer generation of the link (the
+// user has linked again).
 var upsertNowPlayingStatement = `INSERT INTO now_playing (` + joinNowPlaying(", ", func(c string) string { return c }) + `)
 	SELECT ` + joinNowPlaying(", ", func(c string) string { return c }) + ` FROM v WHERE true
 	ON CONFLICT (user_id) DO UPDATE SET ` + joinNowPlaying(", ", func(c string) string { return c + " = excluded." + c }) + `
@@ -165,8 +165,8 @@ func (s *Store) upsertNowPlaying(ctx context.Context, conn gorm.ConnPool, rows [
 	return written, err
 }
 
-// setObservedAt sets the stored ObservedAt (the time of the last poll) of each user in rows
-// to the ObservedAt in the user's row. It changes nothing else.
+// setObservedAt sets the stored ObservedAt (the time of the last usable answer) of each user
+// in rows to the ObservedAt in the user's row. It changes nothing else.
 func (s *Store) setObservedAt(ctx context.Context, conn gorm.ConnPool, rows []songspy.NowPlaying) error {
 	r := &rowset{}
 	addColumn(r, rows, "user_id", "bigint", func(n *songspy.NowPlaying) int64 { return int64(n.UserID) })
@@ -174,8 +174,8 @@ func (s *Store) setObservedAt(ctx context.Context, conn gorm.ConnPool, rows []so
 	return s.execRowset(ctx, conn, r, `UPDATE now_playing SET observed_at = v.observed_at FROM v WHERE now_playing.user_id = v.user_id`)
 }
 
-// readObservedAt returns the stored ObservedAt (the time of the last poll) of each user.
-// The map has no entry for users without a stored player state.
+// readObservedAt returns the stored ObservedAt (the time of the last usable answer) of each
+// user. The map has no entry for users without a stored player state.
 func (s *Store) readObservedAt(ctx context.Context, conn gorm.ConnPool, ids []songspy.UserID) (map[songspy.UserID]time.Time, error) {
 	seen := make(map[songspy.UserID]time.Time, len(ids))
 	err := s.queryRowset(ctx, conn, userIDRowset(ids), `SELECT user_id, observed_at FROM now_playing WHERE user_id IN (SELECT user_id FROM v)`,

@@ -72,8 +72,8 @@ func (s *Store) PersonByPublicID(ctx context.Context, id songspy.PublicID) (song
 	return s.queryPerson(ctx, `WHERE u.public_id = $1`, int64(id))
 }
 
-// PersonByShareLink returns the user whose share link has the SHA-256 hash. It returns
-// CodeNotFound if there is none.
+// PersonByShareLink returns the user whose share link (secret address) has the SHA-256 hash.
+// It returns CodeNotFound if there is none.
 func (s *Store) PersonByShareLink(ctx context.Context, hash []byte) (songspy.Person, error) {
 	return s.queryPerson(ctx, `JOIN share_links l ON l.user_id = u.id WHERE l.hash = $1`, hash)
 }

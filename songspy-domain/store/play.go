@@ -13,7 +13,7 @@ import (
 )
 
 // insertPlays inserts the plays. Each must have a track id, and must not be a deleted play.
-// insertPlays also counts those that are not probable, for OnRecorded.
+// insertPlays also counts those that are not probable (still unproven), for OnRecorded.
 func (s *Store) insertPlays(ctx context.Context, conn gorm.ConnPool, plays []songspy.Play) error {
 	if len(plays) == 0 {
 		return nil

@@ -21,13 +21,13 @@ const updatesPerTx = 500
 // plays, users' tracks and gaps. It publishes a change for each update that is Visible to
 // viewers. It returns one result for each update, in the order of the updates.
 //
-// An update is dropped if its user's link is gone or was changed since the poll, or if the
-// stored state is newer. An update that is already stored counts as written and changes
-// nothing. So if the outcome of a write is unknown, the caller can write the same updates
-// again. If the database rejects one update, the result of that update has the error, and
-// the others are written. The returned error concerns all updates: the database did not
-// respond, or rejected every update of a transaction. The caller then has to write all of
-// them again.
+// An update is dropped if its user is gone, has linked again or has unlinked since the poll,
+// or if the stored state is newer. An update that is already stored counts as written and
+// changes nothing. So if the outcome of a write is unknown, the caller can write the same
+// updates again. If the database rejects one update, the result of that update has the
+// error, and the others are written. The returned error concerns all updates: the database
+// did not respond, or rejected every update of a transaction with several. The caller then
+// has to write all of them again.
 func (s *Store) WritePlaybackUpdates(ctx context.Context, updates []songspy.PlaybackUpdate) ([]songspy.PlaybackUpdateResult, error) {
 	written := make([]songspy.PlaybackUpdateResult, len(updates))
 	for batch := range splitBatches(updates) {
@@ -168,7 +168,7 @@ func (w *writeTx) write(tx *gorm.DB, batch []indexedUpdate) error {
 }
 
 // lockCurrentUsers drops the updates of users that no longer exist or that have
-// linked Spotify again or unlinked it since the poll. It locks the other users
+// linked Spotify again or unlinked it since the poll. It locks all users that exist
 // until the transaction ends. It returns the remaining updates sorted by user.
 func (w *writeTx) lockCurrentUsers(batch []indexedUpdate) ([]indexedUpdate, error) {
 	batch = slices.Clone(batch)
@@ -259,10 +259,10 @@ func (w *writeTx) writeNowPlaying(batch []indexedUpdate) ([]indexedUpdate, error
 
 // resolveTracks sets the track ids of the updates by the tracks' URIs, and inserts tracks
 // that are not stored yet. It returns the updates whose tracks all have an id then. An
-// update is left out if it names a track without an id, and the URI is neither in its
-// Tracks nor stored; its result gets an error. The id of a local file is always read again
-// by its URI: the file may have been deleted from the table of tracks, so that its id is
-// outdated.
+// update is left out if it names a track without an id, and the URI is neither in the
+// Tracks of the batch nor stored; its result gets an error. The id of a local file is
+// always read again by its URI: the file may have been deleted from the table of tracks, so
+// that its id is outdated.
 func (w *writeTx) resolveTracks(batch []indexedUpdate) (_ []indexedUpdate, err error) {
 	tracks := map[string]songspy.Track{}
 	for i := range batch {
@@ -336,9 +336,8 @@ func fillTrackIDs(u *songspy.PlaybackUpdate, stored map[string]storedTrack) erro
 	return nil
 }
 
-// cleanURIs returns a copy of the update in which every URI has the form in which the
-// database stores it, because tracks are looked up by URI. It also sets the user's id in
-// every play.
+// cleanURIs returns a copy of the update in which the URIs to look up have the form in which
+// the database stores them. It also sets the user's id in every play.
 func cleanURIs(u songspy.PlaybackUpdate) songspy.PlaybackUpdate {
 	u.Playing.TrackURI = cleanText(u.Playing.TrackURI)
 	u.Tracks, u.Plays = slices.Clone(u.Tracks), slices.Clone(u.Plays)

@@ -12,10 +12,11 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// pool wraps the connection pool of the database driver. Every statement goes through it:
-// those of GORM and of the store, within a transaction or not. It brings the texts and
-// times among a statement's arguments into the form that both databases store, and reports
-// the duration of each statement to the function observe.
+// pool wraps the connection pool of the database driver. The statements of GORM and of the
+// methods of Store go through it, within a transaction or not; SQL migrations and the
+// engine's own statements do not. It brings the texts and times among a statement's
+// arguments into the form that both databases store, and reports the duration of each
+// statement to the function observe.
 type pool struct {
 	conn    gorm.ConnPool
 	observe func(statement string, took time.Duration)
@@ -150,7 +151,8 @@ func cleanText(s string) string {
 
 // OnRecorded sets a function that is called after each commit of a transaction that has
 // added plays or gaps. Its argument has the numbers of the added plays and gaps; each play
-// and gap is counted once. fn must be quick and safe for concurrent use.
+// and gap is counted once. A probable (unproven) play counts only when history confirms it.
+// fn must be quick and safe for concurrent use.
 func (s *Store) OnRecorded(fn func(songspy.RecordedCounts)) { s.pool.onRecorded.Store(&fn) }
 
 // OnChanges sets a function that is called after each commit of a transaction that has

@@ -181,8 +181,8 @@ type QuotaStatus struct {
 	// Calls counts the calls of the last 24 hours, by endpoint.
 	Calls quota.Counts `json:"calls"`
 	// Refusals counts how often Spotify reported an exceeded quota in the last seven
-	// days. Refused probes are not counted. LastRefusal is the newest stored refusal of
-	// a call that was not a probe. It is nil if there is none.
+	// days. Refused probes (test calls) are not counted. LastRefusal is the newest stored
+	// refusal of a call that was not a probe. It is nil if there is none.
 	Refusals    int64          `json:"refusals"`
 	LastRefusal *quota.Refusal `json:"last"`
 }

@@ -11,11 +11,11 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// recordResealed adds the result of resealing one row to r. replaced says that the row was
-// written; otherwise another transaction had changed the row since it was read. If err says
-// that the row cannot be decrypted, recordResealed adds the user to r.Undecryptable and
-// returns nil. It returns any other error, because such an error concerns more than this
-// row.
+// recordResealed adds the result of resealing (encrypting again) one row to r. The argument
+// resealed says that the row was written; otherwise another transaction had changed the row
+// since it was read. If err says that the row cannot be decrypted, recordResealed adds the
+// user to r.Undecryptable and returns nil. It returns any other error, because such an error
+// concerns more than this row.
 func recordResealed(r *songspy.ResealResult, id songspy.UserID, resealed bool, err error) error {
 	switch {
 	case songspy.CodeOf(err) == songspy.CodeInternal:

@@ -79,10 +79,10 @@ func (s *Store) Seat(ctx context.Context, id songspy.UserID) (seat songspy.Seat,
 // waiting list.
 //
 // A second request with the same address changes nothing, unless the user's seat is
-// entered: then Spotify still rejects the registered user, so the seat becomes held again,
-// and the operator checks the registration. A user who is linked through one of the apps
-// gets the seat in that app: either the app rejects the user, or the user is about to link
-// another account.
+// entered (registered): then Spotify still rejects the registered user, so the seat becomes
+// held (reserved) again, and the operator checks the registration. A user who is linked
+// through one of the apps gets the seat in that app: either the app rejects the user, or the
+// user is about to link another account.
 //
 // It returns CodeNotFound if there is no such user.
 func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Secret, apps []songspy.AppSeats) (seat songspy.Seat, err error) {
@@ -190,9 +190,9 @@ func updateSeat(tx *gorm.DB, seat songspy.Seat) error {
 // app: the app of the user's seat, or the app of the user's link if the user has no seat.
 // What happens next depends on the user's link. A user without a link through that app can
 // link now. If the app has rejected the user's link, the link becomes active, so that the
-// user is polled at once, and the seat is deleted. A pending grant is completed soon,
-// without another consent at Spotify. linked reports whether the user has a link through
-// that app whose account is known.
+// user is polled at once, and the seat is deleted. A pending grant (a link whose account is
+// not known yet) is completed soon, without another consent at Spotify. linked reports
+// whether the user has a link through that app whose account is known.
 //
 // It returns CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED if the user has no seat and
 // the app of the user's link does not reject the user. It returns CodeConflict if the user
@@ -276,7 +276,7 @@ func (s *Store) PruneSeats(ctx context.Context, entered, asked time.Time) (delet
 }
 
 // deleteSeat deletes the user's seat request, if there is one. The transaction must
-// have called lockFeed.
+// have called lockFeed or publishChanges.
 func deleteSeat(tx *gorm.DB, id songspy.UserID) error {
 	return tx.Where("user_id = ?", id).Delete(&seatRow{}).Error
 }
@@ -284,7 +284,8 @@ func deleteSeat(tx *gorm.DB, id songspy.UserID) error {
 // lockFeed makes the transactions that decide about seats run one after the other. It locks
 // the row of the table feed, because publishChanges locks that row too: a transaction that
 // links a user decides about seats after it has published its change. Every transaction
-// locks the row of feed before rows of spotify_seats, so that no deadlock is possible.
+// that locks both locks the row of feed before rows of spotify_seats, so that no deadlock is
+// possible.
 func lockFeed(tx *gorm.DB) error {
 	return tx.Exec(`UPDATE feed SET last = last WHERE id = 1`).Error
 }

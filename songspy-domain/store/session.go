@@ -12,10 +12,10 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// CreateSession stores a new session and sets its id. If the Family of the session is 0, it
-// is a sign-in: the session's id becomes its Family, and the audit log records the sign-in.
-// A session with an empty Kind becomes a bearer session. The id is random, because
-// consecutive numbers would reveal how many sign-ins there are.
+// CreateSession stores a new session and sets its id. If the Family of the session (the
+// number of its sign-in) is 0, it is a sign-in: the session's id becomes its Family, and the
+// audit log records the sign-in. A session with an empty Kind becomes a bearer session. The
+// id is random, because consecutive numbers would reveal how many sign-ins there are.
 //
 // It returns CodeNotFound if the user does not exist, and CodeConflict if another session
 // has the same SecretHash.
@@ -58,8 +58,8 @@ func (s *Store) SessionBySecret(ctx context.Context, hash []byte) (songspy.Sessi
 }
 
 // querySession returns the session that meets the SQL condition, in which $1 is arg. It
-// does not use GORM, because every request of a signed-in client reads its session, and
-// without GORM the query takes less than half as long.
+// does not use GORM, because requests of signed-in clients read their session, unless it is
+// in the API's memory, and without GORM the query takes less than half as long.
 func (s *Store) querySession(ctx context.Context, condition string, arg any) (session songspy.Session, err error) {
 	found := false
 	err = queryRows(ctx, s.pool, func(rows *sql.Rows) error {
@@ -74,8 +74,8 @@ func (s *Store) querySession(ctx context.Context, condition string, arg any) (se
 	return session, translate(err)
 }
 
-// RotateSession marks the session as rotated and creates its successor with the same
-// user, family, kind, label, sign-in time and operator hash.
+// RotateSession marks the session as rotated (replaced) and creates its successor with the
+// same user, family, kind, label, sign-in time and operator hash.
 //
 // It returns CodeConflict if the session is already rotated or revoked, and
 // CodeNotFound if there is no such session.

@@ -15,11 +15,11 @@ import (
 // the replica counted as alive.
 const replicaRetention = time.Hour
 
-// LeaseShards renews the leases of a replica of the batch, stores the time until which the
-// replica has made all due polls, releases the shards that the replica gives up, and leases
-// it free shards up to its fair share. The database's clock decides whether a lease has
-// expired. Only one replica at a time runs this transaction, so that no two replicas ever
-// hold the same shard.
+// LeaseShards renews the leases of a replica of the batch: its right to poll the users of
+// its shards. It stores the time until which the replica has made all due polls, releases
+// the shards that the replica gives up, and leases it free shards up to its fair share. The
+// database's clock decides whether a lease has expired. Only one replica at a time runs this
+// transaction, so that no two replicas ever hold the same shard.
 func (s *Store) LeaseShards(ctx context.Context, c songspy.ShardClaim) (lease songspy.ShardLease, err error) {
 	err = s.inTx(ctx, func(tx *gorm.DB) error {
 		t := leaseTx{tx: tx, claim: c}

@@ -15,10 +15,10 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// ruleColumns returns the columns that select the sharing periods and hidden items of users
-// AS u. The parameter since is an SQL expression for a time: sharing periods that ended at
-// that time or earlier are left out, and so are items whose hiding ended earlier. If since
-// is empty, all periods and items are selected.
+// ruleColumns returns the columns that select the sharing periods (the user's successive
+// sharing settings) and hidden items of users AS u. The parameter since is an SQL expression
+// for a time: sharing periods that ended at that time or earlier are left out, and so are
+// items whose hiding ended earlier. If since is empty, all periods and items are selected.
 func ruleColumns(e engine, since string) string {
 	periods, hidden := `sharing_periods p WHERE p.user_id = u.id`, `hidden_items h LEFT JOIN artists a ON a.uri = h.uri WHERE h.user_id = u.id`
 	if since != "" {

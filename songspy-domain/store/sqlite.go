@@ -239,9 +239,9 @@ func (l *walTruncator) stop() {
 func (e *sqliteEngine) afterErasure() { e.truncator.request() }
 
 // truncateWAL copies the content of the write-ahead log into the database file and
-// truncates the log. If another connection reads or writes the database, truncateWAL returns
-// errWALInUse at once. If it waited instead, the writers of all processes would have to
-// wait too.
+// truncates the log. It first waits for the writer of this process. If another connection
+// reads the database, or another process writes it, truncateWAL returns errWALInUse at once.
+// If it waited instead, the writers of all processes would have to wait too.
 func (e *sqliteEngine) truncateWAL(ctx context.Context) (err error) {
 	end, err := e.beginWrite(ctx)
 	if err != nil {

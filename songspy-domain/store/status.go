@@ -27,8 +27,8 @@ type Status struct {
 	Replicas        []Replica                         `json:"replicas"` // the replicas of the batch; none on SQLite
 	Shards          int                               `json:"shards"`   // leased shards
 	OverdueSeconds  float64                           `json:"overdueSeconds"`
-	Breakers        map[string]breaker.SharedBreakers `json:"breakers"`        // by app of the instance
-	Quotas          map[string]QuotaStatus            `json:"quotas"`          // by app of the instance; apps of one account share an entry
+	Breakers        map[string]breaker.SharedBreakers `json:"breakers"`        // by Spotify app of the instance
+	Quotas          map[string]QuotaStatus            `json:"quotas"`          // by developer account; the key is the client ID of one of its apps
 	UserAppsBlocked int64                             `json:"userAppsBlocked"` // user-supplied apps with a circuit breaker that is open or half open
 	Watches         WatchStatus                       `json:"watches"`         // what viewers watch now
 	LastPollAt      *time.Time                        `json:"lastPollAt"`      // when a batch last polled, to within some seconds
@@ -55,7 +55,8 @@ type Replica struct {
 type BatchState string
 
 // The states of the batch. BatchRunning means that a replica is alive, or that a heartbeat
-// was stored and the batch is not silent. The other states mean that no replica is alive.
+// (Status.LastPollAt) was stored and the batch is not silent. The other states mean that no
+// replica is alive.
 // BatchSilent means that there are users to poll, and the last heartbeat is more than
 // silentAfter old. BatchNeverStarted means that there are users to poll, and no heartbeat
 // was ever stored. BatchIdle means that no heartbeat was ever stored, but there is no user

@@ -32,12 +32,12 @@ type Options struct {
 	MigrationWait time.Duration
 	// Now is the clock; nil means the system's.
 	Now func() time.Time
-	// Logger receives warnings and errors, for example about rejected rows; nil means no
+	// Logger receives log messages, for example errors about rejected rows; nil means no
 	// log.
 	Logger *slog.Logger
-	// Observe is called after every statement, with its text but not its values, and
-	// the time until its first result. It must be safe for concurrent use. Nil means no
-	// observer.
+	// Observe is called after every statement except those of migrations and of the engine
+	// (such as Ping), with its text but not its values, and the time until its first result.
+	// It must be safe for concurrent use. Nil means no observer.
 	Observe func(statement string, took time.Duration)
 }
 
@@ -159,7 +159,7 @@ func (s *Store) Ready(ctx context.Context) error {
 	return translate(s.engine.writable(ctx))
 }
 
-// errClosed is returned after Close by WaitForChange and by every method that writes.
+// errClosed is returned after Close by WaitForChange and by inTx.
 var errClosed = &songspy.Error{Code: songspy.CodeUnavailable, Message: "The store is closed."}
 
 // inTx runs fn in a transaction. It commits if fn returns nil, and rolls back otherwise. fn

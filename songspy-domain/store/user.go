@@ -17,8 +17,9 @@ func (s *Store) SignIn(ctx context.Context, p songspy.GoogleProfile, a songspy.A
 // SignInOrUp returns the user with the Google subject of the profile p, and updates the
 // user's name and picture from p. If there is no such user and the condition t permits a
 // sign-up, it creates a user whose data is shared with the audience a. linked reports
-// whether the user has a Spotify link in any state; a pending grant does not count. If the
-// condition t has an invite, a use of that invite is taken only if a user is created.
+// whether the user has a Spotify link in any state; a pending grant (a link whose account is
+// not known yet) does not count. If the condition t has an invite, a use of that invite is
+// taken only if a user is created.
 //
 // It returns CodeInvalid for a profile without a subject or for an invalid audience. For a
 // new user it returns t.Refusal if that is set, and ErrInviteInvalid if the invite is

@@ -17,8 +17,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// watchRow is a row of the table watches: a watch, with its times converted to the clock
-// that all processes share (databaseTime).
+// watchRow is a row of the table watches: a watch (the users that one viewer watches), with
+// its times converted to the clock that all processes share (databaseTime).
 type watchRow struct {
 	Viewer    []byte `gorm:"primaryKey"`
 	Source    string `gorm:"primaryKey"`

@@ -26,8 +26,9 @@ var (
 )
 
 // BreakerCollector exports metrics about the circuit breakers of every Spotify app,
-// labelled by the app's name and the circuit. songspy_spotify_breaker_open is 1 while a
-// breaker is open or half open, and 0 while it is closed.
+// labelled by the app's name and the circuit (accounts or api).
+// songspy_spotify_breaker_open is 1 while a breaker is open or half open, and 0 while it is
+// closed.
 type BreakerCollector struct {
 	States func() map[string]breaker.Breakers
 	Now    func() time.Time

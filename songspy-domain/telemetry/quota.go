@@ -65,7 +65,7 @@ func (q QuotaCollector) Collect(metrics chan<- prometheus.Metric) {
 }
 
 // Notes returns sentences for the operator, sorted. There is one for each developer
-// account that may make no more calls for now, and one for each quota that was
+// account that may make no more routine calls for now, and one for each quota that was
 // learned from a refusal of Spotify.
 func (q QuotaCollector) Notes() (notes []string) {
 	statuses, _ := q.Statuses(q.Now())

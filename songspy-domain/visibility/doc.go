@@ -18,5 +18,5 @@
 //     reveals past plays: for each play, the narrowest of the settings counts that
 //     were in force during the play or are in force now.
 //   - Doubt hides. If the settings are missing, contradict each other or are out of
-//     order, only the owner sees anything.
+//     order, only the owner sees anything, and the operator the profile.
 package visibility

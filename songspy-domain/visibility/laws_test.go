@@ -11,7 +11,7 @@ import (
 
 // law calls the function check many times, each time with a random world (see
 // model_test.go), a random viewer and the number of a random owner. The check draws further
-// random choices from the dice, and fails the test if the law does not hold. The operator
+// random numbers from the dice, and fails the test if the law does not hold. The operator
 // hides nobody in these worlds.
 func law(t *testing.T, check func(t *rapid.T, d dice, w *world, by spectator, of int)) {
 	rapid.Check(t, func(t *rapid.T) {

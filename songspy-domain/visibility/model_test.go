@@ -13,8 +13,8 @@ import (
 // specification. The model divides time into ticks of 10 seconds and decides for each
 // tick separately. The tests compare it with package visibility in random worlds. A
 // world has a few people, their settings, what they hide, play and have played, and
-// their relations. All random choices come from dice, so that rapid can shrink a world
-// in which a test fails.
+// their relations. All random choices come from dice, so that the library rapid can
+// shrink a world in which a test fails.
 
 // dice returns a random number from 0 to n-1.
 type dice func(n int) int

@@ -14,8 +14,9 @@ var (
 	seed  = flag.Uint64("seed", 14, "seed of the pairs of worlds")
 )
 
-// changes holds functions by name. Each function changes one thing in a world at random: a
-// property of the given person, or the relation between two random people.
+// changes holds functions by name. Each function changes a world (see model_test.go) at
+// random: one or all properties of the given person, or the relation between two random
+// people.
 var changes = map[string]func(dice, *world, *person){
 	"name":     func(d dice, _ *world, p *person) { p.name = d(100) },
 	"operator": func(_ dice, _ *world, p *person) { p.byOperator = !p.byOperator },

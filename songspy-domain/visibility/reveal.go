@@ -12,9 +12,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Seen is a value that its viewer may see. Only Reveal makes one. Printing or logging
-// a Seen shows a mask, and marshalling it fails, so that no value reaches an answer by
-// accident: answers are built from Value.
+// Seen is a value that its viewer may see. Only Reveal makes one. Printing or logging a
+// Seen shows a mask, and marshalling it to JSON fails, so that no value reaches an answer
+// by accident: answers are built from Value.
 type Seen[T any] struct {
 	_ [0]*T
 	v unsafe.Pointer // to a T; it is not a *T, because fmt can print the target of a *T in a private field
@@ -128,7 +128,7 @@ func (Seen[T]) String() string { return mask }
 // GoString returns the mask for the verb %#v.
 func (Seen[T]) GoString() string { return mask }
 
-// Format writes the mask for every verb.
+// Format writes the mask for every verb except %T and %p.
 func (Seen[T]) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, mask) }
 
 // LogValue returns the mask for structured logs.

@@ -18,8 +18,8 @@ type Thing struct {
 	// started and ended are the start and the end of the play. The Thing of a track
 	// that plays now has no end.
 	started, ended time.Time
-	// certain is false for plays that only the owner may see: probable plays, deleted
-	// plays, and plays that end before they begin.
+	// certain is false for plays that only the owner may see: probable (unconfirmed)
+	// plays, deleted plays, and plays that end before they begin.
 	certain bool
 }
 
@@ -235,9 +235,9 @@ func matches(item *songspy.HiddenItem, t *songspy.Track) bool {
 	return !known && (item.Name == "" || t.Artists == "" || isListed(item.Name, t.Artists))
 }
 
-// isListed reports whether name is one of the names in artists, ignoring case. The names
-// are joined by ", ", as in "Iron, Wine, Calexico". A name may itself contain that
-// separator, so isListed compares every run of adjacent names: "Iron, Wine" is listed.
+// isListed reports whether the argument name is one of the names in artists, ignoring case.
+// The names are joined by ", ", as in "Iron, Wine, Calexico". A name may itself contain
+// that separator, so isListed compares every run of adjacent names: "Iron, Wine" is listed.
 func isListed(name, artists string) bool {
 	const separator = ", "
 	for {

@@ -17,7 +17,7 @@ const (
 	Follower          // the owner approved the viewer
 	Owner             // the viewer is the owner
 
-	nobody // no viewer has it; if it is required, only the owner sees the thing, and not even users that the owner follows see the profile
+	nobody // no viewer has it; if it is required, only the owner sees the thing, and the operator the profile, but not even users that the owner follows
 )
 
 // Self is the authenticated user who makes a request. Only auth.Caller.Self makes one.

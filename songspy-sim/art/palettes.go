@@ -20,8 +20,8 @@ func (c colour) towards(other colour, percent int) (mixed colour) {
 // palette has the colours of a cover, from the darkest to the lightest.
 type palette struct{ dark, deep, strong, soft, light colour }
 
-// palettes are chosen so that every design looks good in each of them: dark and light
-// contrast, and strong stands out from both.
+// palettes are chosen so that every design looks good in each of them: the colours dark and
+// light contrast, and the colour strong stands out from both.
 var palettes = []palette{
 	{0x1b1b3a, 0x5b3a6b, 0xe4572e, 0xf6ae6d, 0xfbe9d0}, // dusk
 	{0x0b2532, 0x1f5c6e, 0x3fa7a0, 0xa9d6c9, 0xf2f0e4}, // sea

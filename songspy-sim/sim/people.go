@@ -132,9 +132,10 @@ func (s *Sim) Script(person int, plays []Play) {
 	s.world.Script(person, plays)
 }
 
-// Fault activates a fault until the returned function is called. If Times is not 0,
-// the fault also ends after it has affected that many requests. If several faults match a
-// request, only the one that was activated first is applied. Fault panics if f is invalid.
+// Fault activates a fault (simulated error) until the returned function is called. If Times
+// is not 0, the fault also ends after it has affected that many requests. If several faults
+// match a request, only the one that was activated first is applied. Fault panics if f is
+// invalid.
 func (s *Sim) Fault(f Fault) (cancel func()) {
 	id, err := s.faults.Add(f)
 	if err != nil {

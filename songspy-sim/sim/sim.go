@@ -47,7 +47,7 @@ type Options struct {
 	Now       func() time.Time // the clock; default time.Now
 	PublicURL string           // the simulator's address for browsers and cover images; default http://127.0.0.1:8090
 
-	RotateRefreshTokens bool          // each refresh of a PKCE client returns a new refresh token; if false, it returns none
+	RotateRefreshTokens bool          // each refresh of a PKCE client without a secret returns a new refresh token; if false, it returns none
 	AccessTokenLife     time.Duration // how long Spotify's access tokens are valid; default 1 h
 	SpotifyRedirectURIs []string      // the registered redirect URIs; default: any port and path on 127.0.0.1 and [::1]
 	Quirks              Quirks        // how the services respond in cases in which the real services vary
@@ -95,7 +95,7 @@ const (
 	StatePaused  = population.Paused
 )
 
-// The kinds of faults. The fields of Fault modify them.
+// The kinds of faults (simulated errors). The fields of Fault modify them.
 const (
 	RateLimited       = faults.RateLimited
 	QuotaExceeded     = faults.QuotaExceeded

@@ -12,7 +12,7 @@ import (
 // Transport returns a transport that answers requests within this process, in the caller's
 // goroutine and without sockets. It answers requests to the hosts of Spotify and Google as
 // the imitated services, so a client with its default addresses works unchanged. The
-// simulator's own paths, such as /spotify/api, work with every host name.
+// simulator's own paths, such as /spotify/api, work with every other host name.
 func (s *Sim) Transport() http.RoundTripper { return transport{s.handler} }
 
 type transport struct{ handler http.Handler }

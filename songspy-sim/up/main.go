@@ -34,7 +34,7 @@ func main() {
 }
 
 // run starts all programs, and stops them before it returns. It returns nil if ctx ends, and
-// an error if a program ends or cannot be started.
+// an error if a program ends, cannot be started or does not stop in time.
 func run(ctx context.Context, out io.Writer) error {
 	self, err := os.Executable()
 	if err != nil {

@@ -26,7 +26,7 @@ type plan struct {
 	boardURL, apiAdminURL, batchURL, simURL string // for welcomeText and the health checks
 }
 
-// program is a program that the supervisor starts and keeps running.
+// program is a program that the supervisor starts, and stops at the end.
 type program struct {
 	name     string
 	args     []string
@@ -38,7 +38,7 @@ type program struct {
 type port struct{ addr, variable string }
 
 // peopleCount is how many simulated people are signed up. They are enough to keep the board
-// filled.
+// (live list of listeners) filled.
 const peopleCount = "24"
 
 // newPlan makes the plan from the given environment variables. Spotify and Google are real

@@ -23,7 +23,7 @@ type supervisor struct {
 	bin     string   // the directory of the programs
 	environ []string // the environment variables of the programs
 	out     *labeledOutput
-	running []*process    // the processes that were started, in order
+	running []*process    // the processes that the method start has started, in order
 	ended   chan *process // receives each of these processes when it has ended
 }
 

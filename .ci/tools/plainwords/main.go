@@ -83,7 +83,8 @@ func (f finding) String() string {
 }
 
 // checkTree checks the files under top that git tracks, and those that it would track after
-// "git add .". If all is false, it skips the files that are not under a checked path.
+// "git add .". If the argument all is false, it skips the files that are not under a checked
+// path.
 func checkTree(top string, rules *ruleSet, all bool) (findings []finding, sentences int, err error) {
 	list := exec.Command("git", "-C", top, "ls-files", "--cached", "--others", "--exclude-standard")
 	names, err := list.Output()

@@ -2,8 +2,9 @@
 // calls the rows a, b and c. Each row starts servers as separate processes, opens streams to
 // them and reads the streams.
 //
-//	a  one window whose 48 users change every 250 ms, compared with a bare loop that writes
-//	   one shared frame per 250 ms to as many connections, in the same run
+//	a  one window (the users that a viewer sees) whose 48 users change every 250 ms, compared
+//	   with a bare loop that writes one shared frame (a text with 48 users) per 250 ms to as
+//	   many connections, in the same run
 //	b  many listening users, and signed-in viewers who follow some of them and have
 //	   different windows
 //	c  one replica stops, and all its viewers connect to another one
@@ -265,13 +266,13 @@ func measureRestart(ctx context.Context, o options, bound bounder, note noter) e
 
 // result is what one run has measured.
 type result struct {
-	items             float64 // items that all streams received during the measurement
+	items             float64 // items rendered during the measurement, as received by all streams
 	rendered, commits []time.Duration
 	memory            float64 // bytes of resident memory that the streams added to the server process
 	heap, stacks      float64 // of these bytes, those of the reachable heap and of the stacks
 	cores             float64
 	boardHeap, resets int64
-	missed            float64 // items that a viewer did not receive although the same viewer received later items
+	missed            float64 // items that a viewer missed: the viewer received later ones, or the server closed the stream
 }
 
 func (r result) sinceRendered(percent int) float64 { return percentile(r.rendered, percent) }
@@ -345,7 +346,7 @@ func run(ctx context.Context, o options, kind, row, query string, signedIn bool)
 	pause(ctx, 2*time.Second) // until the streams have received their snapshots
 	if row == "a" {
 		if err := waitForAll(ctx, upToDate, len(clients)); err != nil {
-			return result{}, err // not r, because the readers still write it
+			return result{}, err // there is no result yet
 		}
 	}
 	from, err := s.usage(ctx)

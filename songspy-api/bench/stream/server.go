@@ -259,7 +259,8 @@ func newBoard(ctx context.Context, group *errgroup.Group, o options) (live *boar
 	return live, handler, size, nil
 }
 
-// readContract parses openapi.yaml from the repository's root or a module's folder.
+// readContract parses openapi.yaml. It finds the file if the working directory is the
+// repository's root, the module's folder or that of this package.
 func readContract() (*httpapi.Contract, error) {
 	for _, path := range []string{"songspy-api/openapi.yaml", "openapi.yaml", "../../openapi.yaml"} {
 		if spec, err := os.ReadFile(path); err == nil {
@@ -384,7 +385,7 @@ func (f follows) Relations(_ context.Context, id songspy.UserID) (list []songspy
 	return list, nil, nil
 }
 
-// noWatches is an attention.Store that discards the watches.
+// noWatches is an attention.Store that discards the watches (which viewer watches which users).
 type noWatches struct{}
 
 func (noWatches) WriteWatches(context.Context, []songspy.Watch) error { return nil }

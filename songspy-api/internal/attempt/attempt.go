@@ -1,7 +1,7 @@
 // Package attempt guards redirects to Google and Spotify. An attempt begins when the browser is
 // sent to Google or Spotify, and is taken once when the browser comes back. It is bound to one
-// browser: a secret that only this browser has must come back with the state. So an attacker
-// cannot finish their own attempt in the browser of another user.
+// browser: a secret that only this browser has must come back with the parameter state. So an
+// attacker cannot finish their own attempt in the browser of another user.
 package attempt
 
 import (
@@ -50,7 +50,7 @@ func Begin(ctx context.Context, s Store, a songspy.AuthorizationAttempt, state, 
 
 // Finish takes the attempt that a callback belongs to, and checks that it was begun at the
 // given provider and by the given user; the user is 0 for a sign-in. The attempt is used up
-// even if Finish rejects the callback. The reason of an error is AUTHORIZATION_EXPIRED,
+// even if Finish rejects the callback. The reason of a rejection is AUTHORIZATION_EXPIRED,
 // AUTHORIZATION_ELSEWHERE or AUTHORIZATION_DENIED.
 func Finish(ctx context.Context, s Store, provider songspy.AuthorizationProvider, user songspy.UserID, c Callback, now time.Time) (songspy.AuthorizationAttempt, error) {
 	a, err := s.TakeAuthorizationAttempt(ctx, Hash(c.State), now)

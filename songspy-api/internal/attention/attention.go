@@ -1,5 +1,6 @@
-// Package attention reports to the batch which users are being watched, so that it polls
-// them more often. Only keyed hashes of viewers are stored.
+// Package attention reports to the batch which users viewers watch on their pages, so that it
+// polls them more often. A watch is the set of users that one viewer watches. Only keyed hashes
+// of viewers are stored.
 package attention
 
 import (
@@ -31,7 +32,7 @@ const (
 	// reading it.
 	readLasts = 30 * time.Second
 	// streamLasts is how long a viewer watches the users that a stream shows, after the
-	// last tick at which it showed them.
+	// last tick (every 250 ms) at which it showed them.
 	streamLasts = 2 * time.Second
 	// activeFor is how long a stream is reported after it was opened, and after each request of
 	// its viewer. After that time, the page is probably open without anyone reading it.
@@ -110,9 +111,9 @@ func (r *Reporter) RecordActive(v board.ViewerID) {
 
 // Read records that the viewer has read a page, which the string name identifies. The page
 // shows the users in the slice users, and the viewer waits there for the users in the slice
-// followed, who may play nothing. The new record replaces the previous one of this page, unless
-// both slices are empty: then the previous record stays until it ends. Read counts as a request
-// of the viewer.
+// followed, who may play nothing. The new record replaces the previous one of this page. If
+// both slices are empty, the viewer watches nobody on the page any more. Read counts as a
+// request of the viewer.
 func (r *Reporter) Read(v board.ViewerID, name string, users, followed []songspy.UserID) {
 	r.RecordActive(v)
 	r.watch(v, name, users, followed, readLasts)
@@ -231,7 +232,7 @@ func (r *Reporter) Run(ctx context.Context) {
 	}
 }
 
-// write writes the changed watches, or all watches if all is true.
+// write writes the changed watches, or all watches if the argument all is true.
 func (r *Reporter) write(ctx context.Context, all bool) {
 	watches := r.take(all)
 	if err := r.store.WriteWatches(ctx, watches); err != nil && ctx.Err() == nil {
@@ -279,9 +280,9 @@ func (r *Reporter) activeAtOf(v board.ViewerID) (at time.Time) {
 	return at
 }
 
-// take returns the changed watches, or all watches if all is true. Of the viewers of these
-// watches, it removes those from memory that watch nobody and have sent no request for the
-// duration activeFor.
+// take returns the changed watches, or all watches if the argument all is true. Of the viewers
+// of these watches, it removes those from memory that watch nobody and have sent no request for
+// the duration activeFor.
 func (r *Reporter) take(all bool) (watches []songspy.Watch) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

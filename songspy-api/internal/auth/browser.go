@@ -67,7 +67,7 @@ type BrowserSession struct {
 // the browser sent the cookie old, the session of that cookie ends. The parameter label is the
 // User-Agent, which the list of sessions shows.
 //
-// The reasons of errors are those of attempt.Finish and SignIn.
+// The reasons of errors are those of attempt.Finish and SignIn, and SIGN_IN_BY_REDIRECT_OFF.
 func (s *Service) FinishSignIn(ctx context.Context, c attempt.Callback, old songspy.Secret, label string) (BrowserSession, error) {
 	if !s.CanRedirect() {
 		return BrowserSession{}, errRedirectOff
@@ -112,7 +112,7 @@ func (s *Service) endCookieSession(ctx context.Context, cookie songspy.Secret) e
 }
 
 // AuthenticateCookie returns the caller whose browser sent the cookie. It checks the
-// session as Authenticate does. The reason of an error is SESSION_ENDED.
+// session as Authenticate does. The reason of a rejection is SESSION_ENDED.
 func (s *Service) AuthenticateCookie(ctx context.Context, cookie songspy.Secret) (Caller, error) {
 	hash := attempt.Hash(cookie)
 	session, err := s.opts.Viewers.Session(viewercache.SessionKey{Hash: [sha256.Size]byte(hash)}, s.isAliveAndTouched,

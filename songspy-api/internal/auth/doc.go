@@ -1,8 +1,9 @@
 // Package auth signs users up and in with Google, issues their tokens, and finds
 // the user and session of each request.
 //
-// A client holds two tokens. The JWT is short-lived and names the user and the
-// session. The refresh token is opaque, works once, and is stored only as a hash.
+// A client holds two tokens; a browser may hold a session cookie instead. The JWT is
+// short-lived and names the user and the session. The refresh token is opaque, works once,
+// and is stored only as a hash.
 // Its successor is derived from it with a key of the server. Two tabs that refresh
 // at the same time get the same successor, although the server does not
 // store it.

@@ -43,8 +43,8 @@ type Google interface {
 type Users interface {
 	// SignInOrUp returns the user with the profile's subject. If there is none, it
 	// creates a user with the audience, unless the condition rejects that. It returns
-	// songspy.ErrInviteInvalid for an invite that does not admit the user. linked
-	// reports whether the user has linked Spotify.
+	// songspy.ErrInviteInvalid for an invite that does not admit the user. The result
+	// linked reports whether the user has linked Spotify.
 	SignInOrUp(ctx context.Context, profile songspy.GoogleProfile, audience songspy.Audience, condition songspy.SignUpCondition) (user songspy.User, linked bool, err error)
 	// User returns CodeNotFound if there is no such user.
 	User(ctx context.Context, id songspy.UserID) (songspy.User, error)
@@ -58,7 +58,8 @@ type Addresses interface {
 
 // Sessions stores the sessions.
 type Sessions interface {
-	// CreateSession stores the session with a new id, and with a new family if it has none.
+	// CreateSession stores the session with a new id, and with a new family (the sessions of
+	// one sign-in) if it has none.
 	CreateSession(ctx context.Context, s songspy.Session) (songspy.Session, error)
 	// Session returns the session with the id. It returns CodeNotFound if there is none, and
 	// also if its user no longer exists.
@@ -121,8 +122,8 @@ type Service struct {
 	successors successors
 }
 
-// New returns a Service. It returns an error if a key is not an Ed25519 seed, or
-// if the sign-up policy is unknown.
+// New returns a Service. It returns an error if there is no key, if a key is not an
+// Ed25519 seed, or if the sign-up policy is unknown.
 func New(o Options) (*Service, error) {
 	switch o.SignUp.Policy {
 	case PolicyOpen, PolicyInvite, PolicyAllowlist:
@@ -175,7 +176,8 @@ func (s *Service) SignIn(ctx context.Context, access, invite songspy.Secret, lab
 }
 
 // findOrSignUp finds the user of the profile, or signs a new user up with the
-// audience if the sign-up policy allows it. It stores the address for notifications.
+// audience if the sign-up policy allows it. If the instance sends mail, it stores the
+// address for notifications.
 func (s *Service) findOrSignUp(ctx context.Context, profile songspy.GoogleProfile, audience songspy.Audience, invite songspy.Secret) (user songspy.User, linked bool, err error) {
 	user, linked, err = s.opts.Users.SignInOrUp(ctx, profile, audience, s.opts.SignUp.Condition(profile, invite))
 	if err == nil && s.opts.Addresses != nil {
@@ -195,7 +197,7 @@ type Caller struct {
 
 // Authenticate returns the caller that a JWT names. It checks the session each time. So
 // logging out, revocation and erasure work at once in this process, and within
-// viewercache.Staleness in others. The reason of an error is UNAUTHORIZED, TOKEN_EXPIRED or
+// viewercache.Staleness in others. The reason of a rejection is UNAUTHORIZED, TOKEN_EXPIRED or
 // SESSION_ENDED.
 func (s *Service) Authenticate(ctx context.Context, token songspy.Secret) (Caller, error) {
 	sessionID, err := s.signer.verify(token)
@@ -296,7 +298,7 @@ func (s *Service) Sessions(ctx context.Context, c Caller) ([]Session, error) {
 }
 
 // EndSession ends one of the caller's sessions. It returns CodeNotFound if the
-// session belongs to another user, or has ended.
+// session belongs to another user, or is revoked already.
 func (s *Service) EndSession(ctx context.Context, c Caller, id int64) error {
 	return s.opts.Sessions.RevokeSessions(ctx, c.UserID, id)
 }

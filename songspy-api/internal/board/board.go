@@ -73,14 +73,14 @@ func New(o Options) *Board {
 type Answer struct {
 	Body []byte
 	// ETag identifies the body; replicas with the same body have the same ETag. It is weak,
-	// because each answer also has the time at which it was sent, which is not part of Body.
+	// because the board is sent with the time of sending, which is not part of Body.
 	ETag string
 
 	validUntil time.Time // until when the answer is valid; zero if it is valid until a change
 }
 
 // Current returns the current board. It returns CodeUnavailable until the feed has
-// been read, and while the feed cannot be read.
+// been read, and when the feed was not read for longer than StaleAfter.
 func (b *Board) Current() (*Answer, error) {
 	now := b.opts.Now()
 	if err := b.readyAt(now); err != nil {
@@ -108,8 +108,8 @@ const (
 
 // Listening returns up to limit users that the viewer sees and the filter admits, newest start
 // first. It begins after the given position in that order, or with the newest if the position
-// is nil. next is the position of the last returned user if more users follow, and nil
-// otherwise.
+// is nil. The result next is the position of the last returned user if more users follow, and
+// nil otherwise.
 func (b *Board) Listening(v visibility.Viewer, f Filter, after *Position, limit int) (seen []visibility.Seen[songspy.BoardEntry], next *Position, err error) {
 	if after == nil {
 		after = &beginning
@@ -118,9 +118,9 @@ func (b *Board) Listening(v visibility.Viewer, f Filter, after *Position, limit 
 	return seen, next, err
 }
 
-// Window returns the users that a new stream of the viewer shows in the topic "window", newest
-// start first. The parameter key identifies the viewer, and the viewer's window is computed
-// from it.
+// Window returns the users in the viewer's window, a choice of at most 48 users that the viewer
+// may see, newest start first. A stream also shows paused users there; Window leaves them out.
+// The parameter key identifies the viewer, and the viewer's window is computed from it.
 func (b *Board) Window(v visibility.Viewer, key ViewerID) (seen []visibility.Seen[songspy.BoardEntry], err error) {
 	err = b.read(func(x *index, now time.Time) { seen = x.window(v, key.window(), now) })
 	return seen, err
@@ -175,11 +175,11 @@ func (b *Board) readyAt(now time.Time) error {
 
 // Stats are the numbers for the metrics.
 type Stats struct {
-	Users      int       // users on the board, visible or paused
+	Users      int       // users with an entry, also hidden and paused ones
 	LastChange int64     // the number of the last change of the feed that the board has applied
 	FeedReadAt time.Time // when the feed was last read; the zero time if it never was
 	Streams    int       // open streams
-	Frames     int64     // frames that were queued for streams
+	Frames     int64     // frames (the events of one topic at one tick) that were queued for streams
 	Resets     int64     // resets of streams whose readers were too slow
 	Dropped    int64     // streams that were closed because their readers did not read
 }

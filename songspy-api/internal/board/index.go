@@ -60,8 +60,8 @@ func (x *index) put(p songspy.BoardEntry, now time.Time) {
 	x.file(e, now)
 }
 
-// file adds the entry to public and byTrack if strangers see it now, or to pending if they
-// will see it later without another change.
+// file adds the entry to byTrack and, unless its user has paused, to public if strangers see it
+// now, or to pending if they will see it later without another change.
 func (x *index) file(e *entry, now time.Time) {
 	if e.isVisible(visibility.Anonymous(), now) {
 		e.isPublic = true
@@ -180,8 +180,8 @@ func (x *index) top(n int, now time.Time) ([]visibility.Seen[songspy.BoardEntry]
 }
 
 // listening returns up to n entries that the viewer sees and the filter f admits, beginning
-// after the position. next is the position of the last returned entry if more entries follow,
-// and nil otherwise.
+// after the position. The result next is the position of the last returned entry if more
+// entries follow, and nil otherwise.
 func (x *index) listening(v visibility.Viewer, f Filter, position Position, n int, now time.Time) (seen []visibility.Seen[songspy.BoardEntry], next *Position) {
 	x.advance(now)
 	from := position.entry()
@@ -192,7 +192,8 @@ func (x *index) listening(v visibility.Viewer, f Filter, position Position, n in
 }
 
 // window returns the entries of a window, newest start first: of the entries that the viewer
-// sees, the windowSize with the smallest ranks. The seed identifies the window.
+// sees, the windowSize with the smallest ranks (hashes; see rankIn). It leaves out paused users.
+// The seed identifies the window.
 func (x *index) window(v visibility.Viewer, seed uint64, now time.Time) (seen []visibility.Seen[songspy.BoardEntry]) {
 	x.advance(now)
 	from := beginning.entry()
@@ -231,7 +232,8 @@ func (x *index) listeners(v visibility.Viewer, track songspy.PublicID, n int, no
 }
 
 // page returns the first n of the entries that the viewer sees. It skips users who have paused.
-// next is the position of the last returned entry if more entries follow, and nil otherwise.
+// The result next is the position of the last returned entry if more entries follow, and nil
+// otherwise.
 func page(entries iter.Seq[*entry], v visibility.Viewer, n int, now time.Time) (seen []visibility.Seen[songspy.BoardEntry], next *Position) {
 	var last *entry
 	for e := range entries {
@@ -342,7 +344,7 @@ type entry struct {
 	// expiresAt is when the entry becomes invalid, unless a change comes first. For a
 	// song without a known end, each poll that still sees it is such a change.
 	expiresAt instant
-	// shownFrom is when strangers will see the entry; 0 unless it is pending.
+	// shownFrom is when strangers will see the entry, if it is pending.
 	shownFrom instant
 	// deadline is when the entry expires, or when time alone may show it to more viewers.
 	deadline      instant

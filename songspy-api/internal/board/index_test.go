@@ -81,8 +81,8 @@ func drawEntry(t *rapid.T, now time.Time) songspy.BoardEntry {
 		p.Playing.EndsAt = nil
 	}
 	if rapid.IntRange(0, 3).Draw(t, "hidden") == 0 {
-		// Another sharing period begins up to 60 s before or after the song, and hides the user
-		// until a time between 60 s ago and 120 s from now.
+		// Another sharing period begins up to 60 s before or after the start of the song, and
+		// hides the user until a time between 60 s ago and 120 s from now.
 		hidden := *present
 		hidden.BeganAt, hidden.HiddenUntil = p.Playing.StartedAt.Add(seconds(-60, 60)), new(now.Add(seconds(-60, 120)))
 		p.Rule.Periods = append(p.Rule.Periods, hidden)
@@ -137,7 +137,7 @@ func TestIndex_ShowsEachViewerTheVisibleUsers(t *testing.T) {
 	})
 }
 
-// drawViewer draws a viewer who is one of the users, with follows and blocks.
+// drawViewer draws a viewer with follows and blocks. The viewer may be one of the users.
 func drawViewer(t *rapid.T) visibility.Viewer {
 	some := rapid.SliceOfNDistinct(rapid.Int64Range(1, 8), 0, 4, rapid.ID)
 	self := visibility.NewSelf(songspy.UserID(rapid.IntRange(1, 9).Draw(t, "viewer")))

@@ -57,10 +57,10 @@ func (b *Board) renderList(now time.Time) (*list, error) {
 	return &list{&Answer{Body: body, ETag: ETag(body), validUntil: until}, shown, users}, nil
 }
 
-// list returns the first n entries as strangers see them, newest start first. next is the
-// position of the last of them if more entries follow, and nil otherwise. users are the users
-// of these entries and, if next is not nil, the user of the next entry. until is when the
-// result becomes invalid, or zero if only a change makes it invalid.
+// list returns the first n entries as strangers see them, newest start first. The result next is
+// the position of the last of them if more entries follow, and nil otherwise. The result users
+// holds the users of these entries and, if next is not nil, the user of the next entry. The time
+// until is when the results become invalid, or zero if only a change makes them invalid.
 func (x *index) list(n int, now time.Time) (shown []visibility.Seen[songspy.BoardEntry], next *Position, users []songspy.UserID, until time.Time) {
 	shown, until = x.top(n+1, now)
 	for _, seen := range shown {

@@ -18,9 +18,9 @@ type sharedKey struct {
 	name string
 }
 
-// sharedTopic is a topic that looks the same to strangers and to many other viewers: their
-// streams share its view and its frames. The streams of viewers who see other users have own
-// views, and share only the ranks.
+// sharedTopic is a topic (a window or the users who play a track) that looks the same to
+// strangers and to many other viewers: their streams share its view and its frames. The streams
+// of viewers who see other users have own views, and share only the ranks.
 type sharedTopic struct {
 	key                         sharedKey
 	view                        view
@@ -40,8 +40,8 @@ type sharedTopic struct {
 }
 
 // rank fills the slice ranked again from all entries. It doubles the field below until ranked
-// holds target entries or all. Users that a view of the topic shows stay in ranked whatever
-// their rank is.
+// holds at least target entries or all. Users that strangers see and a view of the topic shows
+// are in ranked whatever their rank is.
 func (s *sharedTopic) rank(x *index) {
 	held := map[songspy.UserID]bool{}
 	hold(held, &s.view)
@@ -72,9 +72,8 @@ func hold(held map[songspy.UserID]bool, v *view) {
 	}
 }
 
-// firstBound returns the first value that rank gives the field below. For a window, about
-// target entries have a smaller rank. For the topic of a track, all entries have a smaller
-// rank.
+// firstBound returns the first value that rank gives the field below. For a window, it is that
+// of boundOf. For the topic of a track, all entries have a smaller rank.
 func (s *sharedTopic) firstBound(entries int) uint64 {
 	if s.key.kind != TopicWindow {
 		return math.MaxUint64
@@ -83,7 +82,8 @@ func (s *sharedTopic) firstBound(entries int) uint64 {
 }
 
 // boundOf returns a bound for ranks. Of the given number of entries, about target have a
-// smaller rank, because ranks are hashes.
+// smaller rank, because ranks are hashes. Of 2*target entries or fewer, all have a
+// smaller rank.
 func boundOf(entries, target int) uint64 {
 	if entries <= 2*target {
 		return math.MaxUint64
@@ -98,8 +98,8 @@ func double(bound uint64) uint64 {
 	return 2 * bound
 }
 
-// limitRanks ranks all entries again if ranked has become too short to fill a view or,
-// for a window, too long.
+// limitRanks ranks all entries again if ranked holds less than half of target, although
+// there are more entries, or, for a window, more than the field most.
 func (s *sharedTopic) limitRanks(x *index) {
 	if len(s.ranked) < s.target/2 && s.below != math.MaxUint64 || len(s.ranked) > s.most && s.key.kind == TopicWindow {
 		s.rank(x)

@@ -21,11 +21,12 @@ const (
 	// retryTooMany is how long a viewer with too many streams has to wait before the next
 	// attempt.
 	retryTooMany = 15 * time.Second
-	// queueTime and queueBytes limit the frames that wait for a slow reader. A reader that is
-	// further behind gets a reset and a snapshot instead of these frames. A page that has
-	// received nothing for queueTime hides all users, so the older frames are of no use to it.
-	// queueBytes limits the memory for frames that the stream does not share with other
-	// streams. It is enough for 48 users who change once a second for queueTime.
+	// queueTime and queueBytes limit the frames (each the events of one topic at one tick) that
+	// wait for a slow reader. A reader that is further behind gets a reset and a snapshot of
+	// each topic instead of these frames. A page that has received nothing for queueTime hides
+	// all users, so the older frames are of no use to it. queueBytes limits the memory for
+	// frames that the stream does not share with other streams. It is enough for 48 users who
+	// change once a second for queueTime.
 	queueTime, queueBytes = 10 * time.Second, 256 << 10
 	// batchBytes limits how much Next returns at once; it returns a longer frame alone. Frames
 	// beyond the limit stay in the queue, where a snapshot can replace them if the reader is
@@ -41,7 +42,7 @@ type EndReason string
 
 // The reasons.
 const (
-	EndRestart EndReason = "restart" // the service stops
+	EndRestart EndReason = "restart" // the service stops, or cannot read the session when it is to end
 	EndSession EndReason = "session" // the session of the viewer has ended
 )
 
@@ -70,8 +71,8 @@ func SubscriberOf(address string) netip.Prefix {
 }
 
 // window returns the seed of the viewer's window, which is between 1 and windowCount. It
-// selects the 48 users that the front page shows to the viewer. The seed depends only on the
-// viewer, so that it is the same on every replica and at every request.
+// selects the users, at most 48, that the front page shows to the viewer. The seed depends only
+// on the viewer, so that it is the same on every replica and at every request.
 func (k ViewerID) window() uint64 {
 	hash := mix(uint64(k.Account))
 	if k.Account == 0 {
@@ -87,8 +88,8 @@ type StreamOptions struct {
 	Viewer ViewerID
 	Topics []Topic
 	// RereadOn are the users whose data ReadViewer reads: the viewer, and the owner of the
-	// viewer's share link. The board calls ReadViewer again after a change of their relations
-	// or sessions.
+	// viewer's share link or of the overlay's token. The board calls ReadViewer again after a
+	// change of these users, unless only their player or their link to Spotify has changed.
 	RereadOn []songspy.UserID
 	// ReadViewer returns the viewer as the store has it now, and when the viewer's session
 	// ends, or the zero time if there is no session. It returns CodeUnauthorized if the session
@@ -109,7 +110,7 @@ type Stream struct {
 
 	// The lock of the board guards the fields from viewer to closed.
 	viewer        visibility.Viewer
-	updateOn      []songspy.UserID // users whose changes may change the own views of the stream
+	updateOn      []songspy.UserID // users whose changes may change the own (unshared) views
 	subscriptions []*subscription
 	sessionTimer  *time.Timer
 	openedAt      time.Time

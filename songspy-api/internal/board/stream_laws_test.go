@@ -54,8 +54,8 @@ func (w *streamWorld) next(d time.Duration) {
 }
 
 // change makes a random change of one user: another track, a pause, an end, other settings. If
-// hidden is true, no viewer may see the user. It always draws the same number of random
-// numbers, so that the next changes do not depend on the state of the board.
+// the argument hidden is true, no viewer may see the user. It always draws the same number of
+// random numbers, so that the next changes do not depend on the state of the board.
 func (w *streamWorld) change(r *rand.Rand, id songspy.UserID, hidden bool) {
 	p := newPlaying(id, w.now.Add(-time.Duration(r.IntN(60))*time.Second))
 	p.Track.PublicID = songspy.PublicID(1 + r.IntN(3))

@@ -16,7 +16,7 @@ type streams struct {
 	reread  map[*Stream]struct{} // streams whose viewer was read since the last tick
 	shared  map[sharedKey]*sharedTopic
 	// rereadOn maps a user to the streams whose ReadViewer reads data of this user. updateOn
-	// maps a user to the streams whose own views may change when this user changes.
+	// maps a user to the streams whose own (unshared) views may change when this user changes.
 	rereadOn, updateOn map[songspy.UserID][]*Stream
 
 	isReloaded  bool // the index was replaced since the last tick

@@ -10,9 +10,9 @@ import (
 	"github.com/songspy/songspy/songspy-domain/visibility"
 )
 
-// tickInterval is the time between two frames of a topic. Ticks come at fixed times. If they
-// came when something changes, the time of a frame would reveal changes that a viewer may not
-// see.
+// tickInterval is the time between two ticks, at which frames (the events of a topic) are made.
+// Ticks come at fixed times. If they came when something changes, the time of a frame would
+// reveal changes that a viewer may not see.
 const tickInterval = 250 * time.Millisecond
 
 // runTicks calls tick at fixed times until ctx ends.
@@ -93,7 +93,7 @@ func (b *Board) tick(now time.Time) {
 type tick struct {
 	board   *Board
 	now     time.Time
-	touched map[*subscription]struct{} // subscriptions whose own view may have changed
+	touched map[*subscription]struct{} // subscriptions whose own (unshared) view may have changed
 	streams map[*Stream]struct{}       // streams that have frames to queue after all views are updated
 	items   map[*entry][]byte          // entries as JSON
 }
@@ -166,8 +166,8 @@ func (t *tick) push(s *Stream) {
 	}
 }
 
-// queued returns the frame with the time of this tick. streams is how many streams share
-// the frame.
+// queued returns the frame with the time of this tick. The argument streams is how many
+// streams share the frame.
 func (t *tick) queued(frame []byte, streams int) queued {
 	return queued{frame: frame, held: len(frame) / streams, at: t.now}
 }

@@ -8,7 +8,8 @@ import (
 )
 
 const (
-	// windowSize is how many users a window or the topic of a track shows at most.
+	// windowSize is how many users a window (the part of all listeners that one viewer sees) or
+	// the topic of a track shows at most.
 	windowSize = 48
 	// windowCount is how many windows there are. Two viewers of different windows see
 	// different users if more than windowSize are listening.
@@ -34,7 +35,7 @@ type Topic struct {
 	// Name is the topic as the client writes it.
 	Name string
 	Kind TopicKind
-	// Handle is the handle of a person or a track; 0 if the name holds none.
+	// Handle is the handle (public id) of a person or a track; 0 if the name holds none.
 	Handle songspy.PublicID
 	// User is the one user that a topic of kind TopicPerson shows; 0 if there is none.
 	User songspy.UserID

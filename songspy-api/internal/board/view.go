@@ -19,7 +19,7 @@ type view struct {
 
 // difference is what an update has changed.
 type difference struct {
-	gone    []string // handles
+	gone    []string // handles (public ids as text) of users
 	changed []int    // slots with a new user, or whose entry renders to another text
 }
 

@@ -41,8 +41,9 @@ func Start() (browser context.Context, end func()) {
 	}
 }
 
-// find returns the path of a Chromium, or an empty text. It prefers the headless shell, which is
-// the same browser without its windows and takes half the processor time.
+// find returns the path of a Chromium, or an empty text. It prefers the one that
+// SONGSPY_TEST_CHROMIUM names, and then the headless shell, which is the same browser without
+// its windows and takes half the processor time.
 func find() string {
 	for _, name := range []string{os.Getenv("SONGSPY_TEST_CHROMIUM"), "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome"} {
 		if path, err := exec.LookPath(name); err == nil {

@@ -31,8 +31,8 @@ type Client struct {
 	called   map[string]bool // operations that succeeded
 }
 
-// New returns a client of the service at the address base. contract is the text of
-// openapi.yaml, which the service must obey.
+// New returns a client of the service at the address base. The argument contract is the text
+// of openapi.yaml, which the service must obey.
 func New(t testing.TB, base string, contract []byte) *Client {
 	t.Helper()
 	parse, _ := parsed.LoadOrStore(string(contract), sync.OnceValues(func() (document, error) { return parse(contract) }))
@@ -112,7 +112,7 @@ func (a Response) DecodeData(t testing.TB, v any) {
 var client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 // Call sends a request. A string is sent unchanged, any other body as JSON, and nil
-// sends no body. header holds pairs of name and value.
+// sends no body. The argument header holds pairs of name and value.
 func (c *Client) Call(method, path string, body any, header ...string) Response {
 	c.t.Helper()
 	var sent []byte

@@ -48,18 +48,18 @@ type Art struct {
 	bytes int
 }
 
-// artEntry is an image, or a failure, or a fetch under way. Its fields may be read once
-// done is closed.
+// artEntry is an image, or a failure, or a fetch under way. Its field uri may be read once
+// done is closed. The lock of Art guards its field until.
 type artEntry struct {
 	done  chan struct{}
 	uri   string // empty after a failure
 	until time.Time
 }
 
-// NewArt returns an Art. via makes the calls; if it is nil, they go to the network. If Spotify
-// is simulated, its images are at the origin of the URL simulated, as browsers reach it, and at
-// the origin of the URL reachedAt, as this process reaches it. Both are empty if Spotify is
-// real.
+// NewArt returns an Art. The argument via makes the calls; if it is nil, they go to the network.
+// If Spotify is simulated, its images are at the origin of the URL simulated, as browsers reach
+// it, and at the origin of the URL reachedAt, as this process reaches it. Both are empty if
+// Spotify is real.
 func NewArt(via http.RoundTripper, simulated, reachedAt string, now func() time.Time) *Art {
 	a := &Art{now: now, fetches: make(chan struct{}, artFetchesMax), source: remoteimage.New(remoteimage.Options{
 		Hosts: artHosts, Accept: "image/*", Timeout: artFetchTimeout, BytesMax: artBytesMax, Via: via, Simulated: simulated, ReachedAt: reachedAt,

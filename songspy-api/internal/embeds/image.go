@@ -139,7 +139,7 @@ func estimate(text string) (width float64) {
 }
 
 // clusterWidth estimates the width of a grapheme cluster in a bold sans-serif font, in units
-// of the font size. columns is how many columns a terminal needs for the cluster.
+// of the font size. The argument columns is how many columns a terminal needs for the cluster.
 func clusterWidth(cluster string, columns int) float64 {
 	switch {
 	case columns == 2:

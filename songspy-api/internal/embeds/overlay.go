@@ -14,7 +14,7 @@ var overlayStyle []byte
 //go:embed overlay/overlay.js
 var overlayScript []byte
 
-// OverlayFile is a file of the overlay page.
+// OverlayFile is a file of the overlay page, which streaming programs show.
 type OverlayFile struct {
 	Path, ContentType string
 	Body              []byte
@@ -30,8 +30,8 @@ var OverlayFiles = []OverlayFile{
 }
 
 // OverlayCSP returns the Content-Security-Policy of the overlay page. It allows the page's own
-// files, the stream, and images of Spotify and, if a is not nil and Spotify is simulated, of
-// the simulated Spotify.
+// files, the stream, and images of Spotify and, if the receiver a is not nil and Spotify is
+// simulated, of the simulated Spotify.
 func (a *Art) OverlayCSP() string {
 	images := "img-src 'self'"
 	for _, host := range artHosts {

@@ -62,7 +62,7 @@ type rule struct {
 }
 
 // isCheap reports whether the route takes no session and no input and has no rate limit. Such
-// routes are called often, and answered from memory.
+// routes are called often. They are answered from memory, except /readyz.
 func (r *rule) isCheap() bool { return !r.takesSession && !r.hasInput && len(r.limits) == 0 }
 
 // isFrequent reports whether the route is cheap, and clients ask all the time whether its answer
@@ -158,7 +158,7 @@ func (c *Contract) rule(gc *gin.Context) *rule {
 
 // enforceContract sets a deadline, so that requests end even if the database hangs, and rejects
 // requests that violate the contract. It does neither for cheap routes, because these take no
-// input and are answered from memory.
+// input, and are answered from memory or, for /readyz, have deadlines of their own.
 func (s *server) enforceContract(c *gin.Context) {
 	rule := s.opts.Contract.rule(c)
 	if rule == nil || rule.isCheap() {
@@ -248,8 +248,8 @@ func (r *rule) validate(c *gin.Context) error {
 	return nil
 }
 
-// normalizeMediaType rejects a body that is not in UTF-8, and changes any JSON type
-// (RFC 6839) to application/json. It reports whether the body is a form.
+// normalizeMediaType rejects a body whose declared charset is neither UTF-8 nor US-ASCII, and
+// changes any JSON type (RFC 6839) to application/json. It reports whether the body is a form.
 func normalizeMediaType(r *http.Request) (isForm bool, err error) {
 	kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || r.Body == http.NoBody || r.ContentLength == 0 {

@@ -22,7 +22,7 @@ func pageSize(requested *int) int { return cmp.Or(deref(requested), defaultPageS
 
 // readPage calls the function read for one item more than the request asks for, to see whether
 // another page follows. The result next is the cursor of that page, or nil if none follows. The
-// function name returns the cursor of the page that begins after a given item.
+// argument name is a function that returns the cursor of the page after a given item.
 func readPage[T any](requested *int, read func(limit int) ([]T, error), name func(T) string) (items []T, next *string, err error) {
 	limit := pageSize(requested)
 	if items, err = read(limit + 1); err != nil || len(items) <= limit {
@@ -39,8 +39,8 @@ func newCursor(at time.Time, tieBreaker string) string {
 	return newTextCursor(strconv.FormatInt(at.UnixMicro(), 10) + " " + tieBreaker)
 }
 
-// parseCursor decodes a cursor that newCursor made. It returns the zero time if and only if
-// cursor is nil: the earliest time of a cursor is 1970.
+// parseCursor decodes a cursor that newCursor made. Without an error, the time is zero if and
+// only if cursor is nil: the earliest time of a cursor is 1970.
 func parseCursor(cursor *string) (at time.Time, tieBreaker string, err error) {
 	text, err := parseTextCursor(cursor)
 	if err != nil || text == "" {
@@ -96,7 +96,8 @@ func parseIDCursor(cursor *string) (id int64, err error) {
 	return id, nil
 }
 
-// parseHandleCursor decodes a cursor whose text is a handle. It returns 0 if cursor is nil.
+// parseHandleCursor decodes a cursor whose text is a handle (a public id as text). It returns 0
+// if cursor is nil.
 func parseHandleCursor(cursor *string) (songspy.PublicID, error) {
 	handle, err := parseTextCursor(cursor)
 	if err != nil || handle == "" {

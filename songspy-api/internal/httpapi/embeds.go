@@ -72,8 +72,8 @@ var (
 	contentTypeSVG = []string{"image/svg+xml"}
 	crossOrigin    = []string{"cross-origin"}
 	anyOrigin      = []string{"*"}
-	// embedCSP allows data: URLs of images, so that the SVG of an embed shows its album art even
-	// if a browser opens the SVG as a page of its own.
+	// embedCSP allows data: URLs of images, so that the SVG of an embed (an image for other
+	// websites) shows its album art even if a browser opens the SVG as a page of its own.
 	embedCSP = []string{"default-src 'none'; img-src data:; frame-ancestors 'none'"}
 )
 

@@ -34,7 +34,8 @@ func (s *server) DeleteMyPlay(ctx context.Context, r DeleteMyPlayRequestObject) 
 	return DeleteMyPlay200JSONResponse{Result: SUCCESS, Data: true}, err
 }
 
-// gapReasons are all reasons of gaps. The tie breaker of a cursor of gaps must be one of them.
+// gapReasons are all reasons of gaps in the recorded plays. The tie breaker of a cursor of gaps
+// must be one of them.
 var gapReasons = []songspy.GapReason{
 	songspy.GapLinkBroken, songspy.GapAppBlocked, songspy.GapProviderDown, songspy.GapBatchDown, songspy.GapUnseen,
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // Plays returns as many plays as requested, one microsecond apart, as if the history had no end.
-// Every second play is probable.
+// Every second play is probable (not certain yet).
 func (h *fakeBackend) Plays(_ context.Context, _ visibility.Self, after songspy.Play, limit int) (plays []songspy.PlayWithTrack, err error) {
 	newest := int64(newestPlay)
 	if !after.StartedAt.IsZero() {

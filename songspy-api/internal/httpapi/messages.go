@@ -61,9 +61,9 @@ var messageByCode = map[string]message{
 	"NICKNAME_INVALID":         {"A nickname has 1 to 30 characters.", "닉네임은 1자 이상 30자 이하여야 합니다."},
 }
 
-// grantNotStored is the message of SPOTIFY_NOT_REGISTERED if the grant of Spotify was not
-// stored. The usual message says that the user need not sign in to Spotify again, which is not
-// true then.
+// grantNotStored is the message of SPOTIFY_NOT_REGISTERED if the grant (the tokens) of Spotify
+// was not stored. The usual message says that the user need not sign in to Spotify again, which
+// is not true then.
 var grantNotStored = message{"The app's owner has to register this Spotify account first. Nothing has changed. Request a seat with its e-mail address. Once it is registered, link it again.", "앱 관리자가 먼저 이 Spotify 계정을 등록해야 합니다. 지금 연결 상태는 바뀌지 않았습니다. Spotify 이메일 주소로 자리를 신청해 주세요. 등록된 뒤에 다시 연결해 주세요."}
 
 // fieldByCode holds the invalid field of each error.code that always concerns the same field.

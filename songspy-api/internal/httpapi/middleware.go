@@ -145,8 +145,8 @@ func (s *server) secureHeaders(c *gin.Context) {
 		h["Strict-Transport-Security"] = hstsOneYear
 	}
 	if rule := s.opts.Contract.rule(c); rule != nil && rule.isFrequent() {
-		// The other headers are not needed: the answer is JSON without links and scripts, and it is
-		// public and the same for everyone.
+		// The other headers are not needed: the answer is JSON, not a page with links and scripts,
+		// and it is public and the same for everyone.
 		return
 	}
 	h["Referrer-Policy"] = noReferrer
@@ -182,8 +182,8 @@ func (s *server) allowOrigins(c *gin.Context) {
 	}
 }
 
-// allowedHeaders are the headers that pages of other origins may send: those of the
-// contract, and those that tracing libraries add.
+// allowedHeaders are the headers that pages of other origins may send: those that this service
+// reads, and those that libraries add, such as libraries for tracing.
 const allowedHeaders = "Accept-Language, Authorization, Content-Type, If-None-Match, X-Request-Id, X-Requested-With, " +
 	"traceparent, tracestate, baggage, sentry-trace, b3, x-b3-traceid, x-b3-spanid, x-b3-parentspanid, x-b3-sampled, x-b3-flags, " +
 	"x-datadog-trace-id, x-datadog-parent-id, x-datadog-origin, x-datadog-sampling-priority, x-datadog-tags, newrelic"

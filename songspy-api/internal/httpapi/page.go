@@ -51,7 +51,7 @@ func (s *server) pageRoutes(engine *gin.Engine) {
 	}
 }
 
-// servePage answers with the HTML of a page, as the viewer sees it.
+// servePage returns a handler that answers with the HTML of a page, as the viewer sees it.
 func (s *server) servePage(p web.Page) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx, cancel := context.WithTimeout(withAddress(c), s.opts.RequestTimeout)
@@ -117,7 +117,7 @@ func (s *server) signInPath(r *http.Request) string {
 }
 
 // isClosed reports whether some users cannot sign up and link Spotify at once: they need an
-// invite, an entry in the allowlist or a seat.
+// invite, an entry in the allowlist or a seat in a Spotify app.
 func (s *server) isClosed() bool {
 	return s.opts.Auth.Policy() != auth.PolicyOpen || s.opts.Linking.LimitsSeats()
 }

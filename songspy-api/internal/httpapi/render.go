@@ -90,8 +90,8 @@ func listeningEntry(seen visibility.Seen[songspy.BoardEntry]) ListeningEntry {
 	return ListeningEntry{Person: personOf(p.User), Track: personTrack(p.Track), StartedAt: Time(p.Playing.StartedAt), EndsAt: timeOrNull(p.Playing.EndsAt)}
 }
 
-// RenderLive returns an entry of a stream as a JSON object. It lacks the field slot, which the
-// board adds in the topic window.
+// RenderLive returns an entry of a stream as a JSON object. It lacks the field slot (the user's
+// place), which the board adds in the stream's topic "window".
 func RenderLive(seen visibility.Seen[songspy.BoardEntry]) []byte {
 	l := listeningEntry(seen)
 	text, err := json.Marshal(LiveEntry{
@@ -103,9 +103,10 @@ func RenderLive(seen visibility.Seen[songspy.BoardEntry]) []byte {
 	return text
 }
 
-// frontPage returns the users that the front page shows: those of the window and those that the
-// viewer follows. A user who is in both lists is shown only as a followed user. The argument
-// self is the viewer, or 0 if the viewer is not signed in; now is the present time.
+// frontPage returns the users that the front page shows: those of the window (the viewer's part
+// of all listeners) and those that the viewer follows. A user who is in both lists is shown only
+// as a followed user. The argument self is the viewer, or 0 if the viewer is not signed in; now
+// is the present time.
 func frontPage(window, following []visibility.Seen[songspy.BoardEntry], self songspy.UserID, now time.Time) *web.Listening {
 	known := map[songspy.UserID]bool{}
 	cards := func(entries []visibility.Seen[songspy.BoardEntry]) (list []web.Card) {

@@ -50,7 +50,7 @@ type Links interface {
 	Unlink(ctx context.Context, id songspy.UserID) (songspy.Erasure, error)
 }
 
-// PlayHistory stores plays and gaps.
+// PlayHistory stores plays, and gaps in the recorded plays.
 type PlayHistory interface {
 	// Plays returns up to limit plays, sorted by their start, newest first. It begins after the
 	// play in the argument after, or with the newest play if that is the zero Play.
@@ -85,7 +85,7 @@ type Options struct {
 	Embeds    *embeds.Service
 	Art       *embeds.Art
 	Webhooks  *webhook.Service
-	Attention *attention.Reporter // nil if watches are not reported to the batch
+	Attention *attention.Reporter // nil if watches (which users a viewer sees) are not reported to the batch
 	Users     Users
 	Links     Links
 	History   PlayHistory
@@ -208,8 +208,8 @@ func allowHead(h http.Header) {
 	}
 }
 
-// routes registers all routes: those of the contract, the contract itself, and the
-// page.
+// routes registers all routes: those of the contract, the contract itself, its documentation,
+// the overlay and the page.
 func (s *server) routes(engine *gin.Engine, docs []apidocs.File) {
 	RegisterHandlersWithOptions(engine, newStrictHandler(s, s.writeFault), GinServerOptions{
 		// enforceContract has rejected invalid parameters already.
@@ -225,9 +225,9 @@ func (s *server) routes(engine *gin.Engine, docs []apidocs.File) {
 	s.pageRoutes(engine)
 }
 
-// serveProgramFile answers with a file that is part of the program. The policy is its
-// Content-Security-Policy. An empty policy keeps the default one, with which the browser loads
-// nothing.
+// serveProgramFile returns a handler that answers with a file that is part of the program. The
+// policy is its Content-Security-Policy. An empty policy keeps the default one, with which the
+// browser loads nothing.
 func serveProgramFile(f web.File, policy string) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		if policy != "" {

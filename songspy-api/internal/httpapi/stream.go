@@ -171,6 +171,7 @@ func writeStream(ctx context.Context, conn net.Conn, stream *board.Stream) error
 	}
 }
 
-// comment is a server-sent event without data. It is sent if there are no frames for a while, so
-// that proxies do not close the connection as idle and the client sees that it works.
+// comment is a comment line of server-sent events, and no event. It is sent if there are no
+// frames for a while, so that proxies do not close the connection as idle and the client sees
+// that it works.
 var comment = []byte(":\n\n")

@@ -90,7 +90,7 @@ func (s *structure) Import(path string) (*types.Package, error) {
 var rawTypes = []string{"User", "Track", "Play", "PlayWithTrack", "NowPlaying", "BoardEntry", "UserTrack", "HistoryItem", "Follow", "Block", "Sharing", "HiddenItem", "SharingRule"}
 
 // holds returns the name of the first raw type (see rawTypes) that a type contains outside of a
-// Seen, or "" if it contains none.
+// Seen, or "" if it contains none. Of a struct, only exported and embedded fields count.
 func holds(t types.Type, visited map[types.Type]bool) string {
 	if visited[t] {
 		return ""
@@ -170,7 +170,8 @@ func takesSelf(f *types.Signature) bool {
 // of a package that pass raw values and take no Self. The argument answers is true for a package
 // that answers viewers. Such a package may receive raw values through its interfaces and its
 // parameters. So only the results of its exported functions and methods, and the values that
-// these pass to callbacks, count.
+// these pass to callbacks, count. For other packages, only the results and the callbacks of the
+// methods of interfaces count.
 func rawSignatures(s *structure, path string, answers bool) (found []string, err error) {
 	p, err := s.Import(path)
 	if err != nil {
@@ -389,9 +390,9 @@ func TestStructure_FindsWhatPassesRawValues(t *testing.T) {
 	}
 }
 
-// callersElsewhere lists the files below a directory that call the given function of package
-// visibility. It leaves out tests, and the package songspy-api/internal/X, where X is the
-// argument allowed.
+// callersElsewhere lists the files below a directory that call or name the given function of
+// package visibility. It leaves out tests, and the package songspy-api/internal/X, where X is
+// the argument allowed.
 func callersElsewhere(dir, function, allowed string) (found []string, err error) {
 	err = filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(filepath.Dir(path), filepath.Join("songspy-api", "internal", allowed)) {

@@ -40,12 +40,12 @@ type Links interface {
 	// SaveLink stores a link. It returns CodeConflict and the reason SPOTIFY_LINKED_ELSEWHERE if
 	// the account is linked to another user and l.Move is false. It returns CodeConflict and the
 	// reason SPOTIFY_NO_SEAT if the app's last seat was taken meanwhile. It returns CodeGone if
-	// l.IfVersion is not 0 and the stored link has another version.
+	// l.IfVersion is not 0 and the stored link has another version or does not exist.
 	SaveLink(ctx context.Context, l songspy.NewLink) (songspy.Link, error)
-	// SavePendingGrant stores a grant without an account, because the user is not registered
-	// with the app yet. If the user has a link whose account is known, it changes nothing. It
-	// returns the link that is stored afterwards. It returns CodeGone in the same case as
-	// SaveLink.
+	// SavePendingGrant stores a grant (the tokens) without a Spotify account, because the user is
+	// not registered with the app yet. If the user has a link whose account is known, it changes
+	// nothing. It returns the link that is stored afterwards. It returns CodeGone in the same
+	// case as SaveLink.
 	SavePendingGrant(ctx context.Context, l songspy.NewLink) (songspy.Link, error)
 	// Link returns CodeNotFound if the user has no link.
 	Link(ctx context.Context, user songspy.UserID) (songspy.Link, error)
@@ -110,10 +110,11 @@ type Authorization struct {
 	Registered bool
 }
 
-// Authorization starts a linking through the app with the given clientID. The clientID
-// InstanceApps selects an app of the instance. An empty clientID selects the app of the user's
-// link, or else an app of the instance that admits the user. An empty redirectURI selects the
-// default.
+// Authorization starts a linking. The argument clientID selects the Spotify app. The client ID
+// of a user-supplied app selects that app. InstanceApps, or the client ID of any app of the
+// instance, selects an app of the instance that admits the user. An empty clientID selects the
+// app of the user's link, or else an app of the instance that admits the user. An empty
+// redirectURI selects the default.
 //
 // Later, the client sends the verifier back together with the code. The verifier names the app,
 // and works only for this user. If the client also sends a state, this must be the state that
@@ -363,17 +364,17 @@ func (e fieldError) Field() string { return e.field }
 // Seats stores the requests for seats in apps that admit a limited number of users.
 type Seats interface {
 	// ChooseApp returns the ID of the app for the user's next link, and whether the user is
-	// known to be registered with it. It chooses the app of the user's link if that app is one
-	// of the given apps, or if it is user-supplied and userApp is true; else the app of the
-	// user's seat; else an app with a free seat. If no app has a free seat, it returns
-	// CodeConflict and the reason SPOTIFY_NO_SEAT.
+	// known to be registered with it. It chooses the app of the user's link if the Spotify
+	// account of the link is known, and the app is one of the given apps, or is user-supplied
+	// and userApp is true; else the app of the user's seat; else an app with a free seat. If no
+	// app has a free seat, it returns CodeConflict and the reason SPOTIFY_NO_SEAT.
 	ChooseApp(ctx context.Context, user songspy.UserID, apps []songspy.AppSeats, userApp bool) (app string, registered bool, err error)
 	// Seat returns the user's seat, and how many users are ahead in the waiting list. It
 	// returns CodeNotFound and the reason SPOTIFY_SEAT_NOT_ASKED if the user has
 	// requested none.
 	Seat(ctx context.Context, user songspy.UserID) (seat songspy.Seat, ahead int64, err error)
-	// AskSeat adds the user to the waiting list. If the user has requested a seat already, it
-	// replaces the address of that request.
+	// AskSeat adds the user to the waiting list, and then assigns the free seats. If the user
+	// has requested a seat already, it replaces the address of that request.
 	AskSeat(ctx context.Context, user songspy.UserID, email songspy.Secret, apps []songspy.AppSeats) (songspy.Seat, error)
 	// LeaveSeat deletes the user's seat or their request for one. It returns CodeNotFound and
 	// the reason SPOTIFY_SEAT_NOT_ASKED if the user has requested no seat.
@@ -385,9 +386,10 @@ func (s *Service) Seat(ctx context.Context, user songspy.UserID) (songspy.Seat, 
 	return s.opts.Seats.Seat(ctx, user)
 }
 
-// AskSeat requests a seat. The argument email is the address of the user's Spotify account,
-// which the operator registers in the app's dashboard. A repeated request replaces the address.
-// AskSeat returns the seat, and how many users are ahead in the waiting list.
+// AskSeat requests a seat in a Spotify app. The argument email is the address of the user's
+// Spotify account, which the operator registers in the app's dashboard. A repeated request
+// replaces the address. AskSeat returns the seat, and how many users are ahead in the waiting
+// list.
 //
 // It returns CodeConflict and the reason SPOTIFY_SEAT_NOT_NEEDED if every app admits any
 // number of users.
@@ -411,8 +413,7 @@ func (s *Service) AskSeat(ctx context.Context, user songspy.UserID, email songsp
 	seat, ahead, err := s.opts.Seats.Seat(ctx, user)
 	if songspy.CodeOf(err) == songspy.CodeNotFound {
 		// Meanwhile another tab of the user has given up the seat, or has linked, which deletes
-		// the request. So this call returns the seat that the request had just
-		// assigned.
+		// the request. So this call returns the seat that Seats.AskSeat has just returned.
 		return asked, 0, nil
 	}
 	return seat, ahead, err

@@ -1,6 +1,6 @@
-// Package operator implements what an operator can do: assign seats, answer reports, and hide or
-// rename users. The routes for operators and the commands `songspy-api seats` and `songspy-api
-// people` use it.
+// Package operator implements what an operator can do: assign seats in Spotify apps, answer
+// reports, and hide or rename users. The routes for operators and the commands `songspy-api
+// seats` and `songspy-api people` use it.
 package operator
 
 import (
@@ -21,8 +21,8 @@ type Store interface {
 	AssignSeats(ctx context.Context, apps []songspy.AppSeats) ([]songspy.Seat, error)
 	WaitingList(ctx context.Context, apps []songspy.AppSeats) (songspy.WaitingList, error)
 	// EnterSeat stores that the operator has registered the user in the dashboard of their app.
-	// It returns true if the user has a link with a known Spotify account, which is then tried
-	// again at once.
+	// It returns true if the user has a link through that app with a known Spotify account. A
+	// link that the app had rejected is tried again at once.
 	EnterSeat(ctx context.Context, id songspy.UserID) (linked bool, err error)
 	// LeaveSeat deletes the user's seat or their request for one.
 	LeaveSeat(ctx context.Context, id songspy.UserID) error
@@ -134,7 +134,8 @@ func (s *Service) profiles(ctx context.Context, ids []songspy.UserID) (map[songs
 	return seen, err
 }
 
-// UserID returns the id of the user with the handle. It returns CodeNotFound if there is none.
+// UserID returns the id of the user with the handle (public id). It returns CodeNotFound if
+// there is none.
 func (s *Service) UserID(ctx context.Context, handle string) (songspy.UserID, error) {
 	id, _ := songspy.ParseHandle(handle) // 0, which no user has, if the handle is not valid
 	p, err := s.store.PersonByPublicID(ctx, id)
@@ -142,8 +143,9 @@ func (s *Service) UserID(ctx context.Context, handle string) (songspy.UserID, er
 }
 
 // EnterSeat marks the user as registered in the dashboard of their app. It returns true if the
-// user has a link with a known Spotify account, which is now tried again. Otherwise the user can
-// link now, and the batch soon completes a pending grant.
+// user has a link through that app with a known Spotify account; a link that the app had
+// rejected is now tried again. Otherwise the user can link now, and the batch soon completes a
+// pending grant (a link whose account is unknown).
 func (s *Service) EnterSeat(ctx context.Context, user songspy.UserID) (retried bool, err error) {
 	if retried, err = s.store.EnterSeat(ctx, user); err != nil {
 		return false, err

@@ -15,8 +15,8 @@ type Follow struct {
 	Person visibility.Seen[songspy.User]
 }
 
-// Follow requests to follow the user with the handle. The follow becomes approved once that user
-// approves it.
+// Follow requests to follow the user with the handle (public id). The follow becomes approved
+// once that user approves it.
 func (s *Service) Follow(ctx context.Context, self visibility.Self, handle string) (Follow, error) {
 	p, seen, err := s.other(ctx, self, handle)
 	if err != nil {

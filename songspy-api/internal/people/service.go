@@ -70,8 +70,8 @@ func (s *Service) linkOwner(ctx context.Context, link string) (songspy.UserID, e
 
 func isSignedIn(self visibility.Self) bool { return self != visibility.Self{} }
 
-// person returns the user with the handle, both as the raw value and as the profile that the
-// viewer sees. It returns CodeNotFound if the viewer may not see the profile.
+// person returns the user with the handle (public id), both as the raw value and as the profile
+// that the viewer sees. It returns CodeNotFound if the viewer may not see the profile.
 func (s *Service) person(ctx context.Context, v visibility.Viewer, handle string) (songspy.Person, visibility.Seen[songspy.User], error) {
 	id, _ := songspy.ParseHandle(handle) // no user has the id 0
 	p, err := s.store.PersonByPublicID(ctx, id)
@@ -259,8 +259,9 @@ func (s *Service) ListeningAnswer(ctx context.Context, self visibility.Self) (*b
 	return s.board.ListeningAnswer(v)
 }
 
-// Window returns the users in the window of the viewer, newest start first. The address
-// identifies a viewer who is not signed in, because the window differs from viewer to viewer.
+// Window returns the users in the window of the viewer (the viewer's part of all listeners),
+// newest start first. The address identifies a viewer who is not signed in, because the window
+// differs from viewer to viewer.
 func (s *Service) Window(ctx context.Context, self visibility.Self, address netip.Prefix) ([]visibility.Seen[songspy.BoardEntry], error) {
 	v, err := s.viewer(ctx, self, "")
 	if err != nil {
@@ -278,8 +279,8 @@ type StreamOptions struct {
 	Self   visibility.Self
 	Link   string // the secret of a share link; empty if there is none
 	Topics []board.Topic
-	// Token is the token of an overlay; empty if there is none. With a token, Self and Link
-	// are ignored.
+	// Token is the token of an overlay (a page for streaming programs); empty if there is none.
+	// With a token, Self and Link are ignored.
 	Token songspy.Secret
 	// Address identifies a viewer who is not signed in.
 	Address netip.Prefix

@@ -58,8 +58,8 @@ func (s *Service) DeleteShareLink(ctx context.Context, self visibility.Self) err
 	return nil
 }
 
-// HiddenItems returns up to limit items that the caller hides, sorted by URI. They begin after
-// the URI in the argument after, or with the first item if it is empty.
+// HiddenItems returns up to limit items (artists and tracks) that the caller hides, sorted by
+// URI. They begin after the URI in the argument after, or with the first item if it is empty.
 func (s *Service) HiddenItems(ctx context.Context, self visibility.Self, after string, limit int) ([]songspy.HiddenItem, error) {
 	return s.store.HiddenItems(ctx, self.ID(), after, limit)
 }

@@ -24,8 +24,8 @@ type Store interface {
 	// by nickname and public id. It does not sort by the internal id, because that would show
 	// who signed up first.
 	SearchPeople(ctx context.Context, prefix string, after songspy.User, limit int) ([]songspy.Person, error)
-	// PlaysForOthers returns plays, newest start first. It leaves out probable plays, which only
-	// their own user may see. It does not apply the sharing settings.
+	// PlaysForOthers returns plays, newest start first. It leaves out probable plays (not certain
+	// yet), which only their own user may see. It does not apply the sharing settings.
 	PlaysForOthers(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) ([]songspy.PlayWithTrack, error)
 
 	// RequestFollow stores a request to follow, and returns the new follow. The argument
@@ -49,7 +49,7 @@ type Store interface {
 	ShareLink(ctx context.Context, id songspy.UserID) (songspy.ShareLink, error)
 	SaveShareLink(ctx context.Context, id songspy.UserID, hash []byte) (songspy.ShareLink, error)
 	DeleteShareLink(ctx context.Context, id songspy.UserID) error
-	// HiddenItems returns the items that are hidden now, sorted by URI.
+	// HiddenItems returns the items (artists and tracks) that are hidden now, sorted by URI.
 	HiddenItems(ctx context.Context, id songspy.UserID, after string, limit int) ([]songspy.HiddenItem, error)
 	HideItem(ctx context.Context, id songspy.UserID, uri string) (songspy.HiddenItem, error)
 	// ShowItem returns CodeNotFound if the user does not hide the item.

@@ -16,7 +16,7 @@ import (
 // Options configures a Source.
 type Options struct {
 	// Hosts are the provider's image hosts. An entry that begins with a dot stands for all
-	// subdomains: .scdn.co also allows i.scdn.co.
+	// subdomains: .scdn.co allows i.scdn.co, but not scdn.co.
 	Hosts []string
 	// Accept is the header Accept of each request.
 	Accept string

@@ -62,7 +62,7 @@ type Cache struct {
 	size       int
 }
 
-// user holds the cached values of one user. A change of the user removes all of them.
+// user holds the cached values of one user. Apply removes all of them together.
 type user struct {
 	relations *value[visibility.Relations] // nil if not read
 	sessions  map[SessionKey]value[songspy.Session]

@@ -290,7 +290,7 @@ func (s fakeUsers) User(ctx context.Context, self visibility.Self) (songspy.User
 	return u, err
 }
 
-// fakeLinks has an active link for each user, except for those of feed.unlinked.
+// fakeLinks has an active Spotify link for each user, except for those of feed.unlinked.
 type fakeLinks struct {
 	httpapi.Links
 	feed *fakeFeed

@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// justStarted is how long a track counts as just begun after its start. While the hero's track
-// counts so, the front page says that its user just started it. js/now.js has the same limit.
+// justStarted is how long a track counts as just begun after its start. While the track of the
+// hero (the user in large type) counts so, the front page says that its user just started it.
+// js/now.js has the same limit.
 const justStarted = 30 * time.Second
 
 // windowSize is the largest number of users in the window. It must be equal to mostSlots in
@@ -100,8 +101,8 @@ func clock(d time.Duration) string {
 
 // Listening is what the front page shows: the users who are listening, and the pairs among them.
 type Listening struct {
-	// Window has the listening users that the page shows to every viewer, a limited number of
-	// all listeners. Following has the listening users that the viewer follows. No user is in
+	// Window has the viewer's part of all listeners, a limited number. Other viewers may have
+	// another part. Following has the listening users that the viewer follows. No user is in
 	// both.
 	Window, Following []Card
 	// Hero is the card that the page shows in large type: that of the user whose track began

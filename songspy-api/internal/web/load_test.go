@@ -23,7 +23,7 @@ import (
 )
 
 // openAlone opens the front page in a tab that shares no process and no cache with other tabs.
-// The actions before run first.
+// The actions in the argument before run before the tab loads the page.
 func (s *pageTest) openAlone(width, height int64, before ...chromedp.Action[chromedp.Void]) context.Context {
 	s.t.Helper()
 	tab, leave := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
@@ -77,7 +77,7 @@ func (s *pageTest) usage(tab context.Context) usage {
 // feeder is an HTTP handler that answers with a stream. It writes changes as fast as the browser
 // reads them.
 type feeder struct {
-	items   []map[string]any // the entries of the window
+	items   []map[string]any // the entries of the window (the list of listeners)
 	changes chan int         // how many changes to write next
 	round   int              // how many numbers the handler has received from the channel changes
 }

@@ -29,7 +29,7 @@ const (
 		"profile":{"result":"ERROR","data":null,"error":{"code":"NOT_FOUND","message":"There is no such page.","field":null}}}`
 )
 
-// with returns a JSON object with some of its fields replaced. The text fields has the new
+// with returns a JSON object with some of its fields replaced. The argument fields has the new
 // fields as JSON without braces, such as `"now":"link"`.
 func with(t *testing.T, object, fields string) string {
 	t.Helper()
@@ -80,9 +80,9 @@ const watched = `
 	window.announced = () => document.getElementById("announce").textContent;
 	window.isSeen = (element) => { const box = element.getBoundingClientRect(); return box.height > 0 && box.top >= 0 && box.bottom <= innerHeight; };`
 
-// openMine opens the page /me in a tab. By default the account has an active link, but no plays,
-// followers, follows or blocks. The argument answers, which has the form of account.answerWith,
-// replaces some of these answers.
+// openMine opens the page /me in a tab. By default the account has an active Spotify link, but
+// no plays, followers, follows or blocks. The argument answers, which has the form of
+// account.answerWith, replaces some of these answers.
 func openMine(t *testing.T, answers map[string]string) *myTab {
 	t.Helper()
 	all := map[string]string{
@@ -443,8 +443,8 @@ func TestMe_ShowsWhatAStrangerAndAFollowerSee(t *testing.T) {
 	m.wait(seen + `.startsWith("Listener A A Song")`)
 }
 
-// The cases cover all states and tasks of a link, all states of a seat, and all reasons for a
-// blocked link that the contract has.
+// The cases cover all states and tasks of a Spotify link, all states of a seat (a place in a
+// Spotify app), and all reasons for a blocked link that the contract has.
 func TestMe_SaysInWordsHowTheLinkIsAndLeadsToTheRemedy(t *testing.T) {
 	const (
 		works     = "Spotify is linked. We are following what you play."

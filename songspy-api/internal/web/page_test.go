@@ -449,8 +449,9 @@ func TestPage_AFaultOfTheScriptIsNoFaultOfTheNetwork(t *testing.T) {
 	}
 }
 
-// A stream lists its users in the order of their slots, which does not depend on the starts of their
-// plays. So the page must sort them by start, newest first, as the HTML from the server does.
+// A stream lists its users in the order of their slots (fixed places in a view), which does not depend
+// on the starts of their plays. So the page must sort them by start, newest first, as the HTML from
+// the server does.
 func TestPage_FillsAnEmptyBoardAsTheHTMLDoesNewestStartFirst(t *testing.T) {
 	names := []string{"one", "two", "three", "four", "five", "six", "seven"}
 	entries := make([]songspy.BoardEntry, len(names))
@@ -525,7 +526,8 @@ func TestPage_SharesItsAddress(t *testing.T) {
 }
 
 // If everyone may see what the viewer plays, the viewer's button shares the address of the viewer's
-// own page, /u/HANDLE. For all other viewers it shares the address of the front page.
+// own page, /u/HANDLE (HANDLE is the viewer's public id). For all other viewers it shares the address
+// of the front page.
 func TestPage_SharesTheOwnPageOfAViewerVisibleToEveryone(t *testing.T) {
 	for audience, want := range map[string]string{"everyone": "Share my page|/u/" + songspy.Handle(1), "followers": "Share this page|/", "nobody": "Share this page|/"} {
 		t.Run(audience, func(t *testing.T) {

@@ -9,9 +9,9 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// Followed users have a list of their own above the window, and must not be in the window as well.
-// When the page opens, both lists must be in the order of the starts, newest first. A user who starts
-// another track later must stay at the same place in the list.
+// Followed users have a list of their own above the window (the list of other listeners), and must
+// not be in the window as well. When the page opens, both lists must be in the order of the starts,
+// newest first. A user who starts another track later must stay at the same place in the list.
 func TestPage_ListsFollowedPeopleNewestStartFirstAndKeepsTheirPlaces(t *testing.T) {
 	s := newPageTest(t, newEntry(1, "own", 40), newEntry(2, "two", 20), newEntry(3, "three", 60), newEntry(4, "four", 30), newEntry(5, "five", 50), newEntry(6, "six", 10))
 	s.feed.viewer, s.feed.followed = 1, []songspy.UserID{3, 4, 5, 6, 7, 8}

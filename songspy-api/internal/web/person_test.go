@@ -12,7 +12,7 @@ import (
 )
 
 // onPerson returns a copy of answers, a map by route, in which the route of user 2 replaces {}:
-// "PUT {}/follow" becomes "PUT /people/HANDLE/follow".
+// "PUT {}/follow" becomes "PUT /people/HANDLE/follow", where HANDLE is the user's public id.
 func onPerson(answers map[string]string) map[string]string {
 	all := map[string]string{}
 	for route, answer := range answers {

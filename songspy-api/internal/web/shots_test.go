@@ -19,7 +19,7 @@ import (
 )
 
 // nicknames are the names of the first listeners. The name of each other listener consists of a
-// word of firstWords and a word of secondWords.
+// word of firstWords and a word of secondWords, and from the 1,025th listener on also of a number.
 var (
 	nicknames = []string{
 		"민아", "Jonas", "서준", "달토끼", "Ines", "하루", "몽글몽글", "Theo", "윤슬", "Priya", "라디오헤드폰", "Camille", "지우", "새벽두시", "Oskar", "하람", "Noor", "은하수", "Bea", "도토리",

@@ -80,8 +80,8 @@ func newStatus() httpapi.OperatorStatus {
 	}
 }
 
-// noSeats returns the answer of GET /operator/seats of an instance without an app and without a
-// request for a seat.
+// noSeats returns the answer of GET /operator/seats of an instance without a Spotify app and without
+// a request for a seat (a place in an app).
 func noSeats() httpapi.OperatorSeats {
 	return httpapi.OperatorSeats{Apps: []httpapi.AppUse{}, ToRegister: []httpapi.OperatorSeat{}, Rejected: []httpapi.OperatorSeat{}, Entered: []httpapi.OperatorSeat{}, Waiting: []httpapi.OperatorSeat{}}
 }

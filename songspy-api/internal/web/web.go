@@ -7,8 +7,8 @@
 // paths, so they always load files of the same release.
 //
 // The front page shows one listening user in large type: the hero. Each other user has a card,
-// in the list of followed users or in the window. Two users who play the same track, or tracks
-// of the same artist, are a pair.
+// in the list of followed users or in the window (the list of other listeners). Two users who
+// play the same track, or tracks of the same artist, are a pair.
 package web
 
 import (
@@ -191,7 +191,8 @@ func (s *Site) RootFiles() map[string]File { return s.root }
 // View is what a page shows before its script runs.
 type View struct {
 	Page Page
-	// Handle is the handle of the user or track that the page shows. It is empty on other pages.
+	// Handle is the handle (public id) of the user or track that the page shows. It is empty on
+	// other pages.
 	Handle string
 	// Name is the nickname of the user that the page shows. Only previews of links to the page
 	// use it. If it is empty, they have the title of the site.
@@ -227,8 +228,9 @@ func (s *Site) Render(w io.Writer, v View) error {
 		Styles    []string
 		Known     bool
 		Listening *Listening // not nil
-		// IsFew reports whether this is the front page, with one listening user at most. Then it
-		// asks the viewer to join at the top, and not again at the end.
+		// IsFew reports whether this is the front page, with one listening user at most, or with
+		// users that could not be read. Then it asks the viewer to join at the top, and not again
+		// at the end.
 		IsFew bool
 		// LeadsToGoogle reports whether the button to sign in leads to Google at once. Google requires
 		// its logo on such a button.
@@ -299,8 +301,8 @@ type emptyEntry struct {
 	}
 }
 
-// Policy returns the page's Content-Security-Policy. It allows scripts, styles and requests of
-// this origin, and images from Spotify's hosts and from the origins given to New. Scripts cannot
+// Policy returns the page's Content-Security-Policy. It allows scripts, styles, images and requests
+// of this origin, and images from Spotify's hosts and from the origins given to New. Scripts cannot
 // write HTML: the only Trusted Types policy that they may create is "songspy" in js/router.js, which
 // creates the address of the service worker and no HTML.
 func (s *Site) Policy() string { return s.policy }

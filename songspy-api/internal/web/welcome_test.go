@@ -99,8 +99,9 @@ func newSeat(state httpapi.SeatState, ahead int64) string {
 	return contractJSON(httpapi.Seat{State: state, Ahead: ahead, StateSince: at, AskedAt: at})
 }
 
-// newWelcome returns a page test in which the viewer is signed in and has not linked Spotify, and a
-// seat is free. The API answers accordingly, except for the routes in answers.
+// newWelcome returns a page test in which the viewer is signed in and has not linked Spotify, and
+// a seat (a place in the Spotify app) is free. The API answers accordingly, except for the routes
+// in answers.
 func newWelcome(t *testing.T, answers map[string]string) *pageTest {
 	s := signedIn(t, []songspy.BoardEntry{newEntry(1, "one", 10)}, map[string]string{
 		"GET /me": newMe("Listener A", "everyone", false), "GET /me/sharing": newSharing("everyone"),

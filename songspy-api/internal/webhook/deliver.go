@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// postTimeout limits the whole call that sends one message. dialTimeout limits the TCP
-	// connect, and separately the TLS handshake.
+	// postTimeout limits the whole call that sends one message. dialTimeout limits the lookup of
+	// the host with the TCP connect, and separately the TLS handshake.
 	postTimeout, dialTimeout = 8 * time.Second, 4 * time.Second
 	// answerBytesMax limits how much is read of an answer's body, and the size of its header.
 	answerBytesMax = 64 << 10

@@ -224,7 +224,7 @@ func (r *receiver) take() []message {
 	return taken
 }
 
-// render returns the field data of a message. It has only the title, which is empty if nothing
+// render returns the field "data" of a message. It has only the title, which is empty if nothing
 // plays.
 func render(seen *visibility.Seen[songspy.BoardEntry]) (json.RawMessage, error) {
 	title := ""

@@ -23,8 +23,8 @@ const (
 	interval = time.Second
 	// reloadInterval is how often Run looks for webhooks that users have set or deleted.
 	reloadInterval = 5 * time.Second
-	// leaseName names the lease of the sender. It lasts for leaseLength and is renewed
-	// every leaseRenewal.
+	// leaseName names the lease (the right to send) of the sender. It lasts for leaseLength
+	// and is renewed every leaseRenewal.
 	leaseName                 = "webhooks"
 	leaseLength, leaseRenewal = 15 * time.Second, 5 * time.Second
 	// storeTimeout limits one call of the store.

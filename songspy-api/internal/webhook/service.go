@@ -28,9 +28,9 @@ type Store interface {
 	WebhookIDs(ctx context.Context) (map[songspy.UserID]songspy.PublicID, error)
 	WebhooksByUser(ctx context.Context, ids []songspy.UserID) ([]songspy.Webhook, error)
 	// UpdateWebhook stores the results of sending to the webhook w: everything except its
-	// address, its key and its creation. read is the sequence that the caller has read before.
-	// UpdateWebhook returns CodeConflict if the stored webhook has another sequence or another
-	// id, if it is off, or if there is none.
+	// address, its key and its creation. The argument read is the sequence that the caller
+	// has read before. UpdateWebhook returns CodeConflict if the stored webhook has another
+	// sequence or another id, if it is off, or if there is none.
 	UpdateWebhook(ctx context.Context, w songspy.Webhook, read int64) error
 	// AcquireLease gives the owner the lease for the length, or renews it. It returns false
 	// while another owner has the lease.
@@ -47,7 +47,7 @@ type Board interface {
 type Options struct {
 	Store Store
 	Board Board
-	// Render returns the field data of a message. A nil argument means that nothing plays.
+	// Render returns the field "data" of a message. A nil argument means that nothing plays.
 	Render func(*visibility.Seen[songspy.BoardEntry]) (json.RawMessage, error)
 	// AnyAddress allows http and addresses that are not on the public internet, for
 	// development.
@@ -93,7 +93,7 @@ const keyBytes = 32
 const keyPrefix = "whsec_"
 
 // Set sets the caller's webhook, and replaces the previous one if there is one. It returns the
-// signing key in its text form; no other method returns the key. For an address that cannot be
+// signing key in its text form, which no other method returns. For an address that cannot be
 // used, the error has the reason WEBHOOK_URL_INVALID.
 func (s *Service) Set(ctx context.Context, self visibility.Self, address songspy.Secret) (songspy.Webhook, songspy.Secret, error) {
 	if err := s.checkAddress(address.Reveal()); err != nil {

@@ -343,8 +343,8 @@ func TestRun_TheReceiverKnowsWhatIsVisibleInTheEnd(t *testing.T) {
 	}
 }
 
-// Noninterference: in two worlds that differ only in what link holders may not see, the receiver
-// must get the same messages at the same times.
+// Noninterference: in two worlds that differ only in what viewers with the share link may not see,
+// the receiver must get the same messages at the same times.
 func TestRun_MessagesDoNotDependOnWhatIsHidden(t *testing.T) {
 	var hiddenPlays, songs int
 	for seed := range uint64(20) {

@@ -30,7 +30,7 @@ async function openWindow() {
 
 const open = (page, path) => page.goto(SONGSPY_URL + path, { waitUntil: "load" });
 
-/** click clicks the first visible element of a selector. */
+/** click clicks the first element of a selector once this is visible. */
 async function click(page, selector) {
   const element = await page.waitForSelector(selector, { visible: true });
   await element.evaluate((e) => e.scrollIntoView({ block: "center" }));
@@ -70,7 +70,7 @@ async function consent(page, person) {
   await page.goto(`${page.url()}&person=${person}&allow=1`);
 }
 
-/** check fails if axe-core finds a violation, and keeps a picture of the state. */
+/** check fails if axe-core finds a violation. If SONGSPY_ARTEFACTS is set, it keeps a picture of the state. */
 async function check(page, name) {
   await page.evaluate(axe + "\n;0");
   const found = await page.evaluate(async () => {

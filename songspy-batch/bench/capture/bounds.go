@@ -19,8 +19,8 @@ type bounds struct {
 	viewerP90                   float64 // p90 of result.ViewerDelay, in seconds
 }
 
-// enoughClaims is how many probable plays a run needs before their precision is
-// checked. The precision of fewer plays would depend on chance.
+// enoughClaims is how many probable plays (not certain yet) a run needs before their precision
+// is checked. The precision of fewer plays would depend on chance.
 const enoughClaims = 50
 
 // boundsFor returns the bounds of servicePolicy for a population of simulated people. It
@@ -86,8 +86,8 @@ var attentionBounds = map[string]map[string]bounds{
 const withinAllowance = 1 + 0.15*8/7
 
 // hostileFactor is by how much hostile viewers may worsen what the other viewers see: the
-// fraction of the watched time with a wrong picture, divided by that fraction without hostile
-// viewers.
+// fraction of the watched time with a wrong picture (not the track that plays), divided by that
+// fraction without hostile viewers.
 const hostileFactor = 1.2
 
 // checkHostile returns a text for each policy with hostile viewers under which the other viewers

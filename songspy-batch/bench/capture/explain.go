@@ -8,7 +8,8 @@ import (
 	"github.com/songspy/songspy/songspy-sim/sim"
 )
 
-// explainWindow is the time around a play for which explainPlay prints plays and calls.
+// explainWindow is the time around a play for which explainPlay prints plays and calls. It prints
+// history fetches for coolDown longer.
 const explainWindow = 30 * time.Minute
 
 // apiCall is one call to Spotify.

@@ -110,7 +110,8 @@ func (v *userVerdict) checkHistory() {
 
 // matchPlays pairs the real plays with the stored plays that are certain, and returns the
 // pairs. It pairs the remaining real plays with the probable plays, and counts how many
-// probable plays are right. probable[i] says whether real play i has a probable play.
+// probable plays are right. probable[i] says whether real play i has a probable play and
+// minListened of listening time.
 func (v *userVerdict) matchPlays() (m matchResult, probable []bool) {
 	var certain, probables []storedPlay
 	for _, p := range v.plays {

@@ -147,8 +147,8 @@ func TestWorstPollExcess_IsFoundWhereverTheHourBegins(t *testing.T) {
 	}
 }
 
-// showing returns a board entry that viewers see from second since on. Its track plays from
-// second start to second end. All three count from base.
+// showing returns a board entry. The arguments since, start and end are in seconds after base:
+// viewers see the entry from since on, and its track plays from start to end.
 func showing(t sim.Track, since, start, end int) boardState {
 	ends := at(end)
 	return boardState{at(since), songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: t.URI, StartedAt: at(start), EndsAt: &ends}}
@@ -162,9 +162,9 @@ func TestTheBoardIsMeasuredByDelayAndByCorrectTime(t *testing.T) {
 	if want := []float64{20, 50, 50}; !slices.Equal(res.Delay, want) {
 		t.Errorf("delays from start to board are %v s, want %v", res.Delay, want)
 	}
-	// The board shows a for 80 of its 100 s, and b for 150 of the 200 s of its first play. The
-	// 200 s of b's second play count in full: the board shows the first entry of b until the
-	// second replaces it.
+	// The board shows song a for 80 of its 100 s, and song b for 150 of the 200 s of its first
+	// play. The 200 s of b's second play count in full: the board shows the first entry of b
+	// until the second replaces it.
 	if want := 430.0 / 500; res.OnBoard != want {
 		t.Errorf("the board shows %v of the playing time, want %v", res.OnBoard, want)
 	}

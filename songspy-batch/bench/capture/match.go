@@ -9,8 +9,9 @@ import (
 )
 
 // matchTolerance is the largest distance between the starts, or between the ends, of a stored
-// and a real play that match. It is one poll interval: if the first poll of a play comes after
-// its player stopped, the stored play has the time of that poll.
+// and a real play that match although they do not overlap. It is one poll interval: if the
+// first poll of a play comes after its player stopped, the stored play has the time of that
+// poll.
 const matchTolerance = pollInterval
 
 // matchResult pairs the real plays of a person with the stored ones.

@@ -114,9 +114,9 @@ const (
 	listsBoth    = "both"
 )
 
-// chosenPolicies returns the policy whose name is the text only. If there is no such policy, it
-// returns all policies whose names contain the text. It leaves out the policies that -history
-// excludes.
+// chosenPolicies returns the policy whose name equals the argument only. If there is no such
+// policy, it returns all policies whose names contain this text. It leaves out the policies
+// that -history excludes.
 func chosenPolicies(only, history string) (chosen []policy) {
 	for _, p := range policies() {
 		if history == listsPartial && p.wholePlays || history == listsWhole && p.planned && !p.wholePlays {

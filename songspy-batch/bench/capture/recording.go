@@ -81,7 +81,7 @@ func (w *recordingStore) recordCall(c sim.Call) {
 }
 
 // recordOutage records the part of the measured time that lies between the last successful
-// call and the time until. The caller holds mu.
+// call and the argument until. The caller holds mu, or no call is running any more.
 func (w *recordingStore) recordOutage(until time.Time) {
 	if until.After(w.from) && w.lastSuccess.Before(w.to) {
 		w.longestOutage = max(w.longestOutage, earlier(until, w.to).Sub(later(w.lastSuccess, w.from)))

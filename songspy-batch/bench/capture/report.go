@@ -54,12 +54,12 @@ type result struct {
 	Provable fraction `json:"provable"` // plays that a poll returned or history lists
 	Seen     fraction `json:"seen"`     // plays that a poll returned
 	Followed fraction `json:"followed"` // plays that history lists, or that polls followed for 30 s or to the start of the next play
-	Plays    fraction `json:"plays"`    // all plays, without private ones and unknown tracks
+	Plays    fraction `json:"plays"`    // all plays, without private ones, advertisements and items of unknown type
 	// WithProbable is Plays if plays that are stored as probable count too. Probable is
 	// about the stored probable plays, and counts how many of them were played.
 	WithProbable fraction `json:"withProbable"`
 	Probable     fraction `json:"probable"`
-	Claimed      int      `json:"claimed"` // all stored plays
+	Claimed      int      `json:"claimed"` // stored plays, without the probable ones
 	Duplicates   int      `json:"duplicates"`
 	NotPlayed    int      `json:"notPlayed"`   // stored plays that were not played, or not for long enough
 	ExcessPolls  int      `json:"excessPolls"` // of the worst person; see worstPollExcess
@@ -89,7 +89,7 @@ type result struct {
 	viewerDelay, changeDelay []time.Duration
 }
 
-// combine merges the results of several accounts into one.
+// combine merges the results of several developer accounts into one.
 func combine(rows []result) (all result) {
 	for i, res := range rows {
 		if i == 0 {
@@ -204,7 +204,8 @@ func (r *report) write(to io.Writer) error {
 }
 
 // writeViewers prints what viewers saw: for which fraction of the watched listening time the
-// picture was wrong, compared with the policy without calls for viewers.
+// picture was wrong (not the track that played), compared with the policy without calls for
+// viewers.
 func (r *report) writeViewers(to io.Writer) {
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	for _, res := range r.Rows {
@@ -229,8 +230,9 @@ func (r *report) hasViewers() bool {
 	return slices.ContainsFunc(r.Rows, func(res result) bool { return res.WatchedSeconds > 0 })
 }
 
-// writeOracleComparison prints how the figures of each policy differ from those of the oracle.
-// The oracle fetches no history, so it does not find plays that only history lists.
+// writeOracleComparison prints how the figures of each policy without a quota differ from those
+// of the oracle. The oracle fetches no history, so it does not find plays that only history
+// lists.
 func (r *report) writeOracleComparison(to io.Writer) {
 	best, ok := r.result(oraclePolicy)
 	if !ok || len(r.Rows) < 2 {

@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// reportDelay is how long the API gathers watches of viewers before it writes them.
+	// reportDelay is how long after the start of a visit the poller can read it as a watch
+	// (the users that a viewer sees): the API first gathers watches for a moment.
 	reportDelay = 100 * time.Millisecond
 	// windowSize is how many people a viewer of the front page watches at most.
 	windowSize = 48

@@ -20,27 +20,27 @@ import (
 const (
 	// readPageSize is the number of users in one read.
 	readPageSize = 500
-	// maxAttempts is how often the history fetch of one user is tried before
-	// the user counts as failed.
+	// maxAttempts is how often the history fetch of one user is tried at most
+	// before the user counts as failed.
 	maxAttempts = 3
 	// maxBreakerWait is how long the command waits for an open circuit breaker.
 	// If the breaker is open for longer, the command ends with an error.
 	maxBreakerWait = 5 * time.Minute
 )
 
-// UserStore reads users and reconciles their history.
+// UserStore reads users and reconciles their history with the stored plays.
 type UserStore interface {
 	LinkCount(ctx context.Context) (int64, error)
-	// LinkVersions returns up to limit links, in the order of their users' ids, from the
-	// first user after the given one on.
+	// LinkVersions returns up to limit polled links, in the order of their users' ids, from
+	// the first user after the given one on.
 	LinkVersions(ctx context.Context, after songspy.UserID, limit int) ([]songspy.LinkVersion, error)
 	// PolledUsersByID returns what is needed to poll the users. It leaves out
 	// users whose stored tokens cannot be decrypted.
 	PolledUsersByID(ctx context.Context, ids []songspy.UserID) ([]songspy.PolledUser, error)
 	// ReconcileHistory calls fn with the stored plays of the time that items cover,
 	// and stores fn's result in the same transaction. The error has CodeGone if the
-	// user has unlinked Spotify or linked it again since the given generation
-	// of the link.
+	// user has unlinked Spotify or linked it again since the link had the given
+	// generation number.
 	ReconcileHistory(ctx context.Context, id songspy.UserID, generation int64, items []songspy.HistoryItem,
 		fn func(songspy.StoredPlays) songspy.Reconciliation) (songspy.Reconciliation, error)
 }

@@ -25,14 +25,16 @@ type SealedKind struct {
 	Remedy string
 	// Count returns the number of rows.
 	Count func(ctx context.Context) (int64, error)
-	// Reseal encrypts up to limit rows again, with the first key. It takes the rows
-	// in the order of their users' ids, from the first user after the given one on.
+	// Reseal encrypts up to limit rows again, with the first key of SONGSPY_SEAL_KEYS. It
+	// takes the rows in the order of their users' ids, from the first user after the given
+	// one on.
 	Reseal func(ctx context.Context, after songspy.UserID, limit int) (songspy.ResealResult, error)
 }
 
 // Reseal encrypts all stored secrets with the first key, except those that the first
-// key has already encrypted. primary is the id of that key. Reseal shows its progress
-// on the writer err and writes its report to the writer out. It returns an error if rows cannot be decrypted.
+// key has already encrypted. The argument primary is the id of that key. Reseal shows its
+// progress on the writer err and writes its report to the writer out. It returns an error if
+// rows cannot be decrypted.
 func Reseal(ctx context.Context, all []SealedKind, primary string, now func() time.Time, out, err io.Writer) error {
 	var failures []error
 	for _, s := range all {

@@ -1,6 +1,6 @@
-// Package delayqueue runs work at given times on a bounded number of workers.
-// A scheduled key costs a few tens of bytes, so that a queue can hold a million.
-// Scheduled times survive a clock that is set back or forward.
+// Package delayqueue runs work at given times on a bounded number of workers. A
+// scheduled key, such as a user's id, costs a few tens of bytes, so that a queue can
+// hold a million. Scheduled times survive a clock that is set back or forward.
 package delayqueue
 
 import (
@@ -16,11 +16,11 @@ import (
 // Queue holds keys, each once, with the time at which each is due. The zero
 // Queue is not usable; see New.
 //
-// When a key is scheduled again or removed, its old item stays in the heap until
-// the item's time. Then the item is ignored, because scheduled holds another time
-// for the key, or none. A heap that can remove any item must record the position of
-// an item each time that the item moves. With a million keys, this would be most of
-// the cost of taking a key.
+// When a key is scheduled again or removed, its old item stays in the heap, at most
+// until the item's time. Then the item is ignored, because the map scheduled holds
+// another time for the key, or none. A heap that can remove any item must record the
+// position of an item each time that the item moves. With a million keys, this would
+// be most of the cost of taking a key.
 type Queue[K idmap.ID] struct {
 	now       func() time.Time
 	mu        sync.Mutex
@@ -54,7 +54,7 @@ func (q *Queue[K]) LastClockStep() ClockStep {
 	return q.clock.lastStep
 }
 
-// Schedule makes the key due at the given time. It replaces an earlier time of the key.
+// Schedule makes the key due at the given time. It replaces the previous time of the key.
 func (q *Queue[K]) Schedule(key K, at time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -64,7 +64,7 @@ func (q *Queue[K]) Schedule(key K, at time.Time) {
 }
 
 // Postpone schedules the key again at a later time. CompletedUntil still counts the key as
-// due at its first due time (since), and its work receives that time.
+// due at its first due time (the argument since), and its work receives that time.
 func (q *Queue[K]) Postpone(key K, at, since time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -15,16 +15,16 @@ const (
 	keepTokens = 30 * 24 * time.Hour
 	// keepInvites is how long an expired invite stays in the operator's list.
 	keepInvites = 30 * 24 * time.Hour
-	// keepSeats is how long a seat stays reserved for a registered user who does
-	// not link.
+	// keepSeats is how long a seat in a Spotify app stays reserved for a registered
+	// user who does not link.
 	keepSeats = 30 * 24 * time.Hour
-	// keepWaiting is how long a user stays in the waiting list, with their e-mail
-	// address.
+	// keepWaiting is how long a request for a seat is kept, in any state, with the
+	// user's e-mail address.
 	keepWaiting = 180 * 24 * time.Hour
 	// keepNotifications is how long a notification stays stored after its cause was
 	// last seen. If the cause comes back within that time, no further message is sent.
 	keepNotifications = 30 * 24 * time.Hour
-	// keepBreakers is how long the breakers of an unused user-supplied app stay.
+	// keepBreakers is how long the circuit breakers of an unused user-supplied app stay.
 	// A breaker is open for a day at most.
 	keepBreakers = 2 * 24 * time.Hour
 	// keepAuditEvents is how long users can read what happened to their accounts.
@@ -36,7 +36,7 @@ const (
 type CleanupStore interface {
 	// PruneChanges deletes the changes made before the given time.
 	PruneChanges(ctx context.Context, before time.Time) (int64, error)
-	// PruneSessions deletes the sessions that ended before the given time.
+	// PruneSessions deletes the sessions that expired before the given time.
 	PruneSessions(ctx context.Context, before time.Time) (int64, error)
 	// PruneTokens deletes the tokens of links that have waited since before
 	// the given time for their user to link Spotify again.

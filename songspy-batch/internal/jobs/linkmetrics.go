@@ -59,7 +59,8 @@ type LinkMetrics struct {
 	countedAt time.Time // zero if the links are not counted yet
 }
 
-// Run counts the links, unless the pause after the last count still lasts.
+// Run counts the links if this replica is the leader, unless the pause after the last count
+// still lasts.
 func (j *LinkMetrics) Run(ctx context.Context) error {
 	if j.IsLeader != nil && !j.IsLeader() {
 		j.setGroups(nil, time.Time{})

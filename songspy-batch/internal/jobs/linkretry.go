@@ -15,7 +15,7 @@ import (
 const linkRetryBatch = 100
 
 // UnregisteredLinks reads and changes the links of users that Spotify rejected,
-// because the app's owner had not registered them.
+// because the Spotify app's owner had not registered them.
 type UnregisteredLinks interface {
 	// NotRegisteredUsers returns up to limit users that were rejected before the
 	// given time, the earliest first.

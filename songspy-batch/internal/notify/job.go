@@ -1,9 +1,10 @@
 // Package notify sends notifications when a user or the operator has to act, once for
 // each time that such a state occurs. Users get an e-mail when they have to link
 // Spotify again or can link now. The operator gets a webhook call or an e-mail when
-// users must be registered with an app, request a seat, or must link again because
-// Spotify has revoked their consent. The operator also gets one when an app is blocked,
-// when Spotify rejects most token renewals, and when it accepts them again.
+// users must be registered with a Spotify app, request a seat (a place in such an app),
+// or must link again because Spotify has revoked their consent. The operator also gets one
+// when an app is blocked, when Spotify rejects most token renewals, and when it accepts
+// them again.
 //
 // Package songspy decides which notifications a link causes (NotificationsForLink). The
 // job queues them in the database. One process claims a message that is due, checks
@@ -72,8 +73,8 @@ type Queue interface {
 type Links interface {
 	// NotificationLinks returns links whose state is reauth_required or not_registered,
 	// and links that were authorized at authorizedBefore or earlier, so that their consent
-	// ends soon. It returns at most limit links of users whose id is greater than after,
-	// in ascending order of the user id.
+	// ends soon. It returns at most limit links of users whose id is greater than the
+	// argument after, in ascending order of the user id.
 	NotificationLinks(ctx context.Context, authorizedBefore time.Time, after songspy.UserID, limit int) ([]songspy.NotifiableLink, error)
 	NotificationLinksByID(ctx context.Context, ids []songspy.UserID) ([]songspy.NotifiableLink, error)
 	// Mailbox returns the user's e-mail address, and whether the user has switched
@@ -140,8 +141,8 @@ func (j *Job) Run(ctx context.Context) error {
 }
 
 // sendDue sends messages until no more are due or the time limit is reached. A
-// channel (e-mail, webhook) over which sending fails is not used again before
-// the next run.
+// channel (e-mail, webhook) that does not work is not used again before the next
+// run.
 func (j *Job) sendDue(ctx context.Context, until time.Time) error {
 	open := slices.Sorted(maps.Keys(j.Senders))
 	for len(open) > 0 && ctx.Err() == nil && j.Now().Before(until) {

@@ -16,8 +16,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/config"
 )
 
-// mailTimeout limits each of the two steps of sending an e-mail: connecting to the
-// server, and transferring the message.
+// mailTimeout limits each step of sending an e-mail: connecting to the server, reading
+// its greeting, logging in, and transferring the message.
 const mailTimeout = 10 * time.Second
 
 // Mailer sends e-mails by SMTP. Each e-mail uses its own connection to the

@@ -15,7 +15,7 @@ const (
 	// often enough.
 	linkScanInterval = 10 * time.Minute
 	// requeueInterval is how often the SeenAt of a notification about a link or
-	// a seat is updated while its cause still exists.
+	// a seat (place in a Spotify app) is updated while its cause still exists.
 	requeueInterval = 24 * time.Hour
 	// pageSize is the largest number of links in one read.
 	pageSize = 1000
@@ -23,9 +23,9 @@ const (
 	// breakerNotifyAfter is how long a circuit breaker must block the calls of
 	// an app before the operator is notified.
 	breakerNotifyAfter = time.Hour
-	// endedAfter is the time after which an incident of a whole app (the app is
-	// blocked, or has an outage) counts as ended if no process has seen it in
-	// that time.
+	// endedAfter is the time after which an incident of a whole Spotify app (the
+	// app is blocked, or has an outage) counts as ended if no process has seen it
+	// in that time.
 	endedAfter = 5 * time.Minute
 	// maxIncidentAge is how recently a process must have seen an incident for the
 	// message about it to be sent. If no process has seen it for that long, the

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// watchReadInterval is how often new watches are read from the store. A viewer who
-	// opens a page waits up to that long before the users on it are polled.
+	// watchReadInterval is how often new watches are read from the store. After the API has
+	// stored that a viewer opened a page, up to that time passes before the users on it are polled.
 	watchReadInterval = 250 * time.Millisecond
 	// watchReadOverlap is the longest time that a write of watches is assumed to take. A write
 	// gets its time when it begins and becomes visible when it commits, so two writes may become
@@ -91,14 +91,14 @@ type watchedUser struct {
 	// attention.Allowance.Weight.
 	weight    float64
 	weighedAt time.Time
-	// playOpenedAt identifies the open play: see songspy.NowPlaying.OpenedAt. polls is the number
-	// of polls during that play that were made for viewers. Package playback limits the polls
-	// during a play; these polls do not count towards its limit.
+	// playOpenedAt identifies the open (unfinished) play: see songspy.NowPlaying.OpenedAt. polls is
+	// the number of polls during that play that were made for viewers. Package playback limits the
+	// polls during a play; these polls do not count towards its limit.
 	playOpenedAt time.Time
 	polls        int16
 	// If the next poll is made for viewers, plain is the poll that would be made without viewers,
-	// and paid is the fraction of the call that each viewer has paid from the allowance.
-	// Otherwise plain is zero.
+	// and paid is the fraction of the call that each viewer has paid from the allowance (the calls
+	// for viewers). Otherwise plain is zero, except after a failed poll.
 	plain     plannedPoll
 	paid      attention.Payment
 	crossfade crossfade
@@ -111,9 +111,9 @@ type crossfade struct{ last, former time.Duration }
 // fadeMax is a little more than the longest crossfade of Spotify's players.
 const fadeMax = 12500 * time.Millisecond
 
-// observe records how much earlier than the predicted end of a track the next track began. before
-// and n are the states before and after a poll. observe ignores a track that began after a skip,
-// or whose start is provisional, or is more than fadeMax from the predicted end.
+// observe records how much earlier than the predicted end of a track the next track began. The
+// arguments before and n are the states before and after a poll. observe ignores a track that began
+// after a skip, or whose start is provisional, or is more than fadeMax from the predicted end.
 func (c *crossfade) observe(before, n songspy.NowPlaying) {
 	if before.State == songspy.PlayerPlaying && before.EndsAt != nil && n.IsOpen() && n.Skips == 0 && !n.Provisional && n.StartedAt.After(before.StartedAt) {
 		if early := before.EndsAt.Sub(n.StartedAt); early.Abs() <= fadeMax {
@@ -225,7 +225,7 @@ func (p *attentionPlanner) addViewer(viewer attention.ViewerKey, id songspy.User
 }
 
 // removeViewer removes the viewer from the viewers of each of the users, except of those that are
-// also in keep. mu is held.
+// also in the list keep. mu is held.
 func (p *attentionPlanner) removeViewer(viewer attention.ViewerKey, users, keep []songspy.UserID, now time.Time) {
 	for _, id := range users {
 		u := p.users[id]
@@ -269,8 +269,9 @@ func (p *attentionPlanner) pollSoon(id songspy.UserID, u *watchedUser, own bool,
 	})
 }
 
-// advance returns the next poll of a user: planned, or an earlier poll if viewers watch the user
-// and an earlier poll is worth a call. n is the user's state after the poll that was just made.
+// advance returns the next poll of a user: the poll planned, or an earlier poll if viewers watch
+// the user and an earlier poll is worth a call, or the next track will probably begin early (lead).
+// n is the user's state after the poll that was just made.
 func (p *attentionPlanner) advance(id songspy.UserID, app string, planned plannedPoll, n songspy.NowPlaying, now time.Time) plannedPoll {
 	if p == nil {
 		return planned
@@ -297,7 +298,8 @@ func (p *attentionPlanner) advance(id songspy.UserID, app string, planned planne
 }
 
 // recordPoll records a poll of the user, and returns how many polls during the open play were
-// made for viewers. n is the state after the poll, and last is the kind of the poll's answer.
+// made for viewers. n is the state after the poll. The argument last is the kind of the poll's
+// answer.
 func (p *attentionPlanner) recordPoll(before *userState, n songspy.NowPlaying, last songspy.ObservationKind) (extra int16) {
 	if p == nil {
 		return 0
@@ -322,8 +324,8 @@ func (p *attentionPlanner) recordPoll(before *userState, n songspy.NowPlaying, l
 	return u.polls
 }
 
-// bestTime returns the earliest time before planned at which a poll is worth a call for the
-// user's viewers. polled is the time of the last poll. worth is false if no earlier poll is
+// bestTime returns the earliest time before the time planned at which a poll is worth a call for
+// the user's viewers. polled is the time of the last poll. worth is false if no earlier poll is
 // worth a call. mu is held.
 func (p *attentionPlanner) bestTime(u *watchedUser, app string, n songspy.NowPlaying, polled, planned, now time.Time) (at time.Time, worth bool) {
 	weight := p.weight(u, app, now)
@@ -365,7 +367,7 @@ func (p *attentionPlanner) charge(u *watchedUser, app string, plain plannedPoll,
 
 // settle corrects the cost of the poll for viewers that was just made. charge has counted one
 // call. But the poll costs less if it has replaced the plain poll, and more if it leads to
-// another poll. next is the poll that is planned now, without viewers. mu is held.
+// another poll. The argument next is the poll that is planned now, without viewers. mu is held.
 func (p *attentionPlanner) settle(id songspy.UserID, u *watchedUser, app string, next plannedPoll, now time.Time) {
 	if u.plain.at.IsZero() {
 		return
@@ -381,14 +383,14 @@ func (p *attentionPlanner) settle(id songspy.UserID, u *watchedUser, app string,
 // additionalCalls returns how many calls are made in addition because a user was polled now
 // instead of at the time of the plain poll. It returns 0 if this poll has replaced the plain one,
 // 1 if this poll is made in addition, and up to 2 if it also leads to one more poll before the
-// time of the plain one. next is the poll that is planned after this one.
+// time of the plain one. The argument next is the poll that is planned after this one.
 func (p *attentionPlanner) additionalCalls(id songspy.UserID, plain, next plannedPoll, now time.Time) float64 {
 	moved, wait := next.at.Sub(plain.at), next.at.Sub(now)
 	switch {
 	case next.reason == reasonInterval:
-		// Polls of this reason return to the user's phase, whenever the last poll was. If the
-		// next time of the phase is after the plain poll, this poll has replaced the plain
-		// one. Otherwise it is an additional call.
+		// Polls of this reason return to the user's phase (own time within the interval),
+		// whenever the last poll was. If the next time of the phase is after the plain poll,
+		// this poll has replaced the plain one. Otherwise it is an additional call.
 		if delayqueue.NextAtPhase(now, songspy.PhaseOf(id, p.interval), p.interval).After(plain.at) {
 			return 0
 		}

@@ -128,7 +128,8 @@ func TestAttention_OwnPagePollsAnIdleUser(t *testing.T) {
 // Whatever viewers do, and however many they are: no user is polled for them within 15 s of the
 // user's last poll, no user waits longer than the interval, and the calls stay within the
 // allowance. That must hold with few users too. After a poll for viewers, a user's interval polls
-// return to the user's phase, so the poll for viewers may be an additional call.
+// return to the user's phase (own time within the interval), so the poll for viewers may be an
+// additional call.
 func TestAttention_KeepsTheGapTheIntervalAndTheAllowance(t *testing.T) {
 	for _, c := range []struct {
 		users int

@@ -16,7 +16,7 @@ import (
 
 // QuotaOptions say how many calls may be made in 24 hours.
 type QuotaOptions struct {
-	// Account returns the developer account whose quota the calls of an app use.
+	// Account returns the developer account whose quota the calls of a Spotify app use.
 	Account func(app string) string
 	// Headroom returns how many calls an account may still make, in all replicas together.
 	Headroom func(account string, now time.Time) quota.Headroom
@@ -55,7 +55,8 @@ func (b *budgets) forApp(app string) *budget {
 	return (*by)[b.Account(app)]
 }
 
-// accountOf returns the developer account whose quota the calls of the app use.
+// accountOf returns the developer account whose quota the calls of the app use. It returns the
+// app itself if no calls are limited.
 func (b *budgets) accountOf(app string) string {
 	if b == nil {
 		return app
@@ -339,9 +340,9 @@ func (b *budget) forget(id songspy.UserID) {
 	delete(b.nextPolls, id)
 }
 
-// limit returns the poll that is made instead of next. It is later if the quota does not allow
-// next: idle users wait longer, and some polls of listening users are left out. obs is what the
-// last poll showed, and n is the state after that poll.
+// limit returns the poll that is made instead of the poll next. It is later if the quota does not
+// allow that poll: idle users wait longer, and some polls of listening users are left out. obs is
+// what the last poll showed, and n is the state after that poll.
 func (b *budget) limit(id songspy.UserID, next playback.Poll, n songspy.NowPlaying, obs *songspy.Observation, now time.Time) playback.Poll {
 	if b == nil {
 		return next
@@ -385,7 +386,8 @@ func (b *budget) maxPollInterval(interval time.Duration) time.Duration {
 	return playback.IdleWaitMax
 }
 
-// notes returns a sentence for each account whose quota does not allow all polls.
+// notes returns sentences about the accounts whose quotas do not allow all polls: up to two for
+// each account of the operator, and one for all user-supplied apps together.
 func (b *budgets) notes(interval time.Duration) (notes []string) {
 	userApps := 0
 	for _, budget := range b.all() {

@@ -10,7 +10,7 @@ import (
 // coverage says up to which time polls and history fetches have covered what a user
 // listened to.
 type coverage struct {
-	answeredUntil time.Time // when the last successful poll was made, by this process or by one that polled the user before
+	answeredUntil time.Time // when the last successful poll was made, by this process or by one that polled the user before; if unknown, when the user was read
 	history       playback.HistoryState
 	aheadOfClock  bool // the store holds a state that is ahead of the clock
 }

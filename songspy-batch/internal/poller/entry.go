@@ -16,18 +16,18 @@ type userState struct {
 	entryRef
 	access         songspy.Credentials
 	expiresAt      time.Time // when access expires
-	generation     int64     // the link's generation
+	generation     int64     // the link's generation: it grows when the user links again or unlinks
 	version        int64     // the link's version
 	renewalRefused bool      // Spotify has rejected the refresh token, so a poll does not try to renew the access token
 	pollsRefused   bool      // Spotify refused the last polls, although the token was renewed
 	playing        songspy.NowPlaying
 
 	coverage
-	linkedAt      time.Time                 // when the account was linked; earlier history is not fetched
+	linkedAt      time.Time                 // when the Spotify account was linked; earlier history is not fetched
 	gapReason     songspy.GapReason         // why no poll has succeeded since answeredUntil; empty if no poll has failed since then
 	historyHash   uint64                    // fingerprint of the last history answer; 0 if the next answer must be reconciled even if it is the same
 	partialPlays  songspy.PartialPlayCounts // how often the account's history listed, and how often it omitted, partial plays
-	habit         historyHabit              // the history habit that is assumed for the account
+	habit         historyHabit              // the history habit (partial plays listed or omitted) that is assumed for the account
 	pendingWrites int                       // how many updates were given to the writer and are not stored yet
 	pollReason    pollReason                // why the poll that is planned or running is made
 }
@@ -290,8 +290,8 @@ func (s *entries) closePlay(e *entry) {
 	e.open = 0
 }
 
-// isAheadOfClock reports whether any time of the state is more than songspy.ClockSkewMax after
-// now.
+// isAheadOfClock reports whether any time of the state, except predictions and expiresAt, is more
+// than songspy.ClockSkewMax after now.
 func (s *userState) isAheadOfClock(now time.Time) bool {
 	return s.playing.HasFutureTime(now) || songspy.IsAheadOfClock(s.answeredUntil, now) || songspy.IsAheadOfClock(s.linkedAt, now) ||
 		songspy.IsAheadOfClock(s.history.FetchedAt, now) || songspy.IsAheadOfClock(s.history.UncoveredUntil, now)

@@ -32,8 +32,8 @@ type heartbeat struct {
 	active  atomic.Bool // whether a poll has succeeded since the last heartbeat
 }
 
-// readLast reads the last heartbeat of the previous process. Only the first call
-// that succeeds reads the store.
+// readLast reads the last heartbeat of the previous process. After a call has
+// succeeded, further calls do not read the store.
 func (h *heartbeat) readLast(ctx context.Context) (err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

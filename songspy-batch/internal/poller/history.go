@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// minHistoryRetryWait is the shortest wait after a failed history fetch.
+	// minHistoryRetryWait is the shortest wait after a failed history fetch, unless it failed
+	// because this replica may not make the call now (postponeFor).
 	minHistoryRetryWait = time.Minute
 	// pendingWriteWait is how long a history fetch is postponed if updates of the user are not
 	// stored yet.
@@ -54,7 +55,7 @@ func (h *historyFetcher) schedule(id songspy.UserID, state playback.HistoryState
 }
 
 // fetch fetches the history of one user, and corrects the user's stored plays with it. If
-// the fetch fails, it is scheduled again.
+// the fetch fails, it is scheduled again, unless the store returns CodeGone.
 func (h *historyFetcher) fetch(ctx context.Context, id songspy.UserID, _ time.Time) {
 	state, ok := h.Registry.lookup(id)
 	if !ok {
@@ -89,9 +90,9 @@ func (h *historyFetcher) fetch(ctx context.Context, id songspy.UserID, _ time.Ti
 	h.Metrics.historyFetches.WithLabelValues(string(next.Reason), outcome).Inc()
 }
 
-// reconcile fetches the history and reconciles it with the stored plays. It leaves out the items
-// that may belong to the open play, because later polls may still change the start of that play.
-// The next fetch returns them again.
+// reconcile fetches the history and reconciles it with the stored plays. It leaves out the history
+// items that may belong to the open (unfinished) play, because later polls may still change the
+// start of that play. The next fetch returns them again.
 func (h *historyFetcher) reconcile(ctx context.Context, state *userState, reason playback.HistoryReason) (outcome string, err error) {
 	fetchedAt, after := h.Now(), state.history.FetchFrom(reason)
 	if state.linkedAt.After(after) {
@@ -140,9 +141,9 @@ func (h *historyFetcher) flushIdle(ref entryRef) {
 	}
 }
 
-// historyRetryWait returns how long to wait after a failed history fetch. If only the user or the
-// app's owner can repair the link, it returns HistoryFetchInterval, because polls show earlier
-// when the link works again.
+// historyRetryWait returns how long to wait after a failed history fetch. If Spotify refuses the
+// user or the user's tokens, it returns HistoryFetchInterval, because polls show earlier when the
+// link works again.
 func historyRetryWait(err error) time.Duration {
 	switch songspy.DispositionOf(err) {
 	case songspy.DispositionNeedsUser, songspy.DispositionNotRegistered, songspy.DispositionRefused, songspy.DispositionRenewToken:

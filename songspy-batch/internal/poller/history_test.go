@@ -11,7 +11,7 @@ import (
 )
 
 // playsThenIdle returns a function that answers polls. In the first 200 seconds after
-// began a song is playing, and after that nothing plays.
+// the time began a song is playing, and after that nothing plays.
 func playsThenIdle(began time.Time) func(string) (songspy.Observation, error) {
 	return func(string) (songspy.Observation, error) {
 		if time.Since(began) < 200*time.Second {

@@ -82,10 +82,10 @@ func (l *loader) readAll(ctx context.Context) (change int64, err error) {
 	return change, nil
 }
 
-// readPage reads one page of the versions of links, of users whose id is greater than after, and
-// plans a poll for every user who has none. It returns the last user of the page, and whether
-// there may be more pages. It reads the whole user only if the stored version of the link is
-// newer than the registry's, because decrypting tokens costs most, and tokens seldom change.
+// readPage reads one page of the versions of links, of users whose id is greater than the argument
+// after, and plans a poll for every user who has none. It returns the last user of the page, and
+// whether there may be more pages. It reads the whole user only if the stored version of the link
+// is newer than the registry's, because decrypting tokens costs most, and tokens seldom change.
 func (l *loader) readPage(ctx context.Context, after songspy.UserID) (last songspy.UserID, more bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -164,9 +164,9 @@ func (l *loader) reload(ctx context.Context, ids []songspy.UserID) error {
 	return nil
 }
 
-// loadShards reads the users of shards that this replica has acquired. The keys of polledUntil
-// are these shards. The value is the time until which the previous owner of the shard has made
-// all polls, or the zero time if that is unknown.
+// loadShards reads the users of shards (parts of the users) that this replica has acquired. The
+// keys of polledUntil are these shards. The value is the time until which the previous owner of the
+// shard has made all polls, or the zero time if that is unknown.
 func (l *loader) loadShards(ctx context.Context, polledUntil map[int16]time.Time) error {
 	if err := l.heartbeat.readLast(ctx); err != nil {
 		return err

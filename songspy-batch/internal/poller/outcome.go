@@ -81,7 +81,8 @@ func (p *Poller) countPoll(ctx context.Context, state *userState, outcome pollOu
 	}
 }
 
-// gapReasonOf returns the reason of the gap that a failed poll leaves.
+// gapReasonOf returns the reason of the gap (time without recorded plays) that a failed poll
+// leaves.
 func gapReasonOf(err error) songspy.GapReason {
 	if errors.Is(err, errRenewalPending) || errors.Is(err, errUnlinked) {
 		return songspy.GapLinkBroken

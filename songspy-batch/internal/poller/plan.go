@@ -14,8 +14,8 @@ import (
 
 const (
 	// postponeFor is how long a call is postponed if this replica may not make it now,
-	// because it has lost the user's shard or has not renewed its leases in time. After
-	// that the call is tried again, unless the user was removed.
+	// because it has lost the user's shard (part of the users) or has not renewed its
+	// leases in time. After that the call is tried again, unless the user was removed.
 	postponeFor = time.Second
 	// maxTakeover is the longest time until another replica polls the users of a
 	// replica that died.
@@ -62,8 +62,8 @@ func (p *planner) planFirst(id songspy.UserID, at time.Time, reason pollReason) 
 }
 
 // firstAt returns the time of a user's first poll after the user was read from the store. It is
-// at the predicted end of the open play or at the user's phase, whichever is earlier. n is the
-// stored now-playing state.
+// just after the predicted end of the open (unfinished) play or at the user's phase (own time
+// within the interval), whichever is earlier. n is the stored now-playing state.
 func (p *planner) firstAt(id songspy.UserID, n songspy.NowPlaying, now time.Time) time.Time {
 	if !p.Spread {
 		return now
@@ -83,7 +83,7 @@ func (p *planner) resumedAt(id songspy.UserID, n songspy.NowPlaying, polledUntil
 }
 
 // next returns the next poll of a user whose poll has just succeeded with obs.
-// before is the state before that poll, n the state after it.
+// The argument before is the state before that poll, n the state after it.
 func (p *planner) next(before *userState, n songspy.NowPlaying, obs *songspy.Observation) plannedPoll {
 	id, app := before.user, before.access.App
 	if !p.Spread {

@@ -15,8 +15,8 @@ func (p *Poller) runPolls(ctx context.Context) {
 	p.registry.polls.Run(ctx, p.opt.Workers, p.poll)
 }
 
-// poll polls one user and plans the next poll, unless the user was removed. due
-// is the planned time of the poll. A failed poll is planned again.
+// poll polls one user and plans the next poll, unless the user was removed. The
+// argument due is the planned time of the poll. A failed poll is planned again.
 func (p *Poller) poll(ctx context.Context, id songspy.UserID, due time.Time) {
 	state, ok := p.registry.beginPoll(id)
 	if !ok {
@@ -146,7 +146,8 @@ func callWithRenewal[T any](ctx context.Context, c *caller, now time.Time, state
 }
 
 const (
-	// PollTimeout bounds one poll, including a renewal of the token.
+	// PollTimeout bounds the calls of one poll. Only a renewal of the token that has begun
+	// by then is still finished, which takes some seconds more.
 	PollTimeout = 10 * time.Second
 	// deadlineSlack is the largest difference between PollTimeout and the time that a poll really
 	// has. A poll has less time if it shares the deadline of a poll that began earlier.

@@ -54,8 +54,8 @@ const shutdownGrace = 8 * time.Second
 // Store reads users and writes what polls and history show.
 type Store interface {
 	// LinkVersions returns the versions of up to limit links that may be polled, of users whose
-	// id is greater than after, ordered by user id. Fewer than limit means that there are no
-	// more.
+	// id is greater than the argument after, ordered by user id. Fewer than limit means that
+	// there are no more.
 	LinkVersions(ctx context.Context, after songspy.UserID, limit int) ([]songspy.LinkVersion, error)
 	// PolledUsersByID returns those of the given users who may be polled.
 	PolledUsersByID(ctx context.Context, ids []songspy.UserID) ([]songspy.PolledUser, error)
@@ -106,7 +106,7 @@ type Renewer interface {
 
 // Shards reports which users this replica polls; see package sharding.
 type Shards interface {
-	// Owns reports whether the user's shard belongs to this replica.
+	// Owns reports whether the user's shard (part of the users) belongs to this replica.
 	Owns(songspy.UserID) bool
 	// Loaded reports whether this replica owns the user's shard and has loaded its users.
 	Loaded(songspy.UserID) bool
@@ -136,10 +136,10 @@ type Options struct {
 	// Attention says how many polls may be made for viewers. If it is nil, none are made.
 	Attention *AttentionOptions
 	// Interval is the longest planned time between two polls of a user, unless a quota does not
-	// allow so many polls.
+	// allow so many polls or a failed poll requires a longer wait.
 	Interval time.Duration
-	// Spread gives each user a fixed phase in the interval. If it is false, all
-	// users are polled at once, and history is not fetched: this measures the
+	// Spread gives each user a fixed phase (time) in the interval. If it is false,
+	// all users are polled at once, and history is not fetched: this measures the
 	// highest possible rate.
 	Spread bool
 	// Workers is the largest number of polls that run at once.

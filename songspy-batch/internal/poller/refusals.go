@@ -14,12 +14,12 @@ const (
 	// counts.
 	refusalWindow = time.Hour
 	// userRefusalLimit is how many unknown refusals of one user within refusalWindow show that
-	// they concern this user, and not the app.
+	// they concern this user, and not the Spotify app.
 	userRefusalLimit = 3
 	// appRefusedUsers and appRefusalsInARow decide when unknown refusals concern the whole app:
 	// at least appRefusedUsers users were refused, one of them at least appRefusalsInARow times,
-	// and no poll of the app was answered in between. Between two refusals of the same user lies
-	// a whole poll interval, in which every other user of the app was polled.
+	// and no poll of the app was answered in between. Between two refusals of the same user there
+	// is usually a whole poll interval, in which every other user of the app was polled.
 	appRefusedUsers   = 2
 	appRefusalsInARow = 2
 )

@@ -46,8 +46,8 @@ func (r *Registry) lookup(id songspy.UserID) (state userState, ok bool) {
 	return r.stateOf(id, e), true
 }
 
-// stateOf returns a copy of the entry's state, with the habit that is assumed for the
-// account's history. mu is held.
+// stateOf returns a copy of the entry's state, with the history habit (partial plays listed
+// or omitted) that is assumed for the account. mu is held.
 func (r *Registry) stateOf(id songspy.UserID, e *entry) userState {
 	state := r.entries.state(id, e)
 	state.habit = r.habits.assumed(e)
@@ -77,8 +77,8 @@ const (
 )
 
 // merge adds a user who was read from the store, or updates the user's entry. An entry of the
-// same generation keeps its now-playing state unless the stored one is newer. A new entry starts
-// with the given coverage.
+// same generation of the link keeps its now-playing state unless the stored one is newer and not
+// ahead of the clock. A new entry starts with the given coverage.
 func (r *Registry) merge(from songspy.PolledUser, c coverage) mergeResult {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -115,10 +115,10 @@ func (r *Registry) merge(from songspy.PolledUser, c coverage) mergeResult {
 	return result
 }
 
-// recordFailure records why a poll failed, as the reason of a possible gap. The first
-// reason since the last successful poll stays. Only GapAppBlocked replaces an earlier
-// reason, because Spotify may have blocked the app already when it refused the earlier
-// polls with an unknown message.
+// recordFailure records why a poll failed, as the reason of a possible gap (time without
+// recorded plays). The first reason since the last successful poll stays. Only
+// GapAppBlocked replaces an earlier reason, because Spotify may have blocked the app
+// already when it refused the earlier polls with an unknown message.
 func (r *Registry) recordFailure(ref entryRef, reason songspy.GapReason) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -136,8 +136,8 @@ func (r *Registry) setPollReason(id songspy.UserID, reason pollReason) {
 	}
 }
 
-// advancePoll calls choose with the user's state and the planned poll. If choose returns
-// true, the poll that choose returns replaces the planned one. advancePoll does nothing
+// advancePoll calls the function choose with the user's state and the planned poll. If it
+// returns true, the poll that it returns replaces the planned one. advancePoll does nothing
 // while a poll runs or is about to begin, nor after a failed poll, because the wait after
 // a failure must be kept.
 func (r *Registry) advancePoll(id songspy.UserID, choose func(*userState, plannedPoll) (plannedPoll, bool)) {
@@ -178,8 +178,8 @@ func (r *Registry) recordHistoryFetch(ref entryRef, at time.Time, hash uint64, l
 	}
 }
 
-// UpdateLink copies the tokens and the state of a link to the user's entry, unless the entry is
-// as new or newer, or belongs to another generation of the link. It removes the user if the link
+// UpdateLink copies the access token and the state of a link to the user's entry, unless the entry
+// is as new or newer, or belongs to another generation of the link. It removes the user if the link
 // may not be polled any more. tokens.Renewer calls it (OnRenewed) with each link that it has
 // changed.
 func (r *Registry) UpdateLink(link songspy.Link) {
@@ -227,7 +227,7 @@ func (r *Registry) removeUnread(round uint32) {
 	}
 }
 
-// removeIf removes the users for which gone returns true.
+// removeIf removes the users for which the function gone returns true.
 func (r *Registry) removeIf(gone func(songspy.UserID) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -296,7 +296,7 @@ func (r *Registry) len() int {
 	return r.entries.places.Len()
 }
 
-// historyHabit says whether an account's history lists partial plays.
+// historyHabit says whether the history of a Spotify account lists partial plays.
 type historyHabit uint8
 
 const (
@@ -316,7 +316,8 @@ func habitOf(p partialPlays) historyHabit {
 	return omitsPartialPlays
 }
 
-// habitCounts counts the accounts with each habit.
+// habitCounts counts the accounts with each known habit. The count of habitUnknown has no
+// meaning.
 type habitCounts [omitsPartialPlays + 1]int
 
 // minHabitAccounts is how many accounts must have a known habit before the habit of their

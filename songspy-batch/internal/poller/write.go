@@ -11,8 +11,8 @@ import (
 	"github.com/songspy/songspy/songspy-domain/telemetry/logkey"
 )
 
-// A batch is written when it has writeBatchSize updates, or writeBatchAge after
-// its first update.
+// A batch is written at the latest when it has writeBatchSize updates, or
+// writeBatchAge after its first update.
 const (
 	writeBatchSize = 500
 	writeBatchAge  = 100 * time.Millisecond
@@ -40,9 +40,9 @@ type writer struct {
 }
 
 // save keeps the result of a poll in the registry. If viewers or a restart need the result, save
-// also hands it to run (by put), which writes it to the store. before is the state before the poll,
-// obs is the answer, and out is the result of playback.Step. save returns false, and does nothing,
-// if the user was removed or has linked again during the poll.
+// also hands it to run (by put), which writes it to the store. The argument before is the state
+// before the poll, obs is the answer, and out is the result of playback.Step. save returns false,
+// and does nothing, if the user was removed or has linked again during the poll.
 func (w *writer) save(before *userState, obs *songspy.Observation, out *playback.StepResult, history playback.HistoryState, gap *songspy.Gap) bool {
 	visible := out.Visible || before.aheadOfClock && out.State.IsOpen() // viewers still see the stored times, which are ahead of the clock
 	mustSave := out.MustSave || visible || len(out.Plays) > 0 || gap != nil || before.aheadOfClock
@@ -90,8 +90,9 @@ func (r *Registry) update(ref entryRef, u stateUpdate) bool {
 	return true
 }
 
-// put hands an update to the goroutine of run. It blocks while the database rejects
-// updates, and so stops polls whose results could not be stored.
+// put hands an update to the goroutine of run. If the database rejects updates, it
+// blocks as soon as the channel in is full, and so stops polls whose results could not
+// be stored.
 func (w *writer) put(u pendingUpdate) { w.in <- u }
 
 // close makes run return when it has written the updates that were put before.
@@ -109,9 +110,9 @@ func (w *writer) run(ctx context.Context) {
 	}
 }
 
-// gather collects updates, starting with first, until the batch has writeBatchSize updates or
-// writeBatchAge has passed. A second update of the same user also ends the batch: it is returned
-// as next, with more = true, and starts the following batch.
+// gather collects updates, starting with the update first, until the batch has writeBatchSize
+// updates or writeBatchAge has passed. A second update of the same user also ends the batch: it is
+// the result next, with more = true, and starts the following batch.
 func (w *writer) gather(first pendingUpdate) (batch []pendingUpdate, next pendingUpdate, more bool) {
 	batch = []pendingUpdate{first}
 	users := map[songspy.UserID]bool{first.entry.user: true}

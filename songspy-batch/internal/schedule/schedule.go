@@ -28,7 +28,8 @@ const StopTimeout = 10 * time.Second
 type Job struct {
 	Name     string
 	Interval time.Duration
-	// Run runs once. An error is logged and does not affect the next run.
+	// Run runs once. An error is logged, except context.Canceled, and does not affect the
+	// next run.
 	Run func(context.Context) error
 }
 

@@ -152,7 +152,7 @@ func (l *Leaser) Run(ctx context.Context, worker Worker, stopped <-chan struct{}
 }
 
 // leaseRun is the state of one call of Run. Only the goroutine of Run uses it,
-// except for the fields loads and loading.
+// except for the fields worker, loads and loading.
 type leaseRun struct {
 	leaser      *Leaser
 	worker      Worker
@@ -202,9 +202,9 @@ func (r *leaseRun) renew(ctx, loadCtx context.Context) {
 	r.startLoading(loadCtx)
 }
 
-// handleFailure handles a failed renewal of the leases. MayCall already forbids
-// calls shortly before the leases expire. When they have expired, handleFailure
-// gives up all shards and their users.
+// handleFailure handles a failed renewal of the leases. MayCall forbids calls
+// from a second after the last renewal (maxRenewalAge). When the leases have
+// expired, handleFailure gives up all shards and their users.
 func (r *leaseRun) handleFailure(ctx context.Context, err error, requestedAt time.Time) {
 	if ctx.Err() != nil {
 		return

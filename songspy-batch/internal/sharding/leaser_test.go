@@ -15,7 +15,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// fakeStore leases shards in memory, by the same rules as the database store.
+// fakeStore leases shards in memory, by nearly the same rules as the database store. But
+// it counts a silent replica as alive for the whole TTL.
 type fakeStore struct {
 	mu     sync.Mutex
 	shards [songspy.ShardCount]struct {

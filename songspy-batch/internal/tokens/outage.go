@@ -24,8 +24,8 @@ const (
 	// grantsToRecover is how many renewals in a row Spotify must accept before
 	// an outage counts as over.
 	grantsToRecover = 3
-	// refusalRelevantFor is how long after a rejected poll of an app the successful polls
-	// of that app count as evidence against an outage.
+	// refusalRelevantFor is how long after a rejected poll of a Spotify app the successful
+	// polls of that app count as evidence against an outage.
 	refusalRelevantFor = 2 * time.Hour
 	// maxOutage is how long an outage may last. Rejections after that count as
 	// permanent, for example because the app was deleted at Spotify.
@@ -190,8 +190,7 @@ func (o *outages) activeSince(now time.Time) map[string]time.Time {
 
 // Outages returns the apps for which it is known whether they have an outage: true if
 // Spotify rejects at least half of the app's renewals, and false if it accepted the
-// last three. An app is missing while its renewals since the start of the process are
-// too few to tell.
+// last three. An app is missing while neither is the case.
 func (r *Renewer) Outages() map[string]bool {
 	now := r.Now()
 	r.outages.mu.Lock()
@@ -205,8 +204,8 @@ func (r *Renewer) Outages() map[string]bool {
 	return known
 }
 
-// Notes returns, for the operator, a sentence for each app whose token renewals
-// Spotify rejects (an outage).
+// Notes returns, for the operator, a sentence for each of the operator's apps whose
+// token renewals Spotify rejects (an outage).
 func (r *Renewer) Notes() (notes []string) {
 	for app, since := range r.outages.activeSince(r.Now()) {
 		if _, isUserApp := songspy.UserAppClientID(app); isUserApp {

@@ -34,12 +34,13 @@ const (
 type Links interface {
 	// Link returns a user's link, or an error with CodeNotFound.
 	Link(ctx context.Context, id songspy.UserID) (songspy.Link, error)
-	// UpdateLink applies fn to the link in a transaction and increases the
-	// link's version. If fn returns an error, the link does not change.
+	// UpdateLink applies fn to the link in a transaction. If fn changes the link,
+	// UpdateLink increases the link's version. If fn returns an error, the link
+	// does not change.
 	UpdateLink(ctx context.Context, id songspy.UserID, fn func(*songspy.Link) error) (songspy.Link, error)
 	// LinksToRenew returns the active and suspect links whose access token expires
 	// before the given time. It returns at most limit links, of users whose id is
-	// greater than after, in ascending order of the user id.
+	// greater than the argument after, in ascending order of the user id.
 	LinksToRenew(ctx context.Context, before time.Time, after songspy.UserID, limit int) ([]songspy.Link, error)
 }
 
@@ -196,9 +197,9 @@ func (r *Renewer) announce(ctx context.Context, before, l songspy.Link) {
 
 // PollRefused records that Spotify rejected a poll of the user with a token
 // that was renewed just before. It returns how long to wait before the next
-// poll. The link's state becomes suspect. After six hours of rejected polls the
-// user has to link again, unless there is an outage. The call has no effect if
-// the user has unlinked or linked again since the given generation.
+// poll. Unless there is an outage, the link's state becomes suspect, and after six
+// hours of rejected polls the user has to link again. The call has no effect if
+// the user has unlinked or linked again since the given generation of the link.
 func (r *Renewer) PollRefused(ctx context.Context, id songspy.UserID, generation int64) (wait time.Duration, err error) {
 	l, err := r.Links.Link(ctx, id)
 	if err != nil || l.Generation != generation {

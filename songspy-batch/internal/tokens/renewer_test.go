@@ -198,10 +198,10 @@ func TestRefusedPollsAreBelievedAfterSixHoursAndEndOnlyWithAnAnsweredPoll(t *tes
 	}
 }
 
-// Polls of users 1 and 2 are rejected one second apart, because their phases are one
-// second apart. The other users are polled successfully every three minutes. The
-// rejections must not count as an outage, so users 1 and 2 must have to link again
-// within eight hours.
+// Polls of users 1 and 2 are rejected one second apart, because their phases (times within
+// the interval) are one second apart. The other users are polled successfully every three
+// minutes. The rejections must not count as an outage, so users 1 and 2 must have to link
+// again within eight hours.
 func TestTwoRefusedUsersAreNoOutageWhereOthersAreAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newFixture(5, time.Hour)

@@ -17,7 +17,7 @@ const (
 )
 
 // afterRefusal returns the state of a link whose refresh token Spotify has just
-// rejected for the given reason. The first rejection makes the link suspect. If Spotify
+// rejected for the given reason. The first rejection makes an active link suspect. If Spotify
 // still rejects the token after six hours, the user has to link again. If Spotify says that
 // the consent expired, the user has to link again at once, but only if the end of the
 // consent, computed from the stored time of the consent, is less than 15 days away or
@@ -86,9 +86,9 @@ func withGrant(l songspy.Link, g songspy.Grant, now time.Time) songspy.Link {
 }
 
 // afterPollRefusal returns the link after Spotify rejected a poll with a token
-// that was renewed just before. The first rejection makes the link suspect.
-// After six hours of rejected polls the user has to link again. The time of an
-// outage does not count towards the six hours.
+// that was renewed just before. The first rejection outside an outage makes an
+// active link suspect. After six hours of rejected polls the user has to link again.
+// The time of an outage does not count towards the six hours.
 func afterPollRefusal(l songspy.Link, outage bool, now time.Time) songspy.Link {
 	switch since := l.PollsRefusedSince; {
 	case outage:

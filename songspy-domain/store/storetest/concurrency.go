@@ -258,8 +258,9 @@ func twoUpdates(t *testing.T, b *fixture) (losesLink, stays songspy.Link, update
 }
 
 // removeLinkDuringWrite begins to remove a link while WritePlaybackUpdates has locked its
-// user. The removal must wait until the updates are written. Then it must delete what was
-// written for that user, and keep what was written for the other user.
+// user. The removal must wait until the updates are written. Then it must leave that user no
+// open play, and no plays and tracks if the user has no link any more. It must keep the
+// player state of the other user.
 func removeLinkDuringWrite(t *testing.T, b *fixture, removeLink func(context.Context, *store.Store, songspy.UserID) error) {
 	losesLink, stays, updates := twoUpdates(t, b)
 	other := b.db.Open(t)

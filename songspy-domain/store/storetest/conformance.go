@@ -142,8 +142,8 @@ func account(name string) songspy.SpotifyAccount {
 	return songspy.SpotifyAccount{AccountID: "account-" + name, ID: "legacy-" + name}
 }
 
-// link links the user, through the app "main", to the Spotify account that account(name)
-// returns.
+// link links the user, through the Spotify app "main", to the Spotify account that
+// account(name) returns.
 func (b *fixture) link(t *testing.T, id songspy.UserID, name string) songspy.Link {
 	t.Helper()
 	return value[songspy.Link](t)(b.SaveLink(t.Context(), songspy.NewLink{

@@ -11,7 +11,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// embeds tests embed tokens, webhooks and leases.
+// embeds tests embed tokens (secrets in addresses of embeds), webhooks and leases.
 func embeds() suite {
 	newToken := func(t *testing.T, b *fixture, id songspy.UserID, purpose songspy.EmbedPurpose, hash string) songspy.EmbedToken {
 		t.Helper()

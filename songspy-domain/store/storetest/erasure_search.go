@@ -42,7 +42,8 @@ type plantedUser struct {
 }
 
 // plantUser creates a user with data in every table and column that may contain data of a
-// user. Each text contains the name, so that it differs from the texts of other users.
+// user. Each text to search for contains the name, so that it differs from the texts of
+// other users.
 func (b *fixture) plantUser(t *testing.T, name string) plantedUser {
 	t.Helper()
 	ctx := t.Context()

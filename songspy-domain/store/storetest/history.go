@@ -7,7 +7,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// historyItem returns a history item of the track with the given time as PlayedAt.
+// historyItem returns a history item (an entry of Spotify's history) of the track with the
+// given time as PlayedAt.
 func historyItem(t songspy.Track, at time.Time) songspy.HistoryItem {
 	return songspy.HistoryItem{Track: t, PlayedAt: at}
 }

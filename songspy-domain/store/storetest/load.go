@@ -16,8 +16,8 @@ const loadBatchSize = 10_000
 // Load adds users with their links by COPY, which is about a hundred times faster than
 // signing them up: a million users in a minute. The caller chooses ids, generations and
 // versions; the UserID of a link is taken from its user. Load publishes no changes, so
-// processes that follow the change feed do not notice the new users until they are
-// restarted.
+// processes that follow the change feed do not notice the new users until they read all
+// users again.
 //
 // conn is a connection to the Postgres database of the store s. Each transaction copies up
 // to 10,000 users. If one fails, the users of earlier transactions stay.

@@ -21,13 +21,13 @@ func relinkNotification(id songspy.UserID) songspy.Notification {
 }
 
 // unregisteredNotification returns a notification that is sent to the operator by webhook:
-// the operator has to register the user with the app.
+// the operator has to register the user with the Spotify app.
 func unregisteredNotification(id songspy.UserID) songspy.Notification {
 	return songspy.Notification{UserID: id, App: "main", Kind: songspy.NotificationNotRegistered, Occurrence: "1", Channel: songspy.ChannelWebhook}
 }
 
 // seatAskedNotification returns a notification that is sent to the operator by webhook: the
-// user has requested a seat.
+// user has requested a seat (a place in a Spotify app).
 func seatAskedNotification(id songspy.UserID) songspy.Notification {
 	return songspy.Notification{UserID: id, App: "main", Kind: songspy.NotificationSeatRequested, Occurrence: "1", Channel: songspy.ChannelWebhook}
 }

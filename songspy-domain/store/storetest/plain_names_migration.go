@@ -134,9 +134,9 @@ func requireKept(t *testing.T, migrated, original *fixture, tables []string, col
 	}
 }
 
-// fillForMigration writes rows to every table, so that a test sees whether a migration
-// keeps them. It returns the user that plantUser has created, and a notification that was
-// sent.
+// fillForMigration writes rows to every table that version 18 of the schema had, so that a
+// test sees whether a migration keeps them. It returns the user that plantUser has created,
+// and a notification that was sent.
 func fillForMigration(t *testing.T, b *fixture) (p plantedUser, sent songspy.Notification) {
 	t.Helper()
 	ctx := t.Context()
@@ -157,8 +157,8 @@ func fillForMigration(t *testing.T, b *fixture) (p plantedUser, sent songspy.Not
 	return p, sent
 }
 
-// open20h is the shared state of an app's breakers: the breaker of the API is
-// open for 20 hours.
+// open20h is the shared state of a Spotify app's circuit breakers: the breaker of the
+// API is open for 20 hours.
 var open20h = breaker.SharedBreakers{
 	Accounts: breaker.SharedBreaker{Epoch: 3},
 	API: breaker.SharedBreaker{

@@ -13,7 +13,7 @@ import (
 	"github.com/songspy/songspy/songspy-domain/store"
 )
 
-// smallApp is a list of apps with one app, which has two seats.
+// smallApp is a list of Spotify apps with one app, which has two seats (places for users).
 var smallApp = []songspy.AppSeats{{App: "small", Seats: 2}}
 
 // seatStatus returns the state of the user's seat, its app, and the number of users before

@@ -9,8 +9,8 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// replica is a replica of the batch that leases shards. held are the shards that its last
-// call of LeaseShards returned.
+// replica is a replica of the batch that leases shards (parts of the users). held are the
+// shards that its last call of LeaseShards returned.
 type replica struct {
 	b    *fixture
 	name string

@@ -137,7 +137,7 @@ func sharing() suite {
 			same(t, "in order", slices.IsSortedFunc(periods, func(a, b songspy.Sharing) int { return a.BeganAt.Compare(b.BeganAt) }), true)
 		},
 		"BoardEntries_HaveThePeriodsOfTheOpenPlay": func(t *testing.T, b *fixture) {
-			l := b.newLinkedUser(t) // its first period begins at start
+			l := b.newLinkedUser(t) // its first period begins 12 h before start
 			for range 3 {           // its next periods begin at start + 1, 2 and 3 h
 				b.clock.advance(time.Hour)
 				b.share(t, l.UserID, func(p *songspy.Sharing) { p.HideEpisodes = !p.HideEpisodes })

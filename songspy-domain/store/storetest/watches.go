@@ -19,10 +19,10 @@ func watches() suite {
 			OpenedAt: start.Add(-10 * time.Second), Until: start.Add(time.Minute),
 		}
 	}
-	// read returns the watches that WatchesSince returns, sorted, and the time of the read.
-	// It shifts the times of the watches as if the read had happened at the time start, and
-	// rounds them to ten seconds, because Postgres uses the server's clock, which the test
-	// cannot set.
+	// read returns the watches (each viewer's watched users) that WatchesSince returns,
+	// sorted, and the time of the read. It shifts the times of the watches as if the read had
+	// happened at the time start, and rounds them to ten seconds, because Postgres uses the
+	// server's clock, which the test cannot set.
 	read := func(t *testing.T, s *store.Store, since time.Time) (all []songspy.Watch, readAt time.Time) {
 		t.Helper()
 		all, readAt, err := s.WatchesSince(t.Context(), since)

@@ -10,11 +10,11 @@ const (
 	Circuit = "circuit" // the host that a Spotify app calls: accounts or api
 	Error   = "error"   // the text of an error
 	Job     = "job"     // the name of a periodic job
-	Polls   = "polls"   // a number of polls
+	Polls   = "polls"   // the numbers of polls, by outcome
 	Request = "request" // the ID of an HTTP request
 	Route   = "route"   // the pattern of an HTTP route, without the values of its parameters
 	Run     = "run"     // the number of a job's run
-	Shards  = "shards"  // a number of shards
+	Shards  = "shards"  // a number of shards (parts of the users)
 	Until   = "until"   // the time at which the logged state ends
 	UserID  = "user_id" // the ID of one user
 	Users   = "users"   // a number of users

@@ -1,5 +1,6 @@
-// Package admin serves the simulator's admin API. Other processes use it to add
-// faults, change quirks, revoke consents and read the true plays.
+// Package admin serves the simulator's admin API. Other processes use it to add faults
+// (simulated errors), change quirks (deviations from the documentation), revoke consents
+// and read the true plays.
 package admin
 
 import (

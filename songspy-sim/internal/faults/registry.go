@@ -95,9 +95,9 @@ func (b *Registry) List() []ActiveFault {
 }
 
 // Apply applies the oldest active fault that matches the endpoint e and the person of the
-// request, w.Person. It returns true if it has answered the request. If it returns false,
-// the caller must answer. To break a connection, it panics with http.ErrAbortHandler, as
-// net/http requires.
+// request, w.Person, and whose Share and Times include the request. It returns true if it
+// has answered the request. If it returns false, the caller must answer. To break a
+// connection, it panics with http.ErrAbortHandler, as net/http requires.
 func (b *Registry) Apply(w *requestlog.Writer, r *http.Request, e requestlog.Endpoint) bool {
 	if b.faults.Load() == nil {
 		return false

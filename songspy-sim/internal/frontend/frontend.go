@@ -42,16 +42,16 @@ type Account struct {
 // Error is an error of Songspy's API.
 type Error struct {
 	Status     int
-	RetryAfter time.Duration // how long to wait before calling again; 0 if calling again is useless
+	RetryAfter time.Duration // how long to wait before calling again; 0 if the answer does not say
 	message    string
 }
 
 func (e *Error) Error() string { return e.message }
 
-// New returns a client. It returns an error unless api and simulator are addresses such as
-// http://127.0.0.1:8080. The client sends its requests by a copy of the HTTP client base.
-// If base is nil, it sends them without a proxy, with a timeout of 30 s, and keeps at most
-// as many idle connections to each host as the argument connections says.
+// New returns a client. It returns an error unless the arguments api and simulator are
+// addresses such as http://127.0.0.1:8080. The client sends its requests by a copy of the
+// HTTP client base. If base is nil, it sends them without a proxy, with a timeout of 30 s,
+// and keeps at most as many idle connections to each host as the argument connections says.
 func New(api, simulator, googleRedirect string, connections int, base *http.Client) (*Client, error) {
 	for name, address := range map[string]string{"the API": api, "the simulator": simulator} {
 		if u, err := url.Parse(address); err != nil || u.Scheme == "" || u.Host == "" {
@@ -114,8 +114,8 @@ func (c *Client) get(ctx context.Context, address string) (*http.Response, error
 	return resp, withoutURL(err)
 }
 
-// SignIn signs a person in with a Google access token. It sends the invite, unless that is
-// empty. Songspy signs up a person who is new.
+// SignIn signs a person in with a Google access token. It sends the invite (a code for
+// signing up), unless that is empty. Songspy signs up a person who is new.
 func (c *Client) SignIn(ctx context.Context, person int, invite string) (me Account, err error) {
 	parameters, err := c.Consent(ctx, "/google/o/oauth2/v2/auth", person, c.googleRedirect, url.Values{
 		"client_id": {google.ClientID}, "response_type": {"token"}, "scope": {"openid email profile"},

@@ -191,7 +191,7 @@ func (s *Server) decide(w *requestlog.Writer, r *http.Request, c token.Claims, b
 }
 
 // isLoopback reports whether a redirect URI is http on a loopback address or on localhost.
-// The simulator accepts no others, so its codes and tokens stay on this machine.
+// The simulated Google accepts no others, so its codes and tokens stay on this machine.
 func isLoopback(target string) bool {
 	u, err := url.Parse(target)
 	if err != nil || u.Scheme != "http" || u.Fragment != "" {

@@ -58,8 +58,8 @@ const errorsShownMax = 5
 
 // Run waits until the API and the simulator are ready, and signs all people up. An error
 // of one person does not stop the sign-ups of the others. Run joins the errors of up to
-// errorsShownMax people, and counts the other people with errors. If ctx ends, it returns
-// only the error of ctx.
+// errorsShownMax people, and counts the other people with errors. If ctx ends during
+// the sign-ups, it returns only the error of ctx.
 func (p *Populator) Run(ctx context.Context) (Result, error) {
 	if err := p.client.WaitReady(ctx, p.opts.ReadyTimeout); err != nil {
 		return Result{}, err

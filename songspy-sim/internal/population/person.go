@@ -50,7 +50,7 @@ type Person struct {
 }
 
 // traits are the properties of a person that are needed to compute what the
-// person's player shows.
+// person's player and history show.
 type traits struct {
 	playedAtIsEnd, frozen, free bool
 	wholeOnly                   bool  // history lists only plays that reached the end of their track

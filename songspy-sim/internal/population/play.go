@@ -51,7 +51,7 @@ type Stall string
 // correctly.
 const (
 	Frozen  Stall = "frozen"  // its progress does not change
-	Growing Stall = "growing" // its progress grows, even beyond the end of its track
+	Growing Stall = "growing" // after a stop its progress grows, even beyond the end of its track; in a pause it does not change
 )
 
 // State is the state of a player.

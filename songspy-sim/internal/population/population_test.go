@@ -175,9 +175,9 @@ func TestHistory_MissesNothingOfTheLastFifty(t *testing.T) {
 	}
 }
 
-// Two worlds differ in one habit, which lets history omit some plays. Both worlds must have
-// the same plays. If the first history lists a play, the second one must omit it exactly if
-// the function out is true for the play.
+// Two worlds (populations) differ in one habit, which lets history omit some plays. Both
+// worlds must have the same plays. If the first history lists a play, the second one must
+// omit it exactly if the function out is true for the play.
 func TestHistory_OmitsUnlistedPlays(t *testing.T) {
 	at := epoch.Add(10 * 24 * time.Hour)
 	for name, tt := range map[string]struct {

@@ -56,8 +56,8 @@ func (w *World) session(person int, slot int64, k *sessionWalk) bool {
 }
 
 // distortSession decides whether and how the player reports wrong values in this session.
-// It uses a separate random stream. So a population without wrong values plays the same
-// tracks at the same times.
+// It uses a separate random stream, so these wrong values do not change which tracks are
+// played and when.
 func (k *sessionWalk) distortSession() {
 	h := &k.world.habits
 	rng := random{hash(k.key, saltDistort)}
@@ -75,7 +75,8 @@ func (k *sessionWalk) distortSession() {
 }
 
 // distortPlay decides whether and how the player reports wrong values in the play p. It
-// uses a separate random stream, as distortSession does.
+// uses a separate random stream, as distortSession does. But the speed of an episode
+// changes the times of the plays after it.
 func (k *sessionWalk) distortPlay(p *play) {
 	h := &k.world.habits
 	rng := random{hash(p.key, saltDistort)}

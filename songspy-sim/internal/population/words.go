@@ -2,9 +2,9 @@ package population
 
 import "strings"
 
-// The words below form the names in the catalogue. These names mix languages and scripts,
-// as those at Spotify do. Some of them are likely to break page layouts, databases and code
-// that cuts strings.
+// The words below form the names in the catalogue and of people. These names mix languages
+// and scripts, as those at Spotify do. Some of them are likely to break page layouts,
+// databases and code that cuts strings.
 
 var (
 	adjectives = []string{"Paper", "Quiet", "Electric", "Borrowed", "Winter", "Golden", "Hollow", "Neon", "Distant", "Second", "Velvet", "Glass", "Tidal", "Restless", "Salted", "Amber", "Lucid", "Northbound", "Feral", "Sunday"}

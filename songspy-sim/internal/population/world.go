@@ -36,7 +36,7 @@ func New(seed uint64, people int, habits Habits, epoch time.Time) (*World, error
 // People returns the number of people.
 func (w *World) People() int { return w.people }
 
-// Epoch returns the time before which there are no plays.
+// Epoch returns the time before which no generated play starts.
 func (w *World) Epoch() time.Time { return time.UnixMilli(w.epoch).UTC() }
 
 // Track returns the track of the catalogue with the given number, from 0 to

@@ -11,8 +11,8 @@ import (
 
 // Set is one choice for every quirk. The JSON names are those of /admin/quirks.
 type Set struct {
-	// RotateRefreshTokens gives PKCE clients a new refresh token at each
-	// refresh and invalidates the old one. Without it, a refresh returns none.
+	// RotateRefreshTokens gives PKCE clients without a secret a new refresh token at
+	// each refresh and invalidates the old one. Without it, a refresh returns none.
 	RotateRefreshTokens bool `json:"rotateRefreshTokens"`
 	// MeExtended adds the fields of /v1/me that Spotify has marked as deprecated.
 	MeExtended bool `json:"meExtended"`

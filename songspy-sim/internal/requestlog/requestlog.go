@@ -10,7 +10,7 @@ import (
 )
 
 // Endpoint is one endpoint of Spotify or Google. Calls are counted by Endpoint, and a fault
-// affects one Endpoint.
+// (simulated error) affects one Endpoint.
 type Endpoint uint8
 
 // The endpoints. Other stands for all endpoints that are not in this list.
@@ -55,7 +55,7 @@ type Call struct {
 	At       time.Time // when the request arrived
 	Endpoint Endpoint
 	Person   int // NoPerson if the request concerns no particular person
-	Status   int // 0 if the connection was broken before a response
+	Status   int // 0 if the connection was broken before a response; after DropResponse, that of the discarded response
 }
 
 // Log counts the calls that the simulator receives. All methods are safe for

@@ -13,9 +13,9 @@ import (
 	"github.com/songspy/songspy/songspy-sim/internal/token"
 )
 
-// admit checks a request to the endpoint e of the Web API: faults, rate limit, quota,
-// access token, registration and scopes. If the caller may answer the request, admit
-// returns true, and w.Person is the person of the token. Otherwise admit answers the
+// admit checks a request to the endpoint e of the Web API: faults (simulated errors), rate
+// limit, quota, access token, registration and scopes. If the caller may answer the request,
+// admit returns true, and w.Person is the person of the token. Otherwise admit answers the
 // request itself and returns false. The token must have at least one of the scopes in
 // needed, unless needed is 0.
 func (s *Server) admit(w *requestlog.Writer, r *http.Request, e requestlog.Endpoint, needed Scopes) bool {

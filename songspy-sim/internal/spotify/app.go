@@ -1,7 +1,7 @@
 package spotify
 
-// ClientID and ClientSecret are the credentials of the first simulated app. The Web API
-// answers its calls for all people, except those that a test has unregistered.
+// ClientID and ClientSecret are the credentials of the first simulated Spotify app. The
+// Web API answers its calls for all people, except those that a test has unregistered.
 const (
 	ClientID     = "songspy-sim-spotify"
 	ClientSecret = "songspy-sim-secret"
@@ -15,8 +15,9 @@ const (
 	DevelopmentClientSecret = "songspy-sim-small-secret"
 )
 
-// UserAppClientID is the client ID of the simulated user-supplied app. The app has no
-// secret, so it must use PKCE. The ID has the form of Spotify's client IDs.
+// UserAppClientID is the client ID of the simulated user-supplied app (a Spotify app of a
+// user's own). The app has no secret, so it must use PKCE. The ID has the form of Spotify's
+// client IDs.
 const UserAppClientID = "50a95b1e00000000000000000000c0de"
 
 // maxApps is the largest number of apps that can be simulated, because package consents

@@ -38,12 +38,12 @@ type Claims struct {
 	Generation uint16    // the number of the person's consent at Spotify; revoking the consent increases it
 	Client     uint8     // index of the app in the provider's list of apps
 	Scopes     uint8     // a set of the provider's scopes, one bit each
-	Public     bool      // the app obtained the token without its secret
+	Public     bool      // only in Spotify's refresh tokens: the app obtained the token without its secret
 	At         time.Time // the expiry, or for a refresh token the time of the consent; in whole milliseconds
 	Redirect   string    // only in codes: the redirect URI that the exchange must name
 	Challenge  string    // only in codes: the PKCE challenge; empty if the code was requested without one
 	Nonce      string    // only in Google's codes: the nonce for the ID token
-	Serial     uint64    // differs between any two tokens of one process, so that equal claims give different tokens
+	Serial     uint64    // differs between any two tokens of one Codec, so that equal claims give different tokens
 }
 
 const (
@@ -150,7 +150,7 @@ func Challenge(verifier string) string {
 type UsedTokens struct {
 	mu          sync.Mutex
 	expiresAt   map[string]time.Time // by token
-	cleanupSize int                  // the size of expiresAt at which MarkUsed deletes the expired tokens
+	cleanupSize int                  // the size of expiresAt at which MarkUsed deletes the expired tokens, if it is above 1024
 }
 
 // MarkUsed marks a token that expires at the given time as used. It returns false if the

@@ -31,7 +31,7 @@ const (
 
 // connection says what happened in one connection to the stream.
 type connection struct {
-	shown        bool          // the server sent a snapshot
+	shown        bool          // the server sent a snapshot (all items of a topic)
 	sessionEnded bool          // the viewer must sign in again
 	refused      bool          // the server would refuse another connection too
 	retryAfter   time.Duration // how long the server asked to wait; 0 if it did not

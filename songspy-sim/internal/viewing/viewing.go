@@ -1,7 +1,7 @@
 // Package viewing lets simulated people look at what others listen to. Each person signs
 // in, follows some of the others, and visits Songspy several times a day. During a visit,
-// the person reads Songspy's stream. Like a frontend, the package uses only the providers'
-// consent pages and Songspy's public API.
+// the person reads Songspy's event stream. Like a frontend, the package uses only the
+// providers' consent pages and Songspy's public API.
 package viewing
 
 import (
@@ -46,8 +46,8 @@ type Viewing struct {
 	figures figures
 }
 
-// viewer is one viewer. The token is the JWT of the viewer's session. For a viewer without
-// an account, token and handle are empty.
+// viewer is one viewer. The token is the JWT of the viewer's session, and the handle the
+// viewer's public id as text. For a viewer without an account, both are empty.
 type viewer struct {
 	person        int
 	handle, token string

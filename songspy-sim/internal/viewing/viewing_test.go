@@ -19,8 +19,8 @@ import (
 )
 
 // fakeSongspy implements, in memory, the part of Songspy's API that viewers need. Person n
-// has the handle "hn", for example "h3". If n is odd, the person must approve followers.
-// Nobody may see person 4.
+// has the handle (public id) "hn", for example "h3". If n is odd, the person must approve
+// followers. Nobody may see person 4.
 type fakeSongspy struct {
 	sim *sim.Sim
 	// answers has one function for each of the first streams, in order, which answers it.

@@ -53,8 +53,7 @@ export function keepFocus(root, heading, change) {
   return true;
 }
 
-// announce makes a screen reader read a text: what an action of the viewer has done, or what has
-// become of the connection.
+// announce makes a screen reader read a text, such as what an action of the viewer has done.
 export function announce(text) {
   setText(document.getElementById("announce"), "");
   setTimeout(() => setText(document.getElementById("announce"), text), 50);

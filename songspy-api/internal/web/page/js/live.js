@@ -1,14 +1,14 @@
 // Follows who is listening. All tabs of a browser share one stream: the tab that holds a Web
 // Lock (the leader) reads the stream and passes its events to the other tabs through a
-// BroadcastChannel. A tab with a share link, or in a browser without locks or channels, has its
-// own stream. While there is no stream, the leader or the tab reads the API every few seconds.
+// BroadcastChannel. A tab with a share link, with topics that do not fit, or in a browser without
+// locks or channels, has its own stream. While there is no stream, the leader or the tab reads the API every few seconds.
 import { request, setServerTime } from "./api.js";
 import { guard } from "./fault.js";
 
 const emptyAfter = 10000; // milliseconds without news, after which a stream counts as broken and nothing is shown
 const openingMax = 20000; // milliseconds until a stream begins to answer
 const leaderSilence = 20000; // milliseconds without a message, after which another tab replaces the leader, or the leader forgets a tab
-const beatAfter = 2500; // milliseconds since the leader's last message, after which data of the stream make it send another
+const beatAfter = 2500; // milliseconds since the leader last sent its state, after which data of the stream make it send it again
 const askEvery = 5000; // milliseconds between two reads without a stream
 const mostTopics = 8;
 const signEvery = 300000; // least milliseconds between two requests that show that the viewer is active
@@ -28,8 +28,8 @@ function pauseWork() {
 }
 
 // readStream reads server-sent events until the stream ends. It calls onEvent(type, data) for
-// each event, and onByte() for each piece of text that arrives, keep-alive comments included. It
-// throws if the answer is not a stream.
+// each event and for a line "retry:", and onByte() for each piece of text that arrives,
+// keep-alive comments included. It throws if the answer is not a stream.
 async function readStream(topics, link, onEvent, onByte, signal) {
   const query = new URLSearchParams({ topics: topics.join(",") });
   if (link) query.set("link", link);
@@ -66,7 +66,7 @@ async function readStream(topics, link, onEvent, onByte, signal) {
   }
 }
 
-// ask reads the entries of a topic by a request, in place of a stream.
+// ask reads the entries of a topic, such as person:HANDLE, by a request, in place of a stream.
 async function ask(topic, link, signal) {
   const [word, handle] = topic.split(":");
   const quiet = (error) => {

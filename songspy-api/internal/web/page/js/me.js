@@ -62,7 +62,7 @@ function newState(settings) {
     onChange: (listener) => listeners.push(listener),
     // changed stores the new settings next, if they are given, and calls the listeners of all
     // parts. Without next, it says that something else has changed what others see of the
-    // viewer, such as the link or a follow.
+    // viewer, such as the Spotify link or a follow.
     changed(next) {
       if (next) this.settings = next;
       for (const listener of listeners) listener();

@@ -1,4 +1,5 @@
-// The front page: one user in large type (the hero), then the followed users, then the window.
+// The front page: one user in large type (the hero), then the followed users, then the window (a
+// part of all listeners).
 import { request, serverNow } from "./api.js";
 import { LastSongs } from "./before.js";
 import { Wall, emptyArt, fill, keyed, name, replaceFocused, tick, watchImages } from "./card.js";
@@ -12,7 +13,7 @@ import { clockTime, t } from "./text.js";
 
 /** @typedef {import("../../types").Entry} Entry */
 
-const passAfter = 20000; // least milliseconds for which the hero shows the same user
+const passAfter = 20000; // least milliseconds for which the hero shows the same user, unless that user is gone
 const justStarted = 30000; // milliseconds for which a track counts as just begun
 const readEvery = 30000; // milliseconds between two sentences about followed users, for screen readers
 const mostSlots = 48;
@@ -70,7 +71,7 @@ export function render(root, { first }, signal) {
     if (keepFocus(hero, question, draw)) announce(t("card.gone"));
   }
 
-  // changed returns the entries of the users who have begun another track since the last call.
+  // changed returns the entries of users who are new, or have begun another track, since the last call.
   function changed(all) {
     const before = plays;
     plays = new Map(all.map((entry) => [entry.person.handle, entry.track.handle + entry.startedAt]));
@@ -270,8 +271,8 @@ export function render(root, { first }, signal) {
     find("[data-window-section]").hidden = walls.window.list.children.length === 0;
   }
 
-  // toShare is the path of the page that the share buttons offer: the viewer's own page if
-  // everybody may see it, else this page.
+  // toShare is the path of the page that the share buttons offer: the viewer's own page if it
+  // shows everyone what the viewer plays now, else this page.
   let toShare = "/";
 
   // share offers the address of toShare to the apps of the viewer's system. If the browser
@@ -356,8 +357,8 @@ export function render(root, { first }, signal) {
     for (const offer of shares) setText(offer.querySelector("button"), t(isPublic ? "now.shareMine" : "now.share"));
   }
 
-  // openGap returns the reason of a gap that still lasts and that the viewer cannot end, or ""
-  // if there is none.
+  // openGap returns the reason of a gap in the history that still lasts and that the viewer cannot
+  // end, or "" if there is none.
   async function openGap() {
     const { items } = await request("GET", "/me/gaps", { query: { limit: 1 }, signal }).catch(() => ({ items: [] }));
     const [last] = items;
@@ -420,7 +421,7 @@ export function render(root, { first }, signal) {
   }
   changed(people());
   // If the viewer is signed in, the HTML already shows the viewer's own pair. The script can
-  // find this pair only once it has read the account, so it leaves the HTML as it is until then.
+  // find this pair only once it has read the account, so it does not change the HTML until then.
   if (!first.signedIn) {
     showMatches(people());
     showState(people());

@@ -63,7 +63,8 @@ export async function act(control, place, change, done) {
 
 // fill calls read(), and replaces the children of the element place by those that
 // children(result) returns. If the function children is missing, read() has shown the result
-// itself. fill shows an error in the element, with a button that tries again.
+// itself. If read() fails, fill shows the error in the element, with a button that tries again
+// or, after a 401, a link to sign in. It ignores a network error in a hidden page.
 export async function fill(place, read, children) {
   if (!place.hasChildNodes()) place.append(h("p", { class: "soft" }, t("part.loading")));
   try {
@@ -128,8 +129,8 @@ export function confirmed(text, question, yesText, yes) {
 
 // pages returns an element with a list that the API returns page by page, and a button for the
 // next page. The function item returns the element for an item, or false to leave it out. The
-// list reads at most limit items at once, and at most the number most in total. If it stays
-// empty, the text empty is shown.
+// list reads at most limit items at once, and at most the number most in total. If it stays or
+// becomes empty, the text empty is shown.
 /** @param {import("../../types").ListRoute} path */
 export function pages(path, item, { empty, limit = 20, most = Infinity, attributes = {} }) {
   const outer = h("div");
@@ -202,8 +203,8 @@ export function logo() {
   return h("img", { class: "logo", alt: "Spotify", src: base + "img/spotify.svg", width: 96, height: 30 });
 }
 
-// art returns the album art with a link to the track, or an empty element if the track has no
-// album art.
+// art returns the album art, with a link if the track has an address, or an empty element if the
+// track has no album art.
 export function art(track, size) {
   const img = isWeb(track.albumImageUrl) && h("img", { alt: "", src: track.albumImageUrl, width: size, height: size, loading: "lazy", referrerpolicy: "no-referrer" });
   if (!img) return h("span", { class: "no-art", "aria-hidden": "true" });

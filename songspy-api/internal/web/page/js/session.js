@@ -18,7 +18,7 @@ export function isSignedIn() {
   return signedIn;
 }
 
-// onSession calls listener after each change of the account, until the signal aborts.
+// onSession calls listener each time the account has been read, until the signal aborts.
 export function onSession(listener, signal) {
   changes.addEventListener("change", listener, { signal });
 }

@@ -1,4 +1,4 @@
-// The link to Spotify: buttons, the request for a seat, and a user-supplied app.
+// The link to Spotify: buttons, the request for a seat in a Spotify app, and a user-supplied app.
 import { request } from "./api.js";
 import { h } from "./dom.js";
 import { act, confirmed, copyField, notes, when } from "./parts.js";

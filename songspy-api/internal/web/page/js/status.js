@@ -1,4 +1,4 @@
-// For operators: the state of the service, seats and reports.
+// For operators: the state of the service, seats in Spotify apps, and reports.
 import { request } from "./api.js";
 import { get, h } from "./dom.js";
 import { act, button, confirmed, fill, notes, pages, personLink, removeRow, section, signInLink, when } from "./parts.js";

@@ -105,8 +105,8 @@ export async function render(root, { first }) {
     const ended = link && link.task === "relink";
     const linked = link && link.state !== "not_registered";
     if (linked && !ended && !code.startsWith("SPOTIFY_")) return doneStep();
-    // If the user has neither a seat nor a link, ask whether the user could link now: whether an app
-    // has a free seat, and whether the user is registered with the app.
+    // If the user has neither a seat in a Spotify app nor a link, ask whether the user could link now:
+    // whether an app has a free seat, and whether the user is registered with the app.
     const known = link || seat ? null : await request("GET", "/spotify-auth/url").catch((error) => error);
     const refused = ["SPOTIFY_NOT_REGISTERED", "SPOTIFY_NO_SEAT"].includes(code) || (link && !linked && !link.userApp && !seat) || (known && known.code === "SPOTIFY_NO_SEAT") || (known && known.registered === false);
     const body = h("div", { class: "body" });
@@ -162,8 +162,8 @@ function target(text) {
 }
 
 // openInBrowser returns the elements for a viewer in an in-app browser: a button that opens the
-// address here in the system's browser, if a way to do that is known for the app, and a field to
-// copy the address.
+// address (the argument here) in the system's browser, if a way to do that is known for the app, and
+// a field to copy the address.
 function openInBrowser(here) {
   const agent = navigator.userAgent;
   /** @type {[RegExp, string][]} */

@@ -1,4 +1,4 @@
-// The link to Spotify: its state in words, the next step, and the gaps.
+// The link to Spotify: its state in words, the next step, and the gaps in the history.
 import { request } from "../api.js";
 import { get, h } from "../dom.js";
 import { fill, notes, pages, when } from "../parts.js";

@@ -1,4 +1,4 @@
-// The sharing settings: who sees what, what is left out, the share link, hidden items.
+// The sharing settings: who sees what, what is left out, the share link, hidden items (artists, tracks).
 import { request } from "../api.js";
 import { h } from "../dom.js";
 import { act, button, choices, confirmed, copyField, logo, notes, pages, removeRow, toggle, when } from "../parts.js";
