@@ -59,7 +59,7 @@ func reconcileOnce(stored songspy.StoredPlays, history History, until time.Time)
 	r.inferEdge()
 	matched := r.matchAll()
 	if history.Truncated && len(r.items) > 0 && r.items[0].PlayedAt.Equal(history.CompleteSince) && matched[0] < 0 && !r.isPending(r.items[0]) {
-		r.addForgottenGap(r.items[0])
+		r.addForgottenGap(r.items[0], r.candidates[:len(stored.Plays)])
 	}
 	r.mergePlays()
 	return r.result(), r.waitingItems()
@@ -167,11 +167,13 @@ type reconciler struct {
 
 // addForgottenGap records a gap before the first history item of a truncated answer,
 // because Spotify may have dropped the plays before it. The gap begins at the end of
-// the last known play that began before the item. It ends one track length before the
-// item, because PlayedAt may be the end of the item's play. If no earlier play is known,
-// or if the gap would be at most matchTolerance long, none is recorded.
-func (r *reconciler) addForgottenGap(first songspy.HistoryItem) {
-	for _, s := range slices.Backward(r.candidates) {
+// the last stored play that began before the item. It ends one track length before the
+// item, because PlayedAt may be the end of the item's play. If no earlier play is stored,
+// or if the gap would be at most matchTolerance long, none is recorded. The argument
+// stored holds the candidates that are stored plays, sorted by start. New plays and
+// unmatched items are not among them: they come from the answer itself.
+func (r *reconciler) addForgottenGap(first songspy.HistoryItem, stored []candidate) {
+	for _, s := range slices.Backward(stored) {
 		if s.Play.StartedAt.Before(first.PlayedAt) {
 			began, ended := s.Play.EndedAt, first.PlayedAt.Add(-first.Track.Duration())
 			if ended.Sub(began) > matchTolerance {

@@ -266,7 +266,7 @@ func measureRestart(ctx context.Context, o options, bound bounder, note noter) e
 
 // result is what one run has measured.
 type result struct {
-	items             float64 // items rendered during the measurement, as received by all streams
+	items             float64 // received items that were rendered during the measurement; an item that n streams receive counts n times
 	rendered, commits []time.Duration
 	memory            float64 // bytes of resident memory that the streams added to the server process
 	heap, stacks      float64 // of these bytes, those of the reachable heap and of the stacks

@@ -45,7 +45,9 @@ func cacheControlFor(caller auth.Caller) []string {
 // another ETag. If a client sends the ETag with that suffix later, etagMatches accepts it as the
 // ETag of the answer.
 func (a *cachedAnswer) compress() {
-	a.body, a.encoding = compressed(a.body), encodingGzip
+	if !a.notModified {
+		a.body, a.encoding = compressed(a.body), encodingGzip
+	}
 	a.etag = strings.TrimSuffix(a.etag, `"`) + `-gzip"`
 }
 

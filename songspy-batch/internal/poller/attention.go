@@ -68,9 +68,11 @@ type attentionPlanner struct {
 }
 
 // watchKey identifies a watch. A viewer may have two watches: one of other users, and one of
-// themselves (own).
+// themselves (own). A viewer with several devices may have both from several processes of the API
+// (source).
 type watchKey struct {
 	viewer songspy.ViewerHash
+	source string
 	own    bool
 }
 
@@ -83,7 +85,8 @@ type watch struct {
 
 // watchedUser is a user who is watched now, or was watched in the last 24 hours.
 type watchedUser struct {
-	viewers   []attention.ViewerKey // the viewers who watch now
+	viewers   []attention.ViewerKey // the viewers who watch now, each once
+	watches   []int                 // how many watches of each of the viewers show the user
 	watchedAt time.Time             // when a viewer last began or stopped watching the user
 	polledAt  time.Time             // when the last poll ended; zero if it is unknown
 	listening playback.HourlyListening
@@ -186,7 +189,7 @@ func (p *attentionPlanner) update(watches []songspy.Watch, readAt time.Time) {
 // the users who are new in the watch, or of all its users if the viewer has opened a page since
 // the last read. mu is held.
 func (p *attentionPlanner) updateWatch(read songspy.Watch, until, now time.Time) {
-	key := watchKey{read.Viewer, read.Own}
+	key := watchKey{read.Viewer, read.Source, read.Own}
 	former, known := p.watches[key]
 	if !now.Before(until) {
 		if known {
@@ -214,17 +217,21 @@ func (p *attentionPlanner) updateWatch(read songspy.Watch, until, now time.Time)
 	}
 }
 
-// addViewer adds the viewer to the viewers of the user. mu is held.
+// addViewer counts a watch of the user by the viewer. mu is held.
 func (p *attentionPlanner) addViewer(viewer attention.ViewerKey, id songspy.UserID, now time.Time) {
 	u := p.users[id]
 	if u == nil {
 		u = &watchedUser{}
 		p.users[id] = u
 	}
-	u.viewers, u.watchedAt = append(u.viewers, viewer), now
+	if i := slices.Index(u.viewers, viewer); i >= 0 {
+		u.watches[i]++
+		return
+	}
+	u.viewers, u.watches, u.watchedAt = append(u.viewers, viewer), append(u.watches, 1), now
 }
 
-// removeViewer removes the viewer from the viewers of each of the users, except of those that are
+// removeViewer counts one watch by the viewer less for each of the users, except for those that are
 // also in the list keep. mu is held.
 func (p *attentionPlanner) removeViewer(viewer attention.ViewerKey, users, keep []songspy.UserID, now time.Time) {
 	for _, id := range users {
@@ -232,8 +239,12 @@ func (p *attentionPlanner) removeViewer(viewer attention.ViewerKey, users, keep 
 		if u == nil || slices.Contains(keep, id) {
 			continue
 		}
-		if i := slices.Index(u.viewers, viewer); i >= 0 {
-			u.viewers, u.watchedAt = slices.Delete(u.viewers, i, i+1), now
+		i := slices.Index(u.viewers, viewer)
+		if i < 0 {
+			continue
+		}
+		if u.watches[i]--; u.watches[i] == 0 {
+			u.viewers, u.watches, u.watchedAt = slices.Delete(u.viewers, i, i+1), slices.Delete(u.watches, i, i+1), now
 		}
 	}
 }

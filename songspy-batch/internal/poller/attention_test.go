@@ -100,6 +100,40 @@ func TestAttention_OpeningAPagePollsWhoListens(t *testing.T) {
 	})
 }
 
+// A viewer has two devices, which two processes of the API serve. Each process reports what its
+// device shows. If both devices show a user, the user has one viewer.
+func TestAttention_AViewerMayWatchThroughTwoProcesses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, f := watchedPoller(t, 0.15)
+		<-time.After(time.Minute)
+		phone, laptop := watching(1, 1, 2), watching(1, 2, 3)
+		phone.Source, laptop.Source = "first process", "second process"
+		f.write(phone)
+		f.write(laptop)
+		<-time.After(time.Second)
+		viewers := func() (of [4]int) {
+			p := h.attention
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			for id := range of {
+				if u := p.users[songspy.UserID(id)]; u != nil {
+					of[id] = len(u.viewers)
+				}
+			}
+			return of
+		}
+		if got := viewers(); got != [4]int{0, 1, 1, 1} {
+			t.Errorf("with both devices, the users 0 to 3 have %v viewers", got)
+		}
+		phone.Until = time.Now()
+		f.write(phone)
+		<-time.After(time.Second)
+		if got := viewers(); got != [4]int{0, 0, 1, 1} {
+			t.Errorf("with the laptop alone, the users 0 to 3 have %v viewers", got)
+		}
+	})
+}
+
 func TestAttention_OwnPagePollsAnIdleUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, f := watchedPoller(t, 0.15)
