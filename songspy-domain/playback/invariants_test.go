@@ -288,7 +288,7 @@ func genObservation(t *rapid.T, before time.Time) songspy.Observation {
 		Kind: rapid.SampledFrom([]songspy.ObservationKind{
 			songspy.ObservedPlaying, songspy.ObservedPlaying, songspy.ObservedPlaying, songspy.ObservedPaused, songspy.ObservedPaused,
 			songspy.ObservedIdle, songspy.ObservedAdvertisement, songspy.ObservedUnreadable, "",
-		}).Draw(t, "sighting"),
+		}).Draw(t, "observation kind"),
 		Track:    songspy.Track{URI: genURI(t), DurationMS: genLength(t, "told")},
 		Progress: instant.Milliseconds(genLength(t, "at")), At: before.Add(time.Duration(wait)),
 	}

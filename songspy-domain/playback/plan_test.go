@@ -93,7 +93,7 @@ func TestHourlyListening_MovesPollsWithoutAddingAny(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var h HourlyListening
 		usual := rapid.IntRange(0, 23).Draw(t, "usual")
-		for range rapid.IntRange(0, 2000).Draw(t, "sightings") {
+		for range rapid.IntRange(0, 2000).Draw(t, "observations") {
 			hour := usual
 			if rapid.IntRange(0, 9).Draw(t, "chance") == 0 {
 				hour = rapid.IntRange(0, 23).Draw(t, "hour")

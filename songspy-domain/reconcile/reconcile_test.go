@@ -286,7 +286,7 @@ func TestReconcile_MissingISRCAddsNoDuplicate(t *testing.T) {
 			}
 			items = append(items, songspy.HistoryItem{Track: track, PlayedAt: songspy.HistoryItemKey(at(float64(i*600)), track)})
 		}
-		short := songspy.Track{URI: "spotify:track:unplaced", Title: "between", DurationMS: 170_000}
+		short := songspy.Track{URI: "spotify:track:between", Title: "between", DurationMS: 170_000}
 		if isrc {
 			short.ISRC = "KRA382199999"
 		}

@@ -65,7 +65,7 @@ func shards() suite {
 			same(t, "free for the other replica", len(one.lease(t, long).Held), songspy.ShardCount/2)
 		},
 		"LeaseShards_ShortensLeasesAfterTheClockWasSetBack": func(t *testing.T, b *fixture) {
-			dead, successor := &replica{b: b, name: "dead"}, &replica{b: b, name: "heir"}
+			dead, successor := &replica{b: b, name: "dead"}, &replica{b: b, name: "successor"}
 			dead.lease(t, long)
 			for _, table := range []string{"shards SET lease_until", "replicas SET alive_until"} { // on Postgres, the test cannot set the clock that decides about leases, so it changes the stored times
 				_, err := b.sql(t).ExecContext(t.Context(), "UPDATE "+table+" = $1", time.Now().Add(9*time.Hour).UTC())
@@ -78,7 +78,7 @@ func shards() suite {
 			same(t, "acquired", len(successor.lease(t, length).Acquired), songspy.ShardCount)
 		},
 		"LeaseShards_TakesOverExpiredLeases": func(t *testing.T, b *fixture) {
-			dead, successor := &replica{b: b, name: "dead"}, &replica{b: b, name: "heir"}
+			dead, successor := &replica{b: b, name: "dead"}, &replica{b: b, name: "successor"}
 			dead.lease(t, time.Millisecond)
 			dead.lease(t, time.Millisecond) // stores, for the shards that it holds now, the time until which it has made all due polls
 			b.clock.advance(time.Second)
@@ -101,7 +101,7 @@ func shards() suite {
 			for length := 400 * time.Millisecond; ; length *= 2 {
 				silence, began := length*3/8, time.Now()
 				name := func(of string) string { return of + length.String() }
-				dead, silent, successor := &replica{b: b, name: name("dead")}, &replica{b: b, name: name("silent")}, &replica{b: b, name: name("heir")}
+				dead, silent, successor := &replica{b: b, name: name("dead")}, &replica{b: b, name: name("silent")}, &replica{b: b, name: name("successor")}
 				dead.lease(t, length)
 				pass(length - silence)
 				silent.lease(t, length)

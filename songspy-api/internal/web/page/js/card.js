@@ -43,11 +43,11 @@ export function kind(track) {
 
 // replace replaces the children of the element, unless the key is the same as at the last call:
 // then the children stay, and a link among them keeps the focus. If a child with the focus is
-// replaced, the focus moves to heir, a link outside the element.
-function replace(element, key, children, heir) {
+// replaced, the focus moves to fallback, a link outside the element.
+function replace(element, key, children, fallback) {
   if (element.dataset.key === key) return;
   element.dataset.key = key;
-  if (heir && element.contains(document.activeElement)) heir.focus({ preventScroll: true });
+  if (fallback && element.contains(document.activeElement)) fallback.focus({ preventScroll: true });
   element.replaceChildren(...children);
 }
 
@@ -82,10 +82,10 @@ export function fill(root, entry) {
   }
   const others = root.querySelector("[data-who]");
   if (others) setHref(others, "/t/" + encodeURIComponent(track.handle));
-  const heir = root.querySelector("[data-track][href]:not(.art)") || who;
-  replace(root.querySelector("[data-artists]"), track.handle, artists(track), heir);
+  const fallback = root.querySelector("[data-track][href]:not(.art)") || who;
+  replace(root.querySelector("[data-artists]"), track.handle, artists(track), fallback);
   const { album } = track;
-  replace(root.querySelector("[data-album]"), track.handle, album ? [outLink(album.url, album.name)] : [], heir);
+  replace(root.querySelector("[data-album]"), track.handle, album ? [outLink(album.url, album.name)] : [], fallback);
   setText(root.querySelector("[data-kind]"), kind(track));
   tick(root, entry);
 }
@@ -143,7 +143,7 @@ export class Wall {
     this.most = most;
     this.cards = new Map(); // by handle: {element, entry}
     this.template = get("#slot").content.firstElementChild;
-    list.addEventListener("focusout", () => setTimeout(() => this.sweep()));
+    list.addEventListener("focusout", () => setTimeout(() => this.removeEmptyPlaces()));
   }
 
   // adopt takes over the cards in the HTML from the server, and removes those that have no entry.
@@ -173,7 +173,7 @@ export class Wall {
     for (const handle of Array.from(this.cards.keys())) if (!wanted.has(handle)) this.empty(handle);
     const inOrder = entries.slice().sort((a, b) => Date.parse(b.startedAt) - Date.parse(a.startedAt));
     for (const entry of inOrder) this.put(entry);
-    this.sweep();
+    this.removeEmptyPlaces();
   }
 
   put(entry) {
@@ -210,9 +210,9 @@ export class Wall {
     if (!replaceFocused(card.element, place)) card.element.replaceWith(place);
   }
 
-  // sweep removes empty places from the end of the list, until it reaches a card or a place with
+  // removeEmptyPlaces removes empty places from the end of the list, until it reaches a card or a place with
   // the focus.
-  sweep() {
+  removeEmptyPlaces() {
     for (let last = this.list.lastElementChild; last && !last.dataset.handle && last !== document.activeElement; last = this.list.lastElementChild) last.remove();
   }
 

@@ -266,7 +266,7 @@ function share({ topics, apply, setState, signal }) {
   let leaderSeenAt = Date.now();
   let beatAt = 0; // in the leader: when it last sent its state
   let alone = null; // an AbortController of this tab's own stream, if it has one
-  let unheard = 0; // the timer that fires when the leader has sent nothing for emptyAfter
+  let leaderTimer = 0; // the timer that fires when the leader has sent nothing for emptyAfter
 
   function union() {
     const all = new Set(topics);
@@ -283,8 +283,8 @@ function share({ topics, apply, setState, signal }) {
   // the connection counts as lost.
   function listen() {
     leaderSeenAt = Date.now();
-    clearTimeout(unheard);
-    unheard = setTimeout(() => leading || alone || setState("reconnecting", leaderSeenAt), emptyAfter);
+    clearTimeout(leaderTimer);
+    leaderTimer = setTimeout(() => leading || alone || setState("reconnecting", leaderSeenAt), emptyAfter);
   }
 
   // connectAlone gives this tab its own stream, because the leader's stream has no room for the
@@ -394,7 +394,7 @@ function share({ topics, apply, setState, signal }) {
   want();
   signal.addEventListener("abort", () => {
     clearInterval(beat);
-    clearTimeout(unheard);
+    clearTimeout(leaderTimer);
     channel.postMessage({ kind: "leave", id });
     ended.abort();
     channel.close();
