@@ -139,8 +139,9 @@ func isDependent(r rune) bool {
 
 func isTag(r rune) bool { return r >= firstTag && r <= lastTag }
 
-// isVisibleMark reports whether a mark is visible, or changes what is visible: the
-// marks that select the shape of a Mongolian letter count as visible.
+// isVisibleMark reports whether a mark counts as visible. Of the variation selectors,
+// which are invisible themselves, only those that select the shape of a Mongolian letter
+// count as visible.
 func isVisibleMark(r rune) bool {
 	return isMongolianSelector(r) || !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }

@@ -61,7 +61,7 @@ func NewApps(c Config, apps ...App) *Apps {
 		config: c, clients: make(map[string]*Client, len(apps)), accountOf: map[string]string{},
 		guards: map[string]*breakerGuard{}, unknownApps: map[string]bool{},
 	}
-	a.userApps, _ = lru.New[string, *Client](userAppsMax) // fails only for a size of 0
+	a.userApps, _ = lru.New[string, *Client](userAppsMax) // fails only if the size is not positive
 	for _, app := range apps {
 		account := cmp.Or(app.Account, app.ID)
 		if a.guards[account] == nil {

@@ -22,7 +22,8 @@ const (
 	// user's e-mail address.
 	keepWaiting = 180 * 24 * time.Hour
 	// keepNotifications is how long a notification stays stored after its cause was
-	// last seen. If the cause comes back within that time, no further message is sent.
+	// last seen. If the same occurrence of the cause (songspy.Notification.Occurrence) is
+	// seen again within that time, no further message is sent.
 	keepNotifications = 30 * 24 * time.Hour
 	// keepBreakers is how long the circuit breakers of an unused user-supplied app stay.
 	// A breaker is open for a day at most.

@@ -19,7 +19,8 @@ const (
 
 // timesAhead corrects times that are ahead of the clock, by more than
 // songspy.ClockSkewMax, and reports them. The store holds such times after the clock
-// was set back. They count as now.
+// was set back. A state whose times are ahead is moved back as a whole, so that its
+// newest time is now; a single time counts as now.
 type timesAhead struct {
 	registry *Registry
 	log      *slog.Logger
@@ -31,8 +32,8 @@ type timesAhead struct {
 	loggedAt time.Time
 }
 
-// correctUser returns a user from the store without times that are ahead of the clock. It
-// also reports whether the stored now-playing state was ahead of the clock.
+// correctUser returns a user from the store whose now-playing state and consent are not
+// ahead of the clock. It also reports whether the stored now-playing state was.
 func (s *timesAhead) correctUser(u songspy.PolledUser, now time.Time) (corrected songspy.PolledUser, ahead bool) {
 	playing := u.Playing.CorrectClock(now)
 	ahead = playing != u.Playing

@@ -195,7 +195,8 @@ func (f *fakeStore) WritePlaybackUpdates(_ context.Context, updates []songspy.Pl
 	return written, nil
 }
 
-// writes returns the updates written so far, and the sizes of their batches.
+// writes returns the updates stored so far, without dropped and rejected ones, and the sizes
+// of all batches, with them.
 func (f *fakeStore) writes() (updates []songspy.PlaybackUpdate, batches []int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -228,8 +228,8 @@ func (l *loader) dropShards(shards []int16) {
 // merge adds a user to the registry, or updates the user's entry.
 //
 // A user of the first read counts as polled by the previous process until that process's last
-// heartbeat. The coverage of a user who comes later begins now, because no process polled this
-// link before.
+// heartbeat. The coverage of a user who comes later begins now, because no process has just
+// polled this link: it is new, or works again.
 func (l *loader) merge(u songspy.PolledUser) mergeResult {
 	now := l.Now()
 	u, ahead := l.timesAhead.correctUser(u, now)
