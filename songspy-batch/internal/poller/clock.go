@@ -19,8 +19,8 @@ const (
 
 // timesAhead corrects times that are ahead of the clock, by more than
 // songspy.ClockSkewMax, and reports them. The store holds such times after the clock
-// was set back. A state whose times are ahead is moved back as a whole, so that its
-// newest time is now; a single time counts as now.
+// was set back. A now-playing state is moved back as a whole, to just before now (see
+// songspy.NowPlaying.CorrectClock); a single time counts as now.
 type timesAhead struct {
 	registry *Registry
 	log      *slog.Logger
