@@ -56,10 +56,11 @@ const (
 	// turnsPerUser is how many turns a user has in a pair of worlds, each with the share
 	// link of a random user.
 	turnsPerUser = 2
-	// differentMax limits how many of the viewers who may see the difference send requests.
-	// With fewer viewers, the fraction of viewers who notice the difference would depend on
-	// chance: with eight seeds, 9 to 20 of the first 20 viewers did.
-	differentMax = 60
+	// differentMax limits how many of the viewers who may see the difference send requests, and
+	// differentPerPair limits how many of one pair of worlds do. The viewers of a pair often
+	// notice the difference all or not at all. So the viewers of two pairs alone would say
+	// little: with one seed, 11 of 60 noticed it.
+	differentMax, differentPerPair = 60, 6
 	// settleTime is how long a change takes until the board has it.
 	settleTime = 200 * time.Millisecond
 	// afterTick makes requests, which would begin and end at multiples of settleTime, fall
@@ -471,6 +472,7 @@ func (p *worldPair) run(n *tally) {
 	}
 	p.r.Shuffle(len(viewers), func(i, j int) { viewers[i], viewers[j] = viewers[j], viewers[i] })
 	gone := map[*songspy.User]bool{} // users without a session
+	different := 0
 	for _, viewer := range viewers {
 		if gone[viewer] {
 			continue
@@ -481,10 +483,11 @@ func (p *worldPair) run(n *tally) {
 		u.signedOut = sameSignedOut
 		sent := p.sent
 		if !same {
-			if n.different == differentMax {
+			if n.different == differentMax || different == differentPerPair {
 				continue
 			}
 			u.send(read, 1)
+			different++
 			n.different++
 			if len(p.differs) > 0 {
 				n.noticed++

@@ -140,14 +140,14 @@ func (a *fakeSongspy) stream(r *http.Request, handle string) *http.Response {
 	return resp
 }
 
-// staysOpen answers with a stream that sends a snapshot, and then a comment every 15 s until
+// staysOpen answers with a stream that sends a snapshot, and then a comment every 5 s until
 // ctx ends. That is more often than silentAfter, so viewers do not reconnect.
 func staysOpen(ctx context.Context, w *io.PipeWriter) (int, string) {
 	go func() {
 		_, err := io.WriteString(w, "retry: 1000\n\nevent: snapshot\ndata: {}\n\n")
 		for err == nil {
 			select {
-			case <-time.After(15 * time.Second):
+			case <-time.After(5 * time.Second):
 				_, err = io.WriteString(w, ":\n\n")
 			case <-ctx.Done():
 				return
