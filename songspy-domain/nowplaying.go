@@ -158,8 +158,8 @@ func (n NowPlaying) ClosePlay(at time.Time) (Play, bool) {
 // FinishedPlay returns the open play as a play that ended at the given time. The
 // play is provisional if the argument provisional is true or if its start is an
 // estimate. Its listened time is at most the time between start and end. It is
-// also at most the length of the track, because polls that show no progress may
-// cover several repetitions. FinishedPlay returns false if the play was too short
+// also at most the length of the track: if the player reports no progress, polls cannot
+// tell a repeated track from one long play. FinishedPlay returns false if the play was too short
 // to count.
 func (n NowPlaying) FinishedPlay(at time.Time, provisional bool) (Play, bool) {
 	if at.Before(n.StartedAt) {
