@@ -67,7 +67,7 @@ type contender struct {
 	name   string
 	url    string
 	cookie string
-	bare   int // the index of the contender with the bare handler that writes the same bytes
+	bare   int // the index of the contender to compare with: a Gin handler that only writes such an answer
 	rate   []float64
 	p99    []time.Duration
 	cpu    []time.Duration // CPU time of server and client for one request

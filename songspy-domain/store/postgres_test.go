@@ -7,8 +7,8 @@ import (
 )
 
 // TestPostgres_Conformance runs the conformance suite on Postgres. The run with the race
-// detector uses -short. Then only five topics (groups of tests) run, in which several
-// processes write at once. Data races in the other topics would also show on SQLite.
+// detector uses -short. Then only five topics (groups of tests) run: those whose code for
+// Postgres differs most. Data races in the other topics would also show on SQLite.
 func TestPostgres_Conformance(t *testing.T) {
 	storetest.Server(t)
 	if testing.Short() {

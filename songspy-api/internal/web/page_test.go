@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -645,16 +646,23 @@ func TestPage_IsInTheLanguageThatTheViewerChooses(t *testing.T) {
 	s.url = strings.Replace(s.url, "127.0.0.1", "localhost", 1) // another host, because all tests share the cookies of 127.0.0.1
 	tab := s.openTab(800, 600, "")
 	s.waitFor(tab, `document.documentElement.lang === "en" && document.querySelector("[data-state]").textContent.startsWith("Be the first to answer.")`)
-	evaluate[any](s, tab, `document.querySelector("[data-language]").click()`)
-	ctx, cancel := context.WithTimeout(tab, waitMax)
-	defer cancel()
-	for lang := ""; lang != "ko"; { // the page gives no answer while it navigates, so the test asks again
-		tryCtx, cancelTry := context.WithTimeout(ctx, time.Second)
-		lang, _ = chromedp.Run(tryCtx, chromedp.Evaluate[string](`document.documentElement.lang`))
-		cancelTry()
-		if ctx.Err() != nil {
-			t.Fatal("the page did not change its language")
+	loaded := make(chan struct{}, 1)
+	err := chromedp.Listen(tab, func(event any) {
+		if _, ok := event.(*page.EventLoadEventFired); ok {
+			select {
+			case loaded <- struct{}{}:
+			default:
+			}
 		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	evaluate[any](s, tab, `document.querySelector("[data-language]").click()`)
+	select { // a script that runs while the page is being replaced may never return
+	case <-loaded:
+	case <-time.After(waitMax):
+		t.Fatal("the page did not load again in the other language")
 	}
 	s.waitFor(tab, `document.documentElement.lang === "ko" && document.querySelector("h1")?.textContent === "지금 무슨 노래 듣고 있으세요?" &&
 		document.querySelector("[data-state]")?.textContent === "가장 먼저 답해\u00a0주세요.\n지금은 듣는 노래를 공개한 사람이 없어요. Spotify를 연결하고, 지금 듣는 노래를 원하는 사람에게만 보여\u00a0주세요."`)

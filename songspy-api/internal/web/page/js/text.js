@@ -40,6 +40,7 @@ export function t(key, params) {
 export function setLang(language) {
   const secure = location.protocol === "https:" ? "; Secure" : "";
   document.cookie = "songspy-language=" + language + "; Path=/; Max-Age=31536000; SameSite=Lax" + secure;
+  void document.cookie; // reading waits until the cookie is stored; the reload could be sent without it otherwise
   location.reload();
 }
 
