@@ -7,7 +7,7 @@ import (
 )
 
 // TestPostgres_Conformance runs the conformance suite on Postgres. The run with the race
-// detector uses -short. Then only five topics (groups of tests) run: those whose code for
+// detector uses -short. Then only the five topics (groups of tests) run whose code for
 // Postgres differs most. Data races in the other topics would also show on SQLite.
 func TestPostgres_Conformance(t *testing.T) {
 	storetest.Server(t)
