@@ -54,7 +54,7 @@ test-programs: bin/throwaway ## run the tests that run the built programs
 	@bin/throwaway -- go test -count=1 -vet=off -skip '$(WALLCLOCK)' $(TESTFLAGS) $(addprefix ./,$(RUN_PROGRAMS))
 
 test-browser: chromium npm ## run the tests of the page in Chromium
-	@go test $(COUNT) -vet=off $(TESTFLAGS) $(addprefix ./,$(RUN_BROWSER))
+	@go test $(COUNT) -timeout=20m -vet=off $(TESTFLAGS) $(addprefix ./,$(RUN_BROWSER))
 
 # The packages run one after another (-p=1), so that the tests that measure the page's speed
 # have the machine to themselves.

@@ -337,8 +337,7 @@ func TestListening_IsCompressedForClientsThatAcceptIt(t *testing.T) {
 	w, ann, _, _ := newPeople(t)
 	w.play(t, ann, "A song")
 	plain := w.Call("GET", prefix+"/listening", nil, "Accept-Encoding", "identity")
-	// Without the header Accept-Encoding, Go's client asks for gzip by itself, and decompresses the
-	// answer.
+	// If the test sets no Accept-Encoding, Go's HTTP client requests gzip and decompresses the answer.
 	zipped := w.Call("GET", prefix+"/listening", nil)
 	if !bytes.Equal(plain.Body, zipped.Body) {
 		t.Errorf("the answers differ: %s and %s", plain.Body, zipped.Body)

@@ -77,8 +77,14 @@ func (s *Store) WriteWatches(ctx context.Context, watches []songspy.Watch) error
 // compareWatches orders rows by their primary key: viewer, source, own. WriteWatches and
 // deleteWatchesOf lock rows in this order, so that they cannot deadlock.
 func compareWatches(a, b watchRow) int {
-	own := map[bool]int{true: 1}
-	return cmp.Or(bytes.Compare(a.Viewer, b.Viewer), cmp.Compare(a.Source, b.Source), own[a.Own]-own[b.Own])
+	order := cmp.Or(bytes.Compare(a.Viewer, b.Viewer), cmp.Compare(a.Source, b.Source))
+	switch {
+	case order != 0 || a.Own == b.Own:
+		return order
+	case b.Own: // as in SQL, false comes before true
+		return -1
+	}
+	return 1
 }
 
 // followedBatch is how many users one statement of shareWithFollowers reads.

@@ -173,9 +173,10 @@ const AssetPath = "/assets/:version/*name"
 
 func (s *Site) base() string { return "/assets/" + s.version + "/" }
 
-// Asset returns the file with the name, whatever the version is, because a page of another
-// release may ask for it. isCurrent reports whether the version is that of this Site; only then
-// may a browser keep the answer. ok is false for a file that does not exist, and for a template.
+// Asset returns the file with the name for any version, because a page of another release may
+// ask for it. isCurrent reports whether the version is that of this Site; only then may a browser
+// keep the answer. ok is false if there is no such file, and for the files that are not served
+// under /assets: the HTML of the pages (html/), and the files with a fixed address (root/).
 func (s *Site) Asset(version, name string) (f File, isCurrent, ok bool) {
 	name = strings.TrimPrefix(name, "/")
 	if dir, _, _ := strings.Cut(name, "/"); dir == "html" || dir == "root" {

@@ -63,9 +63,6 @@ func (w *recordingStore) recordCall(c sim.Call) {
 		w.recordOutage(c.At)
 		w.lastSuccess = c.At
 	}
-	if c.Status == 429 && !c.At.Before(w.from) && c.At.Before(w.to) {
-		w.rateLimited++
-	}
 	if c.At.Before(w.from) || !c.At.Before(w.to) {
 		return
 	}
@@ -77,6 +74,9 @@ func (w *recordingStore) recordCall(c sim.Call) {
 	}
 	if c.Status >= 400 || c.Status == 0 {
 		w.refused++
+	}
+	if c.Status == 429 {
+		w.rateLimited++
 	}
 }
 
