@@ -29,11 +29,11 @@ type Queue[K idmap.ID] struct {
 	scheduled idmap.Map[K, int64] // the due time of each key, in microseconds of the queue's time
 	postponed map[K]int64         // the original due time of each postponed key
 	turn      chan struct{}       // holds a token of the one worker that waits for the next key
-	running   []int64             // the due time of the work of each worker; notRunning if it has none
+	running   []item[K]           // the key that each worker works on, with its due time; notRunning is the time of a worker without work
 	wake      chan struct{}       // holds a token when the earliest time may have changed
 }
 
-// notRunning is the due time of a worker that has no work.
+// notRunning is the due time, in the field running of Queue, of a worker that has no work.
 const notRunning = math.MaxInt64
 
 // maxStaleShare is how many stale items (of replaced or removed keys) the heap
@@ -105,6 +105,15 @@ func (q *Queue[K]) Has(key K) bool {
 	return ok
 }
 
+// Pending reports whether the key is scheduled, or its work was handed to a worker and has not ended.
+// If it is false, no work of the key runs or will run until somebody schedules the key.
+func (q *Queue[K]) Pending(key K) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	_, ok := q.scheduled.Get(key)
+	return ok || slices.ContainsFunc(q.running, func(work item[K]) bool { return work.key == key && work.micros != notRunning })
+}
+
 // At returns when the key is due; ok is false if it is not scheduled.
 func (q *Queue[K]) At(key K) (at time.Time, ok bool) {
 	q.mu.Lock()
@@ -143,7 +152,7 @@ func (q *Queue[K]) compact() {
 // Otherwise the work of the key could run twice at the same time.
 func (q *Queue[K]) Run(ctx context.Context, workers int, work func(ctx context.Context, key K, due time.Time)) {
 	q.mu.Lock()
-	q.running = slices.Repeat([]int64{notRunning}, workers)
+	q.running = slices.Repeat([]item[K]{{micros: notRunning}}, workers)
 	q.mu.Unlock()
 	var pool sync.WaitGroup
 	pool.Go(func() {
@@ -165,10 +174,10 @@ func (q *Queue[K]) Run(ctx context.Context, workers int, work func(ctx context.C
 
 // finish records, when a worker ends, that its last work is done. The end of each
 // earlier work is recorded by the next call of take.
-func (q *Queue[K]) finish(running *int64) {
+func (q *Queue[K]) finish(running *item[K]) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	*running = notRunning
+	running.micros = notRunning
 }
 
 // CompletedUntil returns the time before which all due work is done. That is the
@@ -183,8 +192,8 @@ func (q *Queue[K]) CompletedUntil(now time.Time) time.Time {
 	if len(q.heap) > 0 {
 		done = min(done, q.heap[0].micros)
 	}
-	for _, micros := range q.running {
-		done = min(done, micros)
+	for _, work := range q.running {
+		done = min(done, work.micros)
 	}
 	for _, micros := range q.postponed {
 		done = min(done, micros)
@@ -198,7 +207,7 @@ func (q *Queue[K]) CompletedUntil(now time.Time) time.Time {
 // Only the worker that holds the channel turn waits for time to pass. There is no dispatcher,
 // which would have to wake a worker for each key. A worker first tries to take a key that is
 // already due without holding turn, because getting turn costs as much as taking a key.
-func (q *Queue[K]) waitDue(ctx context.Context, running *int64) (t item[K], due time.Time, ok bool) {
+func (q *Queue[K]) waitDue(ctx context.Context, running *item[K]) (t item[K], due time.Time, ok bool) {
 	if ctx.Err() == nil {
 		if t, due, wait := q.take(q.now(), running); wait == 0 {
 			return t, due, true
@@ -226,13 +235,13 @@ func (q *Queue[K]) waitDue(ctx context.Context, running *int64) (t item[K], due 
 // maxIdleWait is how long an empty queue waits before it checks again. Schedule wakes it sooner.
 const maxIdleWait = time.Hour
 
-// take removes the earliest key if it is due, and sets running to its due time.
+// take removes the earliest key if it is due, and sets running to the key and its due time.
 // Otherwise wait is the time until it is due. In any case it records that the worker's
 // former work is done.
-func (q *Queue[K]) take(now time.Time, running *int64) (t item[K], due time.Time, wait time.Duration) {
+func (q *Queue[K]) take(now time.Time, running *item[K]) (t item[K], due time.Time, wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	*running = notRunning
+	running.micros = notRunning
 	at := q.clock.read(now)
 	for len(q.heap) > 0 {
 		if wait := time.Duration(q.heap[0].micros)*time.Microsecond - at; wait > 0 {
@@ -244,7 +253,7 @@ func (q *Queue[K]) take(now time.Time, running *int64) (t item[K], due time.Time
 				delete(q.postponed, t.key)
 				t.micros = since
 			}
-			*running = t.micros
+			*running = t
 			return t, q.clock.toTime(t.micros), 0
 		}
 	}

@@ -20,7 +20,7 @@ func BenchmarkTakeAndSchedule(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				i, _, _ := q.take(time.UnixMicro(1<<60), new(int64))
+				i, _, _ := q.take(time.UnixMicro(1<<60), new(item[int]))
 				q.Schedule(i.key, time.UnixMicro(i.micros+180e6+rand.Int64N(1e6)))
 			}
 		})

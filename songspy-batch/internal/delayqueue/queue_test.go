@@ -50,7 +50,7 @@ func TestKeysRunInOrderOfTimeThenKey(t *testing.T) {
 		}
 		var order []item[int]
 		for {
-			i, _, wait := q.take(time.UnixMicro(100), new(int64))
+			i, _, wait := q.take(time.UnixMicro(100), new(item[int]))
 			if wait > 0 {
 				break
 			}
@@ -141,6 +141,27 @@ func TestAKeyMayBePlannedAgainByItsOwnWork(t *testing.T) {
 	})
 }
 
+func TestAKeyIsPendingUntilItsWorkEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New[int](time.Now)
+		q.Schedule(0, time.Now().Add(time.Minute))
+		stop := runQueue(t, q, 2, func(context.Context, int, time.Time) { <-time.After(time.Minute) })
+		defer stop()
+		synctest.Wait()
+		if !q.Pending(0) || q.Pending(1) {
+			t.Errorf("pending before the work: %t and %t, want true for the scheduled key only", q.Pending(0), q.Pending(1))
+		}
+		<-time.After(90 * time.Second)
+		if !q.Pending(0) || q.Has(0) || q.Pending(1) {
+			t.Errorf("during the work: pending %t, scheduled %t, the other key pending %t; want true, false, false", q.Pending(0), q.Has(0), q.Pending(1))
+		}
+		<-time.After(time.Minute)
+		if q.Pending(0) {
+			t.Error("the key is pending after its work has ended")
+		}
+	})
+}
+
 func TestStoppingWaitsForWorkersAndKeepsPendingKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := New[int](time.Now)
@@ -192,7 +213,7 @@ func TestStaleItemsTakeNoMoreRoomThanCurrentOnes(t *testing.T) {
 	for key := range 2000 {
 		q.Remove(key)
 	}
-	if _, _, wait := q.take(time.UnixMicro(1_000_000), new(int64)); wait == 0 || q.Len() != 0 {
+	if _, _, wait := q.take(time.UnixMicro(1_000_000), new(item[int])); wait == 0 || q.Len() != 0 {
 		t.Error("a key is due although every key was removed")
 	}
 }

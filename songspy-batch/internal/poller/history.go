@@ -40,12 +40,19 @@ type historyFetcher struct {
 	timesAhead *timesAhead
 }
 
-// schedule schedules the user's next history fetch if it is due within one poll interval, unless a
-// fetch is scheduled already. If it is due later, a later poll schedules it. If Spread is false, no
-// fetch is scheduled.
+// schedule schedules the user's next history fetch after a poll, unless a fetch is scheduled or
+// running already. If Spread is false, no fetch is scheduled.
 func (h *historyFetcher) schedule(id songspy.UserID, state playback.HistoryState) {
+	if h.Spread && !h.Registry.fetches.Pending(id) {
+		h.scheduleNext(id, state)
+	}
+}
+
+// scheduleNext schedules the user's next history fetch if it is due within one poll interval. If it
+// is due later, a later poll schedules it.
+func (h *historyFetcher) scheduleNext(id songspy.UserID, state playback.HistoryState) {
 	next := state.NextFetch()
-	if !h.Spread || h.Registry.fetches.Has(id) || next.At.After(h.Now().Add(h.Interval)) {
+	if next.At.After(h.Now().Add(h.Interval)) {
 		return
 	}
 	if next.Reason == playback.HistoryResumed {
@@ -69,7 +76,7 @@ func (h *historyFetcher) fetch(ctx context.Context, id songspy.UserID, _ time.Ti
 		h.Registry.fetches.Schedule(id, now.Add(postponeFor))
 		return
 	case next.At.After(now): // a poll has moved the fetch to a later time since it was scheduled
-		h.schedule(id, state.history)
+		h.scheduleNext(id, state.history)
 		return
 	case state.pendingWrites > 0: // reconcile would take plays that are not stored yet for missing ones
 		h.Registry.fetches.Schedule(id, now.Add(pendingWriteWait))

@@ -2,6 +2,7 @@ package poller
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,6 +73,29 @@ func TestAFailedHistoryFetchIsRetriedLater(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAPollDuringAHistoryFetchBeginsNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, 1)
+		h.player.answer = playsThenIdle(time.Now())
+		var running, most atomic.Int32
+		h.player.history = func(string) ([]songspy.HistoryItem, error) {
+			most.Store(max(most.Load(), running.Add(1)))
+			<-time.After(5 * h.opt.Interval) // a slow answer: polls of the user continue
+			running.Add(-1)
+			return nil, nil
+		}
+		stop := runPoller(t, h.Poller)
+		<-time.After(20 * time.Hour)
+		stop()
+		if n := most.Load(); n != 1 {
+			t.Errorf("up to %d history fetches of the user ran at once, want 1", n)
+		}
+		if n := len(h.player.historyFetches["1/1"]); n < 2 || n > 12 {
+			t.Errorf("history was fetched %d times in 20 hours, want a few", n)
+		}
+	})
 }
 
 func TestHistoryIsFetchedOnlyAfterPendingWrites(t *testing.T) {

@@ -42,6 +42,35 @@ func TestEveryUserIsPolledOncePerIntervalAndPollsAreSpread(t *testing.T) {
 	})
 }
 
+// A worker takes a due poll from the queue before it marks the poll as running in the registry. If
+// Plan runs between these two steps, it must not plan another poll of the user: otherwise two
+// polls could be made at once.
+func TestPlanAddsNoPollWhileAWorkerBeginsOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, 10)
+		if err := h.Plan(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		begun := 0
+		go h.registry.polls.Run(ctx, 1, func(ctx context.Context, id songspy.UserID, _ time.Time) {
+			begun++
+			if err := h.Plan(ctx); err != nil {
+				t.Error(err)
+			}
+			if at, planned := h.registry.polls.At(id); planned {
+				t.Errorf("while a worker began the poll of user %d, Plan planned another at %v", id, at)
+			}
+		})
+		<-time.After(h.opt.Interval)
+		cancel()
+		synctest.Wait()
+		if begun != 10 {
+			t.Errorf("%d polls were begun in one interval, want one of each of the ten users", begun)
+		}
+	})
+}
+
 func TestWithoutSpreadAllUsersAreDueAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, 300, func(o *Options) { o.Spread = false })

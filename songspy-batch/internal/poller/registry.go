@@ -158,12 +158,13 @@ func (r *Registry) advancePoll(id songspy.UserID, choose func(*userState, planne
 	}
 }
 
-// hasPoll reports whether a poll of the user is running or planned.
+// hasPoll reports whether a poll of the user is planned or running, or about to begin: a worker has
+// taken it from the queue.
 func (r *Registry) hasPoll(id songspy.UserID) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.entries.get(id)
-	return e != nil && e.polling || r.polls.Has(id)
+	return e != nil && e.polling || r.polls.Pending(id)
 }
 
 // recordHistoryFetch records a successful history fetch: its time, the

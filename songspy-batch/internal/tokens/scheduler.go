@@ -45,7 +45,8 @@ type Job struct {
 }
 
 // Plan plans the renewal of each access token that expires before the next run of Plan, or
-// within planMargin after it. A renewal that is already planned keeps its time.
+// within planMargin after it. A renewal that is already planned keeps its time, and
+// one that runs already is not planned again.
 func (j *Job) Plan(ctx context.Context) error {
 	now := j.Now()
 	planned := 0
@@ -56,7 +57,7 @@ func (j *Job) Plan(ctx context.Context) error {
 		}
 		for _, l := range links {
 			after = l.UserID
-			if j.owns(l.UserID) && !j.Queue.Has(l.UserID) {
+			if j.owns(l.UserID) && !j.Queue.Pending(l.UserID) {
 				j.Queue.Schedule(l.UserID, j.renewAt(l, now))
 				planned++
 			}
