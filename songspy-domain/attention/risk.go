@@ -33,15 +33,16 @@ const (
 	// MinGap is the shortest time from any poll of a user to the next poll that is made for
 	// viewers.
 	MinGap = 15 * time.Second
-	// price is the time with a wrong picture, in seconds, that a poll has to save if
+	// minSaved is the time with a wrong track, in seconds, that a poll must at least save if
 	// the user has one viewer, whose share is unused.
-	price = 0.2
+	minSaved = 0.2
 )
 
-// Risk is the probability that the picture of a user (the track that viewers see) is wrong, as a
-// function of the time since the last poll.
+// Risk is the probability that viewers see a wrong track of a user, as a function of the time
+// since the user's last poll. The same word is used if the user has stopped playing but viewers
+// see a track, and if the user has begun but viewers see none.
 type Risk struct {
-	// share is the probability that the change, after which viewers see a wrong picture, comes at
+	// share is the probability that the change, after which viewers see a wrong track, comes at
 	// all. All times are in seconds. If mean is 0, the change is a skip: age is the age of the
 	// play at the last poll, and until is the age after which nobody skips any more.
 	share, age, until float64
@@ -69,7 +70,7 @@ func RiskOf(n songspy.NowPlaying, startWeight float64) Risk {
 	return Risk{share: share, age: max(0, n.ObservedAt.Sub(n.StartedAt).Seconds()), until: skipUntil * n.EndsAt.Sub(n.StartedAt).Seconds()}
 }
 
-// Wrong returns the probability that the picture is wrong when the given time has passed
+// Wrong returns the probability that viewers see a wrong track when the given time has passed
 // since the last poll.
 func (r Risk) Wrong(after time.Duration) float64 {
 	t := max(0, after.Seconds())
@@ -87,17 +88,17 @@ func (r Risk) Wrong(after time.Duration) float64 {
 // seconds.
 func (r Risk) leftBefore(age float64) float64 { return r.share * math.Sqrt(min(1, age/r.until)) }
 
-// Saved returns how many seconds with a wrong picture a poll saves if it comes when the
+// Saved returns how many seconds with a wrong track a poll saves if it comes when the
 // time after has passed since the last poll: the product of after and Wrong(after), less
-// the seconds with a wrong picture that are expected until then. If each user is polled
-// when Saved reaches the same price, no other choice of as many polls leaves less time
-// with a wrong picture.
+// the seconds with a wrong track that are expected until then. If each user is polled
+// when Saved reaches the same number of seconds, no other choice of as many polls leaves
+// less time with a wrong track.
 func (r Risk) Saved(after time.Duration) float64 {
 	return max(0, r.Wrong(after)*after.Seconds()-r.area(max(0, after.Seconds())))
 }
 
 // area returns the integral of Wrong from 0 to t seconds: how many seconds with a wrong
-// picture are expected in that time.
+// track are expected in that time.
 func (r Risk) area(t float64) float64 {
 	switch {
 	case r.slowing:
@@ -119,7 +120,7 @@ func (r Risk) area(t float64) float64 {
 // worth is true, the result wait is at least MinGap and less than planned, by at least a second
 // unless it is MinGap. worth is false if no such poll is worth a call.
 func (r Risk) NextPoll(weight float64, planned time.Duration) (wait time.Duration, worth bool) {
-	isWorth := func(d time.Duration) bool { return weight*r.Saved(d) >= price }
+	isWorth := func(d time.Duration) bool { return weight*r.Saved(d) >= minSaved }
 	low, high := MinGap, planned
 	if low >= high || !isWorth(high) {
 		return 0, false

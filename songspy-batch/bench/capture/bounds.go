@@ -86,17 +86,17 @@ var attentionBounds = map[string]map[string]bounds{
 const withinAllowance = 1 + 0.15*8/7
 
 // hostileFactor is by how much hostile viewers may worsen what the other viewers see: the
-// fraction of the watched time with a wrong picture (not the track that plays), divided by that
+// fraction of the watched time with a wrong track (not the one that plays), divided by that
 // fraction without hostile viewers.
 const hostileFactor = 1.2
 
 // checkHostile returns a text for each policy with hostile viewers under which the other viewers
-// see a wrong picture for too long: see hostileFactor.
+// see a wrong track for too long: see hostileFactor.
 func (r *report) checkHostile() (missed []string) {
 	without, ok := r.result(attentionPolicy)
 	for _, name := range []string{openTabPolicy, hostilePolicy} {
 		if res, there := r.result(name); ok && there && res.WatchedWrong > hostileFactor*without.WatchedWrong {
-			missed = append(missed, fmt.Sprintf("%s: the picture is wrong for %.2f %% of the watched time, and for %.2f %% without them", name, 100*res.WatchedWrong, 100*without.WatchedWrong))
+			missed = append(missed, fmt.Sprintf("%s: viewers see a wrong track for %.2f %% of the watched time, and for %.2f %% without them", name, 100*res.WatchedWrong, 100*without.WatchedWrong))
 		}
 	}
 	return missed
@@ -143,7 +143,7 @@ func (r *report) checkPolicy(name string, b bounds) (missed []string) {
 	}
 	if base, ok := r.result(withoutAttention(name)); ok && base.WatchedWrong > 0 {
 		wrong, calls := res.WatchedWrong/base.WatchedWrong, res.CallsPerUserDay/base.CallsPerUserDay
-		miss(b.wrong, wrong > b.wrong, "the picture is wrong for %.3f of the time without calls for viewers; the bound is at most %.2f", wrong, b.wrong)
+		miss(b.wrong, wrong > b.wrong, "viewers see a wrong track for %.3f of the time without calls for viewers; the bound is at most %.2f", wrong, b.wrong)
 		miss(b.moreCalls, calls > b.moreCalls, "%.3f times the calls that are made if no viewer causes any; the bound is at most %.2f", calls, b.moreCalls)
 	}
 	if len(res.ViewerDelay) > 1 {

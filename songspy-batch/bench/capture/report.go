@@ -203,8 +203,8 @@ func (r *report) write(to io.Writer) error {
 	return json.NewEncoder(to).Encode(r)
 }
 
-// writeViewers prints what viewers saw: for which fraction of the watched listening time the
-// picture was wrong (not the track that played), compared with the policy without calls for
+// writeViewers prints what viewers saw: for which fraction of the watched listening time they
+// saw a wrong track (not the one that played), compared with the policy without calls for
 // viewers.
 func (r *report) writeViewers(to io.Writer) {
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
