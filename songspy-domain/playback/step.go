@@ -140,7 +140,7 @@ func (s *step) observePlaying(obs songspy.Observation) {
 	switch {
 	case s.isStalled(obs):
 		s.markStalled(obs)
-	case s.startLoopCheck(obs): // nothing changes until the next poll decides
+	case s.startLoopCheck(obs): // the play is unchanged: the next poll decides whether the track was repeated
 	case obs.Progress < 0:
 		s.continueHidden(obs)
 	case s.State.ProgressMS < 0:

@@ -39,7 +39,7 @@ func (p *Poller) coverageAfter(before *userState, out *playback.StepResult) (pla
 		history = history.WithoutPartialPlays(before.history)
 	}
 	if !out.State.ObservedAt.After(before.playing.ObservedAt) {
-		return history, nil // the poll observed nothing, because its answer could not be read
+		return history, nil // Step ignored the answer: it could not be read, or was not later than the state
 	}
 	p.heartbeat.touch()
 	if before.answeredUntil.IsZero() || out.State.ObservedAt.Sub(before.answeredUntil) <= 2*longest {
