@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -17,10 +18,12 @@ type writeAudit struct {
 	// Changed counts the written users whose playback changed after the start of the
 	// previous round.
 	Changed int `json:"changed"`
-	// Proven counts the written users whose playback changed only between the start of the
+	// Proven counts the other written users whose playback changed between the start of the
 	// first and the start of the previous round. The last round may still write such a
 	// change, because a change may need two polls: a play ends after two idle polls, and it
-	// counts after enough listening time.
+	// counts after enough listening time. If an item begins in its middle, its progress may
+	// contradict the previous item. Then it needs one poll more, so Proven also counts users
+	// with such an item that began up to one round before the first.
 	Proven int `json:"proven"`
 	// NoProgress counts the other written users whose player reports no progress. Each poll
 	// extends the time for which the board shows such a user, so each poll writes.
@@ -54,6 +57,7 @@ const maxLinger = 10 * time.Minute
 func auditWrites(world *sim.Sim, rounds [3]pollRound, written map[songspy.UserID]bool) (a writeAudit) {
 	previous := timeSpan{rounds[1].Begin, rounds[1].End}
 	current := timeSpan{rounds[2].Begin, rounds[2].End}
+	earlier := rounds[0].Begin.Add(-rounds[1].Begin.Sub(rounds[0].Begin)) // the start of the round before the first
 	for person := range world.People() {
 		plays := world.Truth(person, rounds[0].Begin.Add(-maxLinger), current.to)
 		wrote := written[userOf(person)]
@@ -61,7 +65,7 @@ func auditWrites(world *sim.Sim, rounds [3]pollRound, written map[songspy.UserID
 			a.Written++
 		}
 		changed := anyEvent(plays, timeSpan{previous.from, current.to})
-		proven := anyEvent(plays, timeSpan{rounds[0].Begin, previous.from})
+		proven := anyEvent(plays, timeSpan{rounds[0].Begin, previous.from}) || resumedItem(plays, timeSpan{earlier, rounds[0].Begin})
 		if changed || proven {
 			a.Eligible++
 		}
@@ -110,6 +114,12 @@ func anyEvent(plays []sim.Play, within timeSpan) bool {
 		}
 	}
 	return false
+}
+
+// resumedItem reports whether an item began in its middle within the span, such as an
+// episode that the person continues.
+func resumedItem(plays []sim.Play, within timeSpan) bool {
+	return slices.ContainsFunc(plays, func(p sim.Play) bool { return p.From > 0 && within.contains(p.Start) })
 }
 
 // playsWithoutProgress reports whether a player that reports no progress played within the

@@ -42,7 +42,7 @@ func TestAnyEvent_IsAnyVisibleChange(t *testing.T) {
 }
 
 func TestAuditWrites_FindsRowsWithoutAChangeAndChangesWithoutARow(t *testing.T) {
-	world, err := sim.New(sim.Options{People: 5, Epoch: afterNoon(-3600)})
+	world, err := sim.New(sim.Options{People: 7, Epoch: afterNoon(-3600)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,12 +59,17 @@ func TestAuditWrites_FindsRowsWithoutAChangeAndChangesWithoutARow(t *testing.T) 
 	world.Script(2, []sim.Play{track(1, afterNoon(90), afterNoon(150))})  // the same as person 1, but without a written row
 	world.Script(3, []sim.Play{track(1, afterNoon(-10), afterNoon(30))})  // ended before the second round
 	world.Script(4, []sim.Play{track(1, afterNoon(-60), afterNoon(150))}) // continues
-	got := auditWrites(world, rounds, map[songspy.UserID]bool{userOf(0): true, userOf(1): true, userOf(3): true})
-	if len(got.Examples) != 1 {
-		t.Errorf("%d examples of rows without a change, want 1", len(got.Examples))
+	resumed := track(2, afterNoon(-40), afterNoon(300)) // starts in its middle, before the first round: the third poll may write a row
+	resumed.From = time.Minute
+	world.Script(5, []sim.Play{resumed})
+	resumed.Start = afterNoon(-70) // before the round that preceded the first
+	world.Script(6, []sim.Play{resumed})
+	got := auditWrites(world, rounds, map[songspy.UserID]bool{userOf(0): true, userOf(1): true, userOf(3): true, userOf(5): true, userOf(6): true})
+	if len(got.Examples) != 2 {
+		t.Errorf("%d examples of rows without a change, want 2", len(got.Examples))
 	}
 	got.Examples = nil
-	want := writeAudit{Written: 3, Changed: 1, Proven: 1, Unchanged: 1, Eligible: 3, Missed: 1}
+	want := writeAudit{Written: 5, Changed: 1, Proven: 2, Unchanged: 2, Eligible: 4, Missed: 1}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("audit %+v, want %+v", got, want)
 	}
