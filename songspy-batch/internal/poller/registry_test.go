@@ -93,6 +93,22 @@ func TestAnEarlierEntryOfAUserChangesNothing(t *testing.T) {
 	}
 }
 
+func TestAHistoryFetchThatEndsDuringAPollStaysRecorded(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	r := NewRegistry(time.Now, nil)
+	uncovered := playback.HistoryState{FetchedAt: now.Add(-time.Hour), UncoveredUntil: now.Add(-30 * time.Minute), Reason: playback.HistoryUncovered}
+	r.merge(storedUser(2, 5, now.Add(-time.Minute)), coverage{history: uncovered})
+	before, _ := r.beginPoll(1)
+	r.recordHistoryFetch(before.entryRef, now, 1, songspy.PartialPlayCounts{})
+	during := before.history
+	during.PlaysSince++ // the poll has ended a play
+	r.update(before.entryRef, stateUpdate{songspy.NowPlaying{UserID: 1, Generation: 2, ObservedAt: now}, during, false})
+	after, _ := r.lookup(1)
+	if want := uncovered.AfterFetch(now); after.history != want {
+		t.Errorf("after the poll the history state is %+v, want that of the fetch: %+v", after.history, want)
+	}
+}
+
 func TestUsersMissingFromAFullReadAreRemovedAndNewOnesStay(t *testing.T) {
 	r := NewRegistry(time.Now, nil)
 	user := func(id songspy.UserID) songspy.PolledUser {

@@ -66,8 +66,9 @@ type stateUpdate struct {
 	mustSave bool // the update is also given to the store
 }
 
-// update copies what a poll has changed to the entry. It returns false, and
-// changes nothing, if the user was removed or has linked again during the poll.
+// update copies what a poll has changed to the entry. A history fetch that has ended during the
+// poll stays recorded. update returns false, and changes nothing, if the user was removed or has
+// linked again during the poll.
 func (r *Registry) update(ref entryRef, u stateUpdate) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -81,6 +82,9 @@ func (r *Registry) update(ref entryRef, u stateUpdate) bool {
 		e.gapReason = r.entries.names.of(string(songspy.GapUnseen)) // the answer could not be read
 	}
 	r.entries.setPlaying(e, u.playing)
+	if fetched := e.historyFetchedAt.time(); fetched.After(u.history.FetchedAt) {
+		u.history = u.history.AfterFetch(fetched)
+	}
 	r.entries.setHistoryState(e, u.history)
 	e.unsaved = !u.mustSave
 	if u.mustSave {
