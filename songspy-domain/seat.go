@@ -69,11 +69,15 @@ func (Seat) TableName() string { return "spotify_seats" }
 // who link without a request occupy seats too. If an app has too few seats, the users
 // who requested last lose theirs: they get a free seat in another app, or go back to
 // SeatWaiting. An app without a limit requires no registration, so its seats become
-// SeatEntered directly.
+// SeatEntered directly, also those that were SeatHeld when the app still had a limit.
 func AssignSeats(apps []AppSeats, linked map[string]int, waitingList []Seat, now time.Time) (changed []Seat) {
 	capacity := make(map[string]int, len(apps))
 	for _, a := range apps {
 		capacity[a.App] = a.Seats
+	}
+	hasNoLimit := func(app string) bool {
+		seats, configured := capacity[app]
+		return configured && seats == 0
 	}
 	taken := maps.Clone(linked)
 	if taken == nil {
@@ -82,8 +86,8 @@ func AssignSeats(apps []AppSeats, linked map[string]int, waitingList []Seat, now
 	keepsSeat := make([]bool, len(waitingList))
 	for _, state := range []SeatState{SeatEntered, SeatHeld} {
 		for i, s := range waitingList {
-			seats, there := capacity[s.App]
-			if s.State != state || !there || state == SeatHeld && (seats == 0 || taken[s.App] >= seats) {
+			seats, configured := capacity[s.App]
+			if s.State != state || !configured || state == SeatHeld && taken[s.App] >= seats {
 				continue
 			}
 			keepsSeat[i] = true
@@ -95,13 +99,18 @@ func AssignSeats(apps []AppSeats, linked map[string]int, waitingList []Seat, now
 			continue
 		}
 		before := s
-		s.App, s.State = "", SeatWaiting
-		if app, free := FindFreeSeat(apps, taken); free {
-			taken[app]++
+		app, free := s.App, s.State == SeatHeld && hasNoLimit(s.App)
+		if !free {
+			app, free = FindFreeSeat(apps, taken)
+		}
+		switch {
+		case !free:
+			s.App, s.State = "", SeatWaiting
+		case hasNoLimit(app):
+			s.App, s.State = app, SeatEntered
+		default:
 			s.App, s.State = app, SeatHeld
-			if capacity[app] == 0 {
-				s.State = SeatEntered
-			}
+			taken[app]++
 		}
 		if s != before {
 			s.StateSince = now

@@ -46,6 +46,7 @@ func TestAssignSeats_FirstComeFirstServed(t *testing.T) {
 		"a removed app keeps no user":                  {two[1:], nil, seatsFrom("held one", "entered one"), []string{"1 held two", "2 held two"}},
 		"a new app takes waiting users":                {append(two, AppSeats{"new", 1}), map[string]int{"one": 2, "two": 2}, seatsFrom("waiting", "waiting"), []string{"1 held new"}},
 		"an app without a limit needs no registration": {[]AppSeats{{"one", 1}, {"all", 0}}, map[string]int{"one": 1}, seatsFrom("waiting", "held one"), []string{"1 entered all", "2 entered all"}},
+		"an app that loses its limit keeps its users":  {[]AppSeats{{"all", 0}, {"one", 1}}, nil, seatsFrom("held all", "waiting"), []string{"1 entered all", "2 held one"}},
 		"without an app all users wait":                {nil, nil, seatsFrom("held one", "waiting"), []string{"1 waiting "}},
 	} {
 		t.Run(name, func(t *testing.T) {

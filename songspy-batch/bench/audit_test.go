@@ -59,7 +59,7 @@ func TestAuditWrites_FindsRowsWithoutAChangeAndChangesWithoutARow(t *testing.T) 
 	world.Script(2, []sim.Play{track(1, afterNoon(90), afterNoon(150))})  // the same as person 1, but without a written row
 	world.Script(3, []sim.Play{track(1, afterNoon(-10), afterNoon(30))})  // ended before the second round
 	world.Script(4, []sim.Play{track(1, afterNoon(-60), afterNoon(150))}) // continues
-	resumed := track(2, afterNoon(-40), afterNoon(300)) // starts in its middle, before the first round: the third poll may write a row
+	resumed := track(2, afterNoon(-40), afterNoon(300))                   // starts in its middle, before the first round: the third poll may write a row
 	resumed.From = time.Minute
 	world.Script(5, []sim.Play{resumed})
 	resumed.Start = afterNoon(-70) // before the round that preceded the first
