@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -39,13 +40,14 @@ func Load(into any, environ map[string]string) error {
 	if err := env.ParseWithOptions(into, env.Options{Environment: environ}); err != nil {
 		faults = append(faults, parseFaults(fields, err)...)
 	}
+	var invalid Faults
 	for _, v := range nestedStructs(into) {
 		if v, ok := v.(interface{ Validate() error }); ok {
-			faults = append(faults, flattenFaults(v.Validate())...)
+			invalid = append(invalid, flattenFaults(v.Validate())...)
 		}
 	}
-	faults = append(faults, providerFaults(nestedStructs(into))...)
-	if faults = firstByVariable(faults); len(faults) > 0 {
+	invalid = append(invalid, providerFaults(nestedStructs(into))...)
+	if faults = append(faults, invalid.exceptOf(faults)...); len(faults) > 0 {
 		return faults
 	}
 	return nil
@@ -119,18 +121,18 @@ func flattenFaults(err error) Faults {
 	}
 }
 
-// firstByVariable returns only the first fault of each variable. Without it, a
-// variable that cannot be parsed would cause a second fault: its field keeps the
-// zero value, so Validate reports the variable as missing.
-func firstByVariable(faults Faults) Faults {
-	seen := map[string]bool{}
-	var kept Faults
-	for _, f := range faults {
-		name, _, _ := strings.Cut(f, ":")
-		if !seen[name] {
-			seen[name] = true
-			kept = append(kept, f)
+// exceptOf returns the faults whose variable has no fault in known, each once: an embedded struct
+// also validates for the struct that embeds it. If a variable cannot be parsed, its field keeps the
+// zero value, so Validate would report the variable as missing too.
+func (f Faults) exceptOf(known Faults) (others Faults) {
+	variable := func(fault string) string {
+		name, _, _ := strings.Cut(fault, ":")
+		return name
+	}
+	for _, fault := range f {
+		if !slices.Contains(others, fault) && !slices.ContainsFunc(known, func(k string) bool { return variable(k) == variable(fault) }) {
+			others = append(others, fault)
 		}
 	}
-	return kept
+	return others
 }

@@ -105,13 +105,15 @@ func TestLoad_NamesEveryFaultAtOnce(t *testing.T) {
 		"SONGSPY_TEST_EVERY":           "often",
 		"SONGSPY_SPOTIFY_API_URL":      "http://127.0.0.1:8090/spotify/api",
 		"SONGSPY_SPOTIFY_REDIRECT_URL": "http://localhost:3000/callback",
+		"SONGSPY_SPOTIFY_APPS":         "a,b:hunter2:x",
 	})
 	wantFaults(t, err,
 		"SONGSPY_ENV: ", "SONGSPY_DATABASE_URL: ", "SONGSPY_DATABASE_MAX_CONNS: must be a number", "SONGSPY_LOG_LEVEL: ",
 		"SONGSPY_TEST_EVERY: is not a duration", "SONGSPY_SEAL_KEYS: is required", "SONGSPY_SPOTIFY_CLIENT_ID: is required",
-		"SONGSPY_GOOGLE_CLIENT_ID: is required", "SONGSPY_SPOTIFY_API_URL: in production", "SONGSPY_SPOTIFY_REDIRECT_URL: must be https")
+		"SONGSPY_GOOGLE_CLIENT_ID: is required", "SONGSPY_SPOTIFY_API_URL: in production", "SONGSPY_SPOTIFY_REDIRECT_URL: must be https",
+		"SONGSPY_SPOTIFY_APPS: entry 1: ", "SONGSPY_SPOTIFY_APPS: entry 2: ")
 	if strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("the error contains the database's password: %v", err)
+		t.Errorf("the error contains a password or a secret: %v", err)
 	}
 }
 
