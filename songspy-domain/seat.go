@@ -99,7 +99,7 @@ func AssignSeats(apps []AppSeats, linked map[string]int, waitingList []Seat, now
 			continue
 		}
 		before := s
-		app, free := s.App, s.State == SeatHeld && hasNoLimit(s.App)
+		app, free := s.App, hasNoLimit(s.App)
 		if !free {
 			app, free = FindFreeSeat(apps, taken)
 		}

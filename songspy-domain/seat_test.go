@@ -66,8 +66,11 @@ func TestAssignSeats_FirstComeFirstServed(t *testing.T) {
 func TestAssignSeats_NeverExceedsAppLimit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		apps := []AppSeats{{"one", rapid.IntRange(1, 5).Draw(t, "one")}, {"two", rapid.IntRange(1, 5).Draw(t, "two")}}
+		if rapid.Bool().Draw(t, "also an app without a limit") {
+			apps = append(apps, AppSeats{"all", 0})
+		}
 		linked := map[string]int{"one": rapid.IntRange(0, 5).Draw(t, "linked one"), "two": rapid.IntRange(0, 5).Draw(t, "linked two")}
-		seats := seatsFrom(rapid.SliceOfN(rapid.SampledFrom([]string{"waiting", "held one", "held two", "held gone"}), 0, 12).Draw(t, "waiting list")...)
+		seats := seatsFrom(rapid.SliceOfN(rapid.SampledFrom([]string{"waiting", "held one", "held two", "held all", "held gone"}), 0, 12).Draw(t, "waiting list")...)
 		by := map[UserID]Seat{}
 		for _, s := range seats {
 			by[s.UserID] = s
@@ -87,13 +90,13 @@ func TestAssignSeats_NeverExceedsAppLimit(t *testing.T) {
 		}
 		free := 0
 		for _, a := range apps {
-			if given[a.App] > max(0, a.Seats-linked[a.App]) {
+			if a.Seats > 0 && given[a.App] > max(0, a.Seats-linked[a.App]) {
 				t.Fatalf("%s admits %d users, %d are linked and %d have a seat", a.App, a.Seats, linked[a.App], given[a.App])
 			}
 			free += max(0, a.Seats-linked[a.App]-given[a.App])
 		}
-		if waiting > 0 && free > 0 {
-			t.Fatalf("%d users wait although %d seats are free", waiting, free)
+		if waiting > 0 && (free > 0 || len(apps) > 2) {
+			t.Fatalf("%d users wait although %d seats are free, and of %d apps the third has no limit", waiting, free, len(apps))
 		}
 		var all []Seat
 		for id := range UserID(len(seats)) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -21,9 +20,9 @@ type writeAudit struct {
 	// Proven counts the other written users whose playback changed between the start of the
 	// first and the start of the previous round. The last round may still write such a
 	// change, because a change may need two polls: a play ends after two idle polls, and it
-	// counts after enough listening time. If an item begins in its middle, its progress may
-	// contradict the previous item. Then it needs one poll more, so Proven also counts users
-	// with such an item that began up to one round before the first.
+	// counts after enough listening time. A new item needs one poll more if the first answer
+	// was not believed (see mayBeDoubted). So Proven also counts users with such an item that
+	// began up to one round before the first.
 	Proven int `json:"proven"`
 	// NoProgress counts the other written users whose player reports no progress. Each poll
 	// extends the time for which the board shows such a user, so each poll writes.
@@ -33,8 +32,8 @@ type writeAudit struct {
 	Unchanged int `json:"unchanged"`
 	// Examples describes some of the unchanged users.
 	Examples []string `json:"examples,omitempty"`
-	// Eligible counts all users whose playback changed after the start of the first
-	// round, with or without a written row.
+	// Eligible counts all users with a change that Changed or Proven counts, with or without
+	// a written row.
 	Eligible int `json:"eligible"`
 	// Missed counts the users without a written row, although their track changed
 	// between the previous and the last round. It must be 0.
@@ -65,7 +64,7 @@ func auditWrites(world *sim.Sim, rounds [3]pollRound, written map[songspy.UserID
 			a.Written++
 		}
 		changed := anyEvent(plays, timeSpan{previous.from, current.to})
-		proven := anyEvent(plays, timeSpan{rounds[0].Begin, previous.from}) || resumedItem(plays, timeSpan{earlier, rounds[0].Begin})
+		proven := anyEvent(plays, timeSpan{rounds[0].Begin, previous.from}) || mayBeDoubted(plays, earlier, timeSpan{rounds[0].Begin, rounds[0].End})
 		if changed || proven {
 			a.Eligible++
 		}
@@ -116,10 +115,27 @@ func anyEvent(plays []sim.Play, within timeSpan) bool {
 	return false
 }
 
-// resumedItem reports whether an item began in its middle within the span, such as an
-// episode that the person continues.
-func resumedItem(plays []sim.Play, within timeSpan) bool {
-	return slices.ContainsFunc(plays, func(p sim.Play) bool { return p.From > 0 && within.contains(p.Start) })
+// mayBeDoubted reports whether a poll within the span may have shown a new item with about the
+// progress that an earlier item would have had then. The new item began at since or later, and the
+// earlier item still played at since. Package playback does not believe such an answer until the
+// next poll confirms it, because Spotify sometimes answers with the new item and the progress of
+// the old one.
+func mayBeDoubted(plays []sim.Play, since time.Time, within timeSpan) bool {
+	const tolerance = 5 * time.Second // a little more than in package playback
+	for i, item := range plays {
+		if item.Start.Before(since) || item.Start.After(within.to) {
+			continue
+		}
+		least, most := item.From+within.from.Sub(item.Start), item.From+within.to.Sub(item.Start)
+		for _, before := range plays[:i] {
+			length := before.Track.Duration // the progress that an earlier item is assumed to have grows up to its length
+			ahead := item.From - before.From - item.Start.Sub(before.Start)
+			if before.End.After(since) && (ahead.Abs() <= tolerance || least <= length+tolerance && most >= length-tolerance) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // playsWithoutProgress reports whether a player that reports no progress played within the

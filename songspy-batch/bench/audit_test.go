@@ -59,11 +59,14 @@ func TestAuditWrites_FindsRowsWithoutAChangeAndChangesWithoutARow(t *testing.T) 
 	world.Script(2, []sim.Play{track(1, afterNoon(90), afterNoon(150))})  // the same as person 1, but without a written row
 	world.Script(3, []sim.Play{track(1, afterNoon(-10), afterNoon(30))})  // ended before the second round
 	world.Script(4, []sim.Play{track(1, afterNoon(-60), afterNoon(150))}) // continues
-	resumed := track(2, afterNoon(-40), afterNoon(300))                   // starts in its middle, before the first round: the third poll may write a row
-	resumed.From = time.Minute
-	world.Script(5, []sim.Play{resumed})
-	resumed.Start = afterNoon(-70) // before the round that preceded the first
-	world.Script(6, []sim.Play{resumed})
+	ended := track(2, afterNoon(-150), afterNoon(-50))
+	ended.Track.Duration = 100 * time.Second
+	similar := track(3, afterNoon(-40), afterNoon(300))
+	similar.From = time.Minute // in the first round its progress is about the length of the ended track, so the third poll may write a row
+	world.Script(5, []sim.Play{ended, similar})
+	other := similar
+	other.From = 2 * time.Minute
+	world.Script(6, []sim.Play{ended, other})
 	got := auditWrites(world, rounds, map[songspy.UserID]bool{userOf(0): true, userOf(1): true, userOf(3): true, userOf(5): true, userOf(6): true})
 	if len(got.Examples) != 2 {
 		t.Errorf("%d examples of rows without a change, want 2", len(got.Examples))

@@ -39,8 +39,8 @@ const (
 )
 
 // Risk is the probability that viewers see a wrong track of a user, as a function of the time
-// since the user's last poll. The same word is used if the user has stopped playing but viewers
-// see a track, and if the user has begun but viewers see none.
+// since the user's last poll. A track also counts as wrong if the user has stopped playing but
+// viewers see one, and if the user has begun but viewers see none.
 type Risk struct {
 	// share is the probability that the change, after which viewers see a wrong track, comes at
 	// all. All times are in seconds. If mean is 0, the change is a skip: age is the age of the
@@ -90,9 +90,10 @@ func (r Risk) leftBefore(age float64) float64 { return r.share * math.Sqrt(min(1
 
 // Saved returns how many seconds with a wrong track a poll saves if it comes when the
 // time after has passed since the last poll: the product of after and Wrong(after), less
-// the seconds with a wrong track that are expected until then. If all polls left the same
-// Risk, polling each user when Saved reaches the same number of seconds would leave the
-// least time with a wrong track that as many polls can leave.
+// the seconds with a wrong track that are expected until then. If the
+// Risk after a poll did not depend on when the poll was made, polling each user when Saved
+// reaches the same number of seconds would leave the least time with a wrong track that as
+// many polls can leave.
 func (r Risk) Saved(after time.Duration) float64 {
 	return max(0, r.Wrong(after)*after.Seconds()-r.area(max(0, after.Seconds())))
 }

@@ -12,8 +12,8 @@ import (
 )
 
 // Faults is the error of Load and Environ: everything that is wrong with a configuration.
-// Load returns one line for each faulty variable. A line says what is wrong or what to do.
-// If it concerns one variable, it begins with the variable's name.
+// Load returns one line for each fault. A line says what is wrong or what to do. If it
+// concerns one variable, it begins with the variable's name.
 type Faults []string
 
 // Error returns all faults as one text, with each fault on a line of its own.
@@ -46,8 +46,9 @@ func Load(into any, environ map[string]string) error {
 			invalid = append(invalid, flattenFaults(v.Validate())...)
 		}
 	}
-	invalid = append(invalid, providerFaults(nestedStructs(into))...)
-	if faults = append(faults, invalid.exceptOf(faults)...); len(faults) > 0 {
+	faults = append(faults, invalid.withoutVariablesOf(faults)...)
+	faults = append(faults, providerFaults(nestedStructs(into)).withoutVariablesOf(faults)...)
+	if len(faults) > 0 {
 		return faults
 	}
 	return nil
@@ -121,10 +122,11 @@ func flattenFaults(err error) Faults {
 	}
 }
 
-// exceptOf returns the faults whose variable has no fault in known, each once: an embedded struct
-// also validates for the struct that embeds it. If a variable cannot be parsed, its field keeps the
-// zero value, so Validate would report the variable as missing too.
-func (f Faults) exceptOf(known Faults) (others Faults) {
+// withoutVariablesOf returns the faults whose variable has no fault in known, because such a fault
+// is usually the consequence of the known one: if a variable cannot be read or parsed, its field
+// keeps the zero value, so Validate reports the variable as missing too. It returns equal faults
+// once: the method Validate of an embedded struct is called for the struct that embeds it as well.
+func (f Faults) withoutVariablesOf(known Faults) (others Faults) {
 	variable := func(fault string) string {
 		name, _, _ := strings.Cut(fault, ":")
 		return name

@@ -82,7 +82,8 @@ func (s *Store) Seat(ctx context.Context, id songspy.UserID) (seat songspy.Seat,
 // entered (registered): then Spotify still rejects the registered user, so the seat becomes
 // held (reserved) again, and the operator checks the registration. A user who is linked
 // through one of the apps gets the seat in that app: either the app rejects the user, or the
-// user is about to link another account.
+// user is about to link another account. But if that app has no limit, the user gets a free seat
+// in another app, if there is one.
 //
 // It returns CodeNotFound if there is no such user.
 func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Secret, apps []songspy.AppSeats) (seat songspy.Seat, err error) {
@@ -117,6 +118,9 @@ func (s *Store) AskSeat(ctx context.Context, id songspy.UserID, email songspy.Se
 			}
 		case songspy.CodeOf(err) != songspy.CodeNotFound:
 			return err
+		}
+		if seats, _ := seatLimit(apps, row.App); seats == 0 {
+			row.App, row.State = "", songspy.SeatWaiting // the app should need no registration, but rejects the user: an app with a limit comes first
 		}
 		if !known || row.State != previous[0].State || row.App != previous[0].App {
 			row.StateSince = now

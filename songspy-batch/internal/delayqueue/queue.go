@@ -97,14 +97,6 @@ func (q *Queue[K]) Remove(key K) {
 	q.compact()
 }
 
-// Has reports whether the key is scheduled.
-func (q *Queue[K]) Has(key K) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	_, ok := q.scheduled.Get(key)
-	return ok
-}
-
 // Pending reports whether the key is scheduled, or its work was handed to a worker and has not ended.
 // If it is false, no work of the key runs or will run until somebody schedules the key.
 func (q *Queue[K]) Pending(key K) bool {
@@ -148,8 +140,8 @@ func (q *Queue[K]) compact() {
 // workers, until ctx ends. It returns when all workers have returned. A key leaves
 // the queue before its work begins, so the function work may schedule it again.
 //
-// While the work of a key runs, nothing but that work may schedule the key.
-// Otherwise the work of the key could run twice at the same time.
+// While the work of a key runs, nothing but that work should schedule the key: see Pending.
+// Otherwise the work of the key can run twice at the same time.
 func (q *Queue[K]) Run(ctx context.Context, workers int, work func(ctx context.Context, key K, due time.Time)) {
 	q.mu.Lock()
 	q.running = slices.Repeat([]item[K]{{micros: notRunning}}, workers)

@@ -135,8 +135,8 @@ func TestAKeyMayBePlannedAgainByItsOwnWork(t *testing.T) {
 		})
 		<-time.After(10*time.Minute + time.Second)
 		stop()
-		if rounds != 11 || !q.Has(1) {
-			t.Errorf("%d rounds in ten minutes, still scheduled: %t; want 11 and true", rounds, q.Has(1))
+		if rounds != 11 || !q.Pending(1) {
+			t.Errorf("%d rounds in ten minutes, still scheduled: %t; want 11 and true", rounds, q.Pending(1))
 		}
 	})
 }
@@ -152,8 +152,8 @@ func TestAKeyIsPendingUntilItsWorkEnds(t *testing.T) {
 			t.Errorf("pending before the work: %t and %t, want true for the scheduled key only", q.Pending(0), q.Pending(1))
 		}
 		<-time.After(90 * time.Second)
-		if !q.Pending(0) || q.Has(0) || q.Pending(1) {
-			t.Errorf("during the work: pending %t, scheduled %t, the other key pending %t; want true, false, false", q.Pending(0), q.Has(0), q.Pending(1))
+		if _, scheduled := q.At(0); !q.Pending(0) || scheduled || q.Pending(1) {
+			t.Errorf("during the work: pending %t, scheduled %t, the other key pending %t; want true, false, false", q.Pending(0), scheduled, q.Pending(1))
 		}
 		<-time.After(time.Minute)
 		if q.Pending(0) {

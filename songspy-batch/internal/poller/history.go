@@ -75,7 +75,7 @@ func (h *historyFetcher) fetch(ctx context.Context, id songspy.UserID, _ time.Ti
 	case !h.Shards.MayCallFor(id):
 		h.Registry.fetches.Schedule(id, now.Add(postponeFor))
 		return
-	case next.At.After(now): // a poll has moved the fetch to a later time since it was scheduled
+	case next.At.After(now): // since the fetch was scheduled, a poll or another fetch has moved it to a later time
 		h.scheduleNext(id, state.history)
 		return
 	case state.pendingWrites > 0: // reconcile would take plays that are not stored yet for missing ones

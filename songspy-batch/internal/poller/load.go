@@ -118,7 +118,7 @@ func (l *loader) readPage(ctx context.Context, after songspy.UserID) (last songs
 		switch merged := l.merge(u); {
 		case merged == relinked, merged == added && l.firstRead.isDone(): // this read has found a link that the change feed has not reported yet
 			l.planner.planFirst(id, now, reasonLinked)
-		case l.Registry.hasPoll(id):
+		case merged == alreadyKnown && l.Registry.hasPoll(id): // a new entry has no poll, although that of a removed entry may still run
 		default:
 			l.planner.planFirst(id, l.planner.firstAt(id, u.Playing, now), reasonStart)
 		}

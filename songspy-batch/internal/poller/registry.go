@@ -158,14 +158,9 @@ func (r *Registry) advancePoll(id songspy.UserID, choose func(*userState, planne
 	}
 }
 
-// hasPoll reports whether a poll of the user is planned or running, or about to begin: a worker has
-// taken it from the queue.
-func (r *Registry) hasPoll(id songspy.UserID) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	e := r.entries.get(id)
-	return e != nil && e.polling || r.polls.Pending(id)
-}
+// hasPoll reports whether a poll of the user is planned, or a worker has taken it from the queue and
+// it has not ended.
+func (r *Registry) hasPoll(id songspy.UserID) bool { return r.polls.Pending(id) }
 
 // recordHistoryFetch records a successful history fetch: its time, the
 // fingerprint of its answer, and the partial plays that the answer lists or omits.

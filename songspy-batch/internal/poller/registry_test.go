@@ -83,7 +83,7 @@ func TestAnEarlierEntryOfAUserChangesNothing(t *testing.T) {
 		if _, newer := r.takeUnsavedIdle(state.entryRef); newer {
 			t.Errorf("%s: the old poll's state was taken", name)
 		}
-		if r.endPoll(state.entryRef, plannedPoll{at: now, reason: reasonRetry}); r.polls.Has(1) {
+		if r.endPoll(state.entryRef, plannedPoll{at: now, reason: reasonRetry}); r.polls.Pending(1) {
 			t.Errorf("%s: the old poll was planned again", name)
 		}
 		r.remove(state.entryRef)
@@ -122,7 +122,7 @@ func TestUsersMissingFromAFullReadAreRemovedAndNewOnesStay(t *testing.T) {
 	r.merge(user(2), coverage{})
 	r.merge(user(3), coverage{}) // the feed reports user 3 during the read
 	r.removeUnread(round)
-	if r.entries.get(1) != nil || r.polls.Has(1) || !r.polls.Has(2) || !r.polls.Has(3) || r.len() != 2 {
+	if r.entries.get(1) != nil || r.polls.Pending(1) || !r.polls.Pending(2) || !r.polls.Pending(3) || r.len() != 2 {
 		t.Errorf("%d users and %d polls remain, want users 2 and 3", r.len(), r.polls.Len())
 	}
 }

@@ -67,7 +67,7 @@ type stateUpdate struct {
 }
 
 // update copies what a poll has changed to the entry. A history fetch that has ended during the
-// poll stays recorded. update returns false, and changes nothing, if the user was removed or has
+// poll stays recorded, as if it had ended after the poll. update returns false, and changes nothing, if the user was removed or has
 // linked again during the poll.
 func (r *Registry) update(ref entryRef, u stateUpdate) bool {
 	r.mu.Lock()
@@ -79,7 +79,7 @@ func (r *Registry) update(ref entryRef, u stateUpdate) bool {
 	if observed := microsOf(u.playing.ObservedAt); observed > e.observedAt {
 		e.answeredUntil, e.gapReason = observed, 0
 	} else if e.gapReason == 0 {
-		e.gapReason = r.entries.names.of(string(songspy.GapUnseen)) // the answer could not be read
+		e.gapReason = r.entries.names.of(string(songspy.GapUnseen)) // Step ignored the answer
 	}
 	r.entries.setPlaying(e, u.playing)
 	if fetched := e.historyFetchedAt.time(); fetched.After(u.history.FetchedAt) {

@@ -118,6 +118,13 @@ func seats() suite {
 			same(t, "state", seat.State, songspy.SeatHeld)
 			same(t, "since", seat.StateSince, b.clock.Now())
 		},
+		"AskSeat_OfAUserWhomAnAppWithoutALimitRejectsIsForAnotherApp": func(t *testing.T, b *fixture) {
+			unlimited := []songspy.AppSeats{{App: "all"}}
+			u := b.askSeat(t, unlimited)
+			same(t, "the first seat", b.seatStatus(t, u), "entered all 0")
+			value[songspy.Seat](t)(b.AskSeat(t.Context(), u, "other@example.org", append(unlimited, smallApp...)))
+			same(t, "the second seat", b.seatStatus(t, u), "held small 0")
+		},
 		"AskSeat_OfAnUnregisteredLinkIsForItsApp": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			must(t, b.linkThroughApp(t, u.ID, songspy.AppSeats{App: "two", Seats: 1}))
