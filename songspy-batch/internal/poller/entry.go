@@ -40,7 +40,7 @@ type entryRef struct {
 }
 
 // entry is one user in the registry. There may be a million entries, and most of the users are
-// idle. An entry has no pointers, so that the garbage collector does not scan it. Instead of
+// idle. An entry has no pointers, because it lies outside Go's heap (see slab). Instead of
 // pointers it has references to its texts and its open play, which the type entries keeps. Times
 // are in microseconds, as in the store.
 type entry struct {

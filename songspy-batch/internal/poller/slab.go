@@ -1,8 +1,10 @@
 package poller
 
-// slab holds rows, each of width values of type T, in pages of slabRows rows. So a million rows
-// need only a few thousand allocations. If T has no pointers, the garbage collector does not scan
-// the rows.
+import "sync/atomic"
+
+// slab holds rows, each of width values of type T, in pages of slabRows rows. T must have no
+// pointers, because the pages lie outside Go's heap (see newPage), where the garbage collector
+// would not see them.
 type slab[T any] struct {
 	width int // values per row
 	pages [][]T
@@ -15,6 +17,9 @@ type place uint32
 
 // slabRows is the number of rows in a page.
 const slabRows = 512
+
+// mappedBytes is the size of all pages of this process that lie outside Go's heap.
+var mappedBytes atomic.Int64
 
 // at returns the row at the place. It stays valid until the row is removed.
 func (s *slab[T]) at(p place) []T {
@@ -30,7 +35,7 @@ func (s *slab[T]) add() (p place) {
 	}
 	s.used++
 	if int(s.used/slabRows) == len(s.pages) {
-		s.pages = append(s.pages, make([]T, slabRows*s.width))
+		s.pages = append(s.pages, newPage[T](slabRows*s.width))
 	}
 	return s.used
 }
