@@ -10,10 +10,9 @@ import (
 // newPage returns n zeros of type T, which must have no pointers. Their memory lies outside Go's
 // heap, and stays reserved until the process ends: rows of removed users are used again.
 //
-// Go lets its heap grow to twice the bytes in use before it collects garbage. So the rows of a
-// million users would need their size twice, and new objects would be spread over so much memory
-// that the processor's caches rarely hold it. If the system maps no more memory, the page lies in
-// the heap.
+// Go lets its heap grow to twice the bytes in use before it collects garbage. So in the heap, the
+// rows of a million users would need twice their size. If the system maps no more memory, the page
+// lies in the heap.
 func newPage[T any](n int) []T {
 	var value T
 	size := n * int(unsafe.Sizeof(value))

@@ -132,9 +132,9 @@ func TestAMillionUsersStayUnderHalfAGibibyte(t *testing.T) {
 	heap, mapped := heapBytes(), mappedBytes.Load()
 	r := registryOf(users)
 	mapped = mappedBytes.Load() - mapped
-	inHeap, outside := float64(heapBytes()-heap)/users, float64(mapped)/users
-	t.Logf("%.0f bytes per user in the heap, %.0f outside", inHeap, outside)
-	each := inHeap + outside
+	inHeap := float64(heapBytes()-heap) / users
+	each := inHeap + float64(mapped)/users
+	t.Logf("%.0f bytes per user, %.0f of them in the heap", each, inHeap)
 	if mapped > 0 { // not under the race detector
 		each += inHeap // by default (GOGC=100) the heap grows to twice the bytes in use before a collection
 	}
