@@ -2,6 +2,6 @@
 
 package poller
 
-// newPage returns n zeros of type T, in Go's heap. The race detector sees only that memory, and
-// other systems than Unix have no mmap: see page_unix.go.
-func newPage[T any](n int) []T { return make([]T, n) }
+// newPage returns n zeros of type T, in Go's heap. The race detector does not see memory outside
+// it, and other systems than Unix have no mmap: see page_unix.go.
+func newPage[T rowValue](n int) []T { return make([]T, n) }

@@ -127,23 +127,6 @@ func TestUsersMissingFromAFullReadAreRemovedAndNewOnesStay(t *testing.T) {
 	}
 }
 
-func TestAMillionUsersStayUnderHalfAGibibyte(t *testing.T) {
-	const users = 100_000
-	heap, mapped := heapBytes(), mappedBytes.Load()
-	r := registryOf(users)
-	mapped = mappedBytes.Load() - mapped
-	inHeap := float64(heapBytes()-heap) / users
-	each := inHeap + float64(mapped)/users
-	t.Logf("%.0f bytes per user, %.0f of them in the heap", each, inHeap)
-	if mapped > 0 { // not under the race detector
-		each += inHeap // by default (GOGC=100) the heap grows to twice the bytes in use before a collection
-	}
-	if most := float64(1<<29) / 1e6; each > most {
-		t.Errorf("%.0f bytes per user, want at most %.0f", each, most)
-	}
-	runtime.KeepAlive(r)
-}
-
 // registryOf returns a registry of users with planned polls.
 func registryOf(users songspy.UserID) *Registry {
 	r := NewRegistry(time.Now, nil)
@@ -205,13 +188,6 @@ func BenchmarkCollect(b *testing.B) {
 		}
 		runtime.KeepAlive(all)
 	})
-}
-
-func heapBytes() uint64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }
 
 func TestPartialPlayHabitIsTheAccountsOwnElseTheMajoritys(t *testing.T) {

@@ -2,15 +2,17 @@ package poller
 
 import "sync/atomic"
 
-// slab holds rows, each of width values of type T, in pages of slabRows rows. T must have no
-// pointers, because the pages lie outside Go's heap (see newPage), where the garbage collector
-// would not see them.
-type slab[T any] struct {
+// slab holds rows, each of width values of type T, in pages of slabRows rows.
+type slab[T rowValue] struct {
 	width int // values per row
 	pages [][]T
 	free  []place // the places of removed rows
 	used  place   // the highest place that was ever used
 }
+
+// rowValue lists the types of the values in slabs. They must have no pointers, because the pages lie
+// outside Go's heap (see newPage), where the garbage collector would not see them.
+type rowValue interface{ byte | entry | openPlay }
 
 // place is the number of a row in a slab. 0 means no row.
 type place uint32

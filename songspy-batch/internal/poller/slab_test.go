@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -45,4 +46,31 @@ func TestMemoryOfRemovedUsersIsUsedAgain(t *testing.T) {
 	if n := pages(); n != filled {
 		t.Errorf("%d pages after users were removed and added, want %d", n, filled)
 	}
+}
+
+func TestAMillionUsersStayUnderHalfAGibibyte(t *testing.T) {
+	const users = 100_000
+	heap, mapped := heapBytes(), mappedBytes.Load()
+	r := registryOf(users)
+	mapped = mappedBytes.Load() - mapped
+	inHeap := float64(heapBytes()-heap) / users
+	each := inHeap + float64(mapped)/users
+	t.Logf("%.0f bytes per user, %.0f of them in the heap", each, inHeap)
+	if mapped > 0 { // false under the race detector and without mmap
+		each += inHeap // by default (GOGC=100) the heap grows to twice the bytes in use before a collection
+	}
+	if most := float64(1<<29) / 1e6; each > most {
+		t.Errorf("%.0f bytes per user, want at most %.0f", each, most)
+	}
+	runtime.KeepAlive(r)
+}
+
+// heapBytes returns how many bytes of the heap are in use. It collects twice, because a sync.Pool
+// releases its objects in the second collection.
+func heapBytes() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
