@@ -90,10 +90,9 @@ func (r Risk) leftBefore(age float64) float64 { return r.share * math.Sqrt(min(1
 
 // Saved returns how many seconds with a wrong track a poll saves if it comes when the
 // time after has passed since the last poll: the product of after and Wrong(after), less
-// the seconds with a wrong track that are expected until then. If the
-// Risk after a poll did not depend on when the poll was made, polling each user when Saved
-// reaches the same number of seconds would leave the least time with a wrong track that as
-// many polls can leave.
+// the seconds with a wrong track that are expected until then. If the Risk after a poll did
+// not depend on when the poll was made, polling each user when Saved reaches the same number
+// of seconds would leave the least time with a wrong track that as many polls can leave.
 func (r Risk) Saved(after time.Duration) float64 {
 	return max(0, r.Wrong(after)*after.Seconds()-r.area(max(0, after.Seconds())))
 }

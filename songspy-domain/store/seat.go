@@ -39,8 +39,8 @@ func (s *Store) hasAddress(ctx context.Context, r seatRow, email songspy.Secret)
 // Spotify app has a free seat (a place for another user).
 const ReasonNoSeat = "SPOTIFY_NO_SEAT"
 
-// ReasonSeatNotAsked is the Reason of the error that says that the user has not requested a
-// seat (a place in a Spotify app).
+// ReasonSeatNotAsked is the Reason of an error: the user must request a seat (a place in a
+// Spotify app) first.
 const ReasonSeatNotAsked = "SPOTIFY_SEAT_NOT_ASKED"
 
 func noSeatError() error {
@@ -267,7 +267,7 @@ func (s *Store) LeaveSeat(ctx context.Context, id songspy.UserID) error {
 
 // PruneSeats deletes two kinds of seats and returns how many it deleted. One kind has been
 // in the state SeatEntered since before the first given time: the operator has registered
-// the users, but they have not linked Spotify. The other kind was requested before the
+// the users, who still do not link Spotify. The other kind was requested before the
 // second given time, and may be in any state.
 func (s *Store) PruneSeats(ctx context.Context, entered, asked time.Time) (deleted int64, err error) {
 	err = s.inErasureTx(ctx, func(tx *gorm.DB) error {

@@ -191,7 +191,8 @@ type WatchStatus struct {
 	Users    int64 `json:"users"`    // the users that the viewers watch
 }
 
-// watchStatus counts the viewers and the users of the watches that have not ended.
+// watchStatus counts the viewers and the users of the current watches. A watch is current until
+// the time Until.
 func (s *Store) watchStatus(ctx context.Context) (st WatchStatus, err error) {
 	now, err := s.databaseTime(s.query(ctx))
 	if err != nil {

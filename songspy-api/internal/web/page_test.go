@@ -244,8 +244,8 @@ func TestPage_HasNoLayoutShift(t *testing.T) {
 	}
 }
 
-// If only one user is listening, the page also shows that user's last songs. It reads them after the
-// HTML from the server is shown, and they must not move what the viewer sees already.
+// If only one user is listening, the page also shows that user's last songs. The browser shows the
+// server's HTML first and reads these songs then. They must not move what the viewer sees already.
 func TestPage_TheLastSongsOfTheOnlyListenerMoveNothing(t *testing.T) {
 	for name, size := range map[string][2]int64{"phone": {390, 844}, "desktop": {1440, 900}, "a tall window": {1440, 1800}} {
 		t.Run(name, func(t *testing.T) {

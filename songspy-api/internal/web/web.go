@@ -203,8 +203,8 @@ type View struct {
 	// Language is one of Languages.
 	Language string
 	SignedIn bool
-	// IsLinked reports whether the viewer has linked Spotify. It is known only on the front page,
-	// and only if nobody is listening.
+	// IsLinked reports whether the viewer has linked Spotify. It is set only for the front
+	// page without listeners.
 	IsLinked bool
 	// SignIn is the address to which the button to sign in leads.
 	SignIn string

@@ -97,7 +97,7 @@ func (q *Queue[K]) Remove(key K) {
 	q.compact()
 }
 
-// Pending reports whether the key is scheduled, or its work was handed to a worker and has not ended.
+// Pending reports whether the key is scheduled, or a worker has taken it and still runs its work.
 // If it is false, no work of the key runs or will run until somebody schedules the key.
 func (q *Queue[K]) Pending(key K) bool {
 	q.mu.Lock()

@@ -162,7 +162,7 @@ func historyRetryWait(err error) time.Duration {
 }
 
 // fingerprint returns a hash of the times PlayedAt of a history answer. If it equals the hash of
-// the previous answer, nothing is new, and no transaction is needed.
+// the previous answer, the answer has no new item, so reconcile needs no transaction.
 func fingerprint(items []songspy.HistoryItem) uint64 {
 	h := fnv.New64a()
 	for _, i := range items {

@@ -159,7 +159,7 @@ func (r *Registry) advancePoll(id songspy.UserID, choose func(*userState, planne
 }
 
 // hasPoll reports whether a poll of the user is planned, or a worker has taken it from the queue and
-// it has not ended.
+// still makes it.
 func (r *Registry) hasPoll(id songspy.UserID) bool { return r.polls.Pending(id) }
 
 // recordHistoryFetch records a successful history fetch: its time, the
