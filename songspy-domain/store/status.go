@@ -123,6 +123,11 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 		return st, err
 	}
 	st.countLinks(links)
+	shards, err := readShards(s.query(ctx))
+	if err != nil {
+		return st, translate(err)
+	}
+	st.countShards(&shards)
 	for _, q := range []struct {
 		query string
 		args  []any
@@ -135,19 +140,6 @@ func (s *Store) Status(ctx context.Context) (st Status, err error) {
 		},
 		{`SELECT source, count(*) FROM plays WHERE started_at > $1 AND deleted_at IS NULL AND NOT probable GROUP BY source`, []any{now.Add(-24 * time.Hour)}, scanCounts(st.Plays)},
 		{`SELECT reason, count(*) FROM gaps WHERE ended_at IS NULL GROUP BY reason`, nil, scanCounts(st.OpenGaps)},
-		{`SELECT r.owner, count(h.shard) FROM replicas r LEFT JOIN shards h ON h.owner = r.owner AND h.lease_until > $1
-			WHERE r.alive_until > $1 GROUP BY r.owner ORDER BY r.owner`, []any{now}, func(rows *sql.Rows) error {
-			var r Replica
-			err := rows.Scan(&r.Name, &r.Shards)
-			st.Replicas, st.Shards = append(st.Replicas, r), st.Shards+r.Shards
-			return err
-		}},
-		{`SELECT polled_until FROM shards WHERE polled_until IS NOT NULL AND lease_until > $1 ORDER BY polled_until LIMIT 1`, []any{now}, func(rows *sql.Rows) error {
-			var polledUntil time.Time
-			err := rows.Scan(&polledUntil)
-			st.OverdueSeconds = max(0, now.Sub(polledUntil).Seconds())
-			return err
-		}},
 		{`SELECT app, state FROM breakers`, nil, func(rows *sql.Rows) error {
 			var app string
 			var state []byte
@@ -199,6 +191,18 @@ func (st *Status) countLinks(groups []songspy.LinkGroup) {
 		if !st.At.Before(songspy.Link{AuthorizedAt: g.ConsentedOn}.RemindAt()) {
 			st.ConsentEnding += g.Count
 		}
+	}
+}
+
+// countShards sets the replicas that are alive, their shards, and how long the earliest poll of a
+// leased shard is overdue.
+func (st *Status) countShards(t *songspy.ShardTable) {
+	leased := t.CountLeased(st.At)
+	for _, owner := range slices.Sorted(maps.Keys(leased)) {
+		st.Replicas, st.Shards = append(st.Replicas, Replica{Name: owner, Shards: leased[owner]}), st.Shards+leased[owner]
+	}
+	if until := t.PolledUntil(st.At); !until.IsZero() {
+		st.OverdueSeconds = max(0, st.At.Sub(until).Seconds())
 	}
 }
 

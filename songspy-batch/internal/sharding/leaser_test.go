@@ -15,69 +15,28 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
-// fakeStore leases shards in memory, by nearly the same rules as the database store. But
-// it counts a silent replica as alive for the whole TTL.
+// fakeStore leases shards in memory, by the rules of the database store.
 type fakeStore struct {
-	mu     sync.Mutex
-	shards [songspy.ShardCount]struct {
-		owner       string
-		until       time.Time
-		polledUntil time.Time
-	}
-	aliveUntil  map[string]time.Time
+	mu          sync.Mutex
+	table       songspy.ShardTable
 	unreachable map[string]bool // owners that cannot reach the store
 }
 
 var errDown = errors.New("the database is down")
 
-func (f *fakeStore) LeaseShards(_ context.Context, c songspy.ShardClaim) (h songspy.ShardLease, err error) {
+func (f *fakeStore) LeaseShards(_ context.Context, c songspy.ShardClaim) (lease songspy.ShardLease, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.unreachable[c.Owner] {
-		return h, errDown
+		return lease, errDown
 	}
-	now := time.Now()
-	for _, shard := range c.Loaded {
-		if s := &f.shards[shard]; s.owner == c.Owner {
-			s.polledUntil = c.PolledUntil
-		}
-	}
-	for _, shard := range c.Release {
-		if s := &f.shards[shard]; s.owner == c.Owner {
-			s.owner, s.until = "", now
-		}
-	}
-	f.aliveUntil[c.Owner] = now.Add(c.TTL)
-	for _, until := range f.aliveUntil {
-		if until.After(now) {
-			h.Replicas++
-		}
-	}
-	for shard := range f.shards {
-		if s := &f.shards[shard]; s.owner == c.Owner {
-			s.until = now.Add(c.TTL)
-			h.Held = append(h.Held, int16(shard))
-		}
-	}
-	h.Acquired = map[int16]time.Time{}
-	for shard := range f.shards {
-		if s := &f.shards[shard]; len(h.Held) < songspy.FairShardCount(h.Replicas) && s.owner != c.Owner && !s.until.After(now) {
-			s.owner, s.until = c.Owner, now.Add(c.TTL)
-			h.Held, h.Acquired[int16(shard)] = append(h.Held, int16(shard)), s.polledUntil
-		}
-	}
-	return h, nil
+	return f.table.Lease(c, time.Now()), nil
 }
 
 func (f *fakeStore) ReleaseShards(_ context.Context, c songspy.ShardClaim) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for shard := range f.shards {
-		if s := &f.shards[shard]; s.owner == c.Owner {
-			s.owner, s.until = "", time.Now()
-		}
-	}
-	delete(f.aliveUntil, c.Owner)
+	f.table.Release(c, time.Now())
 	return nil
 }
 
@@ -140,7 +99,7 @@ func (f *fakeStore) startReplica(t *testing.T, name string) *fakeReplica {
 }
 
 func newFakeStore() *fakeStore {
-	return &fakeStore{aliveUntil: map[string]time.Time{}, unreachable: map[string]bool{}}
+	return &fakeStore{table: songspy.NewShardTable(), unreachable: map[string]bool{}}
 }
 
 // userOf returns a user of the shard.

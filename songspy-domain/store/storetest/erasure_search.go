@@ -292,9 +292,9 @@ var survivingTables = map[string]struct{ columns, reason string }{
 	"quota_refusals": {"account refused_at endpoint calls retry_after_ms quota", "accounts and apps; a user-supplied app is deleted with its user"},
 	"invites":        {"id code_hash note uses uses_left created_at expires_at revoked_at", "the operator's; the users of an invite are not stored"},
 	"heartbeats":     {"name at", "parts of the service"},
-	"shards":         {"shard owner lease_until polled_until", "replicas of the batch"},
+	"shards":         {"shard owner polled_until loaded", "replicas of the batch"},
 	"leases":         {"name owner lease_until", "replicas of the API"},
-	"replicas":       {"owner alive_until", "replicas of the batch"},
+	"replicas":       {"owner lease_until polled_until", "replicas of the batch"},
 	"watches": {
 		"viewer source own signed_in watched opened_at written_at until",
 		"keyed hashes of viewers, for two minutes; the rows that name an erased user are deleted",

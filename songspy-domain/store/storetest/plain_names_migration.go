@@ -28,7 +28,7 @@ var namesBefore19 = olderNames{
 	columns: map[string]string{
 		"history_items.played_at": "heard_at", "user_tracks.first_played_at": "first_heard_at", "user_tracks.last_played_at": "last_heard_at",
 		"now_playing.idle_since": "nothing_since", "now_playing.other_seen_at": "elsewhere_at",
-		"shards.polled_until": "done_until", "replicas.alive_until": "seen_until",
+		"shards.polled_until": "done_until", "replicas.lease_until": "seen_until",
 	},
 	// The key of values is a column. Each replacer replaces the present values in that
 	// column with the older ones.
@@ -66,6 +66,10 @@ func (b *fixture) allRows(t *testing.T, table string) (columns []string, all [][
 const usersBefore20 = `(SELECT u.*, p.now_audience AS audience, p.hidden_until AS sharing_paused_until FROM users u JOIN sharing_periods p ON p.user_id = u.id
 	WHERE p.began_at = (SELECT MAX(l.began_at) FROM sharing_periods l WHERE l.user_id = u.id)) AS users`
 
+// shardsBefore26 is a subquery that selects the leased shards as versions before 26 stored them: each
+// with the end of its own lease.
+const shardsBefore26 = `(SELECT s.*, r.lease_until FROM shards s JOIN replicas r ON r.owner = s.owner) AS shards`
+
 // copyAsOlder copies the rows of one database (parameter from) to another (parameter to),
 // which has an older version of the schema. The parameter names has the names and values of
 // that version. Tables and columns that the older version lacks are left out. copyAsOlder
@@ -81,8 +85,11 @@ func copyAsOlder(t *testing.T, from, to *fixture, names olderNames) (copied []st
 		if !slices.Contains(to.tables(t), oldTable) {
 			continue
 		}
-		if table == "users" {
+		switch table {
+		case "users":
 			source = usersBefore20
+		case "shards":
+			source = shardsBefore26
 		}
 		columns, rows := from.allRows(t, source)
 		existing := columnsOf(t, to.sql(t), oldTable)

@@ -67,10 +67,9 @@ func shards() suite {
 		"LeaseShards_ShortensLeasesAfterTheClockWasSetBack": func(t *testing.T, b *fixture) {
 			dead, successor := &replica{b: b, name: "dead"}, &replica{b: b, name: "successor"}
 			dead.lease(t, long)
-			for _, table := range []string{"shards SET lease_until", "replicas SET alive_until"} { // on Postgres, the test cannot set the clock that decides about leases, so it changes the stored times
-				_, err := b.sql(t).ExecContext(t.Context(), "UPDATE "+table+" = $1", time.Now().Add(9*time.Hour).UTC())
-				must(t, err)
-			}
+			// On Postgres, the test cannot set the clock that decides about leases, so it changes the stored time.
+			_, err := b.sql(t).ExecContext(t.Context(), "UPDATE replicas SET lease_until = $1", time.Now().Add(9*time.Hour).UTC())
+			must(t, err)
 			const length = 100 * time.Millisecond
 			same(t, "owners", successor.lease(t, length).Replicas, 1)
 			b.clock.advance(length)
@@ -89,6 +88,32 @@ func shards() suite {
 			lease = dead.lease(t, long)
 			same(t, "shards that it keeps", len(lease.Held), 0)
 			same(t, "owners", lease.Replicas, 2)
+		},
+		"LeaseShards_KeepsTheTimeOfAShardThatWasDropped": func(t *testing.T, b *fixture) {
+			claim := songspy.ShardClaim{Owner: "one", TTL: long, PolledUntil: start}
+			claim.Loaded = value[songspy.ShardLease](t)(b.LeaseShards(t.Context(), claim)).Held
+			value[songspy.ShardLease](t)(b.LeaseShards(t.Context(), claim))
+			claim.Loaded, claim.PolledUntil = []int16{1}, start.Add(time.Minute)
+			value[songspy.ShardLease](t)(b.LeaseShards(t.Context(), claim))
+			must(t, b.ReleaseShards(t.Context(), claim))
+			lease := (&replica{b: b, name: "two"}).lease(t, long)
+			same(t, "polled until, of the loaded shard", lease.Acquired[1], start.Add(time.Minute))
+			same(t, "polled until, of a dropped shard", lease.Acquired[2], start)
+		},
+		"Migrate_26_KeepsReplicasAndTheTimesOfShards": func(t *testing.T, b *fixture) {
+			b = openAtVersion(t, b.db.Engine, 25)
+			until := time.Now().Add(long).UTC().Truncate(time.Microsecond)
+			b.exec(t, `INSERT INTO replicas (owner, alive_until) VALUES ('one', $1)`, until)
+			b.exec(t, `UPDATE shards SET owner = 'one', lease_until = $1, polled_until = $2 WHERE shard < 32`, until, start)
+			b.clock.advance(time.Since(b.clock.Now())) // SQLite uses this clock, Postgres its own
+			b.Store = b.openAnother(t)
+			must(t, b.Migrate(t.Context()))
+			lease := (&replica{b: b, name: "two"}).lease(t, long)
+			same(t, "replicas", lease.Replicas, 2)
+			same(t, "shards that were free", len(lease.Acquired), songspy.ShardCount/2)
+			must(t, b.ReleaseShards(t.Context(), songspy.ShardClaim{Owner: "one", TTL: long}))
+			lease = (&replica{b: b, name: "three"}).lease(t, long)
+			same(t, "polled until, of a shard that was leased", lease.Acquired[31], start)
 		},
 		"LeaseShards_DoesNotReserveShardsForASilentReplica": func(t *testing.T, b *fixture) {
 			pass := func(d time.Duration) {

@@ -84,6 +84,20 @@ func statementCounts() suite {
 				value[songspy.Link](t)(b.UpdateLink(t.Context(), l.UserID, func(*songspy.Link) error { return nil }))
 			}))
 		},
+		"LeaseShards_RenewsWithoutWritingShards": func(t *testing.T, b *fixture) {
+			r := &replica{b: b, name: "one"}
+			r.lease(t, time.Hour)
+			r.lease(t, time.Hour) // stores that the shards are loaded
+			var writes []string
+			for _, statement := range b.statements.recordDuring(func() { r.lease(t, time.Hour) }) {
+				if strings.HasPrefix(statement, "INSERT") || strings.HasPrefix(statement, "UPDATE") || strings.HasPrefix(statement, "DELETE") {
+					writes = append(writes, statement)
+				}
+			}
+			if len(writes) != 1 || !strings.Contains(writes[0], "replicas") {
+				t.Errorf("writes: %s; want one, of a row in replicas", strings.Join(writes, "\n"))
+			}
+		},
 		"SignIn_OfAKnownUserWritesNothing": func(t *testing.T, b *fixture) {
 			u := b.newUser(t)
 			requireNoWrites(t, b.statements.recordDuring(func() {

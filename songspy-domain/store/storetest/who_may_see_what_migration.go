@@ -25,7 +25,7 @@ func version20Suite() suite {
 		"Migrate_20_KeepsEveryRow": func(t *testing.T, b *fixture) {
 			p, _ := fillForMigration(t, b)
 			old := openAtVersion(t, b.db.Engine, 19)
-			tables, columns := copyAsOlder(t, b, old, olderNames{})
+			tables, columns := copyAsOlder(t, b, old, olderNames{columns: map[string]string{"replicas.lease_until": "alive_until"}})
 			old.clock.advance(b.clock.Now().Sub(start))
 			old.Store = old.openAnother(t)
 			must(t, old.Migrate(t.Context()))
