@@ -29,7 +29,7 @@ func TestStatusNamesARemedyForEveryProblem(t *testing.T) {
 			Plays:       map[songspy.PlaySource]int64{songspy.SourceLive: 90210, songspy.SourceHistory: 412},
 			OpenGaps:    map[songspy.GapReason]int64{songspy.GapLinkBroken: 43},
 			Polls:       map[string]int64{"interval": 94000, "track_end": 1020},
-			Replicas:    []store.Replica{{Name: "KZ5QW", Shards: 32}, {Name: "MB2TA", Shards: 31}}, Shards: 63, OverdueSeconds: 0.4,
+			Replicas:    []store.ReplicaShards{{Name: "KZ5QW", Shards: 32}, {Name: "MB2TA", Shards: 31}}, Shards: 63, OverdueSeconds: 0.4,
 			Breakers: map[string]breaker.SharedBreakers{"main": {API: breaker.SharedBreaker{Cause: breaker.CauseRateLimited, OpenUntil: noon.Add(90 * time.Minute)}}},
 			Quotas: map[string]store.QuotaStatus{
 				"main": {Calls: quota.Counts{quota.EndpointPlaying: 94000, quota.EndpointHistory: 1000}, Refusals: 2, LastRefusal: &quota.Refusal{

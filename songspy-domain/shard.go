@@ -48,7 +48,8 @@ func FairShardCount(owners int) int {
 // Shard is a row of the table shards: one of the 64 parts of the users.
 type Shard struct {
 	Number int16 `gorm:"column:shard;primaryKey;autoIncrement:false"`
-	// Owner is the replica that leases the shard, or empty. The lease is as long as the owner's.
+	// Owner is the replica that leased the shard last, or empty if it has released it. The lease ends
+	// with the replica's.
 	Owner string
 	// Loaded says that the owner has read the shard's users and polls them.
 	Loaded bool
@@ -94,8 +95,8 @@ func (t ShardTable) Clone() ShardTable {
 // gives up, and leases it free shards up to its fair share.
 func (t *ShardTable) Lease(c ShardClaim, now time.Time) ShardLease {
 	t.renew(c, now)
+	t.shortenLeases(c.TTL, now)
 	lease := ShardLease{Replicas: t.countAlive(c.TTL, now), Acquired: map[int16]time.Time{}}
-	t.shortenLeases(now.Add(c.TTL))
 	for _, number := range c.Release {
 		if s := &t.Shards[number]; s.Owner == c.Owner {
 			t.release(s)
@@ -152,9 +153,10 @@ func (t *ShardTable) CountLeased(now time.Time) map[string]int {
 	return counts
 }
 
-// PolledUntil returns the time before which all due polls of the leased shards have been made. It
-// ignores shards for which that time is unknown, and returns the zero time if it is known for none.
-func (t *ShardTable) PolledUntil(now time.Time) (earliest time.Time) {
+// EarliestPolledUntil returns the time before which all due polls of the leased shards have been
+// made. It ignores shards for which that time is unknown, and returns the zero time if it is known
+// for none.
+func (t *ShardTable) EarliestPolledUntil(now time.Time) (earliest time.Time) {
 	for _, s := range t.Shards {
 		until := t.polledUntil(&s)
 		if until != nil && t.isLeased(&s, now) && (earliest.IsZero() || until.Before(earliest)) {
@@ -191,24 +193,23 @@ func (t *ShardTable) renew(c ShardClaim, now time.Time) {
 // keeps its own shards until its lease expires.
 func (t *ShardTable) countAlive(ttl time.Duration, now time.Time) (alive int) {
 	for _, r := range t.Replicas {
-		if r.LeaseUntil.After(now.Add(ttl*3/4)) && !isTooLong(r, now.Add(ttl)) {
+		if r.LeaseUntil.After(aliveAfter(ttl, now)) {
 			alive++
 		}
 	}
 	return alive
 }
 
-// isTooLong reports whether the lease was stored before the clock was set back: it ends more than
-// ClockSkewMax after a lease that is given now.
-func isTooLong(r Replica, longest time.Time) bool {
-	return r.LeaseUntil.After(longest.Add(ClockSkewMax))
-}
+// aliveAfter returns the time until which a lease must be valid for its replica to count as alive.
+func aliveAfter(ttl time.Duration, now time.Time) time.Time { return now.Add(ttl * 3 / 4) }
 
-// shortenLeases sets the end of the leases that are too long to the end of a lease that is given now.
-func (t *ShardTable) shortenLeases(longest time.Time) {
+// shortenLeases repairs leases that were stored before the clock was set back: those that end more
+// than ClockSkewMax after a lease that is given now. Their replicas do not count as alive until
+// their next claim.
+func (t *ShardTable) shortenLeases(ttl time.Duration, now time.Time) {
 	for owner, r := range t.Replicas {
-		if isTooLong(r, longest) {
-			r.LeaseUntil = longest
+		if r.LeaseUntil.After(now.Add(ttl + ClockSkewMax)) {
+			r.LeaseUntil = aliveAfter(ttl, now)
 			t.Replicas[owner] = r
 		}
 	}

@@ -72,13 +72,22 @@ func (s *simpleLeases) release(c ShardClaim, now time.Time) {
 	delete(s.lastLease, c.Owner)
 }
 
+func (s *simpleLeases) earliestPolledUntil(now time.Time) (earliest time.Time) {
+	for _, shard := range s.shards {
+		if shard.until.After(now) && !shard.polledUntil.IsZero() && (earliest.IsZero() || shard.polledUntil.Before(earliest)) {
+			earliest = shard.polledUntil
+		}
+	}
+	return earliest
+}
+
 func TestShardTable_GivesTheSameLeasesAsOneLeasePerShard(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		table, simple := NewShardTable(), simpleLeases{lastLease: map[string]time.Time{}}
 		now := time.Unix(1_790_000_000, 0)
 		held := map[string][]int16{}
 		for range rapid.IntRange(1, 60).Draw(rt, "claims") {
-			now = now.Add(rapid.SampledFrom([]time.Duration{0, 250 * time.Millisecond, 4 * time.Second, 15 * time.Second, time.Minute}).Draw(rt, "passed"))
+			now = now.Add(rapid.SampledFrom([]time.Duration{0, 250 * time.Millisecond, 3 * time.Second, 4 * time.Second, 15 * time.Second, time.Minute}).Draw(rt, "passed"))
 			c := ShardClaim{Owner: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(rt, "replica"), TTL: 15 * time.Second}
 			if rapid.IntRange(0, 4).Draw(rt, "polls") > 0 {
 				c.PolledUntil = now.Add(-time.Duration(rapid.IntRange(0, 60).Draw(rt, "behind")) * time.Second)
@@ -104,15 +113,21 @@ func TestShardTable_GivesTheSameLeasesAsOneLeasePerShard(t *testing.T) {
 				held[c.Owner] = got.Held
 			}
 			owned := map[string]int{}
+			for owner, until := range simple.lastLease {
+				if until.After(now) {
+					owned[owner] = 0
+				}
+			}
 			for _, s := range simple.shards {
 				if s.until.After(now) {
 					owned[s.owner]++
 				}
 			}
-			counts := table.CountLeased(now)
-			maps.DeleteFunc(counts, func(_ string, n int) bool { return n == 0 })
-			if !maps.Equal(counts, owned) {
+			if counts := table.CountLeased(now); !maps.Equal(counts, owned) {
 				rt.Fatalf("leased shards of each replica: %v, want %v", counts, owned)
+			}
+			if got, want := table.EarliestPolledUntil(now), simple.earliestPolledUntil(now); !got.Equal(want) {
+				rt.Fatalf("polled until %s, want %s", got, want)
 			}
 		}
 	})
@@ -129,8 +144,49 @@ func TestShardTable_ARenewalChangesNoShard(t *testing.T) {
 	if table.Shards != before.Shards {
 		t.Error("the renewal changed shards")
 	}
-	if got := table.PolledUntil(now); !got.Equal(claim.PolledUntil) {
+	if got := table.EarliestPolledUntil(now); !got.Equal(claim.PolledUntil) {
 		t.Errorf("polled until %s, want %s", got, claim.PolledUntil)
+	}
+}
+
+func TestShardTable_SharesTheShardsOfADeadReplica(t *testing.T) {
+	table, now := NewShardTable(), time.Unix(1_790_000_000, 0)
+	dead := ShardClaim{Owner: "dead", TTL: 15 * time.Second, PolledUntil: now}
+	dead.Loaded = table.Lease(dead, now).Held
+	table.Lease(dead, now)
+	now = now.Add(14 * time.Second)
+	for _, owner := range []string{"b", "c"} {
+		table.Lease(ShardClaim{Owner: owner, TTL: 15 * time.Second}, now)
+	}
+	now = now.Add(2 * time.Second)
+	for _, owner := range []string{"b", "c"} {
+		lease := table.Lease(ShardClaim{Owner: owner, TTL: 15 * time.Second}, now)
+		if len(lease.Acquired) != ShardCount/2 {
+			t.Errorf("%s has acquired %d shards", owner, len(lease.Acquired))
+		}
+		for shard, until := range lease.Acquired {
+			if !until.Equal(dead.PolledUntil) {
+				t.Fatalf("shard %d was polled until %s, want %s", shard, until, dead.PolledUntil)
+			}
+		}
+	}
+}
+
+func TestShardTable_ShortensLeasesAfterTheClockWasSetBack(t *testing.T) {
+	const ttl = 15 * time.Second
+	for back, wantAlive := range map[time.Duration]int{ClockSkewMax: 2, ClockSkewMax + time.Second: 1} {
+		table, now := NewShardTable(), time.Unix(1_790_000_000, 0)
+		table.Lease(ShardClaim{Owner: "dead", TTL: ttl}, now)
+		now = now.Add(-back)
+		for range 2 {
+			if lease := table.Lease(ShardClaim{Owner: "a", TTL: ttl}, now); lease.Replicas != wantAlive || len(lease.Held) != 0 {
+				t.Errorf("the clock was set back by %s: %d replicas count as alive, want %d; shards held: %d", back, lease.Replicas, wantAlive, len(lease.Held))
+			}
+		}
+		lease := table.Lease(ShardClaim{Owner: "a", TTL: ttl}, now.Add(ttl))
+		if shortened := wantAlive == 1; (len(lease.Held) == ShardCount) != shortened {
+			t.Errorf("the clock was set back by %s: a replica holds %d shards one lease later", back, len(lease.Held))
+		}
 	}
 }
 

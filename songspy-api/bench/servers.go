@@ -78,8 +78,8 @@ func startServers(ctx context.Context, o options) ([]contender, *errgroup.Group,
 }
 
 const (
-	// followed and blocked are the numbers of users that the viewer of the list of listening
-	// users follows and blocks.
+	// followed is how many users the viewer follows who requests the list of listening users, and
+	// blocked is how many users that viewer blocks.
 	followed, blocked = 50, 5
 	// bareListening is the index of the contender whose bare handler writes the same bytes as
 	// the list of listening users.

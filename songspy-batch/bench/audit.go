@@ -10,33 +10,31 @@ import (
 
 // writeAudit compares the users whose rows the batch wrote in the last round with what
 // the simulator knows about their playback. A round is one poll of every user. The audit
-// looks at three rounds: the first, the previous and the last one.
+// looks at the last three rounds, here called the first, the second and the last.
 type writeAudit struct {
-	// Written counts all users with a row that was written in the last round.
+	// Written counts all users whose row was written in the last round.
 	Written int `json:"written"`
-	// Changed counts the written users whose playback changed after the start of the
-	// previous round.
+	// Changed counts those of them whose playback changed after the start of the second round.
+	// Each of them is counted in only one of the fields Changed, Proven, NoProgress and Unchanged.
 	Changed int `json:"changed"`
-	// Proven counts the other written users whose playback changed between the start of the
-	// first and the start of the previous round. The last round may still write such a
-	// change, because a change may need two polls: a play ends after two idle polls, and it
+	// Proven counts those whose playback changed between the start of the first and the start of
+	// the second round. The last round may still write such a change, because a change may need two polls: a play ends after two idle polls, and it
 	// counts after enough listening time. A new item needs one poll more if the first answer
 	// was not believed (see mayBeDoubted). So Proven also counts users with such an item that
 	// began up to one round before the first.
 	Proven int `json:"proven"`
-	// NoProgress counts the other written users whose player reports no progress. Each poll
-	// extends the time for which the board shows such a user, so each poll writes.
+	// NoProgress counts those whose player reports no progress. Each poll extends the time for
+	// which the board shows such a user, so each poll writes the row.
 	NoProgress int `json:"noProgress"`
-	// Unchanged counts the remaining written users: a row was written, although nothing
-	// changed. It must be 0.
+	// Unchanged counts those whose row was written although nothing changed. It must be 0.
 	Unchanged int `json:"unchanged"`
 	// Examples describes some of the unchanged users.
 	Examples []string `json:"examples,omitempty"`
 	// Eligible counts all users with a change that Changed or Proven counts, with or without
 	// a written row.
 	Eligible int `json:"eligible"`
-	// Missed counts the users without a written row, although their track changed
-	// between the previous and the last round. It must be 0.
+	// Missed counts the users whose track changed between the second and the last round,
+	// but whose row was not written. It must be 0.
 	Missed int `json:"missed"`
 }
 

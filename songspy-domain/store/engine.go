@@ -38,6 +38,10 @@ type engine interface {
 	// on several machines need one common clock. On SQLite it returns "": there all
 	// processes run on one machine and use its clock.
 	clockQuery() string
+	// isolation is the isolation level of transactions. On Postgres it is READ COMMITTED, whatever the
+	// role or the URL sets: after a transaction has waited for a lock, it must read what the
+	// previous holder of the lock committed.
+	isolation() sql.IsolationLevel
 	// dayExpression returns an SQL expression for the day (UTC) of a column's time, as a
 	// number of days since the Unix epoch.
 	dayExpression(column string) string

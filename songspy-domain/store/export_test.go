@@ -27,3 +27,9 @@ func (s *Store) ChangesWithGORM(ctx context.Context, after int64, limit int) (ch
 	err = s.query(ctx).Where("number > ?", after).Order("number").Limit(limit).Find(&changes).Error
 	return changes, err
 }
+
+// IsolationLevel returns the isolation level that the database reports within a transaction of the store.
+func (s *Store) IsolationLevel(ctx context.Context) (level string, err error) {
+	err = s.inTx(ctx, func(tx *gorm.DB) error { return tx.Raw("SHOW transaction_isolation").Scan(&level).Error })
+	return level, err
+}

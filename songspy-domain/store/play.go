@@ -84,9 +84,9 @@ func scanStoredPlay(rows *sql.Rows) (k songspy.StoredPlay, hashes trackHashes, e
 	return k, hashes, err
 }
 
-// Plays returns up to limit of the user's plays, the newest first, without deleted plays.
-// They start after the given play, or with the newest one if that is the zero Play. Fewer
-// than limit means that there are no more.
+// Plays returns up to limit of the user's plays, the newest first, without deleted plays. The
+// first one is the next older play than the argument after, or the newest play if after is the
+// zero Play. If Plays returns fewer than limit plays, there are no more.
 func (s *Store) Plays(ctx context.Context, id songspy.UserID, after songspy.Play, limit int) ([]songspy.PlayWithTrack, error) {
 	return s.playsWhere(ctx, ``, id, after, limit)
 }

@@ -216,6 +216,8 @@ func (e *postgresEngine) jsonRows(columns, from, order string) string {
 
 func (e *postgresEngine) clockQuery() string { return "SELECT clock_timestamp()" }
 
+func (e *postgresEngine) isolation() sql.IsolationLevel { return sql.LevelReadCommitted }
+
 func (e *postgresEngine) rowsetCTE(r *rowset) (string, []any, error) {
 	clause, args := r.postgresCTE()
 	return clause, args, nil

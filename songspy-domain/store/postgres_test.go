@@ -1,8 +1,10 @@
 package store_test
 
 import (
+	"net/url"
 	"testing"
 
+	"github.com/songspy/songspy/songspy-domain/store"
 	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
@@ -16,4 +18,19 @@ func TestPostgres_Conformance(t *testing.T) {
 		return
 	}
 	runConformanceSuite(t, storetest.Postgres)
+}
+
+func TestPostgres_TransactionsAreReadCommittedWhateverTheURLSets(t *testing.T) {
+	address, _ := ownDatabase(t)
+	at, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := at.Query()
+	query.Set("default_transaction_isolation", "serializable")
+	at.RawQuery = query.Encode()
+	s := openStore(t, store.Options{URL: at.String()})
+	if level, err := s.IsolationLevel(t.Context()); err != nil || level != "read committed" {
+		t.Errorf("the isolation level is %q, error %v", level, err)
+	}
 }

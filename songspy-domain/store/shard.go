@@ -63,6 +63,7 @@ func (s *Store) databaseTime(tx *gorm.DB) (now time.Time, err error) {
 }
 
 func readShards(tx *gorm.DB) (songspy.ShardTable, error) {
+	tx = tx.Session(&gorm.Session{}) // for two queries
 	t := songspy.NewShardTable()
 	var shards []songspy.Shard
 	var replicas []songspy.Replica

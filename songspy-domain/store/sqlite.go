@@ -141,6 +141,8 @@ func (e *sqliteEngine) jsonRows(columns, from, order string) string {
 
 func (e *sqliteEngine) clockQuery() string { return "" }
 
+func (e *sqliteEngine) isolation() sql.IsolationLevel { return sql.LevelDefault }
+
 func (e *sqliteEngine) rowsetCTE(r *rowset) (string, []any, error) { return r.sqliteCTE() }
 
 func (e *sqliteEngine) notifyChange(context.Context, gorm.ConnPool) error { return nil }

@@ -24,7 +24,7 @@ type Status struct {
 	Plays           map[songspy.PlaySource]int64      `json:"plays"`         // plays that began in the last 24 hours
 	OpenGaps        map[songspy.GapReason]int64       `json:"openGaps"`
 	Polls           map[string]int64                  `json:"polls"`    // polls of the last 24 hours, by reason
-	Replicas        []Replica                         `json:"replicas"` // the replicas of the batch; none on SQLite
+	Replicas        []ReplicaShards                   `json:"replicas"` // the replicas of the batch; none on SQLite
 	Shards          int                               `json:"shards"`   // leased shards
 	OverdueSeconds  float64                           `json:"overdueSeconds"`
 	Breakers        map[string]breaker.SharedBreakers `json:"breakers"`        // by Spotify app of the instance
@@ -45,8 +45,8 @@ type ConsentLeft struct {
 // whose consent ends within that time.
 var consentDays = []int{7, 30, 90}
 
-// Replica is a replica of the batch that is alive, with the number of its shards.
-type Replica struct {
+// ReplicaShards is a replica of the batch that is alive, with the number of its shards.
+type ReplicaShards struct {
 	Name   string `json:"name"`
 	Shards int    `json:"shards"`
 }
@@ -199,9 +199,9 @@ func (st *Status) countLinks(groups []songspy.LinkGroup) {
 func (st *Status) countShards(t *songspy.ShardTable) {
 	leased := t.CountLeased(st.At)
 	for _, owner := range slices.Sorted(maps.Keys(leased)) {
-		st.Replicas, st.Shards = append(st.Replicas, Replica{Name: owner, Shards: leased[owner]}), st.Shards+leased[owner]
+		st.Replicas, st.Shards = append(st.Replicas, ReplicaShards{Name: owner, Shards: leased[owner]}), st.Shards+leased[owner]
 	}
-	if until := t.PolledUntil(st.At); !until.IsZero() {
+	if until := t.EarliestPolledUntil(st.At); !until.IsZero() {
 		st.OverdueSeconds = max(0, st.At.Sub(until).Seconds())
 	}
 }

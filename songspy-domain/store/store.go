@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"log/slog"
 	"strings"
@@ -175,7 +176,7 @@ func (s *Store) inTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 		return translate(err)
 	}
 	defer end()
-	return translate(s.db.WithContext(ctx).Transaction(fn))
+	return translate(s.db.WithContext(ctx).Transaction(fn, &sql.TxOptions{Isolation: s.engine.isolation()}))
 }
 
 // inErasureTx is inTx for a transaction that deletes personal data. After the commit it

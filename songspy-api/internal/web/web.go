@@ -38,10 +38,10 @@ var files embed.FS
 // Languages are the languages of the page. Viewers who prefer another language get the first.
 var Languages = []string{"en", "ko"}
 
-// Page is one page of the website. In the names of its files, NAME is the field Name: js/NAME.js
-// is its script. css/NAME.css is its style sheet, and html/NAME.html is its content before the
-// script runs; some pages lack these two. A long text has a file for each language:
-// html/NAME.en.html.
+// Page is one page of the website. Its files are named after the field Name, here written NAME:
+// js/NAME.js is the script. Most pages also have a style sheet, css/NAME.css, and content that shows
+// before the script runs, html/NAME.html. If that content is a long text, each language has its own
+// file instead, such as html/NAME.en.html.
 type Page struct {
 	Name string
 	// Path is its route in the syntax of Gin.

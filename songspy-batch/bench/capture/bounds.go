@@ -85,9 +85,9 @@ var attentionBounds = map[string]map[string]bounds{
 // day, so that a week can use the allowance of eight days.
 const withinAllowance = 1 + 0.15*8/7
 
-// hostileFactor is by how much hostile viewers may worsen what the other viewers see: the
-// fraction of the watched time with a wrong track (not the one that plays), divided by that
-// fraction without hostile viewers.
+// hostileFactor limits how much hostile viewers may worsen what the other viewers see. These see a
+// wrong track (not the one that plays) for some fraction of the watched time. With hostile viewers,
+// that fraction may be at most hostileFactor times as large as without them.
 const hostileFactor = 1.2
 
 // checkHostile returns a text for each policy with hostile viewers under which the other viewers

@@ -15,6 +15,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/bits"
 	"sync"
 	"sync/atomic"
@@ -216,7 +217,9 @@ func (r *leaseRun) handleFailure(ctx context.Context, err error, requestedAt tim
 	}
 	r.failing = true
 	if owned := l.owned.Load(); owned != 0 && l.Now().Sub(l.startedAt) >= time.Duration(l.leaseEnd.Load()) {
+		polledUntil := r.polledUntilNow(owned)
 		r.dropShards(owned)
+		maps.Copy(r.polledUntil, polledUntil) // for the case that no other replica acquires the shards
 		l.Logger.WarnContext(ctx, "the leases have expired: no user is polled", logkey.Shards, bits.OnesCount64(owned))
 	}
 }
@@ -242,7 +245,8 @@ func (r *leaseRun) applyLease(ctx context.Context, lease songspy.ShardLease, req
 		r.polledUntil[shard] = from
 	}
 	// A shard that this replica gave up in memory but that stayed leased to it in the database is
-	// not in Acquired. The time until which its polls were made is then unknown (zero).
+	// not in Acquired. Unless handleFailure has stored it, the time until which its polls were made
+	// is then unknown (zero).
 	for _, shard := range shardsOf(held &^ owned) {
 		if _, ok := r.polledUntil[shard]; !ok {
 			r.polledUntil[shard] = time.Time{}
@@ -281,6 +285,15 @@ func (r *leaseRun) dropShards(shards uint64) {
 		delete(r.polledUntil, shard)
 	}
 	r.worker.DropShards(shardsOf(shards))
+}
+
+// polledUntilNow returns, for each of the shards, the time until which all due polls have been made.
+func (r *leaseRun) polledUntilNow(shards uint64) map[int16]time.Time {
+	now := maps.Clone(r.polledUntil)
+	for _, shard := range shardsOf(shards & r.leaser.loaded.Load()) {
+		now[shard] = r.worker.PolledUntil()
+	}
+	return now
 }
 
 // startLoading makes the worker read the users of newly owned shards from the

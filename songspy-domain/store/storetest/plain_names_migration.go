@@ -159,6 +159,8 @@ func fillForMigration(t *testing.T, b *fixture) (p plantedUser, sent songspy.Not
 	claim := songspy.ShardClaim{Owner: "replica", TTL: 10_000 * time.Hour}
 	claim.Loaded, claim.PolledUntil = value[songspy.ShardLease](t)(b.LeaseShards(ctx, claim)).Held, start.Add(-time.Second)
 	value[songspy.ShardLease](t)(b.LeaseShards(ctx, claim))
+	claim.Loaded = claim.Loaded[1:] // stores the time of the first shard in the table shards
+	value[songspy.ShardLease](t)(b.LeaseShards(ctx, claim))
 	value[songspy.Invite](t)(b.CreateInvite(ctx, songspy.Invite{CodeHash: []byte("hash"), Uses: 2, ExpiresAt: start.Add(time.Hour)}))
 	b.exec(t, `INSERT INTO gaps (user_id, began_at, reason) VALUES ($1, $2, 'app_blocked')`, int64(p.UserID), start.Add(-time.Hour))
 	return p, sent

@@ -39,7 +39,7 @@ func status() suite {
 			same(t, "open gaps", st.OpenGaps, map[songspy.GapReason]int64{songspy.GapLinkBroken: 1})
 			same(t, "breakers", st.Breakers, map[string]breaker.SharedBreakers{"app": tripped})
 			same(t, "quotas of accounts without calls", st.Quotas, map[string]store.QuotaStatus{})
-			same(t, "replicas", st.Replicas, []store.Replica{{Name: "one", Shards: songspy.ShardCount}})
+			same(t, "replicas", st.Replicas, []store.ReplicaShards{{Name: "one", Shards: songspy.ShardCount}})
 			same(t, "user-supplied apps that are blocked", st.UserAppsBlocked, 1)
 			same(t, "polls", st.Polls, map[string]int64{"interval": 3})
 			same(t, "last poll", st.LastPollAt.UTC(), start)
