@@ -14,19 +14,19 @@ import (
 type writeAudit struct {
 	// Written counts all users whose row was written in the last round.
 	Written int `json:"written"`
-	// Changed counts those of them whose playback changed after the start of the second round.
-	// Each of them is counted in only one of the fields Changed, Proven, NoProgress and Unchanged.
+	// Changed counts users of Written whose playback changed after the start of the second round.
+	// Each user of Written is counted in one of the fields Changed, Proven, NoProgress and Unchanged.
 	Changed int `json:"changed"`
-	// Proven counts those whose playback changed between the start of the first and the start of
-	// the second round. The last round may still write such a change, because a change may need two polls: a play ends after two idle polls, and it
-	// counts after enough listening time. A new item needs one poll more if the first answer
-	// was not believed (see mayBeDoubted). So Proven also counts users with such an item that
-	// began up to one round before the first.
+	// Proven counts users whose playback changed between the start of the first and the start of
+	// the second round. The last round may still write such a change, because a change may need
+	// two polls: a play ends after two idle polls, and it counts after enough listening time. A
+	// new item needs one poll more if the first answer was not believed (see mayBeDoubted). So
+	// Proven also counts users with such an item that began up to one round before the first.
 	Proven int `json:"proven"`
-	// NoProgress counts those whose player reports no progress. Each poll extends the time for
+	// NoProgress counts users whose player reports no progress. Each poll extends the time for
 	// which the board shows such a user, so each poll writes the row.
 	NoProgress int `json:"noProgress"`
-	// Unchanged counts those whose row was written although nothing changed. It must be 0.
+	// Unchanged counts users whose row was written although nothing changed. It must be 0.
 	Unchanged int `json:"unchanged"`
 	// Examples describes some of the unchanged users.
 	Examples []string `json:"examples,omitempty"`
