@@ -48,25 +48,30 @@ var keyIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 // ParseKeys reads a list of keys, separated by commas. Each is an ID, a colon and the
 // base64 of 32 bytes, such as k2:BugkMTgeSrzDdWTdwU8ZW4JhyqPUy3Y7UGJmivTQiR8=. The first
 // key encrypts or signs; the others only decrypt or verify. The argument name is the name
-// of the variable. An error contains it, and the position or the ID of the faulty entry,
-// and never quotes a key.
+// of the variable. The error has a line for each faulty entry, with that name and the position
+// or the ID of the entry, and never quotes a key.
 func ParseKeys(name string, list songspy.Secret) ([]Key, error) {
 	var keys []Key
+	var faults []error
 	seen := map[string]bool{}
 	for i, entry := range strings.Split(list.Reveal(), ",") {
 		id, text, ok := strings.Cut(strings.TrimSpace(entry), ":")
 		if !ok || !keyIDPattern.MatchString(id) {
-			return nil, fmt.Errorf("%s: entry %d must be id:key, with an ID of up to 32 letters, digits, - or _", name, i+1)
+			faults = append(faults, fmt.Errorf("%s: entry %d must be id:key, with an ID of up to 32 letters, digits, - or _", name, i+1))
+			continue
 		}
 		if seen[id] {
-			return nil, fmt.Errorf("%s: the ID %q is used twice; every key needs its own", name, id)
+			faults = append(faults, fmt.Errorf("%s: the ID %q is used twice; every key needs its own", name, id))
 		}
 		seen[id] = true
 		key, err := base64.StdEncoding.DecodeString(text)
 		if err != nil || len(key) != KeyBytes {
-			return nil, fmt.Errorf("%s: the key %q must be the base64 of %d bytes, as `openssl rand -base64 %d` prints", name, id, KeyBytes, KeyBytes)
+			faults = append(faults, fmt.Errorf("%s: the key %q must be the base64 of %d bytes, as `openssl rand -base64 %d` prints", name, id, KeyBytes, KeyBytes))
 		}
 		keys = append(keys, Key{id, key})
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
 	}
 	return keys, nil
 }

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,6 +42,27 @@ func TestParseKeys_NamesTheFaultAndNeverTheKey(t *testing.T) {
 				t.Errorf("the error contains the key: %v", err)
 			}
 		})
+	}
+}
+
+func TestParseKeys_NamesEveryFault(t *testing.T) {
+	_, err := config.ParseKeys("KEYS", songspy.Secret(sealKey+",nonsense,k2:c2hvcnQ=,"+sealKey))
+	const want = "KEYS: entry 2 must be id:key, with an ID of up to 32 letters, digits, - or _\n" +
+		"KEYS: the key \"k2\" must be the base64 of 32 bytes, as `openssl rand -base64 32` prints\n" +
+		"KEYS: the ID \"k1\" is used twice; every key needs its own"
+	if err == nil || err.Error() != want {
+		t.Errorf("the error is\n%v\nwant\n%s", err, want)
+	}
+}
+
+func TestCheckKeys_NamesEveryWeakKeyInProduction(t *testing.T) {
+	zeros := base64.StdEncoding.EncodeToString(make([]byte, config.KeyBytes))
+	production := config.Service{Env: config.Production, SealKeys: songspy.Secret("s:" + zeros)}
+	list := songspy.Secret("a:" + zeros + ",b:" + zeros)
+	for what, err := range map[string]error{"is not random": production.CheckKeys("KEYS", list), "is also in": production.CheckNotSealKey("KEYS", list)} {
+		if err == nil || !strings.Contains(err.Error(), `"a" `+what) || !strings.Contains(err.Error(), `"b" `+what) {
+			t.Errorf("the error is %v; want that each of the keys a and b %s", err, what)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
@@ -75,7 +76,7 @@ func (s Service) checkAttention() error {
 }
 
 // CheckKeys returns an error if the list of keys is malformed. In production it also
-// returns an error if the list is empty or a key is weak (Key.isWeak). The argument name
+// returns an error if the list is empty or keys are weak (Key.isWeak). The argument name
 // is the name of the environment variable with the keys.
 func (s Service) CheckKeys(name string, keys songspy.Secret) error {
 	if keys == "" {
@@ -88,15 +89,16 @@ func (s Service) CheckKeys(name string, keys songspy.Secret) error {
 	if err != nil || s.IsDevelopment() {
 		return err
 	}
+	var faults []error
 	for _, k := range parsed {
 		if k.isWeak() {
-			return fmt.Errorf("%s: the key %q is not random; `songspy-api keys` prints random ones", name, k.ID)
+			faults = append(faults, fmt.Errorf("%s: the key %q is not random; `songspy-api keys` prints random ones", name, k.ID))
 		}
 	}
-	return nil
+	return errors.Join(faults...)
 }
 
-// CheckNotSealKey returns an error, in production, if one of the keys is also a seal key,
+// CheckNotSealKey returns an error, in production, if any of the keys is also a seal key,
 // which encrypts stored secrets: anyone who obtains a key for one purpose must not be able
 // to use it for the other. The argument name is the name of the environment variable with
 // the keys.
@@ -109,14 +111,13 @@ func (s Service) CheckNotSealKey(name string, keys songspy.Secret) error {
 	if err1 != nil || err2 != nil {
 		return nil // CheckKeys returns the error
 	}
+	var faults []error
 	for _, k := range others {
-		for _, seal := range seals {
-			if bytes.Equal(k.Key, seal.Key) {
-				return fmt.Errorf("%s: the key %q is also in SONGSPY_SEAL_KEYS; each purpose needs its own, as `songspy-api keys` prints them", name, k.ID)
-			}
+		if slices.ContainsFunc(seals, func(seal Key) bool { return bytes.Equal(k.Key, seal.Key) }) {
+			faults = append(faults, fmt.Errorf("%s: the key %q is also in SONGSPY_SEAL_KEYS; each purpose needs its own, as `songspy-api keys` prints them", name, k.ID))
 		}
 	}
-	return nil
+	return errors.Join(faults...)
 }
 
 // checkDatabaseURL returns an error if the database URL is not valid. The error

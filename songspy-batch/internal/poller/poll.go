@@ -68,7 +68,7 @@ func (p *Poller) callPlayer(ctx context.Context, state *userState, now, due time
 func (p *Poller) handleAnswer(before *userState, obs *songspy.Observation) plannedPoll {
 	out := playback.Step(before.playing, *obs)
 	history, gap := p.coverageAfter(before, &out)
-	if p.writer.save(before, obs, &out, history, gap) {
+	if history, ok := p.writer.save(before, obs, &out, history, gap); ok {
 		p.history.schedule(before.user, history)
 	}
 	return p.planner.next(before, out.State, obs)

@@ -73,7 +73,7 @@ func TestAnEarlierEntryOfAUserChangesNothing(t *testing.T) {
 		}
 		before := states()
 		playing := songspy.NowPlaying{State: songspy.PlayerPlaying, TrackURI: "spotify:track:1", ObservedAt: now.Add(time.Minute)}
-		if r.update(state.entryRef, stateUpdate{playing: playing, mustSave: true}) {
+		if _, ok := r.update(state.entryRef, stateUpdate{playing: playing, mustSave: true}); ok {
 			t.Errorf("%s: the old poll was stored", name)
 		}
 		r.recordFailure(state.entryRef, songspy.GapUnseen)
@@ -102,10 +102,10 @@ func TestAHistoryFetchThatEndsDuringAPollStaysRecorded(t *testing.T) {
 	r.recordHistoryFetch(before.entryRef, now, 1, songspy.PartialPlayCounts{})
 	during := before.history
 	during.PlaysSince++ // the poll has ended a play
-	r.update(before.entryRef, stateUpdate{songspy.NowPlaying{UserID: 1, Generation: 2, ObservedAt: now}, during, false})
+	kept, ok := r.update(before.entryRef, stateUpdate{songspy.NowPlaying{UserID: 1, Generation: 2, ObservedAt: now}, during, false})
 	after, _ := r.lookup(1)
-	if want := uncovered.AfterFetch(now); after.history != want {
-		t.Errorf("after the poll the history state is %+v, want that of the fetch: %+v", after.history, want)
+	if want := uncovered.AfterFetch(now); after.history != want || kept != want || !ok {
+		t.Errorf("after the poll the history state is %+v, and update returns %+v, %t; want that of the fetch: %+v", after.history, kept, ok, want)
 	}
 }
 

@@ -41,13 +41,14 @@ type writer struct {
 
 // save keeps the result of a poll in the registry. If viewers or a restart need the result, save
 // also hands it to run (by put), which writes it to the store. The argument before is the state
-// before the poll, obs is the answer, and out is the result of playback.Step. save returns false,
-// and does nothing, if the user was removed or has linked again during the poll.
-func (w *writer) save(before *userState, obs *songspy.Observation, out *playback.StepResult, history playback.HistoryState, gap *songspy.Gap) bool {
+// before the poll, obs is the answer, and out is the result of playback.Step. save returns the
+// history state that it has kept (see Registry.update). ok is false, and nothing is saved, if the
+// user was removed or has linked again during the poll.
+func (w *writer) save(before *userState, obs *songspy.Observation, out *playback.StepResult, history playback.HistoryState, gap *songspy.Gap) (kept playback.HistoryState, ok bool) {
 	visible := out.Visible || before.aheadOfClock && out.State.IsOpen() // viewers still see the stored times, which are ahead of the clock
 	mustSave := out.MustSave || visible || len(out.Plays) > 0 || gap != nil || before.aheadOfClock
-	if !w.Registry.update(before.entryRef, stateUpdate{out.State, history, mustSave}) {
-		return false
+	if kept, ok = w.Registry.update(before.entryRef, stateUpdate{out.State, history, mustSave}); !ok {
+		return kept, false
 	}
 	if mustSave {
 		u := songspy.PlaybackUpdate{Playing: out.State, Plays: out.Plays, Gap: gap, Visible: visible}
@@ -56,7 +57,7 @@ func (w *writer) save(before *userState, obs *songspy.Observation, out *playback
 		}
 		w.put(pendingUpdate{before.entryRef, u})
 	}
-	return true
+	return kept, true
 }
 
 // stateUpdate is what a poll has changed.
@@ -66,15 +67,16 @@ type stateUpdate struct {
 	mustSave bool // the update is also given to the store
 }
 
-// update copies what a poll has changed to the entry. A history fetch that has ended during the
-// poll stays recorded, as if it had ended after the poll. update returns false, and changes nothing, if the user was removed or has
-// linked again during the poll.
-func (r *Registry) update(ref entryRef, u stateUpdate) bool {
+// update copies what a poll has changed to the entry, and returns the history state that the entry
+// has then. A history fetch that has ended during the poll stays recorded, as if it had ended after
+// the poll. ok is false, and nothing is changed, if the user was removed or has linked again during
+// the poll.
+func (r *Registry) update(ref entryRef, u stateUpdate) (history playback.HistoryState, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.entries.find(ref)
 	if e == nil {
-		return false
+		return history, false
 	}
 	if observed := microsOf(u.playing.ObservedAt); observed > e.observedAt {
 		e.answeredUntil, e.gapReason = observed, 0
@@ -91,7 +93,7 @@ func (r *Registry) update(ref entryRef, u stateUpdate) bool {
 		e.aheadOfClock = false
 		e.pendingWrites++
 	}
-	return true
+	return u.history, true
 }
 
 // put hands an update to the goroutine of run. If the database rejects updates, it
