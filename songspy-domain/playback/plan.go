@@ -49,9 +49,9 @@ const (
 	// extraPollTenths is how many polls, in tenths, one play may cost in
 	// addition to one poll per interval.
 	extraPollTenths = 27
-	// proofPollsMax is how many polls a play may have cost, at most, when another one
-	// is planned to prove that it is long enough to count. It applies to plays that
-	// history never lists, and to plays without progress.
+	// proofPollsMax limits the polls that prove that a play is long enough to count: such a
+	// poll is planned only if the play has cost at most proofPollsMax polls so far. The limit
+	// applies only to plays that history never lists, and to plays without progress.
 	proofPollsMax = 2
 	// doubtPollsMax is how many polls check one doubtful answer (an impossible
 	// progress).

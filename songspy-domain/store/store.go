@@ -42,8 +42,8 @@ type Options struct {
 	Observe func(statement string, took time.Duration)
 }
 
-// trackCacheSize is how many tracks are cached, by URI. It is about as many as 100,000
-// users play in a few hours. They need about 30 MB of memory.
+// trackCacheSize is how many tracks are cached, by URI. 100,000 users play about this many
+// different tracks in a few hours. The cached tracks need about 30 MB of memory.
 const trackCacheSize = 1 << 17
 
 // Store is an open database. It is safe for concurrent use.

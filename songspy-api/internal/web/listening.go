@@ -140,8 +140,8 @@ func NewListening(window, following []Card, now time.Time) *Listening {
 	return l
 }
 
-// Wall returns the cards of the window without that of the hero's user, because the hero shows
-// this user already.
+// Wall returns the cards of Window, except that of the hero's user: the page already shows this user
+// as the hero.
 func (l *Listening) Wall() []Card {
 	return slices.DeleteFunc(slices.Clone(l.Window), func(c Card) bool { return l.Hero != nil && c.Person == l.Hero.Person })
 }

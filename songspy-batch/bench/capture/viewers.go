@@ -123,9 +123,9 @@ func (w *watchStore) updateShown(at time.Time) (changed map[int]bool) {
 	return changed
 }
 
-// checkVisits measures what the viewers of one person saw. It adds up the time in which they
-// watched while the person was listening, and the time of it in which the board showed
-// something else. It also records how late they saw each track.
+// checkVisits measures what the viewers of one person saw. It adds up how long they watched while
+// the person was listening, and for how much of that time the board did not show the person's track.
+// It also records how late they saw each track.
 func (v userVerdict) checkVisits(visits []visit) {
 	for _, l := range visits {
 		if !l.measured || !v.isMeasured(l.from) || !slices.Contains(l.people, v.person) {

@@ -43,8 +43,8 @@ type LinkRetry struct {
 // else changed it since it was read, or it must wait for a later run.
 var errLinkChanged = errors.New("the link was changed meanwhile")
 
-// errAccountUnknown means that the link has tokens, but that it is unknown to
-// which Spotify account they belong, so that the link must first be completed.
+// errAccountUnknown means that the link is a pending grant: it has tokens, but it is unknown to which
+// Spotify account they belong. Run then calls complete, which tries to find the account.
 var errAccountUnknown = errors.New("the link has a pending grant")
 
 // Run tries each link once that was rejected a day ago or earlier, but at most

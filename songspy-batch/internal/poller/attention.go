@@ -399,9 +399,10 @@ func (p *attentionPlanner) additionalCalls(id songspy.UserID, plain, next planne
 	moved, wait := next.at.Sub(plain.at), next.at.Sub(now)
 	switch {
 	case next.reason == reasonInterval:
-		// Polls of this reason return to the user's phase (own time within the interval),
-		// whenever the last poll was. If the next time of the phase is after the plain poll,
-		// this poll has replaced the plain one. Otherwise it is an additional call.
+		// Interval polls come back to the user's phase (the user's own time within the
+		// interval), no matter when this poll was made. So if the phase comes next only after
+		// the time of the plain poll, this poll has replaced the plain one. Otherwise this poll
+		// is an additional call.
 		if delayqueue.NextAtPhase(now, songspy.PhaseOf(id, p.interval), p.interval).After(plain.at) {
 			return 0
 		}

@@ -32,8 +32,9 @@ type timesAhead struct {
 	loggedAt time.Time
 }
 
-// correctUser returns a user from the store whose now-playing state and consent are not
-// ahead of the clock. It also reports whether the stored now-playing state was.
+// correctUser corrects a user that was read from the store: it sets the times of the now-playing
+// state and of the consent to now if they are ahead of the clock. ahead reports whether the stored
+// now-playing state was ahead.
 func (s *timesAhead) correctUser(u songspy.PolledUser, now time.Time) (corrected songspy.PolledUser, ahead bool) {
 	playing := u.Playing.CorrectClock(now)
 	ahead = playing != u.Playing

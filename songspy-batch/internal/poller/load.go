@@ -41,8 +41,8 @@ func (f *firstRead) isDone() bool {
 	}
 }
 
-// wait waits for the first read and returns its change number. ok is false if
-// ctx ended first.
+// wait waits for the first read. It returns the number of a change: the read reflects that change
+// and all changes before it. ok is false if ctx ended first.
 func (f *firstRead) wait(ctx context.Context) (change int64, ok bool) {
 	select {
 	case <-f.done:
