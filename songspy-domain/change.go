@@ -19,9 +19,9 @@ const (
 
 // Change is one row of the change feed. It says that a user's data has changed, so that
 // every process that caches the user reads the user from the database again. If the
-// user does not exist any more, the process drops the user from its cache. Numbers
-// become visible in ascending order, so a reader that continues after the last number
-// that it has read misses no change.
+// user does not exist any more, the process drops the user from its cache. Transactions
+// commit changes in the order of their numbers, so a reader that continues after the last
+// number that it has read misses no change.
 type Change struct {
 	Number int64 `gorm:"primaryKey"`
 	UserID UserID

@@ -2,11 +2,12 @@
 // users' data in memory stays up to date.
 //
 // A change is an invalidation: it says that what is known of a user may be
-// outdated. Numbers become visible in ascending order and without holes, so a
-// reader that continues after the last number that it has applied misses
-// nothing. Changes are lost to a reader if they are pruned before it reads
-// them, or if the database is restored from a backup. Then the reader has to
-// load everything again.
+// outdated. Each change has a number. Transactions commit their changes in the
+// order of these numbers, and no number is left out. So a reader that continues
+// after the number of the last change that it has applied misses nothing.
+//
+// A reader loses changes if they are pruned before it reads them, or if the
+// database is restored from a backup. Then it has to load everything again.
 package changefeed
 
 import (

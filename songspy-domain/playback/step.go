@@ -414,8 +414,9 @@ func (s *step) continueHidden(obs songspy.Observation) {
 			s.restartPlay(obs, *n.EndsAt)
 			return
 		}
-		// The progress has been hidden since before the track's end, so the track may have
-		// been repeated. Both plays count as one.
+		// The player stopped reporting its progress before the predicted end of the track, and
+		// still shows the track after that end. So the track may have been repeated, but without
+		// progress a second play cannot be recognized: everything counts as one play.
 		n.ProgressMS, n.HidesProgress, n.OtherSeenAt = -1, false, n.StartedAt
 	}
 	if most := instant.Milliseconds(n.DurationMS + n.PausedMS); n.ProgressMS < 0 && n.DurationMS > 0 && !songspy.IsSpeech(n.TrackURI) && obs.At.Sub(n.StartedAt) > most+jitter {

@@ -76,11 +76,11 @@ func (r *reconciler) placeItem(item songspy.HistoryItem) bool {
 	return false
 }
 
-// isTooEarly reports whether it is not certain yet to which play a history item belongs.
-// That is so if the item may belong to a play that ended so recently that history may not
-// list the play's own item yet, or to a play that a deferred item (see DeferOpenPlay) of the
-// same track fits better. Plays that began more than pausedShownMax after the item are left
-// out.
+// isTooEarly reports whether the history item must wait for a later answer of history, because
+// another item may fit the same play better. It looks at the plays that accept the item, except
+// those that began more than pausedShownMax after it. The item must wait if one of these plays
+//   - ended so recently that history may still add another item for it, or
+//   - has a nearer item of the same track among the deferred items (see DeferOpenPlay).
 func (r *reconciler) isTooEarly(item songspy.HistoryItem) bool {
 	return slices.ContainsFunc(r.candidates, func(s candidate) bool {
 		return s.accepts(item) && (r.endedRecently(s) || r.deferredFitsBetter(s, item)) && s.Play.StartedAt.Sub(item.PlayedAt) <= pausedShownMax

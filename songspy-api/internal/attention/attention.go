@@ -204,8 +204,10 @@ func (r *Reporter) hashOf(v board.ViewerID) (hash songspy.ViewerHash) {
 	return hash
 }
 
-// Run writes watches until ctx ends: new and changed ones after the delay gather, and all of
-// them once in each interval renewal. It also deletes ended watches from the store.
+// Run writes watches to the store until ctx ends. It writes new and changed watches together, a
+// short time (the constant gather) after the first of them. In each interval of the length renewal
+// it writes all watches again, because a watch ends in the store if it is not renewed, and deletes
+// those that have ended.
 func (r *Reporter) Run(ctx context.Context) {
 	if r == nil {
 		return

@@ -15,8 +15,10 @@ type streams struct {
 	joining []*Stream
 	reread  map[*Stream]struct{} // streams whose viewer was read since the last tick
 	shared  map[sharedKey]*sharedTopic
-	// rereadOn maps a user to the streams whose ReadViewer reads data of this user. updateOn
-	// maps a user to the streams whose own (unshared) views may change when this user changes.
+	// rereadOn maps a user to the streams whose ReadViewer reads data of this user. They call it
+	// again when that data changes. Most streams share one view of a topic, which shows what
+	// strangers see. updateOn maps a user to the streams whose own views may change when the entry
+	// of this user changes, although the shared view does not.
 	rereadOn, updateOn map[songspy.UserID][]*Stream
 
 	isReloaded  bool // the index was replaced since the last tick

@@ -39,9 +39,9 @@ type LinkRetry struct {
 	Logger   *slog.Logger
 }
 
-// errLinkChanged means that this run has nothing more to do for the link: somebody
-// else changed it since it was read, or it must wait for a later run.
-var errLinkChanged = errors.New("the link was changed meanwhile")
+// errNothingToDo means that this run can do nothing more for the link: it was changed since it was
+// read, or it must wait for a later run.
+var errNothingToDo = errors.New("this run can do nothing more for the link")
 
 // errAccountUnknown means that the link is a pending grant: it has tokens, but it is unknown to which
 // Spotify account they belong. Run then calls complete, which tries to find the account.
@@ -60,7 +60,7 @@ func (j LinkRetry) Run(ctx context.Context) error {
 	for _, id := range ids {
 		_, err := j.Links.UpdateLink(ctx, id, func(l *songspy.Link) error {
 			if l.State != songspy.LinkNotRegistered {
-				return errLinkChanged
+				return errNothingToDo
 			}
 			if !l.HasAccount() {
 				return errAccountUnknown
@@ -74,7 +74,7 @@ func (j LinkRetry) Run(ctx context.Context) error {
 		switch {
 		case err == nil:
 			reactivated++
-		case errors.Is(err, errLinkChanged), songspy.CodeOf(err) == songspy.CodeNotFound:
+		case errors.Is(err, errNothingToDo), songspy.CodeOf(err) == songspy.CodeNotFound:
 		default:
 			errs = append(errs, err)
 		}
@@ -85,12 +85,13 @@ func (j LinkRetry) Run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// complete tries to complete the link of a user whose Spotify account is still
-// unknown. It returns nil if the link is complete now, and errLinkChanged if it must
-// wait: for a day if the user is still not registered with the app.
+// complete tries to complete a pending grant: the link of a user whose Spotify account is still
+// unknown. It returns nil if the link is complete now, and errNothingToDo if this run can do nothing
+// more for it. If Complete failed, and not for a temporary reason, for example because the user is
+// still not registered with the app, complete stores the time, so that the next try is a day later.
 func (j LinkRetry) complete(ctx context.Context, id songspy.UserID, now time.Time) error {
 	if j.Complete == nil {
-		return errLinkChanged
+		return errNothingToDo
 	}
 	cause := j.Complete(ctx, id)
 	if cause == nil {
@@ -98,21 +99,21 @@ func (j LinkRetry) complete(ctx context.Context, id songspy.UserID, now time.Tim
 	}
 	j.Logger.DebugContext(ctx, "completing a pending grant failed", logkey.UserID, int64(id), logkey.Error, cause)
 	if songspy.CodeOf(cause) == songspy.CodeGone {
-		return errLinkChanged
+		return errNothingToDo
 	}
 	switch songspy.DispositionOf(cause) {
 	case songspy.DispositionRetryLater, songspy.DispositionAppBlocked, songspy.DispositionMayNotCall:
-		return errLinkChanged // the next run tries again
+		return errNothingToDo // the next run tries again
 	}
 	_, err := j.Links.UpdateLink(ctx, id, func(l *songspy.Link) error {
 		if !l.IsPendingGrant() {
-			return errLinkChanged
+			return errNothingToDo
 		}
 		l.StateSince = now
 		return nil
 	})
 	if err == nil {
-		err = errLinkChanged
+		err = errNothingToDo
 	}
 	return err
 }
