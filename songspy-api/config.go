@@ -18,6 +18,9 @@ import (
 // defaultAddr is the default of SONGSPY_API_ADDR.
 const defaultAddr = "127.0.0.1:8080"
 
+// defaultAdminAddr is the default of SONGSPY_API_ADMIN_ADDR.
+const defaultAdminAddr = "127.0.0.1:8082"
+
 // settings is the configuration of the API, read from the environment.
 type settings struct {
 	Service config.Service
@@ -75,8 +78,8 @@ type settings struct {
 // Validate returns every error in the settings that belong to the API.
 func (s settings) Validate() error {
 	problems := []error{
-		checkAddr("SONGSPY_API_ADDR", s.Addr),
-		checkAddr("SONGSPY_API_ADMIN_ADDR", s.AdminAddr),
+		checkAddr("SONGSPY_API_ADDR", s.Addr, defaultAddr),
+		checkAddr("SONGSPY_API_ADMIN_ADDR", s.AdminAddr, defaultAdminAddr),
 		checkOrigin("SONGSPY_PUBLIC_URL", s.PublicURL),
 		config.AtLeast("SONGSPY_TOKEN_LIFE", s.TokenLife, time.Minute),
 		config.AtLeast("SONGSPY_SESSION_LIFE", s.SessionLife, time.Minute),
@@ -136,14 +139,14 @@ func (s settings) signUpOptions() (auth.SignUp, error) {
 func (s settings) operators(key []byte) (auth.Operators, error) {
 	operators, err := auth.ParseOperators(s.Operators, key)
 	if err != nil {
-		return operators, fmt.Errorf("SONGSPY_OPERATORS: %w; it must be e-mail addresses, separated by commas or line breaks", err)
+		return operators, fmt.Errorf("SONGSPY_OPERATORS: %w; the variable must list e-mail addresses, separated by commas or line breaks", err)
 	}
 	return operators, nil
 }
 
-func checkAddr(name, addr string) error {
+func checkAddr(name, addr, example string) error {
 	if _, _, err := net.SplitHostPort(addr); err != nil {
-		return fmt.Errorf("%s: is %q; it must be host:port, such as %s", name, addr, defaultAddr)
+		return fmt.Errorf("%s: is %q; it must be host:port, such as %s", name, addr, example)
 	}
 	return nil
 }

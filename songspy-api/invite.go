@@ -112,7 +112,7 @@ func createInvite(ctx context.Context, db *store.Store, s settings, requested so
 	fmt.Fprintf(out, `%s
 
 Invite %d admits %s until %s UTC. Its code is not stored: note it now.
-A new user types it where the frontend asks for it, in any case, with or without dashes.
+A new user types it where the frontend asks for it, in upper or lower case, with or without dashes.
 A frontend sends it as "invite" together with "accessToken" to POST %s/v1/songspy/google-auth.
 `, code.Reveal(), i.ID, users, formatTime(i.ExpiresAt), s.PublicURL)
 	if s.SignUp != string(auth.PolicyInvite) {

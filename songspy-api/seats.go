@@ -59,7 +59,7 @@ func (c seatsEnteredCommand) Run(ctx context.Context, p *program) error {
 		case err != nil:
 			return err
 		case linked:
-			fmt.Fprintf(p.stdout, "User %d is retried at once; if Spotify still rejects them, they appear here again.\n", id)
+			fmt.Fprintf(p.stdout, "The link of user %d is tried again at once. If Spotify still rejects it, `songspy-api seats` lists the user again.\n", id)
 		default:
 			fmt.Fprintf(p.stdout, "User %d can link now.\n", id)
 		}
@@ -74,7 +74,7 @@ func (c seatsDropCommand) Run(ctx context.Context, p *program) error {
 		if err := service.DropSeat(ctx, id); err != nil {
 			return err
 		}
-		fmt.Fprintf(p.stdout, "User %d has no seat anymore.\n", id)
+		fmt.Fprintf(p.stdout, "User %d has no seat, and is not on the waiting list.\n", id)
 		return nil
 	})
 }

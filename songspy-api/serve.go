@@ -95,10 +95,10 @@ func newService(ctx context.Context, s settings, log *slog.Logger) (_ *service, 
 	api.metrics.MustRegister(breakers, quotas)
 	api.notes = func() []string { return slices.Concat(breakers.Notes(), quotas.Notes()) }
 	api.adminHandler = telemetry.AdminHandler(api.metrics, api.ready, api.notes, s.Service.AdminHosts...)
-	if api.publicListener, err = telemetry.Listen(ctx, s.Addr); err != nil {
+	if api.publicListener, err = telemetry.Listen(ctx, "SONGSPY_API_ADDR", s.Addr); err != nil {
 		return nil, err
 	}
-	api.adminListener, err = telemetry.Listen(ctx, s.AdminAddr)
+	api.adminListener, err = telemetry.Listen(ctx, "SONGSPY_API_ADMIN_ADDR", s.AdminAddr)
 	return api, err
 }
 
@@ -331,12 +331,12 @@ func registerBoardMetrics(registry prometheus.Registerer, b *board.Board) error 
 			func() float64 { return value(b.Stats()) }))
 	}
 	return errors.Join(
-		gauge("songspy_board_users", "Users who may be shown on the board.",
+		gauge("songspy_board_users", "Users with an open play in the memory of the board, hidden and paused ones too.",
 			func(s board.Stats) float64 { return float64(s.Users) }),
 		gauge("songspy_board_change_number", "The number of the last change of the feed that is on the board.",
 			func(s board.Stats) float64 { return float64(s.LastChange) }),
-		gauge("songspy_board_feed_read_timestamp_seconds", "When the change feed was last read; long ago if never.",
-			func(s board.Stats) float64 { return float64(s.FeedReadAt.UnixMilli()) / 1e3 }),
+		gauge("songspy_board_feed_read_timestamp_seconds", "When the change feed was last read; 0 if never.",
+			func(s board.Stats) float64 { return max(0, float64(s.FeedReadAt.UnixMilli())/1e3) }),
 		gauge("songspy_streams_open", "Open streams.",
 			func(s board.Stats) float64 { return float64(s.Streams) }),
 		counter("songspy_stream_frames_total", "Frames that were queued for streams.",

@@ -254,7 +254,7 @@ func TestReplicasCoverForEachOther(t *testing.T) {
 	last, _ := f.startReplica(database.URL, key, interval)
 	for _, addr := range []string{cutOff, last} {
 		f.waitForReadyz(addr, func(s string) bool {
-			return strings.HasPrefix(s, "ready") && strings.Contains(s, "holds 2") && strings.Contains(s, "3 replicas are running")
+			return strings.HasPrefix(s, "ready") && strings.Contains(s, "holds 2") && strings.Contains(s, "Running replicas: 3")
 		})
 	}
 	settled := time.Now()

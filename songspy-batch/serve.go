@@ -54,7 +54,7 @@ func serve(ctx context.Context, s settings, log *slog.Logger) (err error) {
 	}
 	defer func() { err = errors.Join(err, release()) }()
 	return withStore(ctx, s, log, func(s settings, db *store.Store) error {
-		listener, err := telemetry.Listen(ctx, s.Addr)
+		listener, err := telemetry.Listen(ctx, "SONGSPY_BATCH_ADDR", s.Addr)
 		if err != nil {
 			return err
 		}

@@ -50,6 +50,9 @@ func NewSharing(user UserID, audience Audience, at time.Time) Sharing {
 	return Sharing{UserID: user, BeganAt: at.Add(-beforeSignUp), Now: audience, History: audience, HideLocal: true}
 }
 
+// HiddenItemsMax is how many artists and tracks a user can hide at the same time.
+const HiddenItemsMax = 1000
+
 // HiddenItem is an artist or a track that a user hides from others, and the
 // time in which it is hidden. If the user shows it again, EndedAt is set and the row
 // stays, so that plays from the time in which it was hidden remain hidden.

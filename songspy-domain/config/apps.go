@@ -54,7 +54,7 @@ func (s Spotify) Apps() (apps []App, err error) {
 	for i, entry := range entries {
 		parts := strings.Split(entry, ":")
 		if len(parts) < 2 || len(parts) > 4 {
-			fault(i+1, "is not id:secret:seats:account")
+			fault(i+1, "must be id:secret, id:secret:seats or id:secret:seats:account")
 			continue
 		}
 		app := App{ClientID: parts[0], ClientSecret: songspy.Secret(parts[1]), Account: parts[0]}
@@ -68,7 +68,7 @@ func (s Spotify) Apps() (apps []App, err error) {
 		}
 		if len(parts) > 2 && parts[2] != "" {
 			if app.Seats, err = strconv.Atoi(parts[2]); err != nil || app.Seats < 0 {
-				fault(i+1, "has %q seats; give a number, or 0 for no limit", parts[2])
+				fault(i+1, "must have a number of seats as its third part, or 0 for no limit")
 			}
 		}
 		if len(parts) > 3 && parts[3] != "" {

@@ -27,11 +27,12 @@ func TestApps_ReadsSeats(t *testing.T) {
 
 func TestApps_FaultsNameTheEntryAndNoSecret(t *testing.T) {
 	for list, want := range map[string]string{
-		"a":                     "entry 1: is not id:secret:seats:account",
-		"a:hunter2:1:x:y":       "entry 1: is not id:secret:seats:account",
+		"a":                     "entry 1: must be id:secret, id:secret:seats or id:secret:seats:account",
+		"a:hunter2:1:x:y":       "entry 1: must be id:secret, id:secret:seats or id:secret:seats:account",
 		"a:hunter2:1:x/y":       "entry 1: names an invalid account",
-		"a:hunter2,b:hunter2:x": `entry 2: has "x" seats`,
-		"a:hunter2:-1":          `entry 1: has "-1" seats`,
+		"a:hunter2,b:hunter2:x": "entry 2: must have a number of seats",
+		"a:25:hunter2":          "entry 1: must have a number of seats", // seats and secret swapped
+		"a:hunter2:-1":          "entry 1: must have a number of seats",
 		"a:hunter2,a:hunter2":   "entry 2: repeats app a",
 		"first:hunter2":         "entry 1: repeats app first",
 		"a/b:hunter2":           "entry 1: does not begin with a client ID",

@@ -40,7 +40,7 @@ func (f field) expected() string {
 	case f.typ.Kind() == reflect.Bool:
 		return "must be true or false"
 	case f.typ.Kind() >= reflect.Int && f.typ.Kind() <= reflect.Float64:
-		return "must be a number"
+		return "must be a whole number, such as 64"
 	default:
 		return "cannot be read as " + f.typ.String()
 	}

@@ -117,11 +117,12 @@ func DevelopmentKeys(dir string) (Keys, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return keys, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return Keys{}, fmt.Errorf("the keys for development cannot be stored: %w", err)
+	err = os.MkdirAll(dir, 0o700)
+	if err == nil {
+		err = writeOnce(path, GenerateKeys("dev").EnvFile())
 	}
-	if err := writeOnce(path, GenerateKeys("dev").EnvFile()); err != nil {
-		return Keys{}, fmt.Errorf("the keys for development cannot be stored: %w", err)
+	if err != nil {
+		return Keys{}, fmt.Errorf("the keys for development cannot be stored: %w; set SONGSPY_STATE_DIR to a directory to which this user may write", err)
 	}
 	return readKeys(path)
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -70,7 +71,7 @@ func readFiles(fields []field, environ map[string]string) (map[string]string, Fa
 		}
 		content, err := os.ReadFile(path)
 		if err != nil {
-			faults = append(faults, fmt.Sprintf("%s: the file named by %[1]s_FILE cannot be read (%v); make it readable for user %d", f.key, err, os.Getuid()))
+			faults = append(faults, fmt.Sprintf("%s: the file named by %[1]s_FILE cannot be read (%v); %s", f.key, err, remedyOf(err)))
 			continue
 		}
 		if environ[f.key] = trimValue(string(content)); environ[f.key] == "" {
@@ -78,6 +79,18 @@ func readFiles(fields []field, environ map[string]string) (map[string]string, Fa
 		}
 	}
 	return environ, faults
+}
+
+// remedyOf says what to do if a file that a _FILE variable names cannot be read.
+func remedyOf(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "mount or create the file, or correct the path"
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("make it readable for user %d", os.Getuid())
+	default:
+		return "name a file that contains the value"
+	}
 }
 
 // parseFaults converts the errors of the env library, which name struct fields,

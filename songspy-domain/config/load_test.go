@@ -108,7 +108,7 @@ func TestLoad_NamesEveryFaultAtOnce(t *testing.T) {
 		"SONGSPY_SPOTIFY_APPS":         "a,b:hunter2:x",
 	})
 	wantFaults(t, err,
-		"SONGSPY_ENV: ", "SONGSPY_DATABASE_URL: ", "SONGSPY_DATABASE_MAX_CONNS: must be a number", "SONGSPY_LOG_LEVEL: ",
+		"SONGSPY_ENV: ", "SONGSPY_DATABASE_URL: ", "SONGSPY_DATABASE_MAX_CONNS: must be a whole number", "SONGSPY_LOG_LEVEL: ",
 		"SONGSPY_TEST_EVERY: is not a duration", "SONGSPY_SEAL_KEYS: is required", "SONGSPY_SPOTIFY_CLIENT_ID: is required",
 		"SONGSPY_GOOGLE_CLIENT_ID: is required", "SONGSPY_SPOTIFY_API_URL: in production", "SONGSPY_SPOTIFY_REDIRECT_URL: must be https",
 		"SONGSPY_SPOTIFY_APPS: entry 1: ", "SONGSPY_SPOTIFY_APPS: entry 2: ")
@@ -187,6 +187,19 @@ func TestLoad_TrimsValues(t *testing.T) {
 		"SONGSPY_SPOTIFY_API_URL", "  ", "SONGSPY_DATABASE_URL", " sqlite:x.db\r"))
 	if err != nil || c.Token != "abc" || c.Env != config.Development || c.Every != 90*time.Second || c.DatabaseURL != "sqlite:x.db" || c.Spotify.Mode() != config.Real {
 		t.Errorf("%+v with the token %q and the database %q, %v", c, c.Token.Reveal(), c.DatabaseURL.Reveal(), err)
+	}
+}
+
+func TestLoad_SaysWhatToDoAboutAFileThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	for path, want := range map[string]string{
+		filepath.Join(dir, "missing"): "mount or create the file, or correct the path",
+		dir:                           "name a file that contains the value",
+	} {
+		err := config.Load(new(service), production("SONGSPY_TEST_TOKEN_FILE", path))
+		if err == nil || !strings.Contains(err.Error(), "SONGSPY_TEST_TOKEN: the file named by SONGSPY_TEST_TOKEN_FILE cannot be read") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: the error is %v, want one with %q", path, err, want)
+		}
 	}
 }
 

@@ -130,7 +130,7 @@ func (n Notifications) MailServer() (s MailServer, err error) {
 	}
 	u, err := url.Parse(n.SMTPURL.Reveal())
 	if err != nil || u.Hostname() == "" || u.Scheme != "smtp" && u.Scheme != "smtps" || strings.Trim(u.Path, "/")+u.RawQuery+u.Fragment != "" {
-		return s, errors.New("SONGSPY_SMTP_URL: must be smtps://user:password@host:465 or smtp://user:password@host:587; escape special letters of the password")
+		return s, errors.New("SONGSPY_SMTP_URL: must be smtps://user:password@host:465 or smtp://user:password@host:587; percent-encode the special characters of user and password, such as %40 for @")
 	}
 	s = MailServer{Host: u.Hostname(), Port: u.Port(), TLS: u.Scheme == "smtps", StartTLS: u.Scheme == "smtp" && !isLoopback(u)}
 	if s.Port == "" {

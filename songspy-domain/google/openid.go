@@ -175,9 +175,9 @@ func (o *OpenID) discover(ctx context.Context) (*provider, error) {
 	found, err := oidc.NewProvider(ctx, o.config.IssuerURL)
 	if err != nil {
 		if _, mismatch := errors.AsType[*oidc.IssuerMismatchError](err); mismatch {
-			return nil, unavailable(errors.New("the provider at SONGSPY_GOOGLE_ISSUER_URL calls itself otherwise"))
+			return nil, unavailable(errors.New("the provider at SONGSPY_GOOGLE_ISSUER_URL names another issuer in its OpenID configuration; set the variable to that issuer"))
 		}
-		return nil, unavailable(errors.New("google's OpenID configuration could not be read"))
+		return nil, unavailable(errors.New("the OpenID configuration at SONGSPY_GOOGLE_ISSUER_URL could not be read"))
 	}
 	var document struct {
 		Keys string `json:"jwks_uri"`
@@ -211,7 +211,7 @@ func exchangeError(ctx context.Context, err error) error {
 	case refusal.ErrorCode == "invalid_client", refusal.ErrorCode == "unauthorized_client":
 		return unavailable(errors.New("google rejects the client: check SONGSPY_GOOGLE_CLIENT_ID and SONGSPY_GOOGLE_CLIENT_SECRET"))
 	case refusal.ErrorCode == "redirect_uri_mismatch":
-		return unavailable(errors.New("google does not know the redirect URL: register SONGSPY_PUBLIC_URL with /v1/songspy/auth/google/callback"))
+		return unavailable(errors.New("google does not know the redirect URL: register the value of SONGSPY_PUBLIC_URL, followed by /v1/songspy/auth/google/callback"))
 	}
 	return badStatus(refusal.Response.StatusCode)
 }

@@ -107,7 +107,7 @@ func appRefused() *songspy.Error {
 		Message:     messageUnavailable,
 		RetryAfter:  misconfiguredRetryAfter,
 		Disposition: songspy.DispositionAppBlocked,
-		Err:         errors.New("spotify rejects the app's client ID or secret: check SONGSPY_SPOTIFY_CLIENT_ID and SONGSPY_SPOTIFY_CLIENT_SECRET"),
+		Err:         errors.New("spotify rejects the app's client ID or secret: check SONGSPY_SPOTIFY_CLIENT_ID and SONGSPY_SPOTIFY_CLIENT_SECRET, or the app's entry in SONGSPY_SPOTIFY_APPS"),
 	}
 }
 

@@ -111,7 +111,7 @@ func (c *Client) token(
 	defer func() { c.config.Observe(endpointToken, outcomeLabel(err), c.now().Sub(started)) }()
 	if auth == songspy.AuthBasic && c.config.ClientSecret == "" {
 		err := appRefused()
-		c.config.Logger.ErrorContext(ctx, "a link needs the app's secret, but none is configured: set SONGSPY_SPOTIFY_CLIENT_SECRET")
+		c.config.Logger.ErrorContext(ctx, "a link needs the app's secret, but none is configured: set SONGSPY_SPOTIFY_CLIENT_SECRET, or the app's entry in SONGSPY_SPOTIFY_APPS")
 		return songspy.Grant{}, err
 	}
 	ctx, cancel := c.withTimeout(ctx)
@@ -187,7 +187,7 @@ func (c *Client) classifyTokenError(ctx context.Context, err error) error {
 			return &grantRefusal{code: r.ErrorCode, ofUserApp: true} // only the user of the app can correct it, and no other user is affected
 		}
 		e := appRefused()
-		c.config.Logger.ErrorContext(ctx, "users cannot be linked or renewed", logkey.Error, e)
+		c.config.Logger.ErrorContext(ctx, "no link of this app can be made or renewed", logkey.Error, e)
 		return e
 	default:
 		return unavailable(errors.New("spotify's token endpoint answered unexpectedly"), retryAfter(r.Response.Header, c.now()))

@@ -21,7 +21,7 @@ func (s *Store) CreateEmbedToken(ctx context.Context, t songspy.EmbedToken) (son
 			return err
 		}
 		if n >= songspy.EmbedTokensMax {
-			return &songspy.Error{Code: songspy.CodeUnprocessable, Message: "You have too many embeds. Delete one first."}
+			return &songspy.Error{Code: songspy.CodeUnprocessable, Reason: "TOO_MANY_EMBEDS", Message: "The user has as many embeds as possible."}
 		}
 		if err := tx.Create(&t).Error; err != nil {
 			return err

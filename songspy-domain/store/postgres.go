@@ -241,10 +241,10 @@ func (e *postgresEngine) waitForChange(ctx context.Context, d time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	if err := e.listen(ctx); errors.Is(err, errPooled) {
-		e.log.InfoContext(ctx, "the database is behind a connection pooler without LISTEN: changes are polled", "every", pooledPollInterval)
+		e.log.InfoContext(ctx, "Postgres notifications do not pass the connection pooler: the change feed is read at intervals", "every", pooledPollInterval)
 		e.pooled.Store(true)
 	} else if err != nil && ctx.Err() == nil {
-		e.log.WarnContext(ctx, "listening for changes failed: changes are polled", logkey.Error, err)
+		e.log.WarnContext(ctx, "waiting for Postgres notifications failed: the change feed is read at intervals", logkey.Error, err)
 		e.closeListenConn(ctx)
 		<-ctx.Done()
 	}

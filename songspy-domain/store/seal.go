@@ -32,7 +32,7 @@ const (
 
 // errUndecryptable is returned for a sealed text that is damaged or was moved from
 // another row or column.
-var errUndecryptable = errors.New("sealed text cannot be decrypted: it is damaged or belongs to another row")
+var errUndecryptable = errors.New("sealed text cannot be decrypted: it is damaged, belongs to another row, or SONGSPY_SEAL_KEYS has another key under its ID")
 
 // sealer encrypts with its first key and decrypts with any of its keys.
 //

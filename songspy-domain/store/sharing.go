@@ -185,15 +185,12 @@ func setNickKey(tx *gorm.DB, u *songspy.User, findable bool) error {
 	return requireOneRow(tx.Model(&songspy.User{}).Where("id = ?", u.ID).UpdateColumn("nick_key", key))
 }
 
-// hiddenItemsMax limits the artists and tracks that a user can hide at the same time.
-const hiddenItemsMax = 1000
-
 // HideItem hides the artist or track with the URI: from now on, others do not see that the
 // user plays it. HideItem publishes a change. If the user hides the item already, nothing
 // changes.
 //
 // It returns CodeNotFound if there is no such user, and CodeUnprocessable if the user
-// already hides hiddenItemsMax items.
+// already hides songspy.HiddenItemsMax items.
 func (s *Store) HideItem(ctx context.Context, id songspy.UserID, uri string) (item songspy.HiddenItem, err error) {
 	uri = cleanText(uri)
 	err = withLockedUser(ctx, s.inTx, id, func(tx *gorm.DB) error {
@@ -213,8 +210,8 @@ func (s *Store) HideItem(ctx context.Context, id songspy.UserID, uri string) (it
 		if err := tx.Model(&songspy.HiddenItem{}).Where("user_id = ? AND ended_at IS NULL", id).Count(&open).Error; err != nil {
 			return err
 		}
-		if open >= hiddenItemsMax {
-			return &songspy.Error{Code: songspy.CodeUnprocessable, Message: "Too many artists and tracks are hidden. Show some of them first."}
+		if open >= songspy.HiddenItemsMax {
+			return &songspy.Error{Code: songspy.CodeUnprocessable, Reason: "TOO_MANY_HIDDEN_ITEMS", Message: "The user hides as many artists and tracks as possible."}
 		}
 		if item.Name, err = catalogueName(tx, uri); err != nil {
 			return err

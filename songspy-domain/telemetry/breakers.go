@@ -20,7 +20,7 @@ var (
 	breakerUntilDesc = prometheus.NewDesc("songspy_spotify_breaker_open_until_timestamp_seconds",
 		"When an open breaker is probed; 0 if it is closed.", []string{"app", "circuit"}, nil)
 	rateLimitDesc = prometheus.NewDesc("songspy_spotify_rate_limit_calls_per_second",
-		"The rate limit of this process; +Inf if there is none.", []string{"app", "circuit"}, nil)
+		"The rate limit of this process; +Inf if there is none, 0 while calls are blocked.", []string{"app", "circuit"}, nil)
 	rateLearnedDesc = prometheus.NewDesc("songspy_spotify_rate_learned_calls_per_second",
 		"Half the rate at which Spotify last refused the app; 0 if it never did.", []string{"app", "circuit"}, nil)
 )

@@ -33,7 +33,7 @@ songspy_spotify_breaker_open_until_timestamp_seconds{app="app",circuit="api"} 1.
 # TYPE songspy_spotify_rate_learned_calls_per_second gauge
 songspy_spotify_rate_learned_calls_per_second{app="app",circuit="accounts"} 0
 songspy_spotify_rate_learned_calls_per_second{app="app",circuit="api"} 12.5
-# HELP songspy_spotify_rate_limit_calls_per_second The rate limit of this process; +Inf if there is none.
+# HELP songspy_spotify_rate_limit_calls_per_second The rate limit of this process; +Inf if there is none, 0 while calls are blocked.
 # TYPE songspy_spotify_rate_limit_calls_per_second gauge
 songspy_spotify_rate_limit_calls_per_second{app="app",circuit="accounts"} +Inf
 songspy_spotify_rate_limit_calls_per_second{app="app",circuit="api"} 0

@@ -15,7 +15,7 @@ import (
 func CallObserver(reg prometheus.Registerer) func(endpoint, outcome string, d time.Duration) {
 	calls := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "songspy_spotify_call_seconds",
-		Help:    "Calls to Spotify, by endpoint and outcome.",
+		Help:    "How long calls to Spotify took, by endpoint and outcome.",
 		Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}, []string{"endpoint", "outcome"})
 	reg.MustRegister(calls)
@@ -48,7 +48,7 @@ func RecordedCounter(reg prometheus.Registerer) func(songspy.RecordedCounts) {
 	}, []string{"source"})
 	gaps := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "songspy_gaps_total",
-		Help: "Gaps in what is known of users' plays that this process recorded, by reason.",
+		Help: "Gaps (times without recorded plays) that this process has stored, by reason.",
 	}, []string{"reason"})
 	for _, source := range []songspy.PlaySource{songspy.SourceLive, songspy.SourceHistory, songspy.SourceImport} {
 		plays.WithLabelValues(string(source)) // the series exists with the value 0, so that rate() in Prometheus sees the first increase

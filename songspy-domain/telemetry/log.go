@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // NewLogger returns a logger that writes records of the given level ("debug",
@@ -82,6 +83,8 @@ func maskAttr(_ []string, a slog.Attr) slog.Attr {
 		text = v
 	case error:
 		text = v.Error()
+	case time.Duration:
+		text = v.String() // the JSON handler would write a number without its unit
 	default:
 		return a
 	}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/telemetry"
@@ -39,6 +40,16 @@ func TestLogger_FiltersByLevel(t *testing.T) {
 		log.Error("c")
 		if got := strings.Count(out.String(), "\n"); got != want {
 			t.Errorf("level %s wrote %d records, want %d", level, got, want)
+		}
+	}
+}
+
+func TestLogger_WritesDurationsWithTheirUnit(t *testing.T) {
+	for _, format := range []string{"json", "text"} {
+		var out strings.Builder
+		telemetry.NewLogger(&out, "info", format).Info("waited", "took", 90*time.Minute)
+		if got := out.String(); !strings.Contains(got, "1h30m0s") {
+			t.Errorf("as %s: %s", format, got)
 		}
 	}
 }

@@ -71,11 +71,11 @@ func (q QuotaCollector) Notes() (notes []string) {
 	statuses, _ := q.Statuses(q.Now())
 	for app, s := range statuses {
 		if s.LastRefusal.Quota > 0 {
-			notes = append(notes, fmt.Sprintf("The Spotify quota of app %s was exceeded at %s, after %d calls in 24 hours. At most %d are planned now; the number grows slowly every day.",
+			notes = append(notes, fmt.Sprintf("The Spotify quota of the developer account of app %s was exceeded at %s, after %d calls in 24 hours. At most %d are planned now; the number grows slowly every day.",
 				app, s.LastRefusal.At.UTC().Format(time.RFC3339), s.LastRefusal.Calls.Sum(), s.Limit))
 		}
 		if !s.NextCallAt.IsZero() {
-			notes = append(notes, fmt.Sprintf("App %s has made %d calls in 24 hours, which is the limit. The next call is possible at %s.",
+			notes = append(notes, fmt.Sprintf("The developer account of app %s has reached its limit of %d calls in 24 hours. The next routine call is possible at %s.",
 				app, s.Calls.Sum(), s.NextCallAt.UTC().Format(time.RFC3339)))
 		}
 	}

@@ -16,16 +16,16 @@ import (
 // the signal to stop. Then they are cancelled.
 const shutdownGrace = 10 * time.Second
 
-// Listen listens on a TCP address. If its port is 0, the system chooses a free
-// port. The error contains the address. If another program uses the address, the
-// error also says what to do.
-func Listen(ctx context.Context, addr string) (net.Listener, error) {
+// Listen listens on a TCP address, which the environment variable with the given name has set. If
+// its port is 0, the system chooses a free port. The error contains the name and the address. If
+// another program uses the address, the error also says what to do.
+func Listen(ctx context.Context, name, addr string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s is taken by another program: stop that program, or set another address", addr)
+		return nil, fmt.Errorf("%s: %s is in use by another program: stop that program, or set another address", name, addr)
 	case err != nil:
-		return nil, fmt.Errorf("cannot listen on %q: %w", addr, err)
+		return nil, fmt.Errorf("%s: cannot listen on %q: %w", name, addr, err)
 	}
 	return listener, nil
 }

@@ -14,7 +14,7 @@ import (
 func TestServeOn_FinishesRunningRequests(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	listener, err := telemetry.Listen(ctx, "127.0.0.1:0")
+	listener, err := telemetry.Listen(ctx, "ADDR", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,13 +55,13 @@ func TestServeOn_FinishesRunningRequests(t *testing.T) {
 }
 
 func TestListen_ReportsTakenPort(t *testing.T) {
-	first, err := telemetry.Listen(t.Context(), "127.0.0.1:0")
+	first, err := telemetry.Listen(t.Context(), "ADDR", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer first.Close()
-	_, err = telemetry.Listen(t.Context(), first.Addr().String())
-	if err == nil || !strings.Contains(err.Error(), first.Addr().String()+" is taken") || !strings.Contains(err.Error(), "set another address") {
-		t.Errorf("error = %v, want the port and what to do", err)
+	_, err = telemetry.Listen(t.Context(), "ADDR", first.Addr().String())
+	if err == nil || !strings.HasPrefix(err.Error(), "ADDR: "+first.Addr().String()+" is in use") || !strings.Contains(err.Error(), "set another address") {
+		t.Errorf("error = %v, want the variable, the address and what to do", err)
 	}
 }

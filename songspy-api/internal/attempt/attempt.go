@@ -11,6 +11,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -70,6 +71,7 @@ func Finish(ctx context.Context, s Store, provider songspy.AuthorizationProvider
 	case c.Refusal != "" || c.Code == "":
 		return a, &songspy.Error{
 			Code: songspy.CodeForbidden, Reason: "AUTHORIZATION_DENIED", Message: "The authorization was cancelled.",
+			Err: fmt.Errorf("the provider sent no code but the error %.60q", c.Refusal),
 		}
 	}
 	return a, nil

@@ -31,7 +31,7 @@ func ParseOperators(text songspy.Secret, key []byte) (Operators, error) {
 		return Operators{}, err
 	}
 	if len(list.domains) > 0 {
-		return Operators{}, errors.New("has an @domain, which would make everyone of it an operator")
+		return Operators{}, errors.New("has an @domain, which would make everyone of that domain an operator")
 	}
 	for address := range list.addresses {
 		o.hashes = append(o.hashes, o.hash(address))

@@ -151,7 +151,7 @@ func messageFor(err error, code string) message {
 		error
 		Field() string
 	}](err); ok {
-		return problemMessages[problemUnknownValue].withDetail(f.Field())
+		return problemMessages[problemOther].withDetail(f.Field())
 	}
 	if errors.Is(err, linking.ErrGrantNotStored) {
 		return grantNotStored

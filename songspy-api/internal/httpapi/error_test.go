@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -242,6 +243,17 @@ func TestMessages_MatchTheContract(t *testing.T) {
 		if _, ok := messageByCode[fmt.Sprint(code)]; !ok {
 			t.Errorf("%v of the contract has no message", code)
 		}
+	}
+}
+
+func TestMessages_NameTheLimits(t *testing.T) {
+	for code, limit := range map[string]string{"TOO_MANY_EMBEDS": strconv.Itoa(songspy.EmbedTokensMax), "TOO_MANY_HIDDEN_ITEMS": "1,000"} {
+		if m := messageByCode[code]; !strings.Contains(m.english, limit) || !strings.Contains(m.korean, limit) {
+			t.Errorf("the message of %s does not name the limit %s: %+v", code, limit, m)
+		}
+	}
+	if songspy.HiddenItemsMax != 1000 {
+		t.Error("the message of TOO_MANY_HIDDEN_ITEMS names another limit")
 	}
 }
 

@@ -221,6 +221,8 @@ const (
 	SPOTIFYUSERAPPREFUSED  FaultCode = "SPOTIFY_USER_APP_REFUSED"
 	SPOTIFYUSERAPPSOFF     FaultCode = "SPOTIFY_USER_APPS_OFF"
 	TOKENEXPIRED           FaultCode = "TOKEN_EXPIRED"
+	TOOMANYEMBEDS          FaultCode = "TOO_MANY_EMBEDS"
+	TOOMANYHIDDENITEMS     FaultCode = "TOO_MANY_HIDDEN_ITEMS"
 	UNAUTHORIZED           FaultCode = "UNAUTHORIZED"
 	UNAVAILABLE            FaultCode = "UNAVAILABLE"
 	UNPROCESSABLE          FaultCode = "UNPROCESSABLE"
@@ -308,6 +310,10 @@ func (e FaultCode) Valid() bool {
 	case SPOTIFYUSERAPPSOFF:
 		return true
 	case TOKENEXPIRED:
+		return true
+	case TOOMANYEMBEDS:
+		return true
+	case TOOMANYHIDDENITEMS:
 		return true
 	case UNAUTHORIZED:
 		return true
@@ -8271,6 +8277,20 @@ func (response HideItem403JSONResponse) VisitHideItemResponse(w http.ResponseWri
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HideItem422JSONResponse struct{ UnprocessableJSONResponse }
+
+func (response HideItem422JSONResponse) VisitHideItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }

@@ -89,11 +89,11 @@ func (s *Service) Run(ctx context.Context) {
 }
 
 func (s *Service) lease(ctx context.Context, owner string) bool {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	within, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	held, err := s.Store.AcquireLease(ctx, leaseName, owner, leaseLength)
+	held, err := s.Store.AcquireLease(within, leaseName, owner, leaseLength)
 	if err != nil && ctx.Err() == nil {
-		s.Log.WarnContext(ctx, "the lease of the webhooks could not be renewed; trying again", slog.Any(logkey.Error, err))
+		s.Log.WarnContext(ctx, "requesting the lease of the webhooks failed; trying again", slog.Any(logkey.Error, err))
 	}
 	return held
 }
@@ -107,13 +107,13 @@ func (s *Service) forget() {
 // reload reads the webhooks that this process does not know yet, and forgets those that
 // were deleted, replaced or switched off. It returns false if the store failed.
 func (s *Service) reload(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	within, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	ids, err := s.Store.WebhookIDs(ctx)
+	ids, err := s.Store.WebhookIDs(within)
 	var found []songspy.Webhook
 	if err == nil {
 		for page := range slices.Chunk(s.unknown(ids), loadPage) {
-			webhooks, failed := s.Store.WebhooksByUser(ctx, page)
+			webhooks, failed := s.Store.WebhooksByUser(within, page)
 			if err = failed; err != nil {
 				break
 			}
@@ -121,7 +121,9 @@ func (s *Service) reload(ctx context.Context) bool {
 		}
 	}
 	if err != nil {
-		s.Log.WarnContext(ctx, "webhooks could not be read; trying again", slog.Any(logkey.Error, err))
+		if ctx.Err() == nil {
+			s.Log.WarnContext(ctx, "reading the webhooks of users failed; trying again", slog.Any(logkey.Error, err))
+		}
 		return false
 	}
 	s.mu.Lock()

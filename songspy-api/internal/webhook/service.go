@@ -73,7 +73,7 @@ type Service struct {
 // New returns a Service.
 func New(o Options) *Service {
 	s := &Service{Options: o, hooks: map[songspy.UserID]*hook{}, messages: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "songspy_webhook_messages_total", Help: "Attempts to send a message to a user's webhook, by outcome.",
+		Name: "songspy_webhook_messages_total", Help: "Attempts to send a message to a user's webhook, by outcome: delivered, failed, or switched_off (failed, and the webhook was switched off).",
 	}, []string{"outcome"})}
 	if o.Transport == nil {
 		o.Transport = newTransport(o.AnyAddress)

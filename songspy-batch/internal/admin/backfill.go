@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,7 +104,7 @@ func (b *Backfill) Run(ctx context.Context, out, err io.Writer) error {
 	case cause != nil:
 		return cause
 	case len(t.failed) > 0:
-		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "Some users could not be fetched."}
+		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "Some users could not be fetched. Run the command again: it changes nothing twice."}
 	case t.fetched == 0 && b.User != 0:
 		return &songspy.Error{Code: songspy.CodeNotFound, Message: fmt.Sprintf("User %d has no link that can be polled.", b.User)}
 	}
@@ -222,6 +223,9 @@ func (t *backfillCounts) countFailed(err error) {
 	code := songspy.ReasonOf(err)
 	if code == "" {
 		code = "UNKNOWN"
+		if e, ok := errors.AsType[*songspy.Error](err); ok {
+			code = cmp.Or(e.Message, string(e.Code))
+		}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		code = "TIMEOUT"

@@ -28,7 +28,7 @@ const (
 
 var (
 	linksDesc = prometheus.NewDesc("songspy_links",
-		"Spotify links, by state. Only one of several batches reports them.", []string{"state"}, nil)
+		"Spotify links, by state. Only the leader of the replicas reports them.", []string{"state"}, nil)
 	consentLeftDesc = prometheus.NewDesc("songspy_link_consent_left_seconds",
 		"How long the consents of polled links still last, to within a day. This is the current distribution, so rate() makes no sense.", nil, nil)
 )

@@ -68,7 +68,7 @@ songspy_link_consent_left_seconds_bucket{le="1.5552e+07"} 1007
 songspy_link_consent_left_seconds_bucket{le="+Inf"} 1007
 songspy_link_consent_left_seconds_sum 1.4648472e+10
 songspy_link_consent_left_seconds_count 1007
-# HELP songspy_links Spotify links, by state. Only one of several batches reports them.
+# HELP songspy_links Spotify links, by state. Only the leader of the replicas reports them.
 # TYPE songspy_links gauge
 songspy_links{state="active"} 1003
 songspy_links{state="not_registered"} 0

@@ -24,11 +24,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		registerer: reg,
 		writes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "songspy_batch_writes_total",
-			Help: "Users whose changes were written, by outcome.",
+			Help: "Updates of users for the database, by outcome: written, dropped, rejected or lost.",
 		}, []string{"outcome"}),
 		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "songspy_batch_poll_lag_seconds",
-			Help:    "How much later than planned polls begin.",
+			Help:    "How long after their planned time polls begin.",
 			Buckets: []float64{.01, .05, .1, .5, 1, 2, 5, 10, 30, 60, 180, 600},
 		}),
 	}

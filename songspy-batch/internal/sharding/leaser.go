@@ -213,14 +213,14 @@ func (r *leaseRun) handleFailure(ctx context.Context, err error, requestedAt tim
 	l := r.leaser
 	if !r.failing {
 		l.failingSince.Store(int64(requestedAt.Sub(l.startedAt)) + 1)
-		l.Logger.WarnContext(ctx, "renewing the leases failed; the current leases remain valid until they expire", logkey.Error, err)
+		l.Logger.WarnContext(ctx, "renewing the leases failed: a second after the last renewal, this replica makes no more calls until a renewal succeeds", logkey.Error, err)
 	}
 	r.failing = true
 	if owned := l.owned.Load(); owned != 0 && l.Now().Sub(l.startedAt) >= time.Duration(l.leaseEnd.Load()) {
 		polledUntil := r.polledUntilNow(owned)
 		r.dropShards(owned)
 		maps.Copy(r.polledUntil, polledUntil) // for the case that no other replica acquires the shards
-		l.Logger.WarnContext(ctx, "the leases have expired: no user is polled", logkey.Shards, bits.OnesCount64(owned))
+		l.Logger.ErrorContext(ctx, "the leases have expired: this replica has given up its shards and polls no user", logkey.Shards, bits.OnesCount64(owned))
 	}
 }
 
@@ -351,12 +351,14 @@ func (l *Leaser) Ready() error {
 // Notes returns, for the operator, a sentence about how many shards this replica holds.
 func (l *Leaser) Notes() []string {
 	switch replicas := l.replicas.Load(); {
+	case l.failingSince.Load() != 0:
+		return nil // the number of replicas is not known; Ready says what is wrong once the leases have expired
 	case replicas == 0:
 		return []string{"This replica waits for its first leases."}
 	case l.OwnedCount() == 0:
-		return []string{fmt.Sprintf("This replica polls no user yet: the other %d hold every shard.", replicas-1)}
+		return []string{fmt.Sprintf("This replica holds no shard yet. Running replicas: %d.", replicas)}
 	default:
-		return []string{fmt.Sprintf("This replica holds %d of %d shards; %d replicas are running.", l.OwnedCount(), songspy.ShardCount, replicas)}
+		return []string{fmt.Sprintf("This replica holds %d of %d shards. Running replicas: %d.", l.OwnedCount(), songspy.ShardCount, replicas)}
 	}
 }
 

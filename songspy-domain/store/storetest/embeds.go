@@ -50,6 +50,7 @@ func embeds() suite {
 			}
 			_, err := b.CreateEmbedToken(t.Context(), songspy.EmbedToken{UserID: u, Purpose: songspy.EmbedImage, Hash: []byte("one more")})
 			RequireCode(t, err, songspy.CodeUnprocessable)
+			same(t, "reason", songspy.ReasonOf(err), "TOO_MANY_EMBEDS")
 			_, err = b.CreateEmbedToken(t.Context(), songspy.EmbedToken{UserID: 404, Purpose: songspy.EmbedImage, Hash: []byte("of nobody")})
 			RequireCode(t, err, songspy.CodeNotFound)
 		},

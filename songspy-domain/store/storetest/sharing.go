@@ -231,11 +231,12 @@ func sharing() suite {
 				}
 			}
 			same(t, "items", uris, []string{"0", "1", "3", "4"})
-			for i := range 996 {
+			for i := range songspy.HiddenItemsMax - 4 {
 				b.exec(t, `INSERT INTO hidden_items (user_id, uri, began_at, name) VALUES ($1, $2, $3, '')`, int64(u.ID), fmt.Sprint("spotify:track:", i), start)
 			}
 			_, err := b.HideItem(t.Context(), u.ID, "spotify:artist:one-too-many")
 			RequireCode(t, err, songspy.CodeUnprocessable)
+			same(t, "reason", songspy.ReasonOf(err), "TOO_MANY_HIDDEN_ITEMS")
 		},
 	}
 }
