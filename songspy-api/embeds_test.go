@@ -19,6 +19,8 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/songspy/songspy/songspy-api/internal/contracttest"
+	songspy "github.com/songspy/songspy/songspy-domain"
+	"github.com/songspy/songspy/songspy-domain/store/storetest"
 )
 
 // newEmbed creates an embed or an overlay (a page for streaming programs) and returns its token
@@ -58,6 +60,19 @@ func (w *testAPI) checkEmbeds(t *testing.T, ann signedIn) {
 		t.Errorf("the embeds are %s", a.Data)
 	}
 	w.wantStatus(t, w.Call("DELETE", prefix+"/me/embeds/"+id, nil, ann.bearer()...), 200, "")
+}
+
+func TestEmbeds_OneTooManyIsRefusedWithTheLimit(t *testing.T) {
+	w := newTestAPI(t, storetest.SQLite)
+	ann := w.signIn(t, 0)
+	for i := range songspy.EmbedTokensMax {
+		w.newEmbed(t, ann, []string{"embed", "overlay"}[i%2])
+	}
+	a := w.Call("POST", prefix+"/me/embeds", map[string]string{"purpose": "embed", "label": "one more"}, ann.bearer()...)
+	w.wantStatus(t, a, 422, "TOO_MANY_EMBEDS")
+	if !bytes.Contains(a.Body, []byte("You have 20 images and overlays together")) {
+		t.Errorf("the answer is %s", a.Body)
+	}
 }
 
 // embedFiles are the endings of the addresses of an embed, one for each form of it.

@@ -52,7 +52,7 @@ type peopleTable struct{ *tabwriter.Writer }
 
 func newPeopleTable(out io.Writer) peopleTable {
 	t := peopleTable{tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
-	fmt.Fprintln(t, "user\tnickname\tsigned up\tnow\thistory\tfindable\thidden by operator")
+	fmt.Fprintln(t, "handle\tnickname\tsigned up\tnow\thistory\tfindable\thidden by operator")
 	return t
 }
 
@@ -166,7 +166,7 @@ func (peopleReportsCommand) Run(ctx context.Context, p *program) error {
 	return p.withCheckedStore(ctx, func(_ settings, db *store.Store) error {
 		t := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 		service := operator.New(db, nil, time.Now)
-		fmt.Fprintln(t, "report\tuser\tnickname\treason\tat\ttext")
+		fmt.Fprintln(t, "report\thandle\tnickname\treason\tat\ttext")
 		for after := int64(0); ; {
 			reports, next, err := service.Reports(ctx, after, peoplePerRead)
 			if err != nil {

@@ -69,7 +69,7 @@ func (resealCommand) Run(ctx context.Context, p *program) error {
 }
 
 type backfillCommand struct {
-	User  int64         `help:"Fetch this user only." placeholder:"ID"`
+	User  int64         `help:"Fetch only the user with this number (user_id in logs, user in songspy-api seats)." placeholder:"NUMBER"`
 	Since time.Duration `help:"Fetch only plays of the last PERIOD, such as 24h. Without it, all that Spotify has." placeholder:"PERIOD"`
 }
 

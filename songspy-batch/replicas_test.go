@@ -35,6 +35,14 @@ const runAsBatchEnv = "SONGSPY_TEST_AS_BATCH"
 // production. Calls to the simulator are much shorter than callTimeout.
 var shortLease = leaseTimes{length: 5 * time.Second, callTimeout: 2 * time.Second}
 
+func TestLeases_OutlastTheLastCallsWhenTheyAreShortened(t *testing.T) {
+	for _, l := range []leaseTimes{replicaLease, shortLease} {
+		if shortened, lastCallEnds := l.length*3/4, time.Second+l.callTimeout; shortened < lastCallEnds {
+			t.Errorf("a shortened lease ends after %s, and a call of its replica %s after the last renewal", shortened, lastCallEnds)
+		}
+	}
+}
+
 func TestMain(m *testing.M) {
 	if os.Getenv(runAsBatchEnv) != "" {
 		replicaLease = shortLease

@@ -35,7 +35,7 @@ func writeStatus(r statusReport, asJSON bool, out io.Writer) error {
 	t.heading("PLAYBACK")
 	t.numberRow("playing", r.Playing, "users who are playing a track now")
 	if w := r.Watches; w.Viewers > 0 {
-		t.numberRow("watched", w.Users, fmt.Sprintf("users that %d viewers watch now; %d of these are signed in", w.Viewers, w.SignedIn))
+		t.numberRow("watched", w.Users, fmt.Sprintf("users that viewers watch now (viewers: %d, signed in: %d)", w.Viewers, w.SignedIn))
 	}
 	t.row("plays in 24 hours", "%s", formatCounts(r.Plays))
 	t.row("open gaps", "%s", formatCounts(r.OpenGaps))
@@ -77,12 +77,12 @@ func (r statusReport) writeBatches(t *table) {
 			t.row("  "+replica.Name, "%d of %d shards", replica.Shards, songspy.ShardCount)
 		}
 		if free := songspy.ShardCount - r.Shards; free > 0 {
-			t.row("unassigned", "%d of %d shards; a batch acquires them within half a minute", free, songspy.ShardCount)
+			t.row("unassigned", "%d of %d shards; a replica acquires them within half a minute", free, songspy.ShardCount)
 		}
 	case state == store.BatchNeverStarted:
-		t.row("running", "no poll has ever been made: start songspy-batch")
+		t.row("not started", "no poll has ever been made: start songspy-batch")
 	case state == store.BatchIdle:
-		t.row("running", "no user is to be polled yet")
+		t.row("idle", "no user is to be polled yet")
 	case state == store.BatchSilent:
 		t.row("silent", "no heartbeat for %s: run songspy-batch health", formatDuration(r.At.Sub(*r.LastPollAt)))
 	default:
@@ -122,9 +122,9 @@ func (r statusReport) writeQuota(t *table, q store.QuotaStatus) {
 	if last := q.LastRefusal; last != nil {
 		wait := "without Retry-After"
 		if last.RetryAfterMS > 0 {
-			wait = "for " + formatDuration(time.Duration(last.RetryAfterMS)*time.Millisecond)
+			wait = "Retry-After " + formatDuration(time.Duration(last.RetryAfterMS)*time.Millisecond)
 		}
-		t.row("  quota exceeded", "at %s by %s after %d calls in 24 hours (%s), %s; %d times in 7 days",
+		t.row("  quota exceeded", "at %s by %s after %d calls in 24 hours (%s), %s; refused %d times in 7 days",
 			formatTime(last.At), last.Endpoint, last.Calls.Sum(), formatCounts(last.Calls), wait, q.Refusals)
 	}
 }
@@ -164,7 +164,7 @@ func breakerText(b breaker.SharedBreaker, now time.Time) string {
 	case b.IsOpen(now):
 		return fmt.Sprintf("open for another %s, until %s (%s): calls are blocked", formatDuration(b.OpenUntil.Sub(now)), formatTime(b.OpenUntil), b.Cause.Description())
 	default:
-		return fmt.Sprintf("half open: one call is testing it (%s)", b.Cause.Description())
+		return fmt.Sprintf("half open: one call tests it (%s)", b.Cause.Description())
 	}
 }
 

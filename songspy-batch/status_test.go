@@ -57,7 +57,7 @@ BATCH
   running                   2, polls at most 0.4 s overdue
     KZ5QW                   32 of 64 shards
     MB2TA                   31 of 64 shards
-  unassigned                1 of 64 shards; a batch acquires them within half a minute
+  unassigned                1 of 64 shards; a replica acquires them within half a minute
   polls in 24 hours         94000 interval, 1020 track end
 
 SPOTIFY
@@ -65,7 +65,7 @@ SPOTIFY
     tokens                  closed: calls pass
     data                    open for another 1 h 30 min, until 2026-11-24 13:30:00 UTC (rate limited): calls are blocked
     calls in 24 hours       95000 to the Web API (94000 currently-playing, 1000 recently-played); at most 91680 are planned
-    quota exceeded          at 2026-11-23 12:00:00 UTC by currently-playing after 96000 calls in 24 hours (96000 currently-playing), for 1 h 30 min; 2 times in 7 days
+    quota exceeded          at 2026-11-23 12:00:00 UTC by currently-playing after 96000 calls in 24 hours (96000 currently-playing), Retry-After 1 h 30 min; refused 2 times in 7 days
   app second
     tokens                  closed: calls pass
     data                    closed: calls pass
@@ -83,7 +83,7 @@ PLAYBACK
   open gaps                 none
 
 BATCH
-  running                   no user is to be polled yet
+  idle                      no user is to be polled yet
   polls in 24 hours         none
 
 SPOTIFY
@@ -108,7 +108,7 @@ BATCH
 
 SPOTIFY
   app main
-    tokens                  half open: one call is testing it (the app's owner needs Spotify Premium)
+    tokens                  half open: one call tests it (the app's owner needs Spotify Premium)
     data                    closed: calls pass
     calls in 24 hours       7 to the Web API (7 currently-playing); no limit is known yet
 `},

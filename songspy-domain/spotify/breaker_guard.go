@@ -255,7 +255,7 @@ func (g *breakerGuard) logChange(ctx context.Context, circuit breaker.Circuit, b
 	case after.Cause == "":
 		g.log.InfoContext(ctx, "circuit breaker closed: calls pass again", logkey.Circuit, circuit, "observed_by", by)
 	default:
-		g.log.WarnContext(ctx, "circuit breaker opened: calls are blocked until the given time",
+		g.log.WarnContext(ctx, "circuit breaker is open: calls are blocked",
 			logkey.Circuit, circuit, logkey.Cause, after.Cause, logkey.Until, after.OpenUntil.UTC(), "observed_by", by)
 	}
 }

@@ -95,7 +95,7 @@ func TestBreaker_LogsTripOnce(t *testing.T) {
 	clk.advance(90 * time.Second)
 	_ = poll(c)
 	text := log.String()
-	if strings.Count(text, "circuit breaker opened") != 1 || strings.Count(text, "circuit breaker closed") != 1 || !strings.Contains(text, "cause=rate_limited") {
+	if strings.Count(text, "circuit breaker is open") != 1 || strings.Count(text, "circuit breaker closed") != 1 || !strings.Contains(text, "cause=rate_limited") {
 		t.Fatalf("the log is:\n%s", text)
 	}
 }

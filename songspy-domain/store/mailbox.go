@@ -36,7 +36,7 @@ func (s *Store) openMailbox(r mailboxRow) (m songspy.Mailbox, err error) {
 func (s *Store) openMailboxOrNone(ctx context.Context, r mailboxRow) songspy.Mailbox {
 	m, err := s.openMailbox(r)
 	if err != nil {
-		s.log.WarnContext(ctx, "the mail address of a user cannot be decrypted: the user gets no e-mail until the next sign-in", slog.Int64(logkey.UserID, int64(r.ID)), slog.Any(logkey.Error, err))
+		s.log.WarnContext(ctx, "the mail address of a user cannot be decrypted: the user gets no e-mail until that changes or the user signs in again", slog.Int64(logkey.UserID, int64(r.ID)), slog.Any(logkey.Error, err))
 	}
 	return m
 }

@@ -30,8 +30,8 @@ const (
 	sealVersion = 1
 )
 
-// errUndecryptable is returned for a sealed text that is damaged or was moved from
-// another row or column.
+// errUndecryptable is returned for a sealed text that is damaged, that was moved from another
+// row or column, or whose key ID names another key now.
 var errUndecryptable = errors.New("sealed text cannot be decrypted: it is damaged, belongs to another row, or SONGSPY_SEAL_KEYS has another key under its ID")
 
 // sealer encrypts with its first key and decrypts with any of its keys.

@@ -319,7 +319,7 @@ func (s *Store) WaitingList(ctx context.Context, apps []songspy.AppSeats) (d son
 	}
 	for _, r := range rows {
 		if r.Email, err = s.sealer.open(r.EmailSealed, r.aad()); err != nil {
-			s.log.WarnContext(ctx, "the address of a seat cannot be decrypted: the user has to request the seat again", slog.Int64(logkey.UserID, int64(r.UserID)), slog.Any(logkey.Error, err))
+			s.log.WarnContext(ctx, "the address of a seat cannot be decrypted: until that changes, only the user can enter it again, by requesting a seat", slog.Int64(logkey.UserID, int64(r.UserID)), slog.Any(logkey.Error, err))
 		}
 		d.Seats = append(d.Seats, r.Seat)
 	}

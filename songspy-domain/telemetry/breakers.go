@@ -74,7 +74,7 @@ func (d BreakerCollector) Notes() (notes []string) {
 				notes = append(notes, fmt.Sprintf("Calls to circuit %s of Spotify app %s are blocked (%s) until %s.",
 					circuit, app, s.Cause.Description(), s.OpenUntil.UTC().Format(time.RFC3339)))
 			case s.Cause != "":
-				notes = append(notes, fmt.Sprintf("The circuit breaker of circuit %s of Spotify app %s is half open (%s): one call is testing it.", circuit, app, s.Cause.Description()))
+				notes = append(notes, fmt.Sprintf("The circuit breaker of circuit %s of Spotify app %s is half open (%s): one call tests it.", circuit, app, s.Cause.Description()))
 			}
 		}
 	}

@@ -45,7 +45,7 @@ songspy_spotify_rate_limit_calls_per_second{app="app",circuit="api"} 0
 	if note := "Calls to circuit api of Spotify app app are blocked (rate limited) until 2026-11-24T13:00:00Z."; !strings.Contains(notes, note) {
 		t.Errorf("the notes lack %q:\n%s", note, notes)
 	}
-	if now = now.Add(time.Hour); !strings.Contains(strings.Join(breakers.Notes(), ""), "is half open (rate limited): one call is testing it") {
+	if now = now.Add(time.Hour); !strings.Contains(strings.Join(breakers.Notes(), ""), "is half open (rate limited): one call tests it") {
 		t.Errorf("notes of a half-open breaker: %v", breakers.Notes())
 	}
 	state = breaker.Breakers{}
@@ -92,8 +92,8 @@ func TestBreaker_MetricJSONNoteAndAlertAgree(t *testing.T) {
 	}{
 		"closed":                   {breaker.Breakers{}, noon, true, 0, fmt.Sprintf(closed, ""), "", false},
 		"open":                     {blocked, noon, false, 1, fmt.Sprintf(open, "1"), "Calls to circuit api of Spotify app app are blocked (rate limited) until 2026-11-25T08:00:00Z.", true},
-		"half open":                {blocked, due, true, 1, fmt.Sprintf(open, "1"), "The circuit breaker of circuit api of Spotify app app is half open (rate limited): one call is testing it.", true},
-		"half open during a probe": {probing, due, false, 1, fmt.Sprintf(open, `2`), "The circuit breaker of circuit api of Spotify app app is half open (rate limited): one call is testing it.", true},
+		"half open":                {blocked, due, true, 1, fmt.Sprintf(open, "1"), "The circuit breaker of circuit api of Spotify app app is half open (rate limited): one call tests it.", true},
+		"half open during a probe": {probing, due, false, 1, fmt.Sprintf(open, `2`), "The circuit breaker of circuit api of Spotify app app is half open (rate limited): one call tests it.", true},
 		"closed after a probe":     {again, due, true, 0, fmt.Sprintf(closed, `"epoch":3,"learned":1`), "", false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -75,7 +75,7 @@ var urlSecrets = regexp.MustCompile(`(\w://)(?:[^/?#\s"@]*@)?([^?#\s"]*)(?:[?#][
 
 // maskAttr masks the value of an attribute whose name contains one of
 // secretWords. In other values it removes the parts of URLs that may be secret.
-// It only changes strings and errors.
+// It changes strings and errors, and writes durations with their unit.
 func maskAttr(_ []string, a slog.Attr) slog.Attr {
 	text := ""
 	switch v := a.Value.Any().(type) {

@@ -75,7 +75,7 @@ func (q QuotaCollector) Notes() (notes []string) {
 				app, s.LastRefusal.At.UTC().Format(time.RFC3339), s.LastRefusal.Calls.Sum(), s.Limit))
 		}
 		if !s.NextCallAt.IsZero() {
-			notes = append(notes, fmt.Sprintf("The developer account of app %s has reached its limit of %d calls in 24 hours. The next routine call is possible at %s.",
+			notes = append(notes, fmt.Sprintf("The developer account of app %s has made %d calls in 24 hours, so routine calls stop. The next one is possible at %s.",
 				app, s.Calls.Sum(), s.NextCallAt.UTC().Format(time.RFC3339)))
 		}
 	}

@@ -59,7 +59,7 @@ songspy_spotify_quota_refused_timestamp_seconds{app="full"} 1.795518e+09
 	notes := strings.Join(quotas.Notes(), "\n")
 	for _, words := range []string{
 		"The Spotify quota of the developer account of app full was exceeded at 2026-11-24T11:00:00Z, after 1144 calls in 24 hours. At most 1086 are planned now",
-		"The developer account of app full has reached its limit of 1112 calls in 24 hours. The next routine call is possible at 2026-11-24T12:04:00Z.",
+		"The developer account of app full has made 1112 calls in 24 hours, so routine calls stop. The next one is possible at 2026-11-24T12:04:00Z.",
 	} {
 		if !strings.Contains(notes, words) {
 			t.Errorf("the notes lack %q:\n%s", words, notes)

@@ -71,7 +71,7 @@ func Finish(ctx context.Context, s Store, provider songspy.AuthorizationProvider
 	case c.Refusal != "" || c.Code == "":
 		return a, &songspy.Error{
 			Code: songspy.CodeForbidden, Reason: "AUTHORIZATION_DENIED", Message: "The authorization was cancelled.",
-			Err: fmt.Errorf("the provider sent no code but the error %.60q", c.Refusal),
+			Err: fmt.Errorf("the provider sent the error %.60q, and a code: %t", c.Refusal, c.Code != ""),
 		}
 	}
 	return a, nil

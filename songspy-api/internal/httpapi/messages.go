@@ -24,7 +24,7 @@ var messageByCode = map[string]message{
 	"GONE":                   {"It no longer exists.", "더 이상 존재하지 않습니다."},
 	"UNPROCESSABLE":          {"The request is well formed but cannot be carried out.", "요청을 처리할 수 없습니다."},
 	"BODY_TOO_LARGE":         {"The body is larger than 64 KiB.", "요청 본문이 64 KiB를 넘습니다."},
-	"HEADERS_TOO_LARGE":      {"The address and the header fields together are larger than 16 KiB.", "요청 주소와 헤더를 합쳐 16 KiB를 넘습니다."},
+	"HEADERS_TOO_LARGE":      {"The address and the header fields together are larger than 16 KiB.", "요청 주소와 헤더의 크기가 합쳐서 16 KiB를 넘습니다."},
 	"UNSUPPORTED_MEDIA_TYPE": {"The body must be application/json in UTF-8.", "요청 본문은 UTF-8로 된 application/json이어야 합니다."},
 	"RATE_LIMITED":           {"Too many requests. Please wait a moment.", "요청이 너무 많습니다. 잠시 후 다시 시도해 주세요."},
 	"UNAVAILABLE":            {"The service is not available right now. Please try again shortly.", "지금은 서비스를 이용할 수 없습니다. 잠시 후 다시 시도해 주세요."},
@@ -45,8 +45,8 @@ var messageByCode = map[string]message{
 	"AUTHORIZATION_DENIED":    {"The sign-in or the linking was cancelled. To continue, please start again.", "취소되었습니다. 계속하려면 다시 시도해 주세요."},
 	"CROSS_ORIGIN":            {"A page of another site sent this request. Please use this service's own page.", "다른 사이트에서 보낸 요청입니다. 이 서비스의 페이지를 이용해 주세요."},
 
-	"TOO_MANY_EMBEDS":       {"You have 20 embeds, which is the most. Please delete one first.", "임베드는 20개까지 만들 수 있습니다. 먼저 하나를 삭제해 주세요."},
-	"TOO_MANY_HIDDEN_ITEMS": {"You hide 1,000 artists and tracks, which is the most. Please show some of them again first.", "아티스트와 곡은 모두 1,000개까지 숨길 수 있습니다. 먼저 일부를 다시 공개해 주세요."},
+	"TOO_MANY_EMBEDS":       {"You have 20 images and overlays together, which is the most. Please revoke one first.", "이미지와 오버레이는 합쳐서 20개까지 만들 수 있습니다. 먼저 하나를 취소해 주세요."},
+	"TOO_MANY_HIDDEN_ITEMS": {"You hide 1,000 artists and tracks, which is the most. Please show some of them again first.", "아티스트와 곡은 합쳐서 1,000개까지 숨길 수 있습니다. 먼저 일부를 다시 보이게 해 주세요."},
 
 	"SPOTIFY_CODE_INVALID":     {"Spotify does not accept this code. Please link again.", "Spotify에서 유효하지 않은 코드입니다. 다시 연결해 주세요."},
 	"SPOTIFY_APP_REFUSED":      {"Spotify rejects this service's app. Please tell the operator to check its client ID and secret.", "Spotify가 이 서비스의 앱을 거부했습니다. 클라이언트 ID와 시크릿을 확인하도록 운영자에게 알려 주세요."},

@@ -1986,11 +1986,11 @@ type OperatorBreaker struct {
 	Cause     string     `json:"cause"`
 	OpenUntil *Timestamp `json:"openUntil"`
 
-	// State `open`: calls are blocked. `half_open`: one call is testing it.
+	// State `open`: calls are blocked. `half_open`: one call tests it.
 	State OperatorBreakerState `json:"state"`
 }
 
-// OperatorBreakerState `open`: calls are blocked. `half_open`: one call is testing it.
+// OperatorBreakerState `open`: calls are blocked. `half_open`: one call tests it.
 type OperatorBreakerState string
 
 // OperatorSeat defines model for OperatorSeat.

@@ -738,7 +738,7 @@ func TestMe_CreatesShowsAndRevokesImagesForOtherSites(t *testing.T) {
 		return fmt.Sprintf(`{"id":%d,"purpose":"embed","label":%q,"createdAt":"2026-03-04T05:06:07.000Z"}`, id, label)
 	}
 	const rows, copies, when = `texts("#embeds .rows li")`, `Array.from(document.querySelectorAll("#embeds .copy input"), (input) => input.value).join("|")`, " Mar 4, 2026, 5:06 AM Revoke"
-	m := openMine(t, map[string]string{"GET /me/embeds": `[` + embed(1, "") + `]`, "POST /me/embeds": "422 UNPROCESSABLE You have 20 already."})
+	m := openMine(t, map[string]string{"GET /me/embeds": `[` + embed(1, "") + `]`, "POST /me/embeds": "422 TOO_MANY_EMBEDS You have 20 already."})
 	m.require("the list", rows, "Without a name"+when)
 	m.require("who sees the image", `text("#embeds p.soft")`, "Anyone with the address sees what you are playing. If you hide, the image is empty at once.")
 	m.do(`write(document.querySelector("#embeds input[name=label]"), " my blog "); pressText("#embeds", "Create an image")`)

@@ -211,6 +211,7 @@ var failures = map[string]map[string]string{
 var endElsewhere = []string{
 	"TOKEN_EXPIRED", "FORBIDDEN", "NOT_FOUND", "METHOD_NOT_ALLOWED", "CONFLICT", "GONE", "UNPROCESSABLE", "BODY_TOO_LARGE", "HEADERS_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE",
 	"REFRESH_TOKEN_INVALID", "REFRESH_TOKEN_REUSED", "OPEN_IN_BROWSER", "SPOTIFY_SEAT_NOT_ASKED", "SPOTIFY_SEAT_NOT_NEEDED", "SPOTIFY_NOT_LINKED", "WEBHOOK_URL_INVALID", "NICKNAME_INVALID",
+	"TOO_MANY_EMBEDS", "TOO_MANY_HIDDEN_ITEMS",
 }
 
 // renderAgain is a script: a function that shows the page /welcome for another address, without

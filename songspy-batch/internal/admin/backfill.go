@@ -104,7 +104,7 @@ func (b *Backfill) Run(ctx context.Context, out, err io.Writer) error {
 	case cause != nil:
 		return cause
 	case len(t.failed) > 0:
-		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "Some users could not be fetched. Run the command again: it changes nothing twice."}
+		return &songspy.Error{Code: songspy.CodeUnavailable, Message: "Some users could not be fetched, for the reasons above. Once these are solved, run the command again: it changes nothing twice."}
 	case t.fetched == 0 && b.User != 0:
 		return &songspy.Error{Code: songspy.CodeNotFound, Message: fmt.Sprintf("User %d has no link that can be polled.", b.User)}
 	}

@@ -191,7 +191,11 @@ func (j *Job) deliver(ctx context.Context, claimed songspy.NotificationMessage) 
 	wait, retry := retryWait(claimed.Attempts)
 	if code == songspy.CodeGone || !retry {
 		j.Metrics.count(claimed, "given_up", len(ids))
-		j.Logger.ErrorContext(ctx, "notification given up", "kind", string(claimed.Kind), "channel", string(claimed.Channel), "notifications", len(ids), "attempts", claimed.Attempts, logkey.Error, fault)
+		level := slog.LevelError
+		if code == songspy.CodeGone {
+			level = slog.LevelWarn // the receiver does not exist any more, which the operator cannot change
+		}
+		j.Logger.Log(ctx, level, "giving up on a notification", "kind", string(claimed.Kind), "channel", string(claimed.Channel), "notifications", len(ids), "attempts", claimed.Attempts, logkey.Error, fault)
 		return messageOnly, j.Queue.CompleteNotifications(ctx, ids, false)
 	}
 	j.Metrics.count(claimed, "failed", len(ids))

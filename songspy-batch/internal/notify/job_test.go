@@ -231,7 +231,7 @@ func TestAnUndeliverableNotificationIsGivenUpAfterThreeDays(t *testing.T) {
 		if got := countByOutcome(t, j); got["given_up"] != 1 || got["failed"] != maxAttempts-1 {
 			t.Errorf("counted %v", got)
 		}
-		if !strings.Contains(h.log.String(), "notification given up") || strings.Contains(h.log.String(), "example.org") {
+		if !strings.Contains(h.log.String(), "giving up on a notification") || strings.Contains(h.log.String(), "example.org") {
 			t.Errorf("the log says %s", h.log.String())
 		}
 	})

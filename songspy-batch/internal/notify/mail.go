@@ -112,6 +112,8 @@ func mailError(err error) error {
 		return &songspy.Error{Code: songspy.CodeGone, Err: fmt.Errorf("the mail server rejects the receiver (%d)", code)}
 	case receiver && code > 0:
 		return &songspy.Error{Code: songspy.CodeUnprocessable, Err: fmt.Errorf("the mail server does not accept mail for the receiver now (%d)", code)}
+	case code == 535:
+		return unavailable("the mail server rejects the user or the password (535): check SONGSPY_SMTP_URL")
 	case code > 0:
 		return unavailable(fmt.Sprintf("the mail server answered %d", code))
 	}

@@ -70,7 +70,7 @@ func render(m Message, link songspy.Link, page string) (subject, text string) {
 	fill := strings.NewReplacer(
 		"{count}", strconv.Itoa(len(users)),
 		"{users}", listUsers(users),
-		"{app}", cmp.Or(m.App, "–"),
+		"{app}", cmp.Or(m.App, "(user-supplied)"),
 		"{circuit}", m.Notifications[0].Occurrence,
 		"{since}", m.Since.UTC().Format("2006-01-02 15:04 UTC"),
 		"{end}", link.ConsentEndsAt().UTC().Format(time.DateOnly),

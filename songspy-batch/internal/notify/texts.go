@@ -33,7 +33,7 @@ var texts = map[songspy.NotificationKind]bilingual{
 		"Spotify를 다시 연결해야 할 사용자: {count}명",
 		"Spotify가 앱 {app} 사용자 {count}명의 동의를 취소했습니다({users}). 이 사용자들은 Spotify를 다시 연결해야 합니다.",
 		"Users who have to link Spotify again: {count}",
-		"Spotify has revoked the consent of {count} users of app {app} (users {users}). They have to link Spotify again.",
+		"Spotify has revoked the consent of users of app {app}: {count} (users {users}). They have to link Spotify again.",
 	},
 	songspy.NotificationAppBlocked: {
 		"Spotify 앱 {app}의 호출이 차단되었습니다",
@@ -56,8 +56,8 @@ var texts = map[songspy.NotificationKind]bilingual{
 	songspy.NotificationSeatRequested: {
 		"Spotify 앱에 등록을 신청한 사용자: {count}명",
 		"Spotify 앱 {app}에 등록을 신청한 사용자가 {count}명 있습니다({users}). 등록할 이메일 주소는 `songspy-api seats` 명령으로 확인할 수 있습니다.",
-		"Users who request a seat in a Spotify app: {count}",
-		"{count} users request a seat in Spotify app {app} (users {users}). `songspy-api seats` shows the addresses to register.",
+		"Users who have requested a seat in a Spotify app: {count}",
+		"Users who have requested a seat in Spotify app {app}: {count} (users {users}). `songspy-api seats` shows the addresses to register.",
 	},
 	songspy.NotificationSeatEntered: {
 		"이제 Spotify를 연결하실 수 있습니다",
@@ -70,4 +70,4 @@ var texts = map[songspy.NotificationKind]bilingual{
 // footer ends every message to a user, in Korean and then in English. It does not mention Spotify, because a
 // user who only waits for a seat may never have linked Spotify.
 const footer = "이 메일은 Songspy에 가입하셔서 보내 드립니다. 계정 설정에서 끌 수 있습니다.\n" +
-	"You receive this e-mail because you signed up for Songspy. You can switch it off in the settings of your account."
+	"You receive this e-mail because you signed up for Songspy. You can switch these e-mails off in the settings of your account."

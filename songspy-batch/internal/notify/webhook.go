@@ -3,6 +3,7 @@ package notify
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -128,8 +129,14 @@ func connectErrorText(err error) string {
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 		return "did not respond in time"
 	}
-	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return "has a host name that does not exist"
+	if e, ok := errors.AsType[*net.DNSError](err); ok {
+		if e.IsNotFound {
+			return "has a host name that does not exist"
+		}
+		return "has a host name that could not be looked up"
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "has a certificate that this machine does not trust"
 	}
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		return "cannot be reached: " + errno.Error()

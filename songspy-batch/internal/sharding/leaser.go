@@ -15,7 +15,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"math/bits"
 	"sync"
 	"sync/atomic"
@@ -65,7 +64,9 @@ type Options struct {
 	Store Store
 	// Owner is a name that only this replica has.
 	Owner string
-	// LeaseLength is how long a lease of a shard is valid if it is not renewed.
+	// LeaseLength is how long a lease of a shard is valid if it is not renewed. Three quarters of it
+	// are at least CallTimeout plus maxRenewalAge, because ShardTable shortens leases to that after the
+	// clock was set back.
 	LeaseLength time.Duration
 	// CallTimeout is the longest time that a call to Spotify takes.
 	CallTimeout time.Duration
@@ -217,9 +218,7 @@ func (r *leaseRun) handleFailure(ctx context.Context, err error, requestedAt tim
 	}
 	r.failing = true
 	if owned := l.owned.Load(); owned != 0 && l.Now().Sub(l.startedAt) >= time.Duration(l.leaseEnd.Load()) {
-		polledUntil := r.polledUntilNow(owned)
 		r.dropShards(owned)
-		maps.Copy(r.polledUntil, polledUntil) // for the case that no other replica acquires the shards
 		l.Logger.ErrorContext(ctx, "the leases have expired: this replica has given up its shards and polls no user", logkey.Shards, bits.OnesCount64(owned))
 	}
 }
@@ -245,8 +244,7 @@ func (r *leaseRun) applyLease(ctx context.Context, lease songspy.ShardLease, req
 		r.polledUntil[shard] = from
 	}
 	// A shard that this replica gave up in memory but that stayed leased to it in the database is
-	// not in Acquired. Unless handleFailure has stored it, the time until which its polls were made
-	// is then unknown (zero).
+	// not in Acquired. The time until which its polls were made is then unknown (zero).
 	for _, shard := range shardsOf(held &^ owned) {
 		if _, ok := r.polledUntil[shard]; !ok {
 			r.polledUntil[shard] = time.Time{}
@@ -285,15 +283,6 @@ func (r *leaseRun) dropShards(shards uint64) {
 		delete(r.polledUntil, shard)
 	}
 	r.worker.DropShards(shardsOf(shards))
-}
-
-// polledUntilNow returns, for each of the shards, the time until which all due polls have been made.
-func (r *leaseRun) polledUntilNow(shards uint64) map[int16]time.Time {
-	now := maps.Clone(r.polledUntil)
-	for _, shard := range shardsOf(shards & r.leaser.loaded.Load()) {
-		now[shard] = r.worker.PolledUntil()
-	}
-	return now
 }
 
 // startLoading makes the worker read the users of newly owned shards from the
@@ -352,7 +341,7 @@ func (l *Leaser) Ready() error {
 func (l *Leaser) Notes() []string {
 	switch replicas := l.replicas.Load(); {
 	case l.failingSince.Load() != 0:
-		return nil // the number of replicas is not known; Ready says what is wrong once the leases have expired
+		return []string{"The database does not renew this replica's leases. The replica makes no call until it does."}
 	case replicas == 0:
 		return []string{"This replica waits for its first leases."}
 	case l.OwnedCount() == 0:
