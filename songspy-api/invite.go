@@ -86,11 +86,8 @@ func (c inviteRevokeCommand) Validate() error {
 func (c inviteRevokeCommand) Run(ctx context.Context, p *program) error {
 	return p.withCheckedStore(ctx, func(_ settings, db *store.Store) error {
 		i, err := db.RevokeInvite(ctx, c.ID)
-		switch {
-		case songspy.CodeOf(err) == songspy.CodeNotFound:
-			return &songspy.Error{Code: songspy.CodeNotFound, Message: fmt.Sprintf("Invite %d does not exist; `songspy-api invite list` prints all.", c.ID)}
-		case err != nil:
-			return err
+		if err != nil {
+			return withRemedy(err, "Invite %d does not exist; `songspy-api invite list` prints all.", c.ID)
 		}
 		fmt.Fprintf(p.stdout, "Invite %d is revoked; admitted users keep their accounts.\n", i.ID)
 		return nil

@@ -13,6 +13,7 @@ import (
 	"os"
 	"sync"
 
+	songspy "github.com/songspy/songspy/songspy-domain"
 	"github.com/songspy/songspy/songspy-domain/command"
 	"github.com/songspy/songspy/songspy-domain/config"
 	"github.com/songspy/songspy/songspy-domain/store"
@@ -82,6 +83,15 @@ func (p *program) withCheckedStore(ctx context.Context, query func(settings, *st
 		}
 		return query(s, db)
 	})
+}
+
+// withRemedy returns err. If err is CodeNotFound, it returns that code with the given text, which says
+// what does not exist and what to do.
+func withRemedy(err error, notFound string, args ...any) error {
+	if songspy.CodeOf(err) == songspy.CodeNotFound {
+		return &songspy.Error{Code: songspy.CodeNotFound, Message: fmt.Sprintf(notFound, args...)}
+	}
+	return err
 }
 
 // withStore opens the database, calls the function work and closes the database.

@@ -75,20 +75,12 @@ func (h *handleArgument) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// withRemedy returns err, or the given text if err is CodeNotFound.
-func withRemedy(err error, notFound string, args ...any) error {
-	if songspy.CodeOf(err) == songspy.CodeNotFound {
-		return &songspy.Error{Code: songspy.CodeNotFound, Message: fmt.Sprintf(notFound, args...)}
-	}
-	return err
-}
-
 // withPerson calls the function act with the user of the handle.
 func withPerson(ctx context.Context, p *program, handle handleArgument, act func(*store.Store, songspy.Person) error) error {
 	return p.withCheckedStore(ctx, func(_ settings, db *store.Store) error {
 		person, err := db.PersonByPublicID(ctx, songspy.PublicID(handle))
 		if err != nil {
-			return withRemedy(err, "user %s does not exist; `songspy-api people` prints the users", songspy.Handle(songspy.PublicID(handle)))
+			return withRemedy(err, "User %s does not exist; `songspy-api people` prints all.", songspy.Handle(songspy.PublicID(handle)))
 		}
 		return act(db, person)
 	})
@@ -190,7 +182,7 @@ type peopleCloseCommand struct {
 func (c peopleCloseCommand) Run(ctx context.Context, p *program) error {
 	return p.withCheckedStore(ctx, func(_ settings, db *store.Store) error {
 		if err := db.CloseReport(ctx, c.Report); err != nil {
-			return withRemedy(err, "report %d is not open; `songspy-api people reports` prints the open reports", c.Report)
+			return withRemedy(err, "Report %d is not open; `songspy-api people reports` prints all that are.", c.Report)
 		}
 		_, err := fmt.Fprintf(p.stdout, "Report %d is closed.\n", c.Report)
 		return err

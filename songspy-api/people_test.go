@@ -553,6 +553,10 @@ func TestPeopleCommand_HidesAndRenamesAndTheUserReadsIt(t *testing.T) {
 	w.command(t, "people", "unhide", ann.handle())
 	w.eventually(t, "the user to appear again", func() bool { return strings.Contains(w.boardJSON(t), "A song") })
 	w.command(t, "people", "close", "1")
+	var refused strings.Builder
+	if code := run(t.Context(), []string{"people", "close", "1"}, w.env, &refused, &refused); code != 1 || !strings.Contains(refused.String(), "Report 1 is not open; `songspy-api people reports` prints") {
+		t.Errorf("closing a report again: code %d, %s", code, refused.String())
+	}
 	if out := w.command(t, "people", "show", ann.handle()); !strings.Contains(out, "shown") {
 		t.Errorf("Ann is\n%s", out)
 	}

@@ -336,7 +336,7 @@ func registerBoardMetrics(registry prometheus.Registerer, b *board.Board) error 
 		gauge("songspy_board_change_number", "The number of the last change of the feed that is on the board.",
 			func(s board.Stats) float64 { return float64(s.LastChange) }),
 		gauge("songspy_board_feed_read_timestamp_seconds", "When the change feed was last read; 0 if never.",
-			func(s board.Stats) float64 { return max(0, float64(s.FeedReadAt.UnixMilli())/1e3) }),
+			func(s board.Stats) float64 { return telemetry.Timestamp(s.FeedReadAt) }),
 		gauge("songspy_streams_open", "Open streams.",
 			func(s board.Stats) float64 { return float64(s.Streams) }),
 		counter("songspy_stream_frames_total", "Frames that were queued for streams.",

@@ -58,8 +58,8 @@ type Shard struct {
 	PolledUntil *time.Time
 }
 
-// Replica is a row of the table replicas: a replica of the batch. A renewal of its leases changes only this row,
-// and not those of its shards.
+// Replica is a row of the table replicas: a replica of the batch. A renewal of its leases changes
+// this row, and not those of its shards.
 type Replica struct {
 	Owner string `gorm:"primaryKey"`
 	// LeaseUntil is when the leases of the replica's shards expire.

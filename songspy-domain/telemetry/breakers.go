@@ -50,7 +50,7 @@ func (d BreakerCollector) Collect(metrics chan<- prometheus.Metric) {
 			}
 			open, until, rate := 0.0, 0.0, s.Limiter.Rate
 			if s.Cause != "" {
-				open, until = 1, float64(s.OpenUntil.UnixMilli())/1e3
+				open, until = 1, Timestamp(s.OpenUntil)
 			} else if rate == 0 {
 				rate = infinity
 			}

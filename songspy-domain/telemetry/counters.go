@@ -10,6 +10,15 @@ import (
 	songspy "github.com/songspy/songspy/songspy-domain"
 )
 
+// Timestamp returns the value of a metric for the time t: seconds since the Unix epoch, to the
+// millisecond. For the zero time it returns 0.
+func Timestamp(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1e3
+}
+
 // CallObserver registers the histogram of the durations of calls to Spotify, and returns a
 // function that records one call in it.
 func CallObserver(reg prometheus.Registerer) func(endpoint, outcome string, d time.Duration) {

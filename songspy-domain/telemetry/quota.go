@@ -50,16 +50,13 @@ func (q QuotaCollector) Collect(metrics chan<- prometheus.Metric) {
 		for _, e := range []quota.Endpoint{quota.EndpointPlaying, quota.EndpointHistory, quota.EndpointAccount, quota.EndpointUnknown} {
 			gauge(quotaCallsDesc, float64(s.Calls[e]), string(e))
 		}
-		planned, refused := infinity, 0.0
+		planned := infinity
 		if s.Bounded {
 			planned = float64(s.Limit)
 		}
-		if !s.LastRefusal.At.IsZero() {
-			refused = float64(s.LastRefusal.At.UnixMilli()) / 1e3
-		}
 		gauge(quotaPlannedDesc, planned)
 		gauge(quotaLearnedDesc, float64(s.LastRefusal.Quota))
-		gauge(quotaRefusedDesc, refused)
+		gauge(quotaRefusedDesc, Timestamp(s.LastRefusal.At))
 		metrics <- prometheus.MustNewConstMetric(quotaRefusalsDesc, prometheus.CounterValue, float64(refusals[app]), app)
 	}
 }

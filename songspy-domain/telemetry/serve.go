@@ -16,8 +16,8 @@ import (
 // the signal to stop. Then they are cancelled.
 const shutdownGrace = 10 * time.Second
 
-// Listen listens on a TCP address, which the environment variable with the given name has set. If
-// its port is 0, the system chooses a free port. The error contains the name and the address. If
+// Listen listens on a TCP address. The argument name is the environment variable that sets it. If
+// the port is 0, the system chooses a free port. The error contains the name and the address. If
 // another program uses the address, the error also says what to do.
 func Listen(ctx context.Context, name, addr string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)

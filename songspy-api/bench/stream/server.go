@@ -88,7 +88,7 @@ func serve(o options) error {
 		u.measure()
 		_ = json.NewEncoder(w).Encode(u) // if it fails, the bench cannot decode the answer
 	})
-	listener, err := telemetry.Listen(ctx, "", "127.0.0.1:0")
+	listener, err := telemetry.Listen(ctx, "bench", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}

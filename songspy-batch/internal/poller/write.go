@@ -42,8 +42,8 @@ type writer struct {
 // save keeps the result of a poll in the registry. If viewers or a restart need the result, save
 // also hands it to run (by put), which writes it to the store. The argument before is the state
 // before the poll, obs is the answer, and out is the result of playback.Step. save returns the
-// history state that it has kept (see Registry.update). ok is false, and nothing is saved, if the
-// user was removed or has linked again during the poll.
+// history state that it has kept (see Registry.update). If the user was removed or has linked again
+// during the poll, save does nothing, and ok is false.
 func (w *writer) save(before *userState, obs *songspy.Observation, out *playback.StepResult, history playback.HistoryState, gap *songspy.Gap) (kept playback.HistoryState, ok bool) {
 	visible := out.Visible || before.aheadOfClock && out.State.IsOpen() // viewers still see the stored times, which are ahead of the clock
 	mustSave := out.MustSave || visible || len(out.Plays) > 0 || gap != nil || before.aheadOfClock
@@ -69,8 +69,8 @@ type stateUpdate struct {
 
 // update copies what a poll has changed to the entry, and returns the history state that the entry
 // has then. A history fetch that has ended during the poll stays recorded, as if it had ended after
-// the poll. ok is false, and nothing is changed, if the user was removed or has linked again during
-// the poll.
+// the poll. If the user was removed or has linked again during the poll, update changes nothing, and
+// ok is false.
 func (r *Registry) update(ref entryRef, u stateUpdate) (history playback.HistoryState, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

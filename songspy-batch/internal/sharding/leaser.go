@@ -337,7 +337,8 @@ func (l *Leaser) Ready() error {
 	return nil
 }
 
-// Notes returns, for the operator, a sentence about how many shards this replica holds.
+// Notes returns, for the operator, a sentence about how many shards this replica holds, or about the
+// database that does not renew its leases.
 func (l *Leaser) Notes() []string {
 	switch replicas := l.replicas.Load(); {
 	case l.failingSince.Load() != 0:
